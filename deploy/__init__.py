@@ -1,0 +1,1 @@
+"""What runs, builds and ships the project; nothing in it is imported by a service."""
