@@ -1,0 +1,1 @@
+"""Use cases: what happens between a request and the log. Knows the domain and its own ports, nothing else."""

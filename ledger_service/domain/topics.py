@@ -1,0 +1,59 @@
+"""Topics: the stable names under which events are stored, and their bytes.
+
+A topic is chosen once and never derived from a class path. Bytes are JSON in the field order of the structs,
+so that the same fact always gives the same bytes, which the hash chain relies on.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Any, Final
+
+import msgspec
+
+from ledger_service.domain import events
+
+TOPICS: Final[dict[str, type[events.Event]]] = {
+    "wallet.CreditsDebited.v1": events.CreditsDebited,
+    "wallet.CreditsGranted.v1": events.CreditsGranted,
+    "wallet.CreditsExpired.v1": events.CreditsExpired,
+    "wallet.WalletOpened.v1": events.WalletOpened,
+    "wallet.WalletPolicyChanged.v1": events.WalletPolicyChanged,
+    "rate_card.RateCardCreated.v1": events.RateCardCreated,
+    "rate_card.RateCardPhasePublished.v1": events.RateCardPhasePublished,
+    "plan.PlanPublished.v1": events.PlanPublished,
+    "contract.ContractSigned.v1": events.ContractSigned,
+}
+TOPIC_OF: Final[dict[type, str]] = {event_type: topic for topic, event_type in TOPICS.items()}
+
+GENESIS_HASH: Final = "0" * 64
+"""`previous_hash` of the first event of a stream."""
+
+_encoder: Final = msgspec.json.Encoder()
+_decoders: Final[dict[str, msgspec.json.Decoder[Any]]] = {
+    topic: msgspec.json.Decoder(events.Fact[event_type])  # type: ignore[valid-type]
+    for topic, event_type in TOPICS.items()
+}
+
+
+class UnknownTopicError(Exception):
+    """The store holds a topic that this version of the code does not know."""
+
+
+def encode_fact(fact: events.Fact[events.Event]) -> bytes:
+    """Return the stored bytes of a fact."""
+    return _encoder.encode(fact)
+
+
+def decode_fact(topic: str, state: bytes) -> events.Fact[events.Event]:
+    """Return the fact behind stored bytes. Raises UnknownTopicError, msgspec.ValidationError."""
+    decoder = _decoders.get(topic)
+    if decoder is None:
+        raise UnknownTopicError(f"topic {topic!r} is not known to this version of the ledger")
+    fact: events.Fact[events.Event] = decoder.decode(state)
+    return fact
+
+
+def hash_event(stream: str, version: int, topic: str, state: bytes) -> str:
+    """Return the hash that the next event of the stream must hold: SHA-256 (hex) of the stored form."""
+    return sha256(f"{stream}\n{version}\n{topic}\n".encode() + state).hexdigest()

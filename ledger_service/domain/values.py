@@ -1,0 +1,63 @@
+"""Small immutable values that events, states and commands are made of."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final
+
+import msgspec
+
+UNITS_MAX: Final = 2**63 - 1
+"""Largest amount of units or nanos: int64, as on the wire and in the store."""
+
+
+class Asset(msgspec.Struct, frozen=True):
+    """What is counted. One unit is 10^-scale of one whole asset."""
+
+    code: str
+    scale: int
+
+
+class Money(msgspec.Struct, frozen=True):
+    """An exact amount of one currency, in 10^-9 of its major unit."""
+
+    currency_code: str
+    nanos: int
+
+
+class UnitPrice(msgspec.Struct, frozen=True):
+    """An exact price per one whole asset: decimal text in the currency's major unit."""
+
+    currency_code: str
+    price: str
+
+
+class ShortfallMode(Enum):
+    """What happens to the part of a debit that no lot covers."""
+
+    HARD = "HARD"
+    SOFT = "SOFT"
+
+
+class GrantCategory(Enum):
+    """Where credit came from."""
+
+    PAID = "PAID"
+    PROMOTIONAL = "PROMOTIONAL"
+    INCLUDED = "INCLUDED"
+
+
+class BeyondLastTier(Enum):
+    """What becomes of usage beyond a multiplier's last tier."""
+
+    REFUSE = "REFUSE"
+    LAST_APPLIES = "LAST_APPLIES"
+
+
+class CycleInterval(Enum):
+    """Length of a billing period."""
+
+    DAY = "DAY"
+    WEEK = "WEEK"
+    MONTH = "MONTH"
+    YEAR = "YEAR"
