@@ -1,0 +1,1 @@
+"""Rules about the code itself: who may import whom, how long things may be, what must not be there."""
