@@ -19,6 +19,7 @@ help: ## list the commands
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  \1\t\2/p' Makefile | expand -t 12
 
 setup: $(INSTALLED) ## make .venv and install the locked packages (PYTHON=/path/to/python to choose one)
+	@echo 'setup: $(VENV) is ready'
 
 $(INSTALLED): pyproject.toml deploy/requirements.lock deploy/setup_venv.sh
 	@PYTHON='$(PYTHON)' sh deploy/setup_venv.sh

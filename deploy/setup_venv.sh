@@ -49,29 +49,31 @@ else:
 ' 2>/dev/null || echo broken
 }
 
+# A failure or an interruption from here on leaves no virtual environment behind, rather than half of one.
 make_venv() {
     rm -rf "$venv"
-    "$1" -m venv "$venv" >"$log" 2>&1 && "$venv/bin/python" -m pip --version >>"$log" 2>&1 && return
-    rm -rf "$venv"
-    return 1
+    trap 'rm -rf "$venv"' EXIT
+    trap 'exit 130' INT TERM
+    "$1" -m venv "$venv" >"$log" 2>&1 && "$venv/bin/python" -m pip --version >>"$log" 2>&1
 }
 
 without_ensurepip=
 without_success=
+made=
 candidates >build/pythons
 while IFS= read -r python; do
     case $(condition_of "$python") in
         ensurepip) without_ensurepip=$python ;;
         ok)
             say "making $venv with $python ($("$python" -c 'import platform; print(platform.python_version())'))"
-            if make_venv "$python"; then break; fi
+            if make_venv "$python"; then made=$python && break; fi
             without_success=$python
             ;;
     esac
 done <build/pythons
 rm -f build/pythons
 
-if [ ! -x "$venv/bin/python" ] || [ -e "$stamp" ]; then
+if [ -z "$made" ]; then
     if [ -n "$without_success" ]; then
         tail -n 5 "$log" >&2
         fail "$without_success could not make a virtual environment; its last words are above."
@@ -92,7 +94,7 @@ install() {
     if "$venv/bin/python" -m pip --disable-pip-version-check install --no-input --quiet "$@" >"$log" 2>&1; then
         return
     fi
-    tail -n 15 "$log" >&2
+    grep -v '^WARNING: Retrying' "$log" | tail -n 15 >&2
     if grep -qiE 'NewConnectionError|Max retries|timed out|name resolution|ConnectionError' "$log"; then
         fail "the packages could not be downloaded: is there a network?" \
             "Run the same command again when there is; whatever pip already fetched is kept."
@@ -110,4 +112,4 @@ say "installing the project itself"
 install --no-deps --no-build-isolation --editable .
 
 pwd -P >"$stamp"
-say "ready"
+trap - EXIT
