@@ -1,0 +1,210 @@
+"""What was agreed, as rating follows it: rate cards, plans and contracts, each with phases.
+
+The structs with names ending in no suffix are rating's own view; those under "As recorded" mirror the `event`
+member of the ledger's facts. Unknown members are ignored, so that the ledger may add one first; an unknown
+value of an enum is an error, because pricing by a guess is worse than stopping.
+
+Spans are half-open `[from_time, to_time)`, times are UTC, prices are decimal text.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import Enum
+
+import msgspec
+
+
+class Record(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Base of all values: immutable, and silent about defaults when encoded."""
+
+
+class BeyondLastTier(Enum):
+    """What becomes of usage beyond a multiplier's last tier."""
+
+    REFUSE = "REFUSE"
+    LAST_APPLIES = "LAST_APPLIES"
+
+
+class CycleInterval(Enum):
+    """Length of a billing period."""
+
+    DAY = "DAY"
+    WEEK = "WEEK"
+    MONTH = "MONTH"
+    YEAR = "YEAR"
+
+
+class ShortfallMode(Enum):
+    """What happens to the part of a debit that no lot covers."""
+
+    HARD = "HARD"
+    SOFT = "SOFT"
+
+
+class Asset(Record):
+    """What is counted. One unit is 10^-scale of one whole asset."""
+
+    code: str
+    scale: int
+
+
+class Money(Record):
+    """An exact amount of one currency, in 10^-9 of its major unit."""
+
+    currency_code: str
+    nanos: int
+
+
+class UnitPrice(Record):
+    """An exact price per one whole asset: decimal text in the currency's major unit."""
+
+    currency_code: str
+    price: str
+
+
+# Rate cards
+
+
+class Rate(Record):
+    """The price of one dimension for the usage that matches."""
+
+    dimension: str
+    unit_price: str
+    unit_size: int = 1
+    match: dict[str, str] = {}
+
+
+class MultiplierTier(Record):
+    """One tier: numbers up to and including `up_to`."""
+
+    up_to: int
+    factor: str
+
+
+class Multiplier(Record):
+    """Scales lines by the tier in which a property of the usage falls. No `dimensions` means all."""
+
+    property: str
+    tiers: tuple[MultiplierTier, ...]
+    dimensions: tuple[str, ...] = ()
+    beyond_last_tier: BeyondLastTier = BeyondLastTier.REFUSE
+
+
+class RateCardPhase(Record):
+    """The rates that apply from `from_time` until a later phase of the card begins. Immutable."""
+
+    name: str
+    from_time: datetime
+    rates: tuple[Rate, ...]
+    phase_hash: str = ""
+    multipliers: tuple[Multiplier, ...] = ()
+
+
+class RateCard(Record):
+    """Prices of usage in one asset. `phases` are in order of `from_time`."""
+
+    name: str
+    asset: Asset
+    phases: tuple[RateCardPhase, ...] = ()
+    display_name: str = ""
+    unit_definitions: dict[str, str] = {}
+
+
+# Plans and contracts
+
+
+class PlanPhase(Record):
+    """What applies in one stretch of a plan. `included_units` is per cycle."""
+
+    key: str
+    rate_card: str
+    shortfall_mode: ShortfallMode
+    duration: str = ""
+    base_fee: Money | None = None
+    included_units: int = 0
+    overage_price: UnitPrice | None = None
+
+
+class Plan(Record):
+    """A version of a plan; it never changes."""
+
+    name: str
+    version: int
+    asset: Asset
+    phases: tuple[PlanPhase, ...]
+    display_name: str = ""
+
+
+class Cycle(Record):
+    """How a contract is cut into billing periods."""
+
+    interval: CycleInterval
+    anchor_time: datetime
+    count: int = 1
+    zone: str = "UTC"
+
+
+class ContractPhase(Record):
+    """Plan terms over [from_time, to_time); no `to_time` means without end."""
+
+    from_time: datetime
+    terms: PlanPhase
+    to_time: datetime | None = None
+
+
+class Contract(Record):
+    """A customer's plan over time. `phases` are in order of `from_time`."""
+
+    name: str
+    customer: str
+    wallet: str
+    plan: str
+    plan_version: int
+    asset: Asset
+    start_time: datetime
+    cycle: Cycle
+    phases: tuple[ContractPhase, ...]
+
+
+# As recorded
+
+
+class RateCardCreated(Record):
+    """Event of rateCards/{id}: a rate card began, without phases."""
+
+    asset: Asset
+    display_name: str = ""
+    unit_definitions: dict[str, str] = {}
+
+
+class RateCardPhasePublished(Record):
+    """Event of rateCards/{id}: from `from_time` these rates apply."""
+
+    phase: int
+    from_time: datetime
+    rates: tuple[Rate, ...]
+    phase_hash: str
+    multipliers: tuple[Multiplier, ...] = ()
+
+
+class PlanPublished(Record):
+    """Event of plans/{id}: a version was offered."""
+
+    plan_version: int
+    asset: Asset
+    phases: tuple[PlanPhase, ...]
+    display_name: str = ""
+
+
+class ContractSigned(Record):
+    """Event of contracts/{id}: a customer was bound to a plan version."""
+
+    customer: str
+    wallet: str
+    plan: str
+    plan_version: int
+    asset: Asset
+    start_time: datetime
+    cycle: Cycle
+    phases: tuple[ContractPhase, ...]

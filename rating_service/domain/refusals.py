@@ -1,0 +1,34 @@
+"""Refusals: what rating declines to do, each with a reason that never changes."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final
+
+
+class Reason(Enum):
+    """Why something was refused, in order of precedence."""
+
+    UNKNOWN_CONTRACT = "UNKNOWN_CONTRACT"
+    CONTRACT_NOT_IN_FORCE = "CONTRACT_NOT_IN_FORCE"
+    UNKNOWN_RATE_CARD = "UNKNOWN_RATE_CARD"
+    NO_PHASE_IN_FORCE = "NO_PHASE_IN_FORCE"
+    NO_QUANTITIES = "NO_QUANTITIES"
+    NEGATIVE_QUANTITY = "NEGATIVE_QUANTITY"
+    UNKNOWN_DIMENSION = "UNKNOWN_DIMENSION"
+    MISSING_PROPERTY = "MISSING_PROPERTY"
+    INVALID_PROPERTY = "INVALID_PROPERTY"
+    NO_RATE_FOR_USAGE = "NO_RATE_FOR_USAGE"
+    BEYOND_LAST_TIER = "BEYOND_LAST_TIER"
+    AMOUNT_OUT_OF_RANGE = "AMOUNT_OUT_OF_RANGE"
+    MIXED_CURRENCIES = "MIXED_CURRENCIES"
+
+
+class Refusal(Exception):
+    """Something was declined. `reason` and the keys of `metadata` are stable, the message is for people."""
+
+    def __init__(self, reason: Reason, message: str, **metadata: str) -> None:
+        super().__init__(message)
+        self.reason: Final = reason
+        self.message: Final = message
+        self.metadata: Final = metadata

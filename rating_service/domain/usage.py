@@ -1,0 +1,61 @@
+"""What goes into pricing, a usage, and what comes out, a charge.
+
+A charge is recorded inside the ledger's debit, so `Charge` and `ChargeLine` are stored forms: members may be
+added with a default, never renamed or removed.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from rating_service.domain.agreement import Record, UnitPrice
+
+
+class Usage(Record):
+    """What a customer consumed in one request. `id`, `contract` and `feature` may be empty in a quote."""
+
+    effective_time: datetime
+    quantities: dict[str, int]
+    properties: dict[str, str] = {}
+    id: str = ""
+    contract: str = ""
+    feature: str = ""
+
+
+class ChargeLine(Record):
+    """One dimension of a charge. `exact_units` is unrounded decimal text, in units of the asset.
+
+    For the model `unit` it is quantity / unit_size x unit_price x multiplier x 10^scale.
+    """
+
+    dimension: str
+    quantity: int
+    unit_price: str
+    exact_units: str
+    unit_size: int = 1
+    multiplier: str = "1"
+    model: str = "unit"
+
+
+class Charge(Record):
+    """Usage priced under the phase in force. `exact_units` is the sum of the lines.
+
+    Pricing the lines' quantities with `properties` under the same phase gives the same charge again.
+    """
+
+    contract: str
+    contract_phase: str
+    rate_card_phase: str
+    phase_hash: str
+    lines: tuple[ChargeLine, ...]
+    exact_units: str
+    properties: dict[str, str] = {}
+    overage_price: UnitPrice | None = None
+
+
+class ChargeTerms(Record):
+    """What a charge says of the contract under which it was made. Empty in a quote by rate card."""
+
+    contract: str = ""
+    contract_phase: str = ""
+    overage_price: UnitPrice | None = None
