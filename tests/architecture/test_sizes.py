@@ -1,8 +1,8 @@
 """Functions and modules stay short; what is longer is listed by name, and the list may only shrink.
 
-size_exceptions.json maps `path` or `path::function` to its present number of lines. A listed thing that grows,
-that shrinks without its number following, or that is no longer too long fails here, so the list always tells
-the truth and each addition is seen in review.
+size_exceptions.json maps `path` or `path::function` to its present number of lines. A listed thing that grows
+or shrinks without its number following, or that is no longer too long, fails here: the list always tells
+the truth, and each addition is seen in review.
 """
 
 import ast
