@@ -1,6 +1,8 @@
 #!/bin/sh
 # Makes .venv from the first Python that can, and installs exactly what deploy/requirements.lock names.
-# The stamp is written last, so whatever is interrupted is done again; nothing half made stays behind.
+# The stamp is written last and names the directory and the lock, so whatever is interrupted is done again and
+# nothing half made stays behind. When only pyproject.toml changed, the packages stay and the project is installed
+# anew.
 # PYTHON=/path/to/python leaves no choice of interpreter.
 set -eu
 
@@ -9,6 +11,8 @@ unset PYTHONHOME PYTHONPATH
 venv=.venv
 stamp=$venv/.installed
 log=build/setup.log
+state="$(pwd -P)
+$(cksum <deploy/requirements.lock)"
 mkdir -p build
 
 say() { printf 'setup: %s\n' "$*"; }
@@ -57,6 +61,33 @@ make_venv() {
     "$1" -m venv "$venv" >"$log" 2>&1 && "$venv/bin/python" -m pip --version >>"$log" 2>&1
 }
 
+install() {
+    if "$venv/bin/python" -m pip --disable-pip-version-check install --no-input --quiet "$@" >"$log" 2>&1; then
+        return
+    fi
+    grep -v '^WARNING: Retrying' "$log" | tail -n 15 >&2
+    if grep -qiE 'NewConnectionError|Max retries|timed out|name resolution|ConnectionError' "$log"; then
+        fail "the packages could not be downloaded: is there a network?" \
+            "Run the same command again when there is; whatever pip already fetched is kept."
+    elif grep -qi 'no matching distribution' "$log"; then
+        fail "a locked package cannot be had for this machine, or there is no network; pip's words are above." \
+            "Known to work: Linux with glibc, x86_64, Python 3.11 to 3.13."
+    fi
+    fail "pip failed; its last words are above, all of them are in $log."
+}
+
+install_project() {
+    say "installing the project itself"
+    rm -f "$stamp"
+    install --no-deps --no-build-isolation --editable .
+    printf '%s\n' "$state" >"$stamp"
+}
+
+if [ -z "${PYTHON:-}" ] && [ -x "$venv/bin/python" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$state" ]; then
+    install_project
+    exit
+fi
+
 without_ensurepip=
 without_success=
 made=
@@ -90,26 +121,8 @@ if [ -z "$made" ]; then
     fi
 fi
 
-install() {
-    if "$venv/bin/python" -m pip --disable-pip-version-check install --no-input --quiet "$@" >"$log" 2>&1; then
-        return
-    fi
-    grep -v '^WARNING: Retrying' "$log" | tail -n 15 >&2
-    if grep -qiE 'NewConnectionError|Max retries|timed out|name resolution|ConnectionError' "$log"; then
-        fail "the packages could not be downloaded: is there a network?" \
-            "Run the same command again when there is; whatever pip already fetched is kept."
-    elif grep -qi 'no matching distribution' "$log"; then
-        fail "a locked package cannot be had for this machine, or there is no network; pip's words are above." \
-            "Known to work: Linux with glibc, x86_64, Python 3.11 to 3.13."
-    fi
-    fail "pip failed; its last words are above, all of them are in $log."
-}
-
 count=$(grep -c '^[A-Za-z0-9].*==' deploy/requirements.lock)
 say "installing $count locked packages (about a minute)"
 install --require-hashes --only-binary :all: -r deploy/requirements.lock
-say "installing the project itself"
-install --no-deps --no-build-isolation --editable .
-
-pwd -P >"$stamp"
+install_project
 trap - EXIT
