@@ -42,21 +42,21 @@ class ShortfallMode(Enum):
     SOFT = "SOFT"
 
 
-class Asset(Record):
+class Asset(Record, frozen=True):
     """What is counted. One unit is 10^-scale of one whole asset."""
 
     code: str
     scale: int
 
 
-class Money(Record):
+class Money(Record, frozen=True):
     """An exact amount of one currency, in 10^-9 of its major unit."""
 
     currency_code: str
     nanos: int
 
 
-class UnitPrice(Record):
+class UnitPrice(Record, frozen=True):
     """An exact price per one whole asset: decimal text in the currency's major unit."""
 
     currency_code: str
@@ -66,23 +66,23 @@ class UnitPrice(Record):
 # Rate cards
 
 
-class Rate(Record):
+class Rate(Record, frozen=True):
     """The price of one dimension for the usage that matches."""
 
     dimension: str
     unit_price: str
     unit_size: int = 1
-    match: dict[str, str] = {}
+    match: dict[str, str] = msgspec.field(default_factory=dict)
 
 
-class MultiplierTier(Record):
+class MultiplierTier(Record, frozen=True):
     """One tier: numbers up to and including `up_to`."""
 
     up_to: int
     factor: str
 
 
-class Multiplier(Record):
+class Multiplier(Record, frozen=True):
     """Scales lines by the tier in which a property of the usage falls. No `dimensions` means all."""
 
     property: str
@@ -91,7 +91,7 @@ class Multiplier(Record):
     beyond_last_tier: BeyondLastTier = BeyondLastTier.REFUSE
 
 
-class RateCardPhase(Record):
+class RateCardPhase(Record, frozen=True):
     """The rates that apply from `from_time` until a later phase of the card begins. Immutable."""
 
     name: str
@@ -101,20 +101,20 @@ class RateCardPhase(Record):
     multipliers: tuple[Multiplier, ...] = ()
 
 
-class RateCard(Record):
+class RateCard(Record, frozen=True):
     """Prices of usage in one asset. `phases` are in order of `from_time`."""
 
     name: str
     asset: Asset
     phases: tuple[RateCardPhase, ...] = ()
     display_name: str = ""
-    unit_definitions: dict[str, str] = {}
+    unit_definitions: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 # Plans and contracts
 
 
-class PlanPhase(Record):
+class PlanPhase(Record, frozen=True):
     """What applies in one stretch of a plan. `included_units` is per cycle."""
 
     key: str
@@ -126,7 +126,7 @@ class PlanPhase(Record):
     overage_price: UnitPrice | None = None
 
 
-class Plan(Record):
+class Plan(Record, frozen=True):
     """A version of a plan; it never changes."""
 
     name: str
@@ -136,7 +136,7 @@ class Plan(Record):
     display_name: str = ""
 
 
-class Cycle(Record):
+class Cycle(Record, frozen=True):
     """How a contract is cut into billing periods."""
 
     interval: CycleInterval
@@ -145,7 +145,7 @@ class Cycle(Record):
     zone: str = "UTC"
 
 
-class ContractPhase(Record):
+class ContractPhase(Record, frozen=True):
     """Plan terms over [from_time, to_time); no `to_time` means without end."""
 
     from_time: datetime
@@ -153,7 +153,7 @@ class ContractPhase(Record):
     to_time: datetime | None = None
 
 
-class Contract(Record):
+class Contract(Record, frozen=True):
     """A customer's plan over time. `phases` are in order of `from_time`."""
 
     name: str
@@ -170,15 +170,15 @@ class Contract(Record):
 # As recorded
 
 
-class RateCardCreated(Record):
+class RateCardCreated(Record, frozen=True):
     """Event of rateCards/{id}: a rate card began, without phases."""
 
     asset: Asset
     display_name: str = ""
-    unit_definitions: dict[str, str] = {}
+    unit_definitions: dict[str, str] = msgspec.field(default_factory=dict)
 
 
-class RateCardPhasePublished(Record):
+class RateCardPhasePublished(Record, frozen=True):
     """Event of rateCards/{id}: from `from_time` these rates apply."""
 
     phase: int
@@ -188,7 +188,7 @@ class RateCardPhasePublished(Record):
     multipliers: tuple[Multiplier, ...] = ()
 
 
-class PlanPublished(Record):
+class PlanPublished(Record, frozen=True):
     """Event of plans/{id}: a version was offered."""
 
     plan_version: int
@@ -197,7 +197,7 @@ class PlanPublished(Record):
     display_name: str = ""
 
 
-class ContractSigned(Record):
+class ContractSigned(Record, frozen=True):
     """Event of contracts/{id}: a customer was bound to a plan version."""
 
     customer: str

@@ -1,15 +1,32 @@
 """The catalogue: every rate card, plan and contract, folded from the ledger's log.
 
 It says what was in force at an instant. A catalogue never changes; `evolve` returns the next one, so that a
-caller may keep the catalogue of any position of the log.
+caller may keep the catalogue of any position of the log. The fold holds no business rule: the ledger has
+decided already, and history made under older rules must still load.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 
-from rating_service.domain.agreement import Contract, ContractPhase, Plan, RateCard, RateCardPhase, Record
+import msgspec
+
+from rating_service.domain.agreement import (
+    Contract,
+    ContractPhase,
+    ContractSigned,
+    Plan,
+    PlanPublished,
+    RateCard,
+    RateCardCreated,
+    RateCardPhase,
+    RateCardPhasePublished,
+    Record,
+)
+from rating_service.domain.index import Index, empty_index, find, put
+from rating_service.domain.refusals import Reason, Refusal
 
 AGREEMENT_TOPICS: Final = (
     "rate_card.RateCardCreated.v1",
@@ -19,13 +36,30 @@ AGREEMENT_TOPICS: Final = (
 )
 """Topics that change a catalogue."""
 
+IGNORED_FAMILIES: Final = frozenset({"wallet", "breakage_pool", "accounting_period", "checkpoint"})
+"""First parts of topics that agree nothing. Any other topic must be known, or prices would be guesses."""
+
+E = TypeVar("E")
+
 
 class UnknownTopicError(Exception):
     """The log holds a topic of which it is not known whether it changes prices."""
 
 
-class Catalogue(Record):
-    """What was agreed up to a position of the log."""
+class BrokenLogError(Exception):
+    """The log publishes a phase of a rate card that it never created."""
+
+
+class Catalogue(Record, frozen=True):
+    """What was agreed up to a position of the log. A plan is kept under its name and its name@version."""
+
+    rate_cards: Index[RateCard] = msgspec.field(default_factory=empty_index)
+    plans: Index[Plan] = msgspec.field(default_factory=empty_index)
+    contracts: Index[Contract] = msgspec.field(default_factory=empty_index)
+
+
+class _Fact(msgspec.Struct, frozen=True):
+    event: msgspec.Raw
 
 
 EMPTY: Final = Catalogue()
@@ -34,32 +68,138 @@ EMPTY: Final = Catalogue()
 def evolve(catalogue: Catalogue, stream: str, topic: str, state: bytes) -> Catalogue:
     """Return the catalogue after one event of the log, given in the order of the log.
 
-    Topics that are not about the agreement leave it as it is. Raises UnknownTopicError for a topic of no known
-    family, msgspec.ValidationError.
+    Topics of IGNORED_FAMILIES leave it as it is. Raises UnknownTopicError for any other that is not in
+    AGREEMENT_TOPICS, BrokenLogError, msgspec.ValidationError.
     """
-    raise NotImplementedError
+    match topic:
+        case "rate_card.RateCardCreated.v1":
+            return _with_card(catalogue, _card(stream, _event(state, RateCardCreated)))
+        case "rate_card.RateCardPhasePublished.v1":
+            return _with_phase(catalogue, stream, _event(state, RateCardPhasePublished))
+        case "plan.PlanPublished.v1":
+            return _with_plan(catalogue, stream, _event(state, PlanPublished))
+        case "contract.ContractSigned.v1":
+            signed = _contract(stream, _event(state, ContractSigned))
+            return msgspec.structs.replace(catalogue, contracts=put(catalogue.contracts, stream, signed))
+        case _ if topic.partition(".")[0] in IGNORED_FAMILIES:
+            return catalogue
+        case _:
+            raise UnknownTopicError(f"topic {topic!r} is not known to this version of rating")
 
 
 def contract(catalogue: Catalogue, name: str) -> Contract:
     """Return contracts/{contract}. Refuses UNKNOWN_CONTRACT."""
-    raise NotImplementedError
+    found = find(catalogue.contracts, name)
+    if found is None:
+        raise Refusal(Reason.UNKNOWN_CONTRACT, f"there is no {name!r}", contract=name)
+    return found
 
 
 def rate_card(catalogue: Catalogue, name: str) -> RateCard:
     """Return rateCards/{rate_card}. Refuses UNKNOWN_RATE_CARD."""
-    raise NotImplementedError
+    found = find(catalogue.rate_cards, name)
+    if found is None:
+        raise Refusal(Reason.UNKNOWN_RATE_CARD, f"there is no {name!r}", rate_card=name)
+    return found
 
 
 def plan(catalogue: Catalogue, name: str, version: int = 0) -> Plan | None:
     """Return a version of plans/{plan}, the newest for version 0, or None."""
-    raise NotImplementedError
+    return find(catalogue.plans, _plan_version(name, version) if version else name)
 
 
 def contract_phase_at(contract: Contract, effective_time: datetime) -> ContractPhase:
     """Return the phase with from_time <= effective_time < to_time. Refuses CONTRACT_NOT_IN_FORCE."""
-    raise NotImplementedError
+    phase = find_contract_phase(contract, effective_time)
+    if phase is None:
+        raise Refusal(
+            Reason.CONTRACT_NOT_IN_FORCE,
+            f"{contract.name} has no phase at {effective_time.isoformat()}",
+            contract=contract.name,
+            effective_time=effective_time.isoformat(),
+        )
+    return phase
+
+
+def find_contract_phase(contract: Contract, effective_time: datetime) -> ContractPhase | None:
+    """Return the phase with from_time <= effective_time < to_time, or None."""
+    for phase in reversed(contract.phases):
+        if phase.from_time <= effective_time and (phase.to_time is None or effective_time < phase.to_time):
+            return phase
+    return None
 
 
 def card_phase_at(card: RateCard, effective_time: datetime) -> RateCardPhase:
     """Return the last phase with from_time <= effective_time. Refuses NO_PHASE_IN_FORCE."""
-    raise NotImplementedError
+    begun = bisect_right(card.phases, effective_time, key=lambda phase: phase.from_time)
+    if begun == 0:
+        raise Refusal(
+            Reason.NO_PHASE_IN_FORCE,
+            f"{card.name} has no phase in force at {effective_time.isoformat()}",
+            rate_card=card.name,
+            effective_time=effective_time.isoformat(),
+        )
+    return card.phases[begun - 1]
+
+
+def _event(state: bytes, event_type: type[E]) -> E:
+    return msgspec.json.decode(msgspec.json.decode(state, type=_Fact).event, type=event_type)
+
+
+def _card(stream: str, event: RateCardCreated) -> RateCard:
+    return RateCard(
+        name=stream,
+        asset=event.asset,
+        display_name=event.display_name,
+        unit_definitions=event.unit_definitions,
+    )
+
+
+def _with_card(catalogue: Catalogue, card: RateCard) -> Catalogue:
+    return msgspec.structs.replace(catalogue, rate_cards=put(catalogue.rate_cards, card.name, card))
+
+
+def _with_phase(catalogue: Catalogue, stream: str, event: RateCardPhasePublished) -> Catalogue:
+    card = find(catalogue.rate_cards, stream)
+    if card is None:
+        raise BrokenLogError(f"phase {event.phase} of {stream} was published before the card was created")
+    phase = RateCardPhase(
+        name=f"{stream}/phases/{event.phase}",
+        from_time=event.from_time,
+        rates=event.rates,
+        phase_hash=event.phase_hash,
+        multipliers=event.multipliers,
+    )
+    phases = tuple(sorted((*card.phases, phase), key=lambda each: each.from_time))
+    return _with_card(catalogue, msgspec.structs.replace(card, phases=phases))
+
+
+def _with_plan(catalogue: Catalogue, stream: str, event: PlanPublished) -> Catalogue:
+    published = Plan(
+        name=stream,
+        version=event.plan_version,
+        asset=event.asset,
+        phases=event.phases,
+        display_name=event.display_name,
+    )
+    plans = put(catalogue.plans, stream, published)
+    versioned = put(plans, _plan_version(stream, published.version), published)
+    return msgspec.structs.replace(catalogue, plans=versioned)
+
+
+def _plan_version(name: str, version: int) -> str:
+    return f"{name}@{version}"
+
+
+def _contract(stream: str, event: ContractSigned) -> Contract:
+    return Contract(
+        name=stream,
+        customer=event.customer,
+        wallet=event.wallet,
+        plan=event.plan,
+        plan_version=event.plan_version,
+        asset=event.asset,
+        start_time=event.start_time,
+        cycle=event.cycle,
+        phases=event.phases,
+    )

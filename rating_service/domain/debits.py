@@ -30,7 +30,7 @@ class Draw(msgspec.Struct, frozen=True, array_like=True):
     amount_units: int
 
 
-class DebitFact(Record):
+class DebitFact(Record, frozen=True):
     """Credit was consumed. Draws and overage add up to `amount_units`."""
 
     position: int
@@ -50,7 +50,7 @@ class DebitFact(Record):
         return f"{self.wallet}/debits/{self.version}"
 
 
-class GrantFact(Record):
+class GrantFact(Record, frozen=True):
     """Credit was issued; `version` is what draws refer to."""
 
     wallet: str
@@ -62,7 +62,7 @@ class GrantFact(Record):
     contract: str = ""
 
 
-class _Debited(Record):
+class _Debited(Record, frozen=True):
     amount_units: int
     draws: tuple[Draw, ...] = ()
     overage_units: int = 0
@@ -70,20 +70,20 @@ class _Debited(Record):
     charge: Charge | None = None
 
 
-class _DebitFact(Record):
+class _DebitFact(Record, frozen=True):
     event: _Debited
     effective_time: datetime
     idempotency_key: str = ""
 
 
-class _Granted(Record):
+class _Granted(Record, frozen=True):
     amount_units: int
     category: GrantCategory
     expire_time: datetime | None = None
     contract: str = ""
 
 
-class _GrantFact(Record):
+class _GrantFact(Record, frozen=True):
     event: _Granted
     effective_time: datetime
 

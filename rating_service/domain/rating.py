@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from rating_service.domain.agreement import Contract, Record
-from rating_service.domain.catalogue import Catalogue
-from rating_service.domain.pricing import Pricer
-from rating_service.domain.usage import Charge, Usage
+from rating_service.domain.catalogue import Catalogue, card_phase_at, contract, contract_phase_at, rate_card
+from rating_service.domain.exact import exact_text, parse_exact
+from rating_service.domain.pricing import NO_TERMS, Pricer, compile_phase, price
+from rating_service.domain.usage import Charge, ChargeTerms, Usage
 
 
-class RatedUsage(Record):
+class RatedUsage(Record, frozen=True):
     """A usage's charge and the contract that pays for it."""
 
     contract: Contract
@@ -18,17 +21,31 @@ class RatedUsage(Record):
 def rate_usage(catalogue: Catalogue, pricers: dict[str, Pricer], usage: Usage) -> RatedUsage:
     """Price a usage under its contract as of its effective time.
 
-    `pricers` is the caller's cache by phase name; what is missing is added. Refuses whatever
-    `catalogue` and `pricing` refuse.
+    `pricers` is the caller's cache by phase name; what is missing is added. Phases never change, so an entry
+    is right for ever. Refuses whatever `catalogue` and `pricing` refuse.
     """
-    raise NotImplementedError
+    found = contract(catalogue, usage.contract)
+    phase = contract_phase_at(found, usage.effective_time)
+    terms = ChargeTerms(found.name, phase.terms.key, phase.terms.overage_price)
+    return RatedUsage(found, _priced(catalogue, pricers, usage, phase.terms.rate_card, terms))
 
 
-def quote_by_card(catalogue: Catalogue, pricers: dict[str, Pricer], usage: Usage, rate_card: str) -> Charge:
-    """Price a usage by a rate card as of its effective time, without a contract."""
-    raise NotImplementedError
+def quote_by_card(catalogue: Catalogue, pricers: dict[str, Pricer], usage: Usage, card_name: str) -> Charge:
+    """Price a usage by rateCards/{rate_card} as of its effective time, without a contract."""
+    return _priced(catalogue, pricers, usage, card_name, NO_TERMS)
 
 
 def whole_asset_text(exact_units: str, *, scale: int) -> str:
     """Return exact decimal text in whole assets for decimal text in units."""
-    raise NotImplementedError
+    return exact_text(parse_exact(exact_units) * Fraction(1, 10**scale))
+
+
+def _priced(
+    catalogue: Catalogue, pricers: dict[str, Pricer], usage: Usage, card_name: str, terms: ChargeTerms
+) -> Charge:
+    card = rate_card(catalogue, card_name)
+    phase = card_phase_at(card, usage.effective_time)
+    pricer = pricers.get(phase.name)
+    if pricer is None:
+        pricer = pricers[phase.name] = compile_phase(phase, scale=card.asset.scale)
+    return price(pricer, usage, terms)

@@ -8,21 +8,23 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import msgspec
+
 from rating_service.domain.agreement import Record, UnitPrice
 
 
-class Usage(Record):
+class Usage(Record, frozen=True):
     """What a customer consumed in one request. `id`, `contract` and `feature` may be empty in a quote."""
 
     effective_time: datetime
     quantities: dict[str, int]
-    properties: dict[str, str] = {}
+    properties: dict[str, str] = msgspec.field(default_factory=dict)
     id: str = ""
     contract: str = ""
     feature: str = ""
 
 
-class ChargeLine(Record):
+class ChargeLine(Record, frozen=True):
     """One dimension of a charge. `exact_units` is unrounded decimal text, in units of the asset.
 
     For the model `unit` it is quantity / unit_size x unit_price x multiplier x 10^scale.
@@ -37,7 +39,7 @@ class ChargeLine(Record):
     model: str = "unit"
 
 
-class Charge(Record):
+class Charge(Record, frozen=True):
     """Usage priced under the phase in force. `exact_units` is the sum of the lines.
 
     Pricing the lines' quantities with `properties` under the same phase gives the same charge again.
@@ -49,11 +51,11 @@ class Charge(Record):
     phase_hash: str
     lines: tuple[ChargeLine, ...]
     exact_units: str
-    properties: dict[str, str] = {}
+    properties: dict[str, str] = msgspec.field(default_factory=dict)
     overage_price: UnitPrice | None = None
 
 
-class ChargeTerms(Record):
+class ChargeTerms(Record, frozen=True):
     """What a charge says of the contract under which it was made. Empty in a quote by rate card."""
 
     contract: str = ""
