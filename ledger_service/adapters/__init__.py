@@ -1,0 +1,1 @@
+"""Adapters: the application's ports on PostgreSQL."""

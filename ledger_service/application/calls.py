@@ -1,0 +1,102 @@
+"""Calls: what waits for an answer inside the writer.
+
+A group is what one RPC sent, one call or a batch of them; it is answered when all of its calls are. A call is
+either a keyed command or a read of one stream. Answers are set once and only after what they rest on is
+durable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+
+from ledger_service.domain.commands import AnyCommand
+from ledger_service.domain.events import Event, Fact
+from ledger_service.domain.refusals import Refusal
+from ledger_service.domain.streams import State
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """The recorded event that answers a command."""
+
+    stream: str
+    version: int
+    position: int
+    fact: Fact[Event]
+    replayed: bool = False
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """A stream's durable state at a version; None and 0 if it has no events."""
+
+    state: State | None
+    version: int
+
+
+Answer = Outcome | Reading | Refusal | None
+
+
+class Group:
+    """The calls of one RPC, answered together."""
+
+    __slots__ = ("answers", "done", "open_calls")
+
+    def __init__(self, size: int, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin a group of `size` calls."""
+        self.answers: list[Answer] = [None] * size
+        self.open_calls = size
+        self.done: asyncio.Future[None] = loop.create_future()
+
+    def answer(self, index: int, answer: Answer) -> None:
+        """Set one call's answer; the last one wakes the RPC, unless its client has gone."""
+        assert self.answers[index] is None, "a call is answered once"
+        self.answers[index] = answer
+        self.open_calls -= 1
+        if self.open_calls == 0 and not self.done.done():
+            self.done.set_result(None)
+
+
+class Call:
+    """One command or read on its way to an answer."""
+
+    __slots__ = (
+        "actor",
+        "attempts",
+        "command",
+        "fingerprint",
+        "followers",
+        "group",
+        "index",
+        "key",
+        "key_hash",
+        "streams",
+    )
+
+    def __init__(
+        self,
+        group: Group,
+        index: int,
+        streams: tuple[str, ...],
+        command: AnyCommand | None = None,
+        *,
+        key: str = "",
+        key_hash: bytes = b"",
+        fingerprint: str = "",
+        actor: str = "",
+    ) -> None:
+        """Begin a call; one without a command reads the first of its streams."""
+        self.group = group
+        self.index = index
+        self.streams = streams
+        self.command = command
+        self.key = key
+        self.key_hash = key_hash
+        self.fingerprint = fingerprint
+        self.actor = actor
+        self.attempts = 0
+        self.followers: list[Call] = []
+
+    def answer(self, answer: Answer) -> None:
+        """Hand the answer to the group."""
+        self.group.answer(self.index, answer)

@@ -1,0 +1,308 @@
+"""The writer: one a shard. It commits many commands at once (group commit) and answers them when durable.
+
+Calls are decided when they arrive (see decider.py); one committer writes, in one statement, all that was
+decided meanwhile. If a commit fails, everything decided on top of it is undone by dropping the streams it
+touched, and its calls are resolved by their idempotency keys: what is in the store is answered from there,
+the rest is decided again. If the store goes away, nothing is half done: calls are told so, and those of a
+commit whose outcome is unknown are answered when the store is back, or told to ask again with their key.
+
+Positions are assigned here, without gaps; the store's unique indexes refuse a second writer, whatever the
+advisory lock says. An instance that does not hold the shard stands by and does not serve.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from ledger_service.application.calls import Call, Group, Outcome, Reading
+from ledger_service.application.decider import Decider
+from ledger_service.application.ports import (
+    AppendConflictError,
+    Clock,
+    EventLog,
+    OutcomeUnknownError,
+    StoreUnavailableError,
+)
+from ledger_service.application.staging import Batch
+from ledger_service.application.stream_cache import SNAPSHOT_FORMAT
+from ledger_service.domain.commands import Request
+from ledger_service.domain.decide import streams_of
+from ledger_service.domain.identity import fingerprint, hash_key
+from ledger_service.domain.refusals import NotServing, OutcomeUnknown, QueueFull, Refusal
+
+CALLS_MAX: Final = 20_000
+"""Calls waiting inside the writer, about a second of work; beyond it callers are told to come back."""
+CALLS_BETWEEN_YIELDS: Final = 250
+"""Calls of one batch decided in a row before other callers get a turn, about 5 ms."""
+STREAMS_PER_LOAD_MAX: Final = 2_000
+"""Cold streams loaded by one query."""
+LINGER_PER_CALLER_SECONDS: Final = 0.0001
+LINGER_SECONDS_MAX: Final = 0.008
+"""How long a commit waits for company, by how many callers were seen at once: a lone caller never waits."""
+ESTIMATE_DECAY: Final = (9, 10)
+"""Per commit, how much of the estimate of simultaneous callers outlives them."""
+ACQUIRE_INTERVAL_SECONDS: Final = 0.25
+"""How often a standby asks for the shard."""
+OUTCOME_WAIT_SECONDS: Final = 5.0
+"""How long the calls of an ambiguous commit wait for the store to come back."""
+
+log = structlog.get_logger("writer")
+
+
+class Writer:
+    """Decides and commits the commands of one shard."""
+
+    def __init__(
+        self,
+        event_log: EventLog,
+        clock: Clock,
+        *,
+        cached_streams_max: int,
+        on_serving_change: Callable[[bool], None] = lambda _: None,
+    ) -> None:
+        """Make a writer that serves once `run` holds the shard."""
+        self._log = event_log
+        self._decider = Decider(clock, cached_streams_max=cached_streams_max)
+        self._on_serving_change = on_serving_change
+        self._serving = False
+        self._draining = False
+        self._committed_position = 0
+        self._groups = 0
+        self._callers_estimate = 1
+        self._work = asyncio.Event()
+        self._company = asyncio.Event()
+        self._committed = asyncio.Event()
+
+    @property
+    def serving(self) -> bool:
+        """Say whether commands would be taken now."""
+        return self._serving and not self._draining
+
+    @property
+    def committed_position(self) -> int:
+        """Return the position of the newest durable event."""
+        return self._committed_position
+
+    def now(self) -> datetime:
+        """Return the record time that a command decided now would get."""
+        return self._decider.now()
+
+    async def wait_beyond(self, position: int) -> None:
+        """Wait until an event after `position` is durable."""
+        while self._committed_position <= position:
+            await self._committed.wait()
+
+    async def submit(self, request: Request) -> Outcome | None:
+        """Decide and commit one command; None if there was nothing to do. Raises Refusal."""
+        answer = (await self.submit_many((request,)))[0]
+        if isinstance(answer, Refusal):
+            raise answer
+        return answer
+
+    async def submit_many(self, requests: Sequence[Request]) -> list[Outcome | Refusal | None]:
+        """Decide and commit commands in order; each has its own outcome. Raises NotServing, QueueFull."""
+        group = self._open_group(len(requests))
+        calls = [_call(group, index, request) for index, request in enumerate(requests)]
+        await self._wait_for(group, calls)
+        return [answer for answer in group.answers if not isinstance(answer, Reading)]
+
+    async def read(self, stream: str) -> Reading:
+        """Return a stream's newest durable state. Raises NotServing, QueueFull."""
+        group = self._open_group(1)
+        await self._wait_for(group, [Call(group, 0, (stream,))])
+        answer = group.answers[0]
+        if isinstance(answer, Refusal):
+            raise answer
+        assert isinstance(answer, Reading)
+        return answer
+
+    def _open_group(self, size: int) -> Group:
+        if not self.serving:
+            raise NotServing("this instance does not serve commands now; nothing was done")
+        if self._decider.open_calls + size > CALLS_MAX:
+            raise QueueFull(f"more than {CALLS_MAX} calls are waiting; nothing was done")
+        self._decider.open_calls += size
+        return Group(size, asyncio.get_running_loop())
+
+    async def _wait_for(self, group: Group, calls: list[Call]) -> None:
+        self._groups += 1
+        self._callers_estimate = max(self._callers_estimate, self._groups)
+        try:
+            for index, call in enumerate(calls):
+                if index and index % CALLS_BETWEEN_YIELDS == 0:
+                    self._wake()
+                    await asyncio.sleep(0)
+                self._take(call)
+            self._wake()
+            await group.done
+        finally:
+            self._groups -= 1
+
+    def _take(self, call: Call) -> None:
+        if self._serving:
+            self._decider.admit(call)
+        else:
+            self._decider.open_calls -= 1
+            call.answer(NotServing("the database went away; nothing was done"))
+
+    def _wake(self) -> None:
+        if self._decider.has_work():
+            self._work.set()
+        if self._groups * 2 >= self._callers_estimate:
+            self._company.set()
+
+    # Committing
+
+    async def run(self) -> None:
+        """Hold the shard and commit until cancelled; stand by while another instance holds it."""
+        try:
+            while True:
+                if await self._acquire():
+                    await self._serve()
+                await asyncio.sleep(ACQUIRE_INTERVAL_SECONDS)
+        finally:
+            self._set_serving(serving=False)
+            self._decider.refuse_all(NotServing("this instance stops; nothing was done"))
+            await self._log.close()
+
+    async def drain(self) -> None:
+        """Take no more calls and return when those inside are answered."""
+        self._draining = True
+        self._on_serving_change(False)
+        while self._decider.open_calls:
+            self._company.set()
+            await asyncio.sleep(0.005)
+
+    async def _acquire(self) -> bool:
+        """Become the writer and continue after the newest stored event."""
+        try:
+            if not await self._log.acquire():
+                return False
+            head = await self._log.head()
+        except StoreUnavailableError as error:
+            log.warning("store_unavailable", error=str(error))
+            return False
+        self._committed_position = head.position if head else 0
+        self._decider.begin_at(head, forget=True)
+        return True
+
+    def _set_serving(self, *, serving: bool) -> None:
+        if serving != self._serving:
+            self._serving = serving
+            log.info("serving" if serving else "not_serving", position=self._committed_position)
+            self._on_serving_change(self.serving)
+
+    async def _serve(self) -> None:
+        self._set_serving(serving=True)
+        try:
+            while True:
+                await self._work.wait()
+                await self._linger()
+                await self._look_up_and_load()
+                await self._commit()
+                if not self._decider.has_work():
+                    self._work.clear()
+        except StoreUnavailableError as error:
+            log.warning("store_lost", error=str(error))
+            self._set_serving(serving=False)
+            self._decider.refuse_all(NotServing("the database went away; nothing was done"))
+
+    async def _linger(self) -> None:
+        """Wait a moment for other callers to join the commit, if there seem to be any."""
+        decayed = self._callers_estimate * ESTIMATE_DECAY[0] // ESTIMATE_DECAY[1]
+        self._callers_estimate = max(self._groups, decayed, 1)
+        if self._groups * 2 >= self._callers_estimate or self._draining:
+            return
+        self._company.clear()
+        linger_seconds = min(self._callers_estimate * LINGER_PER_CALLER_SECONDS, LINGER_SECONDS_MAX)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(linger_seconds):
+                await self._company.wait()
+
+    async def _look_up_and_load(self) -> None:
+        decider = self._decider
+        if decider.unproven:
+            looked_up, decider.unproven = decider.unproven, []
+            try:
+                found = await self._log.find_keys([call.key_hash for call, _ in looked_up])
+            except StoreUnavailableError:
+                decider.unproven = looked_up + decider.unproven
+                raise
+            decider.prove(looked_up, found)
+        if decider.cold:
+            streams = decider.cold_streams()[:STREAMS_PER_LOAD_MAX]
+            loaded = await self._log.load(streams, snapshot_format=SNAPSHOT_FORMAT) if streams else {}
+            decider.warm(loaded)
+
+    async def _commit(self) -> None:
+        batch = self._decider.take_batch()
+        try:
+            if batch.rows:
+                await self._log.append(batch.rows, list(batch.snapshots.values()))
+        except AppendConflictError as error:
+            log.warning("append_conflict", rows=len(batch.rows), error=str(error))
+            await self._resolve()
+        except OutcomeUnknownError as error:
+            log.warning("outcome_unknown", rows=len(batch.rows), error=str(error))
+            await self._reconnect(batch)
+        else:
+            self._finish(batch)
+
+    def _finish(self, batch: Batch) -> None:
+        if batch.rows:
+            self._committed_position = batch.rows[-1].position
+            self._committed.set()
+            self._committed = asyncio.Event()
+        self._decider.finish_batch()
+
+    async def _resolve(self) -> None:
+        """Answer the calls of lost batches from the store and decide the rest again."""
+        head = await self._log.head()
+        position = head.position if head else 0
+        undone = self._decider.undo()
+        self._decider.begin_at(head, forget=position != self._committed_position)
+        self._committed_position = position
+        try:
+            found = await self._log.find_keys([call.key_hash for call, _ in undone if call.key_hash])
+        except StoreUnavailableError:
+            self._decider.cold.extend(call for call, _ in undone)
+            raise
+        self._committed.set()
+        self._committed = asyncio.Event()
+        self._decider.decide_again(undone, found)
+
+    async def _reconnect(self, batch: Batch) -> None:
+        """Wait for the store and learn what became of a batch; give up after OUTCOME_WAIT_SECONDS."""
+        self._set_serving(serving=False)
+        deadline = asyncio.get_running_loop().time() + OUTCOME_WAIT_SECONDS
+        while asyncio.get_running_loop().time() < deadline:
+            if await self._acquire():
+                await self._resolve()
+                self._set_serving(serving=True)
+                return
+            await asyncio.sleep(ACQUIRE_INTERVAL_SECONDS)
+        unknown = OutcomeUnknown("the database went away while storing; send the call again with its key")
+        self._decider.refuse_batch(batch, unknown)
+        raise StoreUnavailableError(f"not back within {OUTCOME_WAIT_SECONDS} s")
+
+
+def _call(group: Group, index: int, request: Request) -> Call:
+    command, key = request.command, request.idempotency_key
+    streams = streams_of(command)
+    key_hash = hash_key(streams[0], key) if key else b""
+    return Call(
+        group,
+        index,
+        streams,
+        command,
+        key=key,
+        key_hash=key_hash,
+        fingerprint=fingerprint(command) if key else "",
+        actor=request.actor,
+    )

@@ -1,0 +1,96 @@
+"""Decide: from a command and the states it touches to the events that it causes.
+
+`streams_of` says which streams a command reads or writes, its own first; `decide` looks only at those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TypeVar
+
+from ledger_service.domain.commands import (
+    AnyCommand,
+    CreateRateCard,
+    Debit,
+    GrantCredits,
+    OpenWallet,
+    PublishPlan,
+    PublishRateCardPhase,
+    SettleWallet,
+    SignContract,
+)
+from ledger_service.domain.debit import debit
+from ledger_service.domain.drafts import Draft
+from ledger_service.domain.grant import grant, open_wallet
+from ledger_service.domain.plan import Contract, Plan, publish_plan, sign_contract
+from ledger_service.domain.rate_card import RateCard, create_rate_card, publish_phase
+from ledger_service.domain.refusals import RateCardNotFound, WalletNotFound
+from ledger_service.domain.settle import settle
+from ledger_service.domain.streams import State
+from ledger_service.domain.wallet import Wallet
+
+States = Mapping[str, State | None]
+S = TypeVar("S", Wallet, RateCard, Plan, Contract)
+
+
+def streams_of(command: AnyCommand) -> tuple[str, ...]:
+    """Return the streams that the command touches; the first is its own and scopes its idempotency key."""
+    match command:
+        case Debit() | GrantCredits() | OpenWallet() | SettleWallet():
+            return (command.wallet,)
+        case CreateRateCard() | PublishRateCardPhase():
+            return (command.rate_card,)
+        case PublishPlan():
+            return (command.plan, *dict.fromkeys(phase.rate_card for phase in command.phases))
+        case SignContract():
+            return (command.contract, command.plan, command.wallet)
+
+
+def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:
+    """Return the events that the command causes, in order. Raises Refusal, and then changes nothing."""
+    match command:
+        case Debit():
+            return debit(_wallet(states, command.wallet, field="name"), command, now)
+        case GrantCredits():
+            return grant(_wallet(states, command.wallet, field="name"), command, now)
+        case OpenWallet():
+            return open_wallet(_typed(states, command.wallet, Wallet), command, now)
+        case SettleWallet():
+            return settle(command.wallet, _wallet(states, command.wallet, field="name"), now)
+        case CreateRateCard():
+            return create_rate_card(_typed(states, command.rate_card, RateCard), command, now)
+        case PublishRateCardPhase():
+            return publish_phase(_card(states, command.rate_card), command, now)
+        case PublishPlan():
+            cards = {phase.rate_card: _typed(states, phase.rate_card, RateCard) for phase in command.phases}
+            return publish_plan(_typed(states, command.plan, Plan), cards, command, now)
+        case SignContract():
+            return sign_contract(
+                _typed(states, command.contract, Contract),
+                _typed(states, command.plan, Plan),
+                _wallet(states, command.wallet, field="contract.wallet"),
+                command,
+                now,
+            )
+
+
+def _typed(states: States, stream: str, kind: type[S]) -> S | None:
+    state = states[stream]
+    assert state is None or isinstance(state, kind), f"{stream} does not fold into {kind.__name__}"
+    return state
+
+
+def _wallet(states: States, name: str, *, field: str) -> Wallet:
+    wallet = states[name]
+    if wallet is None:
+        raise WalletNotFound(f"{name} does not exist", field=field)
+    assert isinstance(wallet, Wallet)
+    return wallet
+
+
+def _card(states: States, name: str) -> RateCard:
+    card = _typed(states, name, RateCard)
+    if card is None:
+        raise RateCardNotFound(f"{name} does not exist", field="name")
+    return card

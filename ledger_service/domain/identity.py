@@ -1,0 +1,136 @@
+"""Identity of a command: what must be the same for two calls with one idempotency key to be one call.
+
+The fingerprint is a digest of it and is stored with the event. When it differs, the fields of the recorded
+event are compared with those of the new command, so that the refusal can name the first one that differs.
+A charge counts by the usage it prices and not by its prices: a usage that is sent again after a price
+change gets its first answer.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+
+from ledger_service.domain.commands import (
+    AnyCommand,
+    CreateRateCard,
+    Debit,
+    GrantCredits,
+    OpenWallet,
+    PublishPlan,
+    PublishRateCardPhase,
+    SettleWallet,
+    SignContract,
+)
+from ledger_service.domain.events import (
+    Charge,
+    ContractSigned,
+    CreditsDebited,
+    CreditsGranted,
+    Event,
+    Fact,
+    PlanPublished,
+    RateCardCreated,
+    RateCardPhasePublished,
+    WalletOpened,
+)
+from ledger_service.domain.refusals import IdempotencyKeyReused
+
+Identity = dict[str, Any]
+"""Field by field, in the order in which differences are named; values are compared and encoded, never read."""
+
+
+def fingerprint(command: AnyCommand) -> str:
+    """Return 16 bytes (hex) that differ for different commands."""
+    encoded = msgspec.json.encode((type(command).__name__, list(identity(command).values())))
+    return blake2b(encoded, digest_size=16).hexdigest()
+
+
+def hash_key(stream: str, idempotency_key: str) -> bytes:
+    """Return the 16 bytes under which a stream's idempotency key is unique for ever."""
+    return blake2b(f"{stream}\n{idempotency_key}".encode(), digest_size=16).digest()
+
+
+def check_same_call(command: AnyCommand, recorded: Fact[Event]) -> None:
+    """Refuse a command whose key was used for another one. Raises IdempotencyKeyReused."""
+    if recorded.fingerprint == fingerprint(command):
+        return
+    field = _first_difference(identity(command), _recorded_identity(recorded))
+    if field is not None:
+        raise IdempotencyKeyReused(
+            f"idempotency_key {recorded.idempotency_key!r} was used before with another {field}",
+            field="idempotency_key",
+            differing_field=field,
+        )
+
+
+def identity(command: AnyCommand) -> Identity:
+    """Return what makes the command itself, beside its stream."""
+    match command:
+        case Debit():
+            return {
+                "amount_units": command.amount_units,
+                "effective_time": command.effective_time,
+                "feature": command.feature,
+                "delivered": command.delivered,
+            } | _usage_of(command.charge)
+        case GrantCredits():
+            return _fields(command, "wallet") | {"scope": sorted(command.scope)}
+        case OpenWallet() | SettleWallet():
+            return _fields(command, "wallet")
+        case CreateRateCard():
+            return _fields(command, "rate_card")
+        case PublishRateCardPhase():
+            return _fields(command, "rate_card", "retroactive")
+        case PublishPlan():
+            return _fields(command, "plan")
+        case SignContract():
+            return _fields(command, "contract", "plan_version") | {"cycle": command.cycle}
+
+
+def _recorded_identity(fact: Fact[Event]) -> Identity:
+    event = fact.event
+    # An effective time equal to the record time is what "now" became.
+    effective_time = None if fact.effective_time == fact.record_time else fact.effective_time
+    match event:
+        case CreditsDebited():
+            return {
+                "amount_units": 0 if event.charge else event.amount_units,
+                "effective_time": effective_time,
+                "feature": event.feature,
+                "delivered": event.delivered,
+            } | _usage_of(event.charge)
+        case CreditsGranted():
+            fields = {name: getattr(event, name) for name in event.__struct_fields__}
+            return fields | {"scope": sorted(event.scope), "effective_time": effective_time}
+        case WalletOpened() | RateCardCreated():
+            return _fields(event)
+        case RateCardPhasePublished():
+            return _fields(event, "phase", "phase_hash")
+        case PlanPublished():
+            return _fields(event, "plan_version")
+        case ContractSigned():
+            return _fields(event, "asset", "phases", "plan_version")
+        case _:
+            raise AssertionError(f"{type(event).__name__} answers no command")
+
+
+def _fields(struct: msgspec.Struct, *without: str) -> Identity:
+    return {name: getattr(struct, name) for name in struct.__struct_fields__ if name not in without}
+
+
+def _usage_of(charge: Charge | None) -> Identity:
+    if charge is None:
+        return {"charge": None}
+    return {
+        "charge.contract": charge.contract,
+        "charge.properties": sorted(charge.properties.items()),
+        "charge.lines": [(line.dimension, line.quantity) for line in charge.lines],
+    }
+
+
+def _first_difference(asked: Identity, recorded: Identity) -> str | None:
+    names = asked | recorded
+    return next((name for name in names if asked.get(name) != recorded.get(name)), None)

@@ -1,0 +1,207 @@
+"""Rate cards: prices of usage, in immutable phases.
+
+A phase holds [from_time, to_time): to_time is where the next phase begins, so publishing a phase ends the one
+before it and moves nothing earlier. At publication the card is checked so that every usage has at most one
+most specific rate a dimension: more properties first, then fewer wildcards, then more literal characters.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from hashlib import sha256
+from itertools import combinations
+from typing import Final
+
+import msgspec
+
+from ledger_service.domain.commands import CreateRateCard, PublishRateCardPhase
+from ledger_service.domain.drafts import Draft
+from ledger_service.domain.events import (
+    Event,
+    Fact,
+    Multiplier,
+    Rate,
+    RateCardCreated,
+    RateCardPhasePublished,
+)
+from ledger_service.domain.names import check_asset, check_price, check_range, check_text, check_word
+from ledger_service.domain.refusals import (
+    FieldRequired,
+    FieldTooLong,
+    NumberOutOfRange,
+    PhaseInPast,
+    PhaseOverlaps,
+    RateCardExists,
+    RatesAmbiguous,
+    TiersOutOfOrder,
+)
+from ledger_service.domain.values import UNITS_MAX, Asset
+
+RATES_MAX: Final = 1_000
+MULTIPLIERS_MAX: Final = 16
+TIERS_MAX: Final = 64
+MATCHES_MAX: Final = 16
+UNIT_SIZE_MAX: Final = 10**12
+
+
+class RateCard(msgspec.Struct, frozen=True):
+    """A card with its phases, by from_time ascending."""
+
+    asset: Asset
+    display_name: str
+    unit_definitions: dict[str, str]
+    phases: tuple[RateCardPhasePublished, ...] = ()
+
+
+def evolve(card: RateCard | None, fact: Fact[Event], version: int) -> RateCard:  # noqa: ARG001
+    """Return the state after an event of the rate card's stream."""
+    match fact.event:
+        case RateCardCreated(asset=asset, display_name=title, unit_definitions=definitions):
+            return RateCard(asset, title, definitions)
+        case RateCardPhasePublished() as phase:
+            assert card is not None, "a rate card's stream begins with RateCardCreated"
+            return msgspec.structs.replace(card, phases=(*card.phases, phase))
+        case _:
+            raise AssertionError(f"{type(fact.event).__name__} is not an event of a rate card")
+
+
+def create_rate_card(card: RateCard | None, command: CreateRateCard, now: datetime) -> list[Draft]:
+    """Return the creation. Raises RateCardExists and what the checks of its fields raise."""
+    check_asset(command.asset, field="rate_card.asset")
+    check_text(command.display_name, field="rate_card.display_name")
+    for dimension, definition in command.unit_definitions.items():
+        check_word(dimension, field="rate_card.unit_definitions")
+        check_text(definition, field="rate_card.unit_definitions")
+    if card is not None:
+        raise RateCardExists(f"{command.rate_card} was created before", field="rate_card_id")
+    event = RateCardCreated(command.asset, command.display_name, command.unit_definitions)
+    return [Draft(command.rate_card, event, now, answers=True)]
+
+
+def publish_phase(card: RateCard, command: PublishRateCardPhase, now: datetime) -> list[Draft]:
+    """Return the publication; its effective time is the phase's from_time.
+
+    Raises PhaseOverlaps, PhaseInPast, RatesAmbiguous, TiersOutOfOrder and what the checks of its fields raise.
+    """
+    _check_rates(command.rates)
+    _check_multipliers(command.multipliers)
+    if card.phases and command.from_time <= card.phases[-1].from_time:
+        raise PhaseOverlaps(
+            f"phase {card.phases[-1].phase} begins at {card.phases[-1].from_time.isoformat()}; "
+            "a later phase must begin after it",
+            field="phase.from_time",
+        )
+    if command.from_time < now and (card.phases or not command.retroactive):
+        raise PhaseInPast(
+            f"phase.from_time lies before the server's clock, {now.isoformat()}", field="phase.from_time"
+        )
+    phase = RateCardPhasePublished(
+        phase=len(card.phases) + 1,
+        from_time=command.from_time,
+        rates=command.rates,
+        phase_hash="",
+        multipliers=command.multipliers,
+    )
+    phase = msgspec.structs.replace(phase, phase_hash=hash_phase(command.rate_card, card.asset, phase))
+    return [Draft(command.rate_card, phase, command.from_time, answers=True)]
+
+
+def hash_phase(rate_card: str, asset: Asset, phase: RateCardPhasePublished) -> str:
+    """Return SHA-256 (hex) of the phase's canonical form: its stored form without the hash, card and asset first."""
+    bare = msgspec.structs.replace(phase, phase_hash="")
+    return sha256(msgspec.json.encode((rate_card, asset, bare))).hexdigest()
+
+
+def _check_rates(rates: tuple[Rate, ...]) -> None:
+    if not rates:
+        raise FieldRequired("phase.rates is required", field="phase.rates")
+    if len(rates) > RATES_MAX:
+        raise FieldTooLong(f"phase.rates exceeds {RATES_MAX} rates", field="phase.rates")
+    by_dimension: dict[str, list[Rate]] = {}
+    for index, rate in enumerate(rates):
+        field = f"phase.rates[{index}]"
+        check_word(rate.dimension, field=f"{field}.dimension")
+        check_price(rate.unit_price, field=f"{field}.unit.unit_price")
+        _check_unit_size(rate.unit_size, field=f"{field}.unit_size")
+        if len(rate.match) > MATCHES_MAX:
+            raise FieldTooLong(f"{field}.match exceeds {MATCHES_MAX} properties", field=f"{field}.match")
+        for key, pattern in rate.match.items():
+            check_word(key, field=f"{field}.match")
+            check_text(pattern, field=f"{field}.match.{key}")
+        by_dimension.setdefault(rate.dimension, []).append(rate)
+    for same_dimension in by_dimension.values():
+        _check_unambiguous(same_dimension)
+
+
+def _check_unit_size(unit_size: int, *, field: str) -> None:
+    check_range(unit_size, low=1, high=UNIT_SIZE_MAX, field=field)
+    rest = unit_size
+    for factor in (2, 5):
+        while rest % factor == 0:
+            rest //= factor
+    if rest != 1:
+        raise NumberOutOfRange(
+            f"{field} must be a product of twos and fives, so that prices stay exact; not {unit_size}",
+            field=field,
+        )
+
+
+def _check_unambiguous(rates: list[Rate]) -> None:
+    by_specificity: dict[tuple[int, int, int], list[Rate]] = {}
+    for rate in rates:
+        by_specificity.setdefault(specificity(rate.match), []).append(rate)
+    for equals in by_specificity.values():
+        for one, other in combinations(equals, 2):
+            if _may_both_match(one.match, other.match):
+                raise RatesAmbiguous(
+                    f"two rates for {one.dimension} are equally specific: {one.match} and {other.match}",
+                    field="phase.rates",
+                )
+
+
+def specificity(match: dict[str, str]) -> tuple[int, int, int]:
+    """Return how specific a match is, larger is more: properties, minus wildcards, literal characters."""
+    wildcards = sum(pattern.count("*") for pattern in match.values())
+    return (len(match), -wildcards, sum(map(len, match.values())) - wildcards)
+
+
+def _may_both_match(one: dict[str, str], other: dict[str, str]) -> bool:
+    return all(patterns_overlap(one[key], other[key]) for key in one.keys() & other.keys())
+
+
+def patterns_overlap(one: str, other: str) -> bool:
+    """Say whether some text matches both patterns, in which '*' stands for any run of characters."""
+    # reachable[j]: the part of `one` read so far can match the same text as other[:j].
+    reachable = [all(char == "*" for char in other[:j]) for j in range(len(other) + 1)]
+    for char in one:
+        row = [reachable[0] and char == "*"]
+        for j, other_char in enumerate(other, start=1):
+            if "*" in (char, other_char):
+                row.append(reachable[j] or row[j - 1] or (reachable[j - 1] and char == other_char))
+            else:
+                row.append(reachable[j - 1] and char == other_char)
+        reachable = row
+    return reachable[-1]
+
+
+def _check_multipliers(multipliers: tuple[Multiplier, ...]) -> None:
+    if len(multipliers) > MULTIPLIERS_MAX:
+        raise FieldTooLong(f"phase.multipliers exceeds {MULTIPLIERS_MAX}", field="phase.multipliers")
+    for index, multiplier in enumerate(multipliers):
+        field = f"phase.multipliers[{index}]"
+        check_word(multiplier.property, field=f"{field}.property")
+        for dimension in multiplier.dimensions:
+            check_word(dimension, field=f"{field}.dimensions")
+        if not multiplier.tiers:
+            raise FieldRequired(f"{field}.tiers is required", field=f"{field}.tiers")
+        if len(multiplier.tiers) > TIERS_MAX:
+            raise FieldTooLong(f"{field}.tiers exceeds {TIERS_MAX} tiers", field=f"{field}.tiers")
+        below = -1
+        for tier in multiplier.tiers:
+            check_price(tier.factor, field=f"{field}.tiers.factor")
+            check_range(tier.up_to, low=0, high=UNITS_MAX, field=f"{field}.tiers.up_to")
+            if tier.up_to <= below:
+                raise TiersOutOfOrder(
+                    f"{field}.tiers must ascend by up_to: {tier.up_to} after {below}", field=f"{field}.tiers"
+                )
+            below = tier.up_to

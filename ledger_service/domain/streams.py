@@ -1,0 +1,35 @@
+"""Streams: which state a stream's events fold into, by the collection in its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from ledger_service.domain import plan, rate_card, wallet
+from ledger_service.domain.events import Event, Fact
+
+State = wallet.Wallet | rate_card.RateCard | plan.Plan | plan.Contract
+Evolve = Callable[[Any, Fact[Event], int], State]
+
+EVOLVE: Final[dict[str, Evolve]] = {
+    "wallets": wallet.evolve,
+    "rateCards": rate_card.evolve,
+    "plans": plan.evolve_plan,
+    "contracts": plan.evolve_contract,
+}
+STATE_TYPE: Final[dict[str, type[State]]] = {
+    "wallets": wallet.Wallet,
+    "rateCards": rate_card.RateCard,
+    "plans": plan.Plan,
+    "contracts": plan.Contract,
+}
+
+
+def collection_of(stream: str) -> str:
+    """Return the collection in a stream's name: wallets for wallets/acme."""
+    return stream.partition("/")[0]
+
+
+def evolve_stream(stream: str, state: State | None, fact: Fact[Event], version: int) -> State:
+    """Return the stream's state after one of its events."""
+    return EVOLVE[collection_of(stream)](state, fact, version)

@@ -1,0 +1,1 @@
+"""Projections: views folded from the notification log, each equal to a rebuild from zero."""

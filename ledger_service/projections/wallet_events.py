@@ -1,0 +1,131 @@
+"""Reads stored wallet events into narrow structs that hold only what the projections fold.
+
+Decoding is the projector's hot path: members that no projection needs (charges, hashes, keys) are skipped by
+the parser and never become objects. The stored form is owned by `domain.events`; a test holds each struct
+here to the domain's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
+from typing import Final, Generic, TypeVar
+
+import msgspec
+
+from ledger_service.application.ports import StoredEvent
+from ledger_service.domain.events import Draw
+from ledger_service.domain.topics import UnknownTopicError
+from ledger_service.domain.values import Asset, GrantCategory, Money, ShortfallMode
+
+WALLET_STREAM_PREFIX: Final = "wallets/"
+
+
+class Narrow(msgspec.Struct, frozen=True, gc=False):
+    """Base of the narrow structs: acyclic, so the garbage collector need not look at them."""
+
+
+class Opened(Narrow):
+    """What the projections need of WalletOpened."""
+
+    customer: str
+    asset: Asset
+    shortfall_mode: ShortfallMode
+    overage_limit_units: int = 0
+
+
+class PolicyChanged(Narrow):
+    """What the projections need of WalletPolicyChanged."""
+
+    contract: str
+    contract_phase: str
+    shortfall_mode: ShortfallMode
+    overage_limit_units: int = 0
+
+
+class Granted(Narrow):
+    """What the projections need of CreditsGranted."""
+
+    amount_units: int
+    category: GrantCategory
+    priority: int = 0
+    scope: tuple[str, ...] = ()
+    expire_time: datetime | None = None
+    consideration: Money | None = None
+    contract: str = ""
+    reference: str = ""
+
+
+class Debited(Narrow):
+    """What the projections need of CreditsDebited."""
+
+    amount_units: int
+    draws: tuple[Draw, ...]
+    overage_units: int = 0
+
+
+class Expired(Narrow):
+    """What the projections need of CreditsExpired."""
+
+    grant_version: int
+    amount_units: int
+
+
+Change = Opened | PolicyChanged | Granted | Debited | Expired
+C_co = TypeVar("C_co", bound=Change, covariant=True)
+
+NARROW_TYPES: Final[dict[str, type[Change]]] = {
+    "wallet.CreditsDebited.v1": Debited,
+    "wallet.CreditsGranted.v1": Granted,
+    "wallet.CreditsExpired.v1": Expired,
+    "wallet.WalletOpened.v1": Opened,
+    "wallet.WalletPolicyChanged.v1": PolicyChanged,
+}
+
+
+
+class WalletEvent(Narrow):
+    """One event of a wallet's stream, narrowed."""
+
+    wallet: str
+    version: int
+    effective_time: datetime
+    change: Change
+
+
+class _Stored(Narrow, Generic[C_co]):
+    """The stored envelope without the members that no projection needs."""
+
+    event: C_co
+    effective_time: datetime
+
+
+_DECODERS: Final[dict[str, msgspec.json.Decoder[_Stored[Change]]]] = {
+    topic: msgspec.json.Decoder(_Stored[narrow])  # type: ignore[valid-type]
+    for topic, narrow in NARROW_TYPES.items()
+}
+
+
+def read_wallet_events(page: Iterable[StoredEvent]) -> list[WalletEvent]:
+    """Return the wallet events of a page in order; other streams concern no projection here.
+
+    Raises UnknownTopicError, msgspec.ValidationError: a projection that skipped a fact would be wrong for ever.
+    """
+    return [
+        _narrow(stored.stream, stored.version, stored.topic, stored.state)
+        for stored in page
+        if stored.stream.startswith(WALLET_STREAM_PREFIX)
+    ]
+
+
+def _narrow(stream: str, version: int, topic: str, state: bytes) -> WalletEvent:
+    decoder = _DECODERS.get(topic)
+    if decoder is None:
+        raise UnknownTopicError(f"topic {topic!r} of stream {stream!r} is not known to the projections")
+    stored = decoder.decode(state)
+    return WalletEvent(stream, version, stored.effective_time, stored.event)
+
+
+def utc_day(time: datetime) -> date:
+    """Return the day of an instant in UTC, whatever zone the instant is written in."""
+    return (time if time.tzinfo is UTC else time.astimezone(UTC)).date()

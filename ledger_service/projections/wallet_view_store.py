@@ -1,0 +1,230 @@
+"""Stores the wallet view: adds tallies to its tables, in the caller's transaction.
+
+Table names carry no schema: the connection's search_path decides, which is how a rebuild writes beside the
+live tables with the same statements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NamedTuple
+
+import psycopg
+
+from ledger_service.projections.array_text import integers, optional_texts, texts, times
+from ledger_service.projections.wallet_events import WalletEvent
+from ledger_service.projections.wallet_view import (
+    GrantedAt,
+    LotTally,
+    OpenedAt,
+    PolicyAt,
+    Tallies,
+    WalletTally,
+    count_rows,
+    fold_wallet_view,
+)
+
+TABLES: Final = ("wallet_view_wallets", "wallet_view_policies", "wallet_view_grants")
+
+_INSERT_WALLETS: Final = """
+INSERT INTO wallet_view_wallets
+    (wallet, customer, asset_code, asset_scale, open_time,
+     version, granted_units, debited_units, overage_units, expired_units)
+SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::integer[], %s::timestamptz[],
+    %s::bigint[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[])"""
+
+_ADD_TO_WALLETS: Final = """
+UPDATE wallet_view_wallets AS w
+SET version = d.version,
+    granted_units = w.granted_units + d.granted_units,
+    debited_units = w.debited_units + d.debited_units,
+    overage_units = w.overage_units + d.overage_units,
+    expired_units = w.expired_units + d.expired_units
+FROM unnest(%s::text[], %s::bigint[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[])
+    AS d (wallet, version, granted_units, debited_units, overage_units, expired_units)
+WHERE w.wallet = d.wallet"""
+
+_INSERT_POLICIES: Final = """
+INSERT INTO wallet_view_policies
+    (wallet, policy_version, effective_time, contract, contract_phase, shortfall_mode, overage_limit_units)
+SELECT * FROM unnest(%s::text[], %s::bigint[], %s::timestamptz[], %s::text[], %s::text[], %s::text[],
+    %s::bigint[])"""
+
+# A scope is an array itself, and unnest would flatten an array of arrays: it travels as the text of a literal.
+_INSERT_GRANTS: Final = """
+INSERT INTO wallet_view_grants
+    (wallet, grant_version, amount_units, category, priority, scope, effective_time, expire_time,
+     currency_code, consideration_nanos, reference, contract, drawn_units, expired_units)
+SELECT wallet, grant_version, amount_units, category, priority, scope::text[], effective_time, expire_time,
+    currency_code, consideration_nanos, reference, contract, drawn_units, expired_units
+FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::integer[], %s::text[],
+    %s::timestamptz[], %s::timestamptz[], %s::text[], %s::bigint[], %s::text[], %s::text[],
+    %s::bigint[], %s::bigint[])
+    AS d (wallet, grant_version, amount_units, category, priority, scope, effective_time, expire_time,
+        currency_code, consideration_nanos, reference, contract, drawn_units, expired_units)"""
+
+_ADD_TO_GRANTS: Final = """
+UPDATE wallet_view_grants AS g
+SET drawn_units = g.drawn_units + d.drawn_units, expired_units = g.expired_units + d.expired_units
+FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::bigint[])
+    AS d (wallet, grant_version, drawn_units, expired_units)
+WHERE g.wallet = d.wallet AND g.grant_version = d.grant_version"""
+
+
+class RowMissingError(Exception):
+    """A change met no row of what it changes: the projection does not hold the log before it."""
+
+
+class _OpenedRow(NamedTuple):
+    wallet: str
+    begin: OpenedAt
+    tally: WalletTally
+
+
+class _PolicyRow(NamedTuple):
+    wallet: str
+    set_at: PolicyAt
+
+
+class _IssuedRow(NamedTuple):
+    wallet: str
+    grant_version: int
+    issued: GrantedAt
+    lot: LotTally
+
+
+class _MovedRow(NamedTuple):
+    wallet: str
+    grant_version: int
+    lot: LotTally
+
+
+class WalletViewRun:
+    """A run of the wallet view."""
+
+    def __init__(self) -> None:
+        self._tallies: Tallies = {}
+
+    def fold(self, events: Iterable[WalletEvent]) -> None:
+        """Add the next events of the log."""
+        fold_wallet_view(self._tallies, events)
+
+    def row_count(self) -> int:
+        """Return how many rows storing the run writes."""
+        return count_rows(self._tallies)
+
+    def store(self, connection: psycopg.Connection[Any]) -> None:
+        """Add the run to the tables. Raises RowMissingError, psycopg.Error."""
+        store_wallet_view(connection, self._tallies)
+
+
+def store_wallet_view(connection: psycopg.Connection[Any], tallies: Tallies) -> None:
+    """Add the tallies to the tables. Raises RowMissingError, psycopg.Error."""
+    opened = [_OpenedRow(name, tally.opened, tally) for name, tally in tallies.items() if tally.opened]
+    moved = {name: tally for name, tally in tallies.items() if tally.opened is None}
+    policies = [_PolicyRow(name, policy) for name, tally in tallies.items() for policy in tally.policies]
+    issued: list[_IssuedRow] = []
+    lots: list[_MovedRow] = []
+    for name, tally in tallies.items():
+        for version, lot in tally.lots.items():
+            if lot.issued is None:
+                lots.append(_MovedRow(name, version, lot))
+            else:
+                issued.append(_IssuedRow(name, version, lot.issued, lot))
+    _insert_wallets(connection, opened)
+    _insert_policies(connection, policies)
+    _insert_grants(connection, issued)
+    _add_to_wallets(connection, moved)
+    _add_to_grants(connection, lots)
+
+
+def _insert_wallets(connection: psycopg.Connection[Any], rows: Sequence[_OpenedRow]) -> None:
+    if rows:
+        connection.execute(
+            _INSERT_WALLETS,
+            (
+                texts([row.wallet for row in rows]),
+                texts([row.begin.opened.customer for row in rows]),
+                texts([row.begin.opened.asset.code for row in rows]),
+                integers([row.begin.opened.asset.scale for row in rows]),
+                times([row.begin.open_time for row in rows]),
+                *_totals([row.tally for row in rows]),
+            ),
+        )
+
+
+def _add_to_wallets(connection: psycopg.Connection[Any], tallies: Tallies) -> None:
+    if tallies:
+        cursor = connection.execute(_ADD_TO_WALLETS, (texts(list(tallies)), *_totals(list(tallies.values()))))
+        _expect(cursor.rowcount, len(tallies), "wallets")
+
+
+def _totals(tallies: Sequence[WalletTally]) -> list[str]:
+    return [
+        integers([tally.version for tally in tallies]),
+        integers([tally.granted_units for tally in tallies]),
+        integers([tally.debited_units for tally in tallies]),
+        integers([tally.overage_units for tally in tallies]),
+        integers([tally.expired_units for tally in tallies]),
+    ]
+
+
+def _insert_policies(connection: psycopg.Connection[Any], rows: Sequence[_PolicyRow]) -> None:
+    if rows:
+        policies = [row.set_at.policy for row in rows]
+        connection.execute(
+            _INSERT_POLICIES,
+            (
+                texts([row.wallet for row in rows]),
+                integers([row.set_at.policy_version for row in rows]),
+                times([row.set_at.effective_time for row in rows]),
+                texts([policy.contract for policy in policies]),
+                texts([policy.contract_phase for policy in policies]),
+                texts([policy.shortfall_mode.value for policy in policies]),
+                integers([policy.overage_limit_units for policy in policies]),
+            ),
+        )
+
+
+def _insert_grants(connection: psycopg.Connection[Any], rows: Sequence[_IssuedRow]) -> None:
+    if rows:
+        grants = [row.issued.granted for row in rows]
+        money = [granted.consideration for granted in grants]
+        connection.execute(
+            _INSERT_GRANTS,
+            (
+                texts([row.wallet for row in rows]),
+                integers([row.grant_version for row in rows]),
+                integers([granted.amount_units for granted in grants]),
+                texts([granted.category.value for granted in grants]),
+                integers([granted.priority for granted in grants]),
+                texts([texts(granted.scope) for granted in grants]),
+                times([row.issued.effective_time for row in rows]),
+                times([granted.expire_time for granted in grants]),
+                optional_texts([None if amount is None else amount.currency_code for amount in money]),
+                integers([None if amount is None else amount.nanos for amount in money]),
+                texts([granted.reference for granted in grants]),
+                texts([granted.contract for granted in grants]),
+                integers([row.lot.drawn_units for row in rows]),
+                integers([row.lot.expired_units for row in rows]),
+            ),
+        )
+
+
+def _add_to_grants(connection: psycopg.Connection[Any], rows: Sequence[_MovedRow]) -> None:
+    if rows:
+        cursor = connection.execute(
+            _ADD_TO_GRANTS,
+            (
+                texts([row.wallet for row in rows]),
+                integers([row.grant_version for row in rows]),
+                integers([row.lot.drawn_units for row in rows]),
+                integers([row.lot.expired_units for row in rows]),
+            ),
+        )
+        _expect(cursor.rowcount, len(rows), "grants")
+
+
+def _expect(changed: int, expected: int, what: str) -> None:
+    if changed != expected:
+        raise RowMissingError(f"changed {changed} of {expected} {what} of the wallet view")
