@@ -1,0 +1,190 @@
+"""Rate cards and plans as files: YAML text, checked against a schema, becomes the requests that publish it.
+
+The file is reached by the command that was given its name; here is only what its text means. What a file can
+say is said by `schemas/*.schema.json`. The ledger checks again, and decides what depends on its history: ties
+between rates, instants that lie in the past.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from decimal import Decimal
+from importlib.resources import files
+from typing import Any, Final, NamedTuple
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from credits.ledger.v1 import agreement_pb2, money_pb2, wallet_pb2
+from rating_service.cli.yaml_source import FileRefused, Path, Problem, Source, field_name, read_source
+
+_NANO_DIGITS: Final = 9
+
+
+class RateCardFile(NamedTuple):
+    """What a rate card file asks for: a card without phases, and its phases in order."""
+
+    rate_card_id: str
+    rate_card: agreement_pb2.RateCard
+    phases: tuple[agreement_pb2.RateCardPhase, ...]
+
+
+class PlanFile(NamedTuple):
+    """What a plan file asks for: one version of a plan."""
+
+    plan_id: str
+    plan: agreement_pb2.Plan
+
+
+def read_rate_card(text: str, *, file: str) -> RateCardFile:
+    """Return what a rate card file asks for. Raises FileRefused, which names file, line and field."""
+    source = read_source(text, file=file)
+    tree = _checked(source, "rate_card.schema.json")
+    _refuse(source, [*_unit_size_problems(tree), *_tier_problems(tree), *_instant_problems(tree)])
+    card = agreement_pb2.RateCard(
+        asset=_asset(tree["asset"]),
+        display_name=tree.get("display_name", ""),
+        unit_definitions=tree.get("unit_definitions", {}),
+    )
+    return RateCardFile(tree["rate_card"], card, tuple(_phase(phase) for phase in tree["phases"]))
+
+
+def read_plan(text: str, *, file: str) -> PlanFile:
+    """Return what a plan file asks for. Raises FileRefused, which names file, line and field."""
+    source = read_source(text, file=file)
+    tree = _checked(source, "plan.schema.json")
+    scale = tree["asset"]["scale"]
+    _refuse(source, _included_problems(tree, scale))
+    plan = agreement_pb2.Plan(
+        display_name=tree.get("display_name", ""),
+        asset=_asset(tree["asset"]),
+        phases=[_plan_phase(phase, scale) for phase in tree["phases"]],
+    )
+    return PlanFile(tree["plan"], plan)
+
+
+def _checked(source: Source, schema_name: str) -> dict[str, Any]:
+    """Return the values of a file that fits its schema. Raises FileRefused with all that does not."""
+    schema = json.loads((files("rating_service.cli") / "schemas" / schema_name).read_text("utf-8"))
+    errors = Draft202012Validator(schema).iter_errors(source.tree)
+    _refuse(source, [found for error in errors for found in _schema_problems(error)])
+    assert isinstance(source.tree, dict)
+    return source.tree
+
+
+def _refuse(source: Source, found: Iterable[tuple[Path, str]]) -> None:
+    """Raise FileRefused with what was found, in the order of the lines; return if there is nothing."""
+    problems = [Problem(source.file, source.line_of(path), field_name(path), text) for path, text in found]
+    if problems:
+        raise FileRefused(sorted(problems, key=lambda problem: (problem.line, problem.field)))
+
+
+def _schema_problems(error: ValidationError) -> list[tuple[Path, str]]:
+    """Return where a file departs from its schema, in words that say what to do."""
+    path = tuple(error.absolute_path)
+    instance: Any = error.instance
+    schema = error.schema if isinstance(error.schema, dict) else {}
+    if error.validator == "additionalProperties" and error.validator_value is False:
+        unknown = [key for key in instance if key not in schema["properties"]]
+        return [((*path, key), "unknown key") for key in unknown]
+    if error.validator == "type" and error.validator_value == "string":
+        text = f'{instance} is not text: write it in quotes, "{instance}"'
+        return [(path, text if isinstance(instance, int) else "must be text")]
+    if error.validator == "pattern":
+        meaning = schema.get("description", f"must look like {error.validator_value}")
+        return [(path, f"{instance!r} will not do. {meaning}")]
+    return [(path, error.message)]
+
+
+def _unit_size_problems(tree: dict[str, Any]) -> Iterable[tuple[Path, str]]:
+    for at, phase in enumerate(tree["phases"]):
+        for place, rate in enumerate(phase["rates"]):
+            size = rate.get("unit_size", 1)
+            if 10**40 % size:
+                yield (
+                    ("phases", at, "rates", place, "unit_size"),
+                    f"{size} is not a product of twos and fives",
+                )
+
+
+def _tier_problems(tree: dict[str, Any]) -> Iterable[tuple[Path, str]]:
+    for at, phase in enumerate(tree["phases"]):
+        for place, multiplier in enumerate(phase.get("multipliers", [])):
+            ends = [tier["up_to"] for tier in multiplier["tiers"]]
+            if ends != sorted(set(ends)):
+                yield ("phases", at, "multipliers", place, "tiers"), "up_to must ascend from tier to tier"
+
+
+def _instant_problems(tree: dict[str, Any]) -> Iterable[tuple[Path, str]]:
+    for at, phase in enumerate(tree["phases"]):
+        try:
+            _instant(phase["from_time"])
+        except ValueError:
+            yield ("phases", at, "from_time"), f"{phase['from_time']} is no instant of the calendar"
+
+
+def _included_problems(tree: dict[str, Any], scale: int) -> Iterable[tuple[Path, str]]:
+    for at, phase in enumerate(tree["phases"]):
+        units = Decimal(phase.get("included", "0")).scaleb(scale)
+        if units != int(units) or units >= 2**63:
+            yield ("phases", at, "included"), f"not a whole number of units at scale {scale}, or too large"
+
+
+def _phase(tree: dict[str, Any]) -> agreement_pb2.RateCardPhase:
+    return agreement_pb2.RateCardPhase(
+        from_time=_instant(tree["from_time"]),
+        rates=[_rate(rate) for rate in tree["rates"]],
+        multipliers=[_multiplier(multiplier) for multiplier in tree.get("multipliers", [])],
+    )
+
+
+def _rate(tree: dict[str, Any]) -> agreement_pb2.Rate:
+    return agreement_pb2.Rate(
+        dimension=tree["dimension"],
+        unit_size=tree.get("unit_size", 1),
+        unit=agreement_pb2.UnitModel(unit_price=tree["unit_price"]),
+        match=tree.get("match", {}),
+    )
+
+
+def _multiplier(tree: dict[str, Any]) -> agreement_pb2.Multiplier:
+    beyond = tree.get("beyond_last_tier", "REFUSE")
+    return agreement_pb2.Multiplier(
+        property=tree["property"],
+        dimensions=tree.get("dimensions", []),
+        tiers=[agreement_pb2.MultiplierTier(**tier) for tier in tree["tiers"]],
+        beyond_last_tier=agreement_pb2.BeyondLastTier.Value(f"BEYOND_LAST_TIER_{beyond}"),
+    )
+
+
+def _plan_phase(tree: dict[str, Any], scale: int) -> agreement_pb2.PlanPhase:
+    fee, overage = tree.get("base_fee"), tree.get("overage_price")
+    return agreement_pb2.PlanPhase(
+        key=tree["key"],
+        duration=tree.get("duration", ""),
+        rate_card=tree["rate_card"],
+        base_fee=_money(fee) if fee else None,
+        included_units=int(Decimal(tree.get("included", "0")).scaleb(scale)),
+        shortfall_mode=wallet_pb2.ShortfallMode.Value(f"SHORTFALL_MODE_{tree['shortfall_mode']}"),
+        overage_price=money_pb2.UnitPrice(currency_code=overage["currency"], price=overage["price"])
+        if overage
+        else None,
+    )
+
+
+def _money(tree: dict[str, str]) -> money_pb2.Money:
+    nanos = int(Decimal(tree["amount"]).scaleb(_NANO_DIGITS))
+    return money_pb2.Money(currency_code=tree["currency"], nanos=nanos)
+
+
+def _asset(tree: dict[str, Any]) -> money_pb2.Asset:
+    return money_pb2.Asset(code=tree["code"], scale=tree["scale"])
+
+
+def _instant(text: str) -> Timestamp:
+    """Return an instant. Raises ValueError if the calendar does not have it."""
+    instant = Timestamp()
+    instant.FromJsonString(text)
+    return instant
