@@ -153,6 +153,11 @@ class Decider:
             self._recent_keys.popitem(last=False)
         self._cache.evict(self.pending.streams.__contains__)
 
+    def key_hashes_in_batches(self) -> list[bytes]:
+        """Return the keys of all calls that a lost commit would undo."""
+        batches = [batch for batch in (self._committing, self.pending) if batch is not None]
+        return [call.key_hash for batch in batches for call, _ in batch.answers if call.key_hash]
+
     def undo(self) -> list[tuple[Call, Answer]]:
         """Drop every batch and the streams it touched; return its calls, with the answers they lost, in order."""
         batches = [batch for batch in (self._committing, self.pending) if batch is not None]

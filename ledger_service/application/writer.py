@@ -68,6 +68,7 @@ class Writer:
     ) -> None:
         """Make a writer that serves once `run` holds the shard."""
         self._log = event_log
+        self.clock = clock
         self._decider = Decider(clock, cached_streams_max=cached_streams_max)
         self._on_serving_change = on_serving_change
         self._serving = False
@@ -264,15 +265,11 @@ class Writer:
     async def _resolve(self) -> None:
         """Answer the calls of lost batches from the store and decide the rest again."""
         head = await self._log.head()
+        found = await self._log.find_keys(self._decider.key_hashes_in_batches())
         position = head.position if head else 0
         undone = self._decider.undo()
         self._decider.begin_at(head, forget=position != self._committed_position)
         self._committed_position = position
-        try:
-            found = await self._log.find_keys([call.key_hash for call, _ in undone if call.key_hash])
-        except StoreUnavailableError:
-            self._decider.cold.extend(call for call, _ in undone)
-            raise
         self._committed.set()
         self._committed = asyncio.Event()
         self._decider.decide_again(undone, found)
@@ -282,10 +279,11 @@ class Writer:
         self._set_serving(serving=False)
         deadline = asyncio.get_running_loop().time() + OUTCOME_WAIT_SECONDS
         while asyncio.get_running_loop().time() < deadline:
-            if await self._acquire():
-                await self._resolve()
-                self._set_serving(serving=True)
-                return
+            with contextlib.suppress(StoreUnavailableError):
+                if await self._acquire():
+                    await self._resolve()
+                    self._set_serving(serving=True)
+                    return
             await asyncio.sleep(ACQUIRE_INTERVAL_SECONDS)
         unknown = OutcomeUnknown("the database went away while storing; send the call again with its key")
         self._decider.refuse_batch(batch, unknown)

@@ -1,0 +1,37 @@
+"""Finds, in the wallet view, wallets whose lots have expired without an event that says so."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+import psycopg
+from psycopg.sql import SQL, Identifier
+from psycopg_pool import AsyncConnectionPool
+
+from ledger_service.application.ports import StoreUnavailableError
+
+_DUE: Final = """
+SELECT DISTINCT wallet FROM {schema}.wallet_view_grants
+WHERE expire_time > %(since)s AND expire_time <= %(until)s AND wallet > %(after)s
+  AND amount_units > drawn_units + expired_units
+ORDER BY wallet LIMIT %(limit)s"""
+
+
+class PostgresDueWallets:
+    """Implements application.sweeper.DueWallets."""
+
+    def __init__(self, pool: AsyncConnectionPool, *, schema: str) -> None:
+        """Read from the views of a schema."""
+        self._pool = pool
+        self._statement = SQL(_DUE).format(schema=Identifier(schema))
+
+    async def due_wallets(self, *, since: datetime, until: datetime, after: str, limit: int) -> list[str]:
+        """Return names after `after`, in order. Raises StoreUnavailableError."""
+        parameters = {"since": since, "until": until, "after": after, "limit": limit}
+        try:
+            async with self._pool.connection() as connection:
+                cursor = await connection.execute(self._statement, parameters)
+                return [str(wallet) for (wallet,) in await cursor.fetchall()]
+        except psycopg.Error as error:
+            raise StoreUnavailableError("the database did not answer a read") from error

@@ -1,0 +1,52 @@
+"""A wallet's balance at an instant: posted, held, available and pending. Settled for the reader, not recorded."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from ledger_service.domain.burn_down import Lot
+from ledger_service.domain.settle import settled
+from ledger_service.domain.values import Asset
+from ledger_service.domain.wallet import Wallet
+
+
+class Balance(msgspec.Struct, frozen=True):
+    """What a wallet holds; available = posted - held. Lots in burn-down order, pending ones last."""
+
+    name: str
+    asset: Asset
+    as_of_time: datetime
+    posted_units: int
+    held_units: int
+    pending_units: int
+    overage_units: int
+    debited_units: int
+    expired_units: int
+    lots: tuple[Lot, ...]
+
+    @property
+    def available_units(self) -> int:
+        """Return what may be spent."""
+        return self.posted_units - self.held_units
+
+
+def balance_at(name: str, wallet: Wallet, instant: datetime, *, feature: str = "") -> Balance:
+    """Return the balance at an instant; with a feature, of the lots that a debit for it may draw."""
+    wallet = settled(wallet, instant)
+    lots = [lot for lot in wallet.lots if not feature or not lot.scope or feature in lot.scope]
+    active = [lot for lot in lots if lot.effective_time <= instant]
+    pending = [lot for lot in lots if lot.effective_time > instant]
+    return Balance(
+        name=name,
+        asset=wallet.asset,
+        as_of_time=instant,
+        posted_units=sum(lot.remaining_units for lot in active),
+        held_units=0,
+        pending_units=sum(lot.remaining_units for lot in pending),
+        overage_units=wallet.overage_units,
+        debited_units=wallet.drawn_units + wallet.overage_units,
+        expired_units=wallet.expired_units,
+        lots=(*active, *pending),
+    )

@@ -1,0 +1,49 @@
+"""Replay: folding a wallet's stream up to an instant on either clock ("what did we know then?")."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from ledger_service.application.balance import Balance, balance_at
+from ledger_service.application.ports import LogReader
+from ledger_service.domain.events import WalletOpened
+from ledger_service.domain.refusals import WalletNotFound
+from ledger_service.domain.topics import decode_fact
+from ledger_service.domain.wallet import Wallet, evolve
+
+EVENTS_PER_READ = 1_000
+
+
+class Replay(msgspec.Struct, frozen=True):
+    """What a replay gave, and how many events it folded."""
+
+    balance: Balance
+    event_count: int
+
+
+async def replay_wallet(
+    reader: LogReader, name: str, *, effective_until: datetime, recorded_until: datetime
+) -> Replay:
+    """Fold what is effective at or before one instant and was recorded at or before another.
+
+    Draws are stored with each debit, so leaving later facts out changes nothing about earlier ones.
+    Raises WalletNotFound if the wallet had not been opened by then.
+    """
+    wallet: Wallet | None = None
+    version = event_count = 0
+    while True:
+        events = await reader.read_stream(name, after=version, limit=EVENTS_PER_READ)
+        for stored in events:
+            version = stored.version
+            fact = decode_fact(stored.topic, stored.state)
+            known = fact.record_time <= recorded_until
+            if known and (fact.effective_time <= effective_until or isinstance(fact.event, WalletOpened)):
+                wallet = evolve(wallet, fact, stored.version)
+                event_count += 1
+        if len(events) < EVENTS_PER_READ:
+            break
+    if wallet is None:
+        raise WalletNotFound(f"{name} does not exist at {recorded_until.isoformat()}", field="name")
+    return Replay(balance_at(name, wallet, effective_until), event_count)

@@ -1,0 +1,263 @@
+"""The one place that knows every concrete class: it puts the ledger together and runs it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Final
+
+import msgspec
+import psycopg
+import structlog
+from credits.ledger.v1 import (
+    contract_service_pb2,
+    contract_service_pb2_grpc,
+    finance_service_pb2,
+    finance_service_pb2_grpc,
+    history_service_pb2,
+    history_service_pb2_grpc,
+    rate_card_service_pb2,
+    rate_card_service_pb2_grpc,
+    sandbox_service_pb2,
+    sandbox_service_pb2_grpc,
+    wallet_service_pb2,
+    wallet_service_pb2_grpc,
+)
+from prometheus_client import start_http_server
+from psycopg_pool import AsyncConnectionPool
+
+from ledger_service.adapters import embedded_postgres
+from ledger_service.adapters.clocks import ManualClock, SystemClock
+from ledger_service.adapters.due_wallets import PostgresDueWallets
+from ledger_service.adapters.event_log import PostgresEventLog, PostgresLogReader
+from ledger_service.adapters.migrate import MigrationError, migrate
+from ledger_service.application.ports import LogReader
+from ledger_service.application.sweeper import Sweeper
+from ledger_service.application.verification import VerificationProgress
+from ledger_service.application.writer import Writer
+from ledger_service.projections.projector import Projector, ProjectorSettings
+from ledger_service.projections.rebuild import Progress, rebuild
+from ledger_service.projections.verify import verify
+from ledger_service.projections.views import PostgresViews
+from ledger_service.rpc.agreement_services import ContractServicer, RateCardServicer
+from ledger_service.rpc.finance_service import FinanceServicer
+from ledger_service.rpc.history_service import HistoryServicer
+from ledger_service.rpc.sandbox_service import SandboxServicer
+from ledger_service.rpc.server import Health, ListenError, Security, Service, build_server, listen
+from ledger_service.rpc.wallet_service import WalletServicer
+from ledger_service.settings import Settings, sandbox_start
+
+VIEW_CONNECTIONS_MAX: Final = 4
+LINE_BYTES_MAX: Final = 16 * 1024 * 1024
+"""Longest line that a verification may report."""
+
+log = structlog.get_logger("ledger")
+
+
+class StartError(Exception):
+    """The ledger cannot start; the message says why in one line."""
+
+
+@contextlib.contextmanager
+def database(settings: Settings) -> Iterator[str]:
+    """Yield the URL of a migrated database; the embedded server runs meanwhile if none was given. Raises StartError."""
+    with contextlib.ExitStack() as stack:
+        url = settings.database_url
+        try:
+            if not url:
+                url = stack.enter_context(embedded_postgres.start(settings.data_directory)).url
+            migrate(url, schema=settings.schema)
+        except embedded_postgres.DataDirectoryError as error:
+            raise StartError(f"LEDGER_DATA_DIRECTORY: {error}") from error
+        except MigrationError as error:
+            raise StartError(str(error)) from error
+        except psycopg.Error as error:
+            raise StartError(f"the database cannot be used: {str(error).splitlines()[0]}") from error
+        yield url
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT, then drain. Raises StartError."""
+    stopping = _stop_event()
+    with database(settings) as url:
+        async with (
+            PostgresLogReader(url, schema=settings.schema) as reader,
+            _view_pool(url) as pool,
+        ):
+            await _serve(settings, url, reader, pool, stopping)
+
+
+async def _serve(
+    settings: Settings,
+    url: str,
+    reader: LogReader,
+    pool: AsyncConnectionPool,
+    stopping: asyncio.Event,
+) -> None:
+    health = Health()
+    writer = _writer(settings, url, lambda serving: _tell(health, serving))
+    clock = writer.clock
+    sweeper = Sweeper(writer, PostgresDueWallets(pool, schema=settings.schema))
+    views = PostgresViews(pool, schema=settings.schema)
+    services = [
+        Service(
+            wallet_service_pb2.DESCRIPTOR.services_by_name["WalletService"],
+            WalletServicer(writer, reader, views),
+            wallet_service_pb2_grpc.add_WalletServiceServicer_to_server,
+        ),
+        Service(
+            rate_card_service_pb2.DESCRIPTOR.services_by_name["RateCardService"],
+            RateCardServicer(writer),
+            rate_card_service_pb2_grpc.add_RateCardServiceServicer_to_server,
+        ),
+        Service(
+            contract_service_pb2.DESCRIPTOR.services_by_name["ContractService"],
+            ContractServicer(writer),
+            contract_service_pb2_grpc.add_ContractServiceServicer_to_server,
+        ),
+        Service(
+            history_service_pb2.DESCRIPTOR.services_by_name["HistoryService"],
+            HistoryServicer(writer, reader, views, lambda: _verify_beside(settings, url)),
+            history_service_pb2_grpc.add_HistoryServiceServicer_to_server,
+        ),
+        Service(
+            finance_service_pb2.DESCRIPTOR.services_by_name["FinanceService"],
+            FinanceServicer(writer, views),
+            finance_service_pb2_grpc.add_FinanceServiceServicer_to_server,
+        ),
+    ]
+    if isinstance(clock, ManualClock):
+        services.append(
+            Service(
+                sandbox_service_pb2.DESCRIPTOR.services_by_name["SandboxService"],
+                SandboxServicer(writer, clock.advance, sweeper.sweep),
+                sandbox_service_pb2_grpc.add_SandboxServiceServicer_to_server,
+            )
+        )
+    server = build_server(services, health)
+    await health.begin([service.descriptor.full_name for service in services])
+    try:
+        port = listen(
+            server,
+            settings.listen,
+            Security(settings.tls_certificate_file, settings.tls_key_file, settings.tls_client_ca_file),
+        )
+    except ListenError as error:
+        raise StartError(f"LEDGER_LISTEN: {error}") from error
+    _start_metrics(settings)
+    await server.start()
+    log.info("listening", host=settings.host, port=port, tls=settings.tls, sandbox=settings.sandbox)
+    tasks = [
+        asyncio.create_task(writer.run(), name="writer"),
+        asyncio.create_task(sweeper.run(interval_seconds=settings.sweep_interval_seconds), name="sweeper"),
+    ]
+    await _until_stopped(stopping, tasks)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(settings.drain_seconds):
+            await writer.drain()
+    await server.stop(grace=1.0)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    log.info("stopped")
+
+
+def _writer(settings: Settings, url: str, on_serving_change: Callable[[bool], None]) -> Writer:
+    clock = ManualClock(sandbox_start(settings)) if settings.sandbox else SystemClock()
+    return Writer(
+        PostgresEventLog(url, schema=settings.schema),
+        clock,
+        cached_streams_max=settings.cached_streams_max,
+        on_serving_change=on_serving_change,
+    )
+
+
+def _tell(health: Health, serving: bool) -> None:
+    # Kept by name until it is done, so that it is not collected on the way.
+    task = asyncio.get_running_loop().create_task(health.set(serving=serving))
+    _telling.add(task)
+    task.add_done_callback(_telling.discard)
+
+
+_telling: Final[set[asyncio.Task[None]]] = set()
+
+
+async def _until_stopped(stopping: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
+    """Wait for a signal; a task that ends by itself is a fault and ends the process."""
+    stop = asyncio.create_task(stopping.wait())
+    done, _ = await asyncio.wait([stop, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    for task in done - {stop}:
+        task.result()
+
+
+def _stop_event() -> asyncio.Event:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    return stopping
+
+
+def _start_metrics(settings: Settings) -> None:
+    if settings.metrics_port:
+        try:
+            start_http_server(settings.metrics_port, addr="127.0.0.1")
+        except OSError as error:
+            raise StartError(f"LEDGER_METRICS_PORT: cannot listen on {settings.metrics_port}: {error}") from error
+
+
+def _view_pool(url: str) -> AsyncConnectionPool:
+    return AsyncConnectionPool(
+        url, min_size=1, max_size=VIEW_CONNECTIONS_MAX, kwargs={"autocommit": True}, open=False
+    )
+
+
+def project(settings: Settings) -> None:
+    """Run the projector until SIGTERM or SIGINT. Raises StartError."""
+    with database(settings) as url:
+        projector = Projector(ProjectorSettings(url, settings.schema))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: projector.stop())
+        _start_metrics(settings)
+        projector.run()
+
+
+def rebuild_projections(settings: Settings, progress: Progress) -> dict[str, int]:
+    """Rebuild every projection from the first event and put it in place. Raises StartError."""
+    with database(settings) as url:
+        return rebuild(url, schema=settings.schema, progress=progress)
+
+
+def verify_here(settings: Settings) -> Iterator[VerificationProgress]:
+    """Verify the log and the projections in this process. Raises StartError."""
+    with database(settings) as url:
+        yield from verify(url, schema=settings.schema)
+
+
+async def _verify_beside(settings: Settings, url: str) -> AsyncIterator[VerificationProgress]:
+    """Verify in a process of its own: the request path must not wait for it."""
+    environment = {**os.environ, "LEDGER_DATABASE_URL": url, "LEDGER_SCHEMA": settings.schema}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "ledger_service",
+        "check-history",
+        "--json",
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+        limit=LINE_BYTES_MAX,
+    )
+    assert process.stdout is not None
+    try:
+        async for line in process.stdout:
+            yield msgspec.json.decode(line, type=VerificationProgress)
+        if await process.wait() not in (0, 1):
+            raise RuntimeError("the verification process failed")
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()

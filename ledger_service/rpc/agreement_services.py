@@ -1,0 +1,146 @@
+"""RateCardService and ContractService."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from credits.ledger.v1 import (
+    contract_service_pb2,
+    contract_service_pb2_grpc,
+    rate_card_service_pb2,
+    rate_card_service_pb2_grpc,
+)
+
+from ledger_service.application.calls import Outcome
+from ledger_service.application.writer import Writer
+from ledger_service.domain.commands import AnyCommand, Request
+from ledger_service.domain.events import ContractSigned, PlanPublished, RateCardCreated, RateCardPhasePublished
+from ledger_service.domain.names import check_name
+from ledger_service.domain.plan import Contract, Plan
+from ledger_service.domain.rate_card import RateCard
+from ledger_service.domain.refusals import ContractNotFound, PlanNotFound, RateCardNotFound
+from ledger_service.rpc.agreement_messages import (
+    read_create_rate_card,
+    read_publish_phase,
+    read_publish_plan,
+    read_sign_contract,
+    write_contract,
+    write_phase,
+    write_plan,
+    write_rate_card,
+)
+from ledger_service.rpc.calls import Context, actor_of
+
+E = TypeVar("E", RateCardCreated, RateCardPhasePublished, PlanPublished, ContractSigned)
+
+
+class RateCardServicer(rate_card_service_pb2_grpc.RateCardServiceServicer):
+    """Publishes prices."""
+
+    def __init__(self, writer: Writer) -> None:
+        """Serve from a writer."""
+        self._writer = writer
+
+    async def CreateRateCard(
+        self, request: rate_card_service_pb2.CreateRateCardRequest, context: Context
+    ) -> rate_card_service_pb2.CreateRateCardResponse:
+        """Create a rate card."""
+        command = read_create_rate_card(request)
+        outcome = await _submit(self._writer, command, request.idempotency_key, context)
+        created = _event(outcome, RateCardCreated)
+        card = RateCard(created.asset, created.display_name, created.unit_definitions)
+        return rate_card_service_pb2.CreateRateCardResponse(
+            rate_card=write_rate_card(outcome.stream, card),
+            replayed=outcome.replayed,
+            position=outcome.position,
+        )
+
+    async def PublishRateCardPhase(
+        self, request: rate_card_service_pb2.PublishRateCardPhaseRequest, context: Context
+    ) -> rate_card_service_pb2.PublishRateCardPhaseResponse:
+        """Publish a phase."""
+        outcome = await _submit(
+            self._writer, read_publish_phase(request), request.idempotency_key, context
+        )
+        return rate_card_service_pb2.PublishRateCardPhaseResponse(
+            phase=write_phase(outcome.stream, _event(outcome, RateCardPhasePublished)),
+            replayed=outcome.replayed,
+            position=outcome.position,
+        )
+
+    async def GetRateCard(
+        self, request: rate_card_service_pb2.GetRateCardRequest, context: Context  # noqa: ARG002
+    ) -> rate_card_service_pb2.GetRateCardResponse:
+        """Read a rate card."""
+        check_name(request.name, collection="rateCards", field="name")
+        card = (await self._writer.read(request.name)).state
+        if not isinstance(card, RateCard):
+            raise RateCardNotFound(f"{request.name} does not exist", field="name")
+        return rate_card_service_pb2.GetRateCardResponse(rate_card=write_rate_card(request.name, card))
+
+
+class ContractServicer(contract_service_pb2_grpc.ContractServiceServicer):
+    """Publishes plans and binds customers to them."""
+
+    def __init__(self, writer: Writer) -> None:
+        """Serve from a writer."""
+        self._writer = writer
+
+    async def PublishPlan(
+        self, request: contract_service_pb2.PublishPlanRequest, context: Context
+    ) -> contract_service_pb2.PublishPlanResponse:
+        """Publish a plan version."""
+        outcome = await _submit(self._writer, read_publish_plan(request), request.idempotency_key, context)
+        return contract_service_pb2.PublishPlanResponse(
+            plan=write_plan(outcome.stream, _event(outcome, PlanPublished)),
+            replayed=outcome.replayed,
+            position=outcome.position,
+        )
+
+    async def GetPlan(
+        self, request: contract_service_pb2.GetPlanRequest, context: Context  # noqa: ARG002
+    ) -> contract_service_pb2.GetPlanResponse:
+        """Read a plan version."""
+        check_name(request.name, collection="plans", field="name")
+        plan = (await self._writer.read(request.name)).state
+        if not isinstance(plan, Plan):
+            raise PlanNotFound(f"{request.name} does not exist", field="name")
+        version = request.version or len(plan.versions)
+        if not 1 <= version <= len(plan.versions):
+            raise PlanNotFound(f"{request.name} has no version {version}", field="version")
+        return contract_service_pb2.GetPlanResponse(plan=write_plan(request.name, plan.versions[version - 1]))
+
+    async def SignContract(
+        self, request: contract_service_pb2.SignContractRequest, context: Context
+    ) -> contract_service_pb2.SignContractResponse:
+        """Sign a contract."""
+        outcome = await _submit(self._writer, read_sign_contract(request), request.idempotency_key, context)
+        return contract_service_pb2.SignContractResponse(
+            contract=write_contract(outcome.stream, _event(outcome, ContractSigned)),
+            replayed=outcome.replayed,
+            position=outcome.position,
+        )
+
+    async def GetContract(
+        self, request: contract_service_pb2.GetContractRequest, context: Context  # noqa: ARG002
+    ) -> contract_service_pb2.GetContractResponse:
+        """Read a contract."""
+        check_name(request.name, collection="contracts", field="name")
+        contract = (await self._writer.read(request.name)).state
+        if not isinstance(contract, Contract):
+            raise ContractNotFound(f"{request.name} does not exist", field="name")
+        return contract_service_pb2.GetContractResponse(
+            contract=write_contract(request.name, contract.signed)
+        )
+
+
+async def _submit(writer: Writer, command: AnyCommand, key: str, context: Context) -> Outcome:
+    outcome = await writer.submit(Request(command, key, actor_of(context)))
+    assert outcome is not None, "a keyed command records something"
+    return outcome
+
+
+def _event(outcome: Outcome, kind: type[E]) -> E:
+    event = outcome.fact.event
+    assert isinstance(event, kind)
+    return event

@@ -1,0 +1,98 @@
+"""How each refusal looks on the wire: one table, and google.rpc.Status with ErrorInfo.
+
+The pair (domain, reason) is stable; the text is for people and may change. A refusal that names a request
+field also carries BadRequest, one that is worth a later try carries RetryInfo.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import grpc
+from google.protobuf import duration_pb2
+from google.rpc import error_details_pb2, status_pb2
+
+from ledger_service.domain import refusals
+from ledger_service.domain.refusals import Refusal
+
+ERROR_DOMAIN: Final = "ledger.credits"
+
+Code = grpc.StatusCode
+STATUS_OF: Final[Mapping[type[Refusal], grpc.StatusCode]] = {
+    refusals.FieldRequired: Code.INVALID_ARGUMENT,
+    refusals.FieldMalformed: Code.INVALID_ARGUMENT,
+    refusals.FieldTooLong: Code.INVALID_ARGUMENT,
+    refusals.FieldNotAllowed: Code.INVALID_ARGUMENT,
+    refusals.NumberOutOfRange: Code.INVALID_ARGUMENT,
+    refusals.AmountNotPositive: Code.INVALID_ARGUMENT,
+    refusals.AmountOutOfRange: Code.OUT_OF_RANGE,
+    refusals.ValueUnspecified: Code.INVALID_ARGUMENT,
+    refusals.TimeMalformed: Code.INVALID_ARGUMENT,
+    refusals.TimeInFuture: Code.OUT_OF_RANGE,
+    refusals.TimesOutOfOrder: Code.INVALID_ARGUMENT,
+    refusals.ChargeInconsistent: Code.INVALID_ARGUMENT,
+    refusals.WalletNotFound: Code.NOT_FOUND,
+    refusals.WalletExists: Code.ALREADY_EXISTS,
+    refusals.InsufficientCredit: Code.FAILED_PRECONDITION,
+    refusals.OverageLimitExceeded: Code.FAILED_PRECONDITION,
+    refusals.IdempotencyKeyReused: Code.ALREADY_EXISTS,
+    refusals.RateCardNotFound: Code.NOT_FOUND,
+    refusals.RateCardExists: Code.ALREADY_EXISTS,
+    refusals.PhaseOverlaps: Code.FAILED_PRECONDITION,
+    refusals.PhaseInPast: Code.FAILED_PRECONDITION,
+    refusals.RatesAmbiguous: Code.INVALID_ARGUMENT,
+    refusals.TiersOutOfOrder: Code.INVALID_ARGUMENT,
+    refusals.PlanNotFound: Code.NOT_FOUND,
+    refusals.ContractNotFound: Code.NOT_FOUND,
+    refusals.ContractExists: Code.ALREADY_EXISTS,
+    refusals.CustomerMismatch: Code.FAILED_PRECONDITION,
+    refusals.AssetMismatch: Code.FAILED_PRECONDITION,
+    refusals.BatchTooLarge: Code.INVALID_ARGUMENT,
+    refusals.PageTokenMalformed: Code.INVALID_ARGUMENT,
+    refusals.ClockWouldGoBack: Code.FAILED_PRECONDITION,
+    refusals.QueueFull: Code.RESOURCE_EXHAUSTED,
+    refusals.NotServing: Code.UNAVAILABLE,
+    refusals.OutcomeUnknown: Code.UNAVAILABLE,
+    refusals.Contended: Code.ABORTED,
+    refusals.ProjectionBehind: Code.UNAVAILABLE,
+}
+RETRY_AFTER_NANOS: Final[Mapping[type[Refusal], int]] = {
+    refusals.QueueFull: 100_000_000,
+    refusals.NotServing: 500_000_000,
+    refusals.OutcomeUnknown: 500_000_000,
+    refusals.Contended: 50_000_000,
+    refusals.ProjectionBehind: 200_000_000,
+}
+"""How long a caller had better wait before it tries again."""
+
+
+def status_of(refusal: Refusal) -> status_pb2.Status:
+    """Return the refusal as a rich status."""
+    kind = type(refusal)
+    status = status_pb2.Status(code=STATUS_OF[kind].value[0], message=refusal.description)
+    status.details.add().Pack(
+        error_details_pb2.ErrorInfo(reason=kind.reason, domain=ERROR_DOMAIN, metadata=refusal.metadata)
+    )
+    if refusal.field:
+        violation = error_details_pb2.BadRequest.FieldViolation(
+            field=refusal.field, description=refusal.description, reason=kind.reason
+        )
+        status.details.add().Pack(error_details_pb2.BadRequest(field_violations=[violation]))
+    if kind in RETRY_AFTER_NANOS:
+        delay = duration_pb2.Duration(nanos=RETRY_AFTER_NANOS[kind])
+        status.details.add().Pack(error_details_pb2.RetryInfo(retry_delay=delay))
+    return status
+
+
+def status_of_fault(incident: str) -> status_pb2.Status:
+    """Return what a caller is told of an unexpected error: nothing but an incident id."""
+    status = status_pb2.Status(
+        code=Code.INTERNAL.value[0],
+        message=f"internal error; quote incident {incident} to the operator",
+    )
+    info = error_details_pb2.ErrorInfo(
+        reason="INTERNAL", domain=ERROR_DOMAIN, metadata={"incident": incident}
+    )
+    status.details.add().Pack(info)
+    return status
