@@ -13,6 +13,9 @@ from typing import Final
 import msgspec
 import psycopg
 import structlog
+from prometheus_client import start_http_server
+from psycopg_pool import AsyncConnectionPool
+
 from credits.ledger.v1 import (
     contract_service_pb2,
     contract_service_pb2_grpc,
@@ -27,9 +30,6 @@ from credits.ledger.v1 import (
     wallet_service_pb2,
     wallet_service_pb2_grpc,
 )
-from prometheus_client import start_http_server
-from psycopg_pool import AsyncConnectionPool
-
 from ledger_service.adapters import embedded_postgres
 from ledger_service.adapters.clocks import ManualClock, SystemClock
 from ledger_service.adapters.due_wallets import PostgresDueWallets
@@ -207,7 +207,9 @@ def _start_metrics(settings: Settings) -> None:
         try:
             start_http_server(settings.metrics_port, addr="127.0.0.1")
         except OSError as error:
-            raise StartError(f"LEDGER_METRICS_PORT: cannot listen on {settings.metrics_port}: {error}") from error
+            raise StartError(
+                f"LEDGER_METRICS_PORT: cannot listen on {settings.metrics_port}: {error}"
+            ) from error
 
 
 def _view_pool(url: str) -> AsyncConnectionPool:

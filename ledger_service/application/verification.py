@@ -76,9 +76,7 @@ class HistoryCheck:
         if head is None:
             head = self._heads[event.stream] = _Head(0, GENESIS_HASH, None, True)
         if event.version != head.version + 1:
-            findings.append(
-                _finding("VERSION_GAP", event, f"version {event.version} follows {head.version}")
-            )
+            findings.append(_finding("VERSION_GAP", event, f"version {event.version} follows {head.version}"))
         try:
             fact = decode_fact(event.topic, event.state)
         except (UnknownTopicError, msgspec.MsgspecError) as error:

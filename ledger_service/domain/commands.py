@@ -18,7 +18,7 @@ class Command(msgspec.Struct, frozen=True):
     """Base of all commands."""
 
 
-class OpenWallet(Command):
+class OpenWallet(Command, frozen=True):
     """Open wallets/{wallet}."""
 
     wallet: str
@@ -28,7 +28,7 @@ class OpenWallet(Command):
     overage_limit_units: int = 0
 
 
-class GrantCredits(Command):
+class GrantCredits(Command, frozen=True):
     """Issue credit to a wallet."""
 
     wallet: str
@@ -43,7 +43,7 @@ class GrantCredits(Command):
     reference: str = ""
 
 
-class Debit(Command):
+class Debit(Command, frozen=True):
     """Consume credit of a wallet: amount_units without a charge, what the charge says with one."""
 
     wallet: str
@@ -54,13 +54,13 @@ class Debit(Command):
     charge: Charge | None = None
 
 
-class SettleWallet(Command):
+class SettleWallet(Command, frozen=True):
     """Record what time has done to an idle wallet. Needs no key: a second one finds nothing to do."""
 
     wallet: str
 
 
-class CreateRateCard(Command):
+class CreateRateCard(Command, frozen=True):
     """Create rateCards/{rate_card} without phases."""
 
     rate_card: str
@@ -69,7 +69,7 @@ class CreateRateCard(Command):
     unit_definitions: dict[str, str] = {}
 
 
-class PublishRateCardPhase(Command):
+class PublishRateCardPhase(Command, frozen=True):
     """Let rates apply from an instant on."""
 
     rate_card: str
@@ -79,7 +79,7 @@ class PublishRateCardPhase(Command):
     retroactive: bool = False
 
 
-class PublishPlan(Command):
+class PublishPlan(Command, frozen=True):
     """Publish the next version of plans/{plan}."""
 
     plan: str
@@ -88,7 +88,7 @@ class PublishPlan(Command):
     display_name: str = ""
 
 
-class SignContract(Command):
+class SignContract(Command, frozen=True):
     """Bind a customer to a plan version (0: the newest). A cycle without anchor begins at start_time."""
 
     contract: str

@@ -34,7 +34,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
 # Wallets
 
 
-class WalletOpened(Record):
+class WalletOpened(Record, frozen=True):
     """A customer's wallet in one asset began."""
 
     customer: str
@@ -43,7 +43,7 @@ class WalletOpened(Record):
     overage_limit_units: int = 0
 
 
-class WalletPolicyChanged(Record):
+class WalletPolicyChanged(Record, frozen=True):
     """From the effective time a contract phase decides what happens when credit runs out."""
 
     contract: str
@@ -52,7 +52,7 @@ class WalletPolicyChanged(Record):
     overage_limit_units: int = 0
 
 
-class CreditsGranted(Record):
+class CreditsGranted(Record, frozen=True):
     """Credit was issued; its lot may be drawn in [effective time, expire_time)."""
 
     amount_units: int
@@ -72,7 +72,7 @@ class Draw(msgspec.Struct, frozen=True, array_like=True):
     amount_units: int
 
 
-class ChargeLine(Record):
+class ChargeLine(Record, frozen=True):
     """One dimension of a charge: quantity / unit_size x unit_price x multiplier, exact."""
 
     dimension: str
@@ -83,7 +83,7 @@ class ChargeLine(Record):
     multiplier: str = "1"
 
 
-class Charge(Record):
+class Charge(Record, frozen=True):
     """Usage priced under the phase in force."""
 
     contract: str
@@ -96,7 +96,7 @@ class Charge(Record):
     overage_price: UnitPrice | None = None
 
 
-class CreditsDebited(Record):
+class CreditsDebited(Record, frozen=True):
     """Credit was consumed. Draws and overage add up to amount_units."""
 
     amount_units: int
@@ -108,7 +108,7 @@ class CreditsDebited(Record):
     charge: Charge | None = None
 
 
-class CreditsExpired(Record):
+class CreditsExpired(Record, frozen=True):
     """Time ended a lot; what was left in it is gone. The effective time is the exact instant of expiry."""
 
     grant_version: int
@@ -118,7 +118,7 @@ class CreditsExpired(Record):
 # Rate cards, plans, contracts
 
 
-class RateCardCreated(Record):
+class RateCardCreated(Record, frozen=True):
     """A rate card began, without phases."""
 
     asset: Asset
@@ -126,7 +126,7 @@ class RateCardCreated(Record):
     unit_definitions: dict[str, str] = {}
 
 
-class Rate(Record):
+class Rate(Record, frozen=True):
     """The price of one dimension for the usage that matches."""
 
     dimension: str
@@ -135,14 +135,14 @@ class Rate(Record):
     match: dict[str, str] = {}
 
 
-class MultiplierTier(Record):
+class MultiplierTier(Record, frozen=True):
     """One tier: numbers up to and including `up_to`."""
 
     up_to: int
     factor: str
 
 
-class Multiplier(Record):
+class Multiplier(Record, frozen=True):
     """Scales lines by the tier in which a property of the usage falls."""
 
     property: str
@@ -151,7 +151,7 @@ class Multiplier(Record):
     beyond_last_tier: BeyondLastTier = BeyondLastTier.REFUSE
 
 
-class RateCardPhasePublished(Record):
+class RateCardPhasePublished(Record, frozen=True):
     """From `from_time` these rates apply, until a later phase begins."""
 
     phase: int
@@ -161,7 +161,7 @@ class RateCardPhasePublished(Record):
     multipliers: tuple[Multiplier, ...] = ()
 
 
-class PlanPhase(Record):
+class PlanPhase(Record, frozen=True):
     """What applies in one stretch of a plan."""
 
     key: str
@@ -173,7 +173,7 @@ class PlanPhase(Record):
     overage_price: UnitPrice | None = None
 
 
-class PlanPublished(Record):
+class PlanPublished(Record, frozen=True):
     """A version of a plan was offered; it never changes."""
 
     plan_version: int
@@ -182,7 +182,7 @@ class PlanPublished(Record):
     display_name: str = ""
 
 
-class Cycle(Record):
+class Cycle(Record, frozen=True):
     """How a contract is cut into billing periods."""
 
     interval: CycleInterval
@@ -191,7 +191,7 @@ class Cycle(Record):
     zone: str = "UTC"
 
 
-class ContractPhase(Record):
+class ContractPhase(Record, frozen=True):
     """Plan terms over [from_time, to_time)."""
 
     from_time: datetime
@@ -199,7 +199,7 @@ class ContractPhase(Record):
     to_time: datetime | None = None
 
 
-class ContractSigned(Record):
+class ContractSigned(Record, frozen=True):
     """A customer was bound to a plan version."""
 
     customer: str
@@ -226,7 +226,7 @@ Event = (
 E_co = TypeVar("E_co", bound=Event, covariant=True)
 
 
-class Fact(Record, Generic[E_co]):
+class Fact(Record, Generic[E_co], frozen=True):
     """An event as stored: what every event carries, beside its stream, version and topic."""
 
     event: E_co

@@ -41,9 +41,7 @@ def open_wallet(wallet: Wallet | None, command: OpenWallet, now: datetime) -> li
     check_range(command.overage_limit_units, low=0, high=UNITS_MAX, field="wallet.overage_limit_units")
     if wallet is not None:
         raise WalletExists(f"{command.wallet} was opened before", field="wallet_id")
-    event = WalletOpened(
-        command.customer, command.asset, command.shortfall_mode, command.overage_limit_units
-    )
+    event = WalletOpened(command.customer, command.asset, command.shortfall_mode, command.overage_limit_units)
     return [Draft(command.wallet, event, now, answers=True)]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import pairwise
 
 from credits.ledger.v1 import agreement_pb2, contract_service_pb2, rate_card_service_pb2
-
 from ledger_service.domain.commands import CreateRateCard, PublishPlan, PublishRateCardPhase, SignContract
 from ledger_service.domain.events import (
     ContractSigned,
@@ -131,7 +130,9 @@ def _write_multiplier(multiplier: Multiplier) -> agreement_pb2.Multiplier:
     return agreement_pb2.Multiplier(
         property=multiplier.property,
         dimensions=multiplier.dimensions,
-        tiers=[agreement_pb2.MultiplierTier(up_to=tier.up_to, factor=tier.factor) for tier in multiplier.tiers],
+        tiers=[
+            agreement_pb2.MultiplierTier(up_to=tier.up_to, factor=tier.factor) for tier in multiplier.tiers
+        ],
         beyond_last_tier=BEYOND_WIRE[multiplier.beyond_last_tier],
     )
 

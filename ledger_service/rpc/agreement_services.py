@@ -10,11 +10,15 @@ from credits.ledger.v1 import (
     rate_card_service_pb2,
     rate_card_service_pb2_grpc,
 )
-
 from ledger_service.application.calls import Outcome
 from ledger_service.application.writer import Writer
 from ledger_service.domain.commands import AnyCommand, Request
-from ledger_service.domain.events import ContractSigned, PlanPublished, RateCardCreated, RateCardPhasePublished
+from ledger_service.domain.events import (
+    ContractSigned,
+    PlanPublished,
+    RateCardCreated,
+    RateCardPhasePublished,
+)
 from ledger_service.domain.names import check_name
 from ledger_service.domain.plan import Contract, Plan
 from ledger_service.domain.rate_card import RateCard
@@ -59,9 +63,7 @@ class RateCardServicer(rate_card_service_pb2_grpc.RateCardServiceServicer):
         self, request: rate_card_service_pb2.PublishRateCardPhaseRequest, context: Context
     ) -> rate_card_service_pb2.PublishRateCardPhaseResponse:
         """Publish a phase."""
-        outcome = await _submit(
-            self._writer, read_publish_phase(request), request.idempotency_key, context
-        )
+        outcome = await _submit(self._writer, read_publish_phase(request), request.idempotency_key, context)
         return rate_card_service_pb2.PublishRateCardPhaseResponse(
             phase=write_phase(outcome.stream, _event(outcome, RateCardPhasePublished)),
             replayed=outcome.replayed,
@@ -69,7 +71,7 @@ class RateCardServicer(rate_card_service_pb2_grpc.RateCardServiceServicer):
         )
 
     async def GetRateCard(
-        self, request: rate_card_service_pb2.GetRateCardRequest, context: Context  # noqa: ARG002
+        self, request: rate_card_service_pb2.GetRateCardRequest, context: Context
     ) -> rate_card_service_pb2.GetRateCardResponse:
         """Read a rate card."""
         check_name(request.name, collection="rateCards", field="name")
@@ -98,7 +100,7 @@ class ContractServicer(contract_service_pb2_grpc.ContractServiceServicer):
         )
 
     async def GetPlan(
-        self, request: contract_service_pb2.GetPlanRequest, context: Context  # noqa: ARG002
+        self, request: contract_service_pb2.GetPlanRequest, context: Context
     ) -> contract_service_pb2.GetPlanResponse:
         """Read a plan version."""
         check_name(request.name, collection="plans", field="name")
@@ -122,7 +124,7 @@ class ContractServicer(contract_service_pb2_grpc.ContractServiceServicer):
         )
 
     async def GetContract(
-        self, request: contract_service_pb2.GetContractRequest, context: Context  # noqa: ARG002
+        self, request: contract_service_pb2.GetContractRequest, context: Context
     ) -> contract_service_pb2.GetContractResponse:
         """Read a contract."""
         check_name(request.name, collection="contracts", field="name")

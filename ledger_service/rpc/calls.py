@@ -40,9 +40,8 @@ Streaming = Callable[[Any, Context], AsyncIterator[Any]]
 
 def actor_of(context: Context) -> str:
     """Return who calls: the client certificate's name if there is one, else what the caller says of itself."""
-    names = context.auth_context().get("x509_common_name")
-    if names:
-        return bytes(names[0]).decode(errors="replace")[:ACTOR_LENGTH_MAX]
+    for name in context.auth_context().get("x509_common_name") or ():
+        return name.decode(errors="replace")[:ACTOR_LENGTH_MAX]
     for key, value in context.invocation_metadata() or ():
         if key == ACTOR_KEY and isinstance(value, str):
             return value[:ACTOR_LENGTH_MAX]
@@ -57,7 +56,7 @@ def wrap_unary(method: str, handler: Unary) -> Unary:
         begun = perf_counter()
         try:
             response = await handler(request, context)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             await _fail(method, error, context, begun)
         seconds = perf_counter() - begun
         observe(seconds)
@@ -81,7 +80,7 @@ def wrap_streaming(method: str, handler: Streaming) -> Streaming:
         except (asyncio.CancelledError, GeneratorExit):
             _line(method, "CANCELLED", begun, messages=count)
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             await _fail(method, error, context, begun)
         _line(method, "OK", begun, messages=count)
 

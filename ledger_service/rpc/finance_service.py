@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time
 from typing import Final
 
-from credits.ledger.v1 import finance_service_pb2, finance_service_pb2_grpc, money_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from credits.ledger.v1 import finance_service_pb2, finance_service_pb2_grpc, money_pb2
 from ledger_service.application.view_ports import RollForwardRow, Views
 from ledger_service.application.writer import Writer
 from ledger_service.domain.names import check_currency, check_range, check_span
@@ -27,7 +27,7 @@ class FinanceServicer(finance_service_pb2_grpc.FinanceServiceServicer):
         self._views = views
 
     async def GetRollForward(
-        self, request: finance_service_pb2.GetRollForwardRequest, context: Context  # noqa: ARG002
+        self, request: finance_service_pb2.GetRollForwardRequest, context: Context
     ) -> finance_service_pb2.GetRollForwardResponse:
         """Roll contract liability forward."""
         check_currency(request.currency_code, field="currency_code")

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 from credits.ledger.v1 import history_service_pb2, history_service_pb2_grpc
-
 from ledger_service.application.ports import LogReader, StoredEvent
 from ledger_service.application.replay import replay_wallet
 from ledger_service.application.verification import VerificationProgress
@@ -41,7 +40,7 @@ class HistoryServicer(history_service_pb2_grpc.HistoryServiceServicer):
         self._verify = verify
 
     async def ReadEvents(
-        self, request: history_service_pb2.ReadEventsRequest, context: Context  # noqa: ARG002
+        self, request: history_service_pb2.ReadEventsRequest, context: Context
     ) -> history_service_pb2.ReadEventsResponse:
         """Read a page of the log or of one stream."""
         limit = request.page_size or PAGE_SIZE_DEFAULT
@@ -61,7 +60,7 @@ class HistoryServicer(history_service_pb2_grpc.HistoryServiceServicer):
         )
 
     async def FollowEvents(
-        self, request: history_service_pb2.FollowEventsRequest, context: Context  # noqa: ARG002
+        self, request: history_service_pb2.FollowEventsRequest, context: Context
     ) -> AsyncIterator[history_service_pb2.FollowEventsResponse]:
         """Send what is durable, then what becomes so."""
         check_range(len(request.topics), low=0, high=TOPICS_MAX, field="topics")
@@ -89,7 +88,7 @@ class HistoryServicer(history_service_pb2_grpc.HistoryServiceServicer):
                 await self._writer.wait_beyond(position)
 
     async def ReplayWallet(
-        self, request: history_service_pb2.ReplayWalletRequest, context: Context  # noqa: ARG002
+        self, request: history_service_pb2.ReplayWalletRequest, context: Context
     ) -> history_service_pb2.ReplayWalletResponse:
         """Fold a wallet's stream up to an instant on either clock."""
         check_name(request.name, collection="wallets", field="name")
@@ -108,8 +107,8 @@ class HistoryServicer(history_service_pb2_grpc.HistoryServiceServicer):
 
     async def VerifyHistory(
         self,
-        request: history_service_pb2.VerifyHistoryRequest,  # noqa: ARG002
-        context: Context,  # noqa: ARG002
+        request: history_service_pb2.VerifyHistoryRequest,
+        context: Context,
     ) -> AsyncIterator[history_service_pb2.VerifyHistoryResponse]:
         """Check the whole log and every projection."""
         async for progress in self._verify():
@@ -132,8 +131,8 @@ class HistoryServicer(history_service_pb2_grpc.HistoryServiceServicer):
 
     async def ListProjections(
         self,
-        request: history_service_pb2.ListProjectionsRequest,  # noqa: ARG002
-        context: Context,  # noqa: ARG002
+        request: history_service_pb2.ListProjectionsRequest,
+        context: Context,
     ) -> history_service_pb2.ListProjectionsResponse:
         """Read how far each projection has come."""
         projections = [

@@ -23,4 +23,6 @@ def read_page_token(token: str, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(base64.urlsafe_b64decode(token.encode()), type=kind)
     except (binascii.Error, ValueError, msgspec.MsgspecError) as error:
-        raise PageTokenMalformed("page_token is not one that this service gave", field="page_token") from error
+        raise PageTokenMalformed(
+            "page_token is not one that this service gave", field="page_token"
+        ) from error

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from credits.ledger.v1 import sandbox_service_pb2, sandbox_service_pb2_grpc
-
 from ledger_service.application.writer import Writer
 from ledger_service.domain.refusals import ClockWouldGoBack, FieldRequired
 from ledger_service.rpc.calls import Context
@@ -26,13 +25,13 @@ class SandboxServicer(sandbox_service_pb2_grpc.SandboxServiceServicer):
         self._sweep = sweep
 
     async def GetClock(
-        self, request: sandbox_service_pb2.GetClockRequest, context: Context  # noqa: ARG002
+        self, request: sandbox_service_pb2.GetClockRequest, context: Context
     ) -> sandbox_service_pb2.GetClockResponse:
         """Read the clock."""
         return sandbox_service_pb2.GetClockResponse(now=write_time(self._writer.now()))
 
     async def AdvanceClock(
-        self, request: sandbox_service_pb2.AdvanceClockRequest, context: Context  # noqa: ARG002
+        self, request: sandbox_service_pb2.AdvanceClockRequest, context: Context
     ) -> sandbox_service_pb2.AdvanceClockResponse:
         """Move the clock forward."""
         if not request.HasField("to_time"):

@@ -58,7 +58,9 @@ class Health:
 
     async def set(self, *, serving: bool) -> None:
         """Say whether requests would succeed."""
-        status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
+        status = (
+            health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
+        )
         for name in self._names:
             await self.servicer.set(name, status)
 
@@ -72,9 +74,7 @@ def build_server(services: Sequence[Service], check: Health) -> grpc.aio.Server:
         service.register(service.servicer, server)
         names.append(service.descriptor.full_name)
     health_pb2_grpc.add_HealthServicer_to_server(check.servicer, server)
-    reflection.enable_server_reflection(
-        (*names, health.SERVICE_NAME, reflection.SERVICE_NAME), server
-    )
+    reflection.enable_server_reflection((*names, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
     return server
 
 
@@ -86,7 +86,9 @@ def listen(server: grpc.aio.Server, address: str, security: Security) -> int:
         else:
             port = server.add_insecure_port(address)
     except RuntimeError as error:
-        raise ListenError(f"cannot listen on {address}: the port is in use or the host is not here") from error
+        raise ListenError(
+            f"cannot listen on {address}: the port is in use or the host is not here"
+        ) from error
     if port == 0:
         raise ListenError(f"cannot listen on {address}: the port is in use or the host is not here")
     return port

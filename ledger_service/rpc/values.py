@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from credits.ledger.v1 import agreement_pb2, money_pb2, wallet_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from credits.ledger.v1 import agreement_pb2, money_pb2, wallet_pb2
 from ledger_service.domain.refusals import TimeMalformed, ValueUnspecified
 from ledger_service.domain.values import (
     Asset,

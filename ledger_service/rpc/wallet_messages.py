@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from credits.ledger.v1 import wallet_pb2, wallet_service_pb2
-
 from ledger_service.application.balance import Balance
 from ledger_service.application.calls import Outcome
 from ledger_service.domain.events import Charge, CreditsDebited, CreditsGranted, WalletOpened
@@ -91,9 +90,7 @@ def write_debit_response(outcome: Outcome) -> wallet_service_pb2.DebitResponse:
     )
     if outcome.replayed and event.charge is not None:
         debit.charge.CopyFrom(write_charge(event.charge))
-    return wallet_service_pb2.DebitResponse(
-        debit=debit, replayed=outcome.replayed, position=outcome.position
-    )
+    return wallet_service_pb2.DebitResponse(debit=debit, replayed=outcome.replayed, position=outcome.position)
 
 
 def write_charge(charge: Charge) -> wallet_pb2.Charge:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from credits.ledger.v1 import wallet_pb2, wallet_service_pb2
-
 from ledger_service.domain.commands import Debit, GrantCredits, OpenWallet
 from ledger_service.domain.events import Charge, ChargeLine
 from ledger_service.domain.names import (

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from credits.ledger.v1 import wallet_pb2, wallet_service_pb2, wallet_service_pb2_grpc
-
 from ledger_service.application.balance import balance_at
 from ledger_service.application.calls import Outcome
 from ledger_service.application.ports import LogReader
@@ -61,7 +60,7 @@ class WalletServicer(wallet_service_pb2_grpc.WalletServiceServicer):
         )
 
     async def GetWallet(
-        self, request: wallet_service_pb2.GetWalletRequest, context: Context  # noqa: ARG002
+        self, request: wallet_service_pb2.GetWalletRequest, context: Context
     ) -> wallet_service_pb2.GetWalletResponse:
         """Read a wallet's identity and policy."""
         wallet, version = await self._wallet(request.name)
@@ -71,7 +70,7 @@ class WalletServicer(wallet_service_pb2_grpc.WalletServiceServicer):
         )
 
     async def GetBalance(
-        self, request: wallet_service_pb2.GetBalanceRequest, context: Context  # noqa: ARG002
+        self, request: wallet_service_pb2.GetBalanceRequest, context: Context
     ) -> wallet_service_pb2.GetBalanceResponse:
         """Read a wallet's balance, true now."""
         wallet, _ = await self._wallet(request.name)
@@ -91,9 +90,7 @@ class WalletServicer(wallet_service_pb2_grpc.WalletServiceServicer):
         self, request: wallet_service_pb2.DebitRequest, context: Context
     ) -> wallet_service_pb2.DebitResponse:
         """Consume credit."""
-        return write_debit_response(
-            await self._submit(read_debit(request), request.idempotency_key, context)
-        )
+        return write_debit_response(await self._submit(read_debit(request), request.idempotency_key, context))
 
     async def BatchDebit(
         self, request: wallet_service_pb2.BatchDebitRequest, context: Context
@@ -120,7 +117,7 @@ class WalletServicer(wallet_service_pb2_grpc.WalletServiceServicer):
         return wallet_service_pb2.BatchDebitResponse(results=[_write_result(answer) for answer in answers])
 
     async def ListWallets(
-        self, request: wallet_service_pb2.ListWalletsRequest, context: Context  # noqa: ARG002
+        self, request: wallet_service_pb2.ListWalletsRequest, context: Context
     ) -> wallet_service_pb2.ListWalletsResponse:
         """List wallets by name."""
         page = await self._views.list_wallets(
@@ -136,7 +133,7 @@ class WalletServicer(wallet_service_pb2_grpc.WalletServiceServicer):
         )
 
     async def ListGrants(
-        self, request: wallet_service_pb2.ListGrantsRequest, context: Context  # noqa: ARG002
+        self, request: wallet_service_pb2.ListGrantsRequest, context: Context
     ) -> wallet_service_pb2.ListGrantsResponse:
         """List the grants of a wallet."""
         await self._wallet(request.name)
@@ -154,7 +151,7 @@ class WalletServicer(wallet_service_pb2_grpc.WalletServiceServicer):
         )
 
     async def ListStatementLines(
-        self, request: wallet_service_pb2.ListStatementLinesRequest, context: Context  # noqa: ARG002
+        self, request: wallet_service_pb2.ListStatementLinesRequest, context: Context
     ) -> wallet_service_pb2.ListStatementLinesResponse:
         """List what happened to a wallet."""
         await self._wallet(request.name)

@@ -1,0 +1,133 @@
+"""What the application reads from the projections, and in which shape.
+
+Views follow the log a little behind; what must be true now is asked of the wallet itself. Every answer names
+a position of the log and contains everything up to it, perhaps more; a caller who needs to see a write passes
+its position as `min_position`. Time-driven facts need no event to be seen: reads settle what they show up to
+`now`.
+
+All methods raise StoreUnavailableError, and ProjectionBehind when `min_position` is not reached in time.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Protocol
+
+import msgspec
+
+from ledger_service.domain.values import Asset, GrantCategory, Money, ShortfallMode
+
+
+class WalletView(msgspec.Struct, frozen=True):
+    """A wallet, with the policy in force at the instant of the read and its totals as recorded."""
+
+    name: str
+    customer: str
+    asset: Asset
+    shortfall_mode: ShortfallMode
+    overage_limit_units: int
+    contract: str
+    contract_phase: str
+    open_time: datetime
+    version: int
+    granted_units: int
+    debited_units: int
+    overage_units: int
+    expired_units: int
+
+
+class GrantView(msgspec.Struct, frozen=True):
+    """A grant and what is left of it; after its expiry nothing is, whether or not that was recorded yet."""
+
+    wallet: str
+    grant_version: int
+    amount_units: int
+    category: GrantCategory
+    priority: int
+    scope: tuple[str, ...]
+    effective_time: datetime
+    expire_time: datetime | None
+    consideration: Money | None
+    reference: str
+    contract: str
+    drawn_units: int
+    expired_units: int
+    remaining_units: int
+
+
+class WalletPage(msgspec.Struct, frozen=True):
+    """Wallets in the order of their names; an empty token means there are no more."""
+
+    wallets: tuple[WalletView, ...]
+    next_page_token: str
+    position: int
+
+
+class GrantPage(msgspec.Struct, frozen=True):
+    """Grants of one wallet in the order they were issued; an empty token means there are no more."""
+
+    grants: tuple[GrantView, ...]
+    next_page_token: str
+    position: int
+
+
+class RollForwardRow(msgspec.Struct, frozen=True):
+    """Contract liability over the days [from_day, to_day), in nanos of one currency.
+
+    opening + billings - recognised usage - recognised breakage = closing.
+    """
+
+    from_day: date
+    to_day: date
+    opening_nanos: int
+    billings_nanos: int
+    recognised_usage_nanos: int
+    recognised_breakage_nanos: int
+    closing_nanos: int
+
+
+class RollForward(msgspec.Struct, frozen=True):
+    """The whole span, and one row a day on which something happened."""
+
+    total: RollForwardRow
+    days: tuple[RollForwardRow, ...]
+    position: int
+
+
+class ProjectionPosition(msgspec.Struct, frozen=True):
+    """How far a projection has come; head_position is that of the newest event of the log."""
+
+    name: str
+    position: int
+    head_position: int
+
+
+class Views(Protocol):
+    """Reads of the projections of one shard."""
+
+    async def list_wallets(
+        self,
+        *,
+        now: datetime,
+        page_size: int,
+        page_token: str = "",
+        customer: str = "",
+        min_position: int = 0,
+    ) -> WalletPage:
+        """Return wallets, of one customer or of all. Raises PageTokenMalformed."""
+
+    async def list_grants(
+        self, wallet: str, *, now: datetime, page_size: int, page_token: str = "", min_position: int = 0
+    ) -> GrantPage:
+        """Return grants of a wallet; none if there is no such wallet. Raises PageTokenMalformed."""
+
+    async def roll_forward(
+        self, *, from_day: date, to_day: date, currency_code: str, now: datetime, min_position: int = 0
+    ) -> RollForward:
+        """Roll contract liability forward over the days (UTC) [from_day, to_day).
+
+        Lots that expired by `now` without a recorded expiry count as broken at their expiry.
+        """
+
+    async def projection_positions(self) -> tuple[ProjectionPosition, ...]:
+        """Return one entry a projection, in the order of their names."""
