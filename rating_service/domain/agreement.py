@@ -1,8 +1,8 @@
 """What was agreed, as rating follows it: rate cards, plans and contracts, each with phases.
 
-The structs with names ending in no suffix are rating's own view; those under "As recorded" mirror the `event`
-member of the ledger's facts. Unknown members are ignored, so that the ledger may add one first; an unknown
-value of an enum is an error, because pricing by a guess is worse than stopping.
+The structs under "As recorded" mirror the `event` member of the ledger's facts; the others are rating's own
+view. Unknown members are ignored, so that the ledger may add one first; an unknown value of an enum is an
+error, because pricing by a guess is worse than stopping.
 
 Spans are half-open `[from_time, to_time)`, times are UTC, prices are decimal text.
 """

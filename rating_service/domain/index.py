@@ -28,8 +28,3 @@ def put(index: Index[T], name: str, value: T) -> Index[T]:
     """Return the index with a value under a name, in place of what was there."""
     place = hash(name) % _BUCKETS
     return (*index[:place], {**index[place], name: value}, *index[place + 1 :])
-
-
-def values(index: Index[T]) -> list[T]:
-    """Return all that is kept, by name."""
-    return [bucket[name] for name, bucket in sorted((name, bucket) for bucket in index for name in bucket)]

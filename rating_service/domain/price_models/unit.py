@@ -7,12 +7,9 @@ of one is a finite decimal, and a charge is a product of integers.
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Final
 
 from rating_service.domain.agreement import Record
 from rating_service.domain.exact import parse_exact
-
-NAME: Final = "unit"
 
 
 class UnitModel(Record, frozen=True):

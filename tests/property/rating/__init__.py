@@ -1,0 +1,1 @@
+"""Laws of rating that hold for any usage, card, cycle and amount."""

@@ -1,0 +1,1 @@
+"""The pure rules of rating, one rule a test."""

@@ -1,0 +1,72 @@
+"""The most specific rate wins."""
+
+import pytest
+
+from rating_service.domain.agreement import Rate
+from rating_service.domain.matching import by_specificity, first_match, fits
+from tests.unit.rating.builders import rate
+
+
+@pytest.mark.parametrize(
+    ("pattern", "value"),
+    [
+        ("gpt-4o", "gpt-4o"),
+        ("gpt-*", "gpt-4o"),
+        ("gpt-*", "gpt-"),
+        ("*-mini", "gpt-4o-mini"),
+        ("*", ""),
+        ("a*b*c", "a1b2c"),
+        ("a*b*c", "abc"),
+        ("*4o*", "gpt-4o-mini"),
+        ("**", "x"),
+        ("a*ba*a", "abaa"),
+    ],
+)
+def test_a_star_stands_for_any_characters(pattern: str, value: str) -> None:
+    assert fits(pattern, value)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "value"),
+    [
+        ("gpt-4o", "gpt-4o-mini"),
+        ("gpt-4o", "GPT-4o"),
+        ("gpt-*", "xgpt-4o"),
+        ("*-mini", "mini"),
+        ("ab*ba", "aba"),
+        ("a*b*c", "a1c"),
+        ("a*ba*a", "aba"),
+        ("gpt.4o", "gpt-4o"),
+        ("", "x"),
+    ],
+)
+def test_all_other_characters_stand_for_themselves(pattern: str, value: str) -> None:
+    assert not fits(pattern, value)
+
+
+def test_a_hostile_pattern_takes_linear_time() -> None:
+    assert not fits("*a" * 100 + "b*", "a" * 10_000)
+
+
+@pytest.mark.parametrize(
+    ("better", "worse"),
+    [
+        (rate("t", "1", model="*", region="*"), rate("t", "1", model="gpt-4o")),
+        (rate("t", "1", model="gpt-4o"), rate("t", "1", model="gpt-4o*")),
+        (rate("t", "1", model="gpt-4*"), rate("t", "1", model="gpt-*")),
+        (rate("t", "1", model="*"), rate("t", "1")),
+    ],
+    ids=["more properties", "fewer wildcards", "more literal characters", "a wildcard over none"],
+)
+def test_the_more_specific_rate_comes_first(better: Rate, worse: Rate) -> None:
+    assert (better, worse) == by_specificity([worse, better]) == by_specificity([better, worse])
+
+
+def test_a_property_that_the_usage_lacks_does_not_match_a_wildcard() -> None:
+    assert first_match([rate("t", "1", model="*")], {}) is None
+
+
+def test_a_property_that_no_rate_names_is_no_matter() -> None:
+    plain = rate("t", "1")
+
+    assert first_match([plain], {"team": "search"}) is plain
