@@ -1,0 +1,43 @@
+"""Debits and grants as rows, and back as the facts that the domain computes with."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from psycopg import sql
+
+from rating_service.domain.debits import DebitFact, Draw, GrantCategory, GrantFact
+from rating_service.domain.usage import Charge
+
+DEBIT_COLUMNS: Final = sql.SQL(
+    "position, wallet, version, effective_time, amount_units, overage_units, draws, charge, usage"
+)
+GRANT_COLUMNS: Final = sql.SQL("wallet, version, effective_time, amount_units, expire_time, contract")
+
+_draws: Final = msgspec.json.Decoder(tuple[Draw, ...])
+_charges: Final = msgspec.json.Decoder(Charge)
+
+
+def debit_from_row(row: Any) -> DebitFact:
+    """Return the debit behind a row of DEBIT_COLUMNS."""
+    position, wallet, version, effective_time, amount_units, overage_units, draws, charge, usage = row
+    return DebitFact(
+        position,
+        wallet,
+        version,
+        effective_time,
+        amount_units,
+        overage_units,
+        _draws.decode(draws),
+        None if charge is None else _charges.decode(charge),
+        usage,
+    )
+
+
+def grant_from_row(row: Any) -> GrantFact:
+    """Return the grant behind a row of GRANT_COLUMNS."""
+    wallet, version, effective_time, amount_units, expire_time, contract = row
+    return GrantFact(
+        wallet, version, effective_time, amount_units, GrantCategory.INCLUDED, expire_time, contract
+    )

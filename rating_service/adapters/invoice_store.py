@@ -1,0 +1,127 @@
+"""Facts to compute invoices from, and the invoices issued, in PostgreSQL.
+
+Invoices are only ever inserted; triggers in the schema refuse every other change. The debits behind a line
+are not stored with it: wallet, cycle, watermark and the line's keys find the same ones again, for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, Final
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from rating_service.adapters.debit_rows import DEBIT_COLUMNS, GRANT_COLUMNS, debit_from_row, grant_from_row
+from rating_service.adapters.postgres_pool import Pool, connection
+from rating_service.application.ports import Facts, Span, StoredInvoice, StoreUnavailableError
+from rating_service.domain.debits import DebitFact
+from rating_service.domain.invoice import LineKey, LineKind
+
+ROWS_AT_A_TIME: Final = 1_000
+"""Rows that a stream fetches at once; above 1,000 nothing is gained."""
+
+IN_SPAN: Final = sql.SQL(
+    "wallet = %(wallet)s AND effective_time >= %(from_time)s AND effective_time < %(to_time)s"
+    " AND position <= %(watermark_position)s"
+)
+READ_SPAN: Final = sql.SQL("SELECT {columns} FROM rating.debits WHERE {in_span}").format(
+    columns=DEBIT_COLUMNS, in_span=IN_SPAN
+)
+READ_LINE: Final = sql.SQL(
+    "SELECT {columns} FROM rating.debits WHERE {in_span} AND position > %(after)s"
+    " AND contract_phase = %(contract_phase)s AND rate_card_phase = %(rate_card_phase)s"
+    " AND (overage_units > 0 OR NOT %(only_overage)s) ORDER BY position LIMIT %(limit)s"
+).format(columns=DEBIT_COLUMNS, in_span=IN_SPAN)
+READ_GRANTS: Final = sql.SQL(
+    "SELECT {columns} FROM rating.included_grants"
+    " WHERE wallet = %(wallet)s AND position <= %(watermark_position)s ORDER BY version"
+).format(columns=GRANT_COLUMNS)
+INVOICE_COLUMNS: Final = sql.SQL(
+    "name, contract, cycle_start_time, cycle_end_time, issue_time, watermark_position, hash, document"
+)
+ADD_INVOICE: Final = sql.SQL(
+    "INSERT INTO rating.invoices ({columns}) VALUES (%(name)s, %(contract)s, %(cycle_start_time)s,"
+    " %(cycle_end_time)s, %(issue_time)s, %(watermark_position)s, %(hash)s, %(document)s)"
+    " ON CONFLICT DO NOTHING"
+).format(columns=INVOICE_COLUMNS)
+READ_INVOICE: Final = sql.SQL("SELECT {columns} FROM rating.invoices ").format(columns=INVOICE_COLUMNS)
+OF_CYCLE: Final = sql.SQL("WHERE contract = %(contract)s AND cycle_start_time = %(cycle_start_time)s")
+NAMED: Final = sql.SQL("WHERE name = %(name)s")
+PAGE: Final = sql.SQL(
+    "WHERE name > %(after)s AND (%(contract)s = '' OR contract = %(contract)s) ORDER BY name LIMIT %(limit)s"
+)
+
+
+class PostgresInvoiceFacts:
+    """InvoiceFacts in PostgreSQL, on a connection of its own for each read."""
+
+    def __init__(self, url: str) -> None:
+        """Read from a database."""
+        self._url = url
+
+    @contextmanager
+    def read(self, span: Span) -> Iterator[Facts]:
+        """Lend the facts of a span, from one state of the database. Raises StoreUnavailableError."""
+        values = span._asdict()
+        try:
+            with psycopg.connect(self._url) as lent:
+                lent.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+                grants = [grant_from_row(row) for row in lent.execute(READ_GRANTS, values)]
+                rows = lent.cursor().stream(READ_SPAN, values, size=ROWS_AT_A_TIME)
+                yield Facts(map(debit_from_row, rows), grants)
+        except psycopg.OperationalError as cause:
+            raise StoreUnavailableError(f"the database cannot be reached ({type(cause).__name__})") from cause
+
+
+class PostgresInvoiceStore:
+    """InvoiceStore in PostgreSQL."""
+
+    def __init__(self, pool: Pool) -> None:
+        """Use connections of a pool."""
+        self._pool = pool
+
+    async def line_debits(self, span: Span, key: LineKey, *, after: int, limit: int) -> list[DebitFact]:
+        """Return debits that may be behind a line, after a position, by position."""
+        values = span._asdict() | {
+            "contract_phase": key.contract_phase,
+            "rate_card_phase": key.rate_card_phase,
+            "only_overage": key.kind is LineKind.OVERAGE,
+            "after": after,
+            "limit": limit,
+        }
+        async with connection(self._pool) as lent:
+            rows: list[Any] = await (await lent.execute(READ_LINE, values)).fetchall()
+        return [debit_from_row(row) for row in rows]
+
+    async def add(self, invoice: StoredInvoice) -> bool:
+        """Store an invoice; False if its cycle has one already. Nothing is ever overwritten."""
+        values = {name: getattr(invoice, name) for name in invoice.__struct_fields__}
+        async with connection(self._pool) as lent:
+            added = await lent.execute(ADD_INVOICE, values)
+        return added.rowcount == 1
+
+    async def of_cycle(self, contract: str, cycle_start_time: datetime) -> StoredInvoice | None:
+        """Return the invoice of a cycle, None if it was not issued."""
+        found = await self._read(
+            READ_INVOICE + OF_CYCLE,
+            {"contract": contract, "cycle_start_time": cycle_start_time},
+        )
+        return found[0] if found else None
+
+    async def named(self, name: str) -> StoredInvoice | None:
+        """Return an invoice by its name, None if there is none."""
+        found = await self._read(READ_INVOICE + NAMED, {"name": name})
+        return found[0] if found else None
+
+    async def page(self, *, contract: str, after: str, limit: int) -> list[StoredInvoice]:
+        """Return invoices by name after a name; only a contract's unless it is empty."""
+        return await self._read(READ_INVOICE + PAGE, {"contract": contract, "after": after, "limit": limit})
+
+    async def _read(self, query: sql.Composed, values: dict[str, object]) -> list[StoredInvoice]:
+        async with connection(self._pool) as lent, lent.cursor(row_factory=dict_row) as cursor:
+            await cursor.execute(query, values)
+            return [StoredInvoice(**row) for row in await cursor.fetchall()]

@@ -1,0 +1,149 @@
+"""The ledger over gRPC.
+
+A call that fails with UNAVAILABLE is sent again, a few times: every command carries an idempotency key, so
+the second attempt gives the first one's answer. All other failures are the ledger's word and passed on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Final, TypeVar
+
+import grpc
+from google.protobuf.message import Message
+from google.rpc import status_pb2
+from grpc_status import rpc_status
+
+from credits.ledger.v1 import (
+    history_service_pb2,
+    history_service_pb2_grpc,
+    sandbox_service_pb2,
+    sandbox_service_pb2_grpc,
+    wallet_service_pb2,
+    wallet_service_pb2_grpc,
+)
+from rating_service.adapters.ledger_messages import debit_request, instant
+from rating_service.application.ports import (
+    HistoryPage,
+    LedgerEvent,
+    LedgerRefused,
+    LedgerUnavailableError,
+    Order,
+    Posted,
+)
+
+T = TypeVar("T")
+Request = TypeVar("Request", bound=Message)
+Answer = TypeVar("Answer", bound=Message)
+
+ATTEMPTS_MAX: Final = 4
+RETRY_SECONDS: Final = 0.05
+"""Pause before the second attempt; each further one doubles it."""
+CALL_SECONDS_MAX: Final = 30.0
+BATCH_BYTES_MAX: Final = 3 * 1024 * 1024
+"""Largest request sent at once, below the 4 MiB that a gRPC server takes by default."""
+BEYOND_HEAD: Final = 2**63 - 1
+"""No log is that long: reading after it gives its head and no event."""
+
+
+class LedgerClient:
+    """Ledger and Clock over a channel. An order's answer is the pair (Debit, Charge) of messages."""
+
+    def __init__(self, channel: grpc.aio.Channel, *, topics: Sequence[str]) -> None:
+        """Call over a channel, and follow these topics."""
+        self._wallets = wallet_service_pb2_grpc.WalletServiceStub(channel)
+        self._history = history_service_pb2_grpc.HistoryServiceStub(channel)
+        self._sandbox = sandbox_service_pb2_grpc.SandboxServiceStub(channel)
+        self._topics = tuple(topics)
+
+    async def debit(self, order: Order, *, delivered: bool) -> Posted:
+        """Post one order. Raises LedgerRefused, LedgerUnavailableError."""
+        request = debit_request(order, delivered=delivered)
+        answer = await _call(self._wallets.Debit, request)
+        return _posted(request, answer)
+
+    async def debit_many(self, orders: Sequence[Order], *, delivered: bool) -> list[Posted | LedgerRefused]:
+        """Post orders in their sequence and return one outcome each, in the same sequence.
+
+        One call, unless it exceeded BATCH_BYTES_MAX. Raises LedgerRefused, LedgerUnavailableError.
+        """
+        requests = [debit_request(order, delivered=delivered) for order in orders]
+        outcomes: list[Posted | LedgerRefused] = []
+        for batch in _batches(requests):
+            answer = await _call(self._wallets.BatchDebit, batch)
+            if len(answer.results) != len(batch.requests):
+                raise LedgerUnavailableError("the ledger answered another number of items than it was sent")
+            sent = requests[len(outcomes) : len(outcomes) + len(answer.results)]
+            outcomes += map(_outcome, sent, answer.results)
+        return outcomes
+
+    async def head_position(self) -> int:
+        """Return the position of the newest event. Raises LedgerRefused, LedgerUnavailableError."""
+        request = history_service_pb2.ReadEventsRequest(after=BEYOND_HEAD, page_size=1)
+        return (await _call(self._history.ReadEvents, request)).head_position
+
+    async def follow(self, after: int) -> AsyncGenerator[HistoryPage, None]:
+        """Yield pages of the log after a position, for ever. Raises LedgerRefused, LedgerUnavailableError."""
+        request = history_service_pb2.FollowEventsRequest(after_position=after, topics=self._topics)
+        call = self._history.FollowEvents(request)
+        try:
+            async for message in call:
+                events = [
+                    LedgerEvent(event.position, event.stream, event.version, event.topic, event.state)
+                    for event in message.events
+                ]
+                yield HistoryPage(events, message.position, message.head_position)
+        except grpc.aio.AioRpcError as failure:
+            raise _failure(failure) from None
+        finally:
+            call.cancel()
+
+    async def now(self) -> datetime:
+        """Return the time of the sandbox. Raises LedgerRefused, LedgerUnavailableError."""
+        answer = await _call(self._sandbox.GetClock, sandbox_service_pb2.GetClockRequest())
+        return instant(answer.now)
+
+
+async def _call(method: Callable[..., Awaitable[Answer]], request: Message) -> Answer:
+    for attempt in range(ATTEMPTS_MAX):
+        try:
+            return await method(request, timeout=CALL_SECONDS_MAX)
+        except grpc.aio.AioRpcError as failure:
+            if failure.code() is not grpc.StatusCode.UNAVAILABLE or attempt == ATTEMPTS_MAX - 1:
+                raise _failure(failure) from None
+        await asyncio.sleep(RETRY_SECONDS * 2**attempt)
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _failure(failure: grpc.aio.AioRpcError) -> LedgerRefused | LedgerUnavailableError:
+    """Return what a failed call means: the ledger's own refusal if it explains itself."""
+    status = rpc_status.from_call(failure)  # type: ignore[arg-type] # the stub knows only blocking calls
+    if status is not None and status.details:
+        return LedgerRefused(status)
+    return LedgerUnavailableError(f"the ledger answered {failure.code().name}")
+
+
+def _batches(requests: list[wallet_service_pb2.DebitRequest]) -> list[wallet_service_pb2.BatchDebitRequest]:
+    """Return requests in batches of at most BATCH_BYTES_MAX, one request at least; usually a single batch."""
+    whole = wallet_service_pb2.BatchDebitRequest(requests=requests)
+    if len(requests) == 1 or whole.ByteSize() <= BATCH_BYTES_MAX:
+        return [whole]
+    middle = len(requests) // 2
+    return [*_batches(requests[:middle]), *_batches(requests[middle:])]
+
+
+def _outcome(
+    request: wallet_service_pb2.DebitRequest, result: wallet_service_pb2.BatchDebitResult
+) -> Posted | LedgerRefused:
+    if result.HasField("response"):
+        return _posted(request, result.response)
+    status: status_pb2.Status = result.error
+    return LedgerRefused(status)
+
+
+def _posted(request: wallet_service_pb2.DebitRequest, answer: wallet_service_pb2.DebitResponse) -> Posted:
+    debit = answer.debit
+    charge = debit.charge if answer.replayed else request.charge
+    return Posted((debit, charge), answer.replayed, answer.position)

@@ -1,0 +1,224 @@
+"""What the application needs from the outside: a store, the ledger and a clock. Adapters implement these."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+from rating_service.domain.catalogue import Catalogue
+from rating_service.domain.debits import DebitFact, GrantFact
+from rating_service.domain.invoice import LineKey
+from rating_service.domain.usage import Charge
+
+
+class LedgerEvent(NamedTuple):
+    """One event of the ledger's log, as the ledger stored it."""
+
+    position: int
+    stream: str
+    version: int
+    topic: str
+    state: bytes
+
+
+class HistoryPage(NamedTuple):
+    """Events in order; everything up to `position` was sent or is of no interest here."""
+
+    events: Sequence[LedgerEvent]
+    position: int
+    head_position: int
+
+
+class DebitRow(NamedTuple):
+    """A debit as kept. `draws` and `charge` are the ledger's own JSON text.
+
+    The three columns before `charge` are taken out of it, and empty for a debit without one.
+    """
+
+    position: int
+    wallet: str
+    version: int
+    effective_time: datetime
+    usage: str
+    amount_units: int
+    overage_units: int
+    draws: str
+    contract: str
+    contract_phase: str
+    rate_card_phase: str
+    charge: str | None
+
+
+class GrantRow(NamedTuple):
+    """A grant that belongs to a cycle of a contract."""
+
+    wallet: str
+    version: int
+    position: int
+    contract: str
+    effective_time: datetime
+    expire_time: datetime | None
+    amount_units: int
+
+
+class Effect(NamedTuple):
+    """What a page of history changes in the store: all of it, with the position, or nothing."""
+
+    from_position: int
+    to_position: int
+    agreements: Sequence[LedgerEvent] = ()
+    debits: Sequence[DebitRow] = ()
+    grants: Sequence[GrantRow] = ()
+
+
+class StoreUnavailableError(Exception):
+    """The database cannot be reached, or the connection broke; a write may or may not have been stored."""
+
+
+class PositionMovedError(Exception):
+    """Another follower has written this page; nothing was stored."""
+
+
+class HistoryStore(Protocol):
+    """What was followed of the ledger's history. Every method raises StoreUnavailableError."""
+
+    async def position(self) -> int:
+        """Return the position up to which history is stored."""
+
+    async def write(self, effect: Effect) -> None:
+        """Store an effect and its position in one transaction. Raises PositionMovedError."""
+
+    async def agreements_after(self, position: int) -> list[LedgerEvent]:
+        """Return the stored agreement events after a position, in order."""
+
+
+class StoredInvoice(msgspec.Struct, frozen=True, kw_only=True):
+    """An issued invoice as stored; `document` never changes and `hash` is its SHA-256 in hex."""
+
+    name: str
+    contract: str
+    cycle_start_time: datetime
+    cycle_end_time: datetime
+    issue_time: datetime
+    watermark_position: int
+    hash: str
+    document: bytes
+
+
+class Span(NamedTuple):
+    """Debits of a wallet with effective time in [from_time, to_time) and position up to the watermark."""
+
+    wallet: str
+    from_time: datetime
+    to_time: datetime
+    watermark_position: int
+
+
+class Facts(NamedTuple):
+    """What an invoice is computed from. `debits` is read while it is consumed, once."""
+
+    debits: Iterable[DebitFact]
+    grants: Sequence[GrantFact]
+
+
+class InvoiceFacts(Protocol):
+    """Facts to compute invoices from. Blocking, for a worker thread: a cycle may hold millions of debits."""
+
+    def read(self, span: Span) -> AbstractContextManager[Facts]:
+        """Lend the facts of a span, from one state of the database. Raises StoreUnavailableError."""
+
+
+class InvoiceStore(Protocol):
+    """The invoices issued, and the debits behind them. Every method raises StoreUnavailableError."""
+
+    async def line_debits(self, span: Span, key: LineKey, *, after: int, limit: int) -> list[DebitFact]:
+        """Return debits that may be behind a line, after a position, by position."""
+
+    async def add(self, invoice: StoredInvoice) -> bool:
+        """Store an invoice; False if its cycle has one already. Nothing is ever overwritten."""
+
+    async def of_cycle(self, contract: str, cycle_start_time: datetime) -> StoredInvoice | None:
+        """Return the invoice of a cycle, None if it was not issued."""
+
+    async def named(self, name: str) -> StoredInvoice | None:
+        """Return an invoice by its name, None if there is none."""
+
+    async def page(self, *, contract: str, after: str, limit: int) -> list[StoredInvoice]:
+        """Return invoices by name after a name; only a contract's unless it is empty."""
+
+
+class Order(NamedTuple):
+    """A debit to be asked of the ledger: a usage and its price."""
+
+    wallet: str
+    usage: str
+    effective_time: datetime
+    feature: str
+    charge: Charge
+
+
+class Posted(NamedTuple):
+    """What the ledger answered to an order.
+
+    `answer` is the ledger's own answer in the form in which the caller receives it. The application passes it
+    on unread: turning it into structs and back cost more than pricing the usage.
+    """
+
+    answer: Any
+    replayed: bool
+    position: int
+
+
+class LedgerRefused(Exception):
+    """The ledger said no; `status` is its own status, passed on unread."""
+
+    def __init__(self, status: Any) -> None:
+        """Keep the ledger's status."""
+        super().__init__("the ledger refused")
+        self.status = status
+
+
+class LedgerUnavailableError(Exception):
+    """The ledger cannot be reached, or broke off; sending the same command again is safe."""
+
+
+class Ledger(Protocol):
+    """The ledger's commands and log. Every method raises LedgerRefused and LedgerUnavailableError."""
+
+    async def debit(self, order: Order, *, delivered: bool) -> Posted:
+        """Post one order."""
+
+    async def debit_many(self, orders: Sequence[Order], *, delivered: bool) -> list[Posted | LedgerRefused]:
+        """Post orders in their sequence and return one outcome each, in the same sequence."""
+
+    async def head_position(self) -> int:
+        """Return the position of the newest event in the log."""
+
+    def follow(self, after: int) -> AsyncGenerator[HistoryPage, None]:
+        """Yield pages of the log after a position, for ever."""
+
+
+class History(Protocol):
+    """What was followed so far, in memory."""
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The catalogue of the newest position that is stored."""
+
+    @property
+    def position(self) -> int:
+        """The newest position that is stored."""
+
+    async def wait_for(self, position: int) -> None:
+        """Return once a position is stored and in the catalogue. Refuses HISTORY_BEHIND after a while."""
+
+
+class Clock(Protocol):
+    """Tells the time."""
+
+    async def now(self) -> datetime:
+        """Return the current instant: UTC, microseconds. A sandbox's raises LedgerUnavailableError."""

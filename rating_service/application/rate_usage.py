@@ -1,0 +1,124 @@
+"""Recording and quoting usage.
+
+A usage is checked, priced by what was in force at its effective time, and posted to the ledger as a debit
+that carries the whole charge. Its id is the debit's idempotency key, so the ledger alone decides what is a
+retry; nothing is kept here. How far ahead of the clock a usage may lie is the ledger's rule too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from rating_service.application.names import (
+    check_contract,
+    check_rate_card,
+    check_usage_id,
+    checked_position,
+)
+from rating_service.application.ports import History, Ledger, LedgerRefused, Order, Posted
+from rating_service.application.refusals import RequestReason, RequestRefused
+from rating_service.domain.catalogue import rate_card
+from rating_service.domain.pricing import Pricer
+from rating_service.domain.rating import quote_by_card, rate_usage, whole_asset_text
+from rating_service.domain.refusals import Refusal
+from rating_service.domain.usage import Charge, Usage
+
+BATCH_MAX: Final = 5_000
+"""Usages in one batch, as in the ledger's BatchDebit."""
+PROPERTIES_MAX: Final = 32
+QUANTITIES_MAX: Final = 32
+
+Refused = Refusal | RequestRefused | LedgerRefused
+
+
+class Quote(msgspec.Struct, frozen=True):
+    """A price. `exact_amount` is the sum of the lines in whole assets, decimal text."""
+
+    charge: Charge
+    exact_amount: str
+
+
+class UsageRating:
+    """Prices usage and posts it. Holds the compiled phases, which never change."""
+
+    def __init__(self, *, ledger: Ledger, history: History) -> None:
+        """Price by what was followed and post to the ledger."""
+        self._ledger = ledger
+        self._history = history
+        self._pricers: dict[str, Pricer] = {}
+
+    async def record(self, usage: Usage, *, delivered: bool, min_position: int) -> Posted:
+        """Price a usage and debit it. `delivered` usage is never refused for lack of credit.
+
+        Raises Refusal, RequestRefused, LedgerRefused.
+        """
+        await self._history.wait_for(checked_position(min_position))
+        return await self._ledger.debit(self._order(usage), delivered=delivered)
+
+    async def record_many(
+        self, usages: Sequence[Usage | RequestRefused], *, delivered: bool, min_position: int
+    ) -> list[Posted | Refused]:
+        """Price and debit usages in their sequence; each has its own outcome.
+
+        A usage that could not even be read comes as its refusal and stays it. Raises RequestRefused for a
+        batch that is empty or too large.
+        """
+        if not 1 <= len(usages) <= BATCH_MAX:
+            raise RequestRefused(
+                RequestReason.BATCH_SIZE_OUT_OF_RANGE,
+                f"a batch of {len(usages)} usages is outside 1 to {BATCH_MAX}",
+                field="usages",
+            )
+        await self._history.wait_for(checked_position(min_position))
+        priced = [self._order_or_refusal(usage) for usage in usages]
+        orders = [each for each in priced if isinstance(each, Order)]
+        if not orders:
+            return [each for each in priced if not isinstance(each, Order)]
+        answers = iter(await self._ledger.debit_many(orders, delivered=delivered))
+        return [next(answers) if isinstance(each, Order) else each for each in priced]
+
+    async def quote(self, usage: Usage, *, by_rate_card: str, min_position: int) -> Quote:
+        """Price a usage by its contract, or by a rate card if one is named, and record nothing."""
+        await self._history.wait_for(checked_position(min_position))
+        _check_sizes(usage)
+        catalogue = self._history.catalogue
+        if by_rate_card:
+            check_rate_card(by_rate_card, field="rate_card")
+            charge = quote_by_card(catalogue, self._pricers, usage, by_rate_card)
+            scale = rate_card(catalogue, by_rate_card).asset.scale
+        else:
+            check_contract(usage.contract, field="usage.contract")
+            rated = rate_usage(catalogue, self._pricers, usage)
+            charge, scale = rated.charge, rated.contract.asset.scale
+        return Quote(charge, whole_asset_text(charge.exact_units, scale=scale))
+
+    def _order_or_refusal(self, usage: Usage | RequestRefused) -> Order | Refusal | RequestRefused:
+        if isinstance(usage, RequestRefused):
+            return usage
+        try:
+            return self._order(usage)
+        except (Refusal, RequestRefused) as refusal:
+            return refusal
+
+    def _order(self, usage: Usage) -> Order:
+        check_usage_id(usage.id, field="usage.id")
+        check_contract(usage.contract, field="usage.contract")
+        _check_sizes(usage)
+        rated = rate_usage(self._history.catalogue, self._pricers, usage)
+        return Order(rated.contract.wallet, usage.id, usage.effective_time, usage.feature, rated.charge)
+
+
+def _check_sizes(usage: Usage) -> None:
+    if len(usage.properties) > PROPERTIES_MAX:
+        raise _too_many("usage.properties", len(usage.properties), PROPERTIES_MAX)
+    if len(usage.quantities) > QUANTITIES_MAX:
+        raise _too_many("usage.quantities", len(usage.quantities), QUANTITIES_MAX)
+
+
+def _too_many(field: str, count: int, count_max: int) -> RequestRefused:
+    return RequestRefused(
+        RequestReason.FIELD_TOO_LONG, f"{field} has {count} entries, more than {count_max}", field=field
+    )

@@ -1,0 +1,42 @@
+"""Refusals of requests: what is declined before or after pricing, each with a reason that never changes.
+
+Those of pricing itself are in `domain.refusals`. How one looks on the wire is decided in `rpc.statuses`.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final
+
+
+class RequestReason(Enum):
+    """Why a request was refused."""
+
+    FIELD_REQUIRED = "FIELD_REQUIRED"
+    FIELD_MALFORMED = "FIELD_MALFORMED"
+    FIELD_TOO_LONG = "FIELD_TOO_LONG"
+    TIME_MALFORMED = "TIME_MALFORMED"
+    NUMBER_OUT_OF_RANGE = "NUMBER_OUT_OF_RANGE"
+    BATCH_SIZE_OUT_OF_RANGE = "BATCH_SIZE_OUT_OF_RANGE"
+    PAGE_TOKEN_MALFORMED = "PAGE_TOKEN_MALFORMED"  # noqa: S105, a reason and no secret
+    INVOICE_NOT_FOUND = "INVOICE_NOT_FOUND"
+    INVOICE_LINE_NOT_FOUND = "INVOICE_LINE_NOT_FOUND"
+    CYCLE_OUTSIDE_CONTRACT = "CYCLE_OUTSIDE_CONTRACT"
+    CYCLE_NOT_ENDED = "CYCLE_NOT_ENDED"
+    GRACE_NOT_OVER = "GRACE_NOT_OVER"
+    HISTORY_BEHIND = "HISTORY_BEHIND"
+    NOT_SERVING = "NOT_SERVING"
+    LEDGER_UNAVAILABLE = "LEDGER_UNAVAILABLE"
+    STORE_UNAVAILABLE = "STORE_UNAVAILABLE"
+
+
+class RequestRefused(Exception):
+    """A request was declined. `reason` and the keys of `metadata` are stable, the message is for people."""
+
+    def __init__(self, reason: RequestReason, message: str, *, field: str = "", **metadata: str) -> None:
+        """Refuse with one sentence that names the cause; `field` is the request field concerned."""
+        super().__init__(message)
+        self.reason: Final = reason
+        self.message: Final = message
+        self.field: Final = field
+        self.metadata: Final = metadata

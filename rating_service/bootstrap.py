@@ -1,0 +1,199 @@
+"""Builds the service from its parts and runs it until it is told to stop. Knows every concrete class."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Final, NamedTuple
+
+import psycopg
+import structlog
+from prometheus_client import start_http_server
+
+from rating_service.adapters.clocks import SystemClock
+from rating_service.adapters.embedded_postgres import DataDirectoryError, EmbeddedPostgres
+from rating_service.adapters.history_store import PostgresHistoryStore
+from rating_service.adapters.invoice_store import PostgresInvoiceFacts, PostgresInvoiceStore
+from rating_service.adapters.ledger_channel import open_channel
+from rating_service.adapters.ledger_client import LedgerClient
+from rating_service.adapters.ledger_messages import charge_message
+from rating_service.adapters.migrations import SchemaError, migrate
+from rating_service.adapters.postgres_pool import open_pool
+from rating_service.application.invoices import Invoicing
+from rating_service.application.ports import StoreUnavailableError
+from rating_service.application.rate_usage import UsageRating
+from rating_service.application.trace_line import LineTracing
+from rating_service.domain.catalogue import UnknownTopicError
+from rating_service.projections.facts import FOLLOWED_TOPICS, UnreadableHistoryError
+from rating_service.projections.follower import Follower
+from rating_service.rpc.health import HealthReporter
+from rating_service.rpc.invoice_servicer import InvoiceServicer
+from rating_service.rpc.metrics import LAG_EVENTS, POSITION
+from rating_service.rpc.rating_servicer import RatingServicer
+from rating_service.rpc.server import BoundServer, Certificates, ListenError, build_server
+from rating_service.settings import Settings
+
+DRAIN_SECONDS: Final = 20.0
+"""How long calls in flight may take to finish after SIGTERM."""
+PROBE_SECONDS_MAX: Final = 2.0
+"""How long the database may take to answer a health probe."""
+
+log = structlog.get_logger("rating.service")
+
+
+class CannotRunError(Exception):
+    """The service cannot start, or cannot go on; the text is one line that says why."""
+
+
+class Parts(NamedTuple):
+    """What runs once everything is built."""
+
+    served: BoundServer
+    follower: Follower
+    health: HealthReporter
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT, then finish the calls in flight. Raises CannotRunError."""
+    configure_logs(settings.log_level)
+    async with AsyncExitStack() as stack:
+        try:
+            parts = await build(settings, stack)
+        except (DataDirectoryError, SchemaError, StoreUnavailableError, OSError) as cause:
+            raise CannotRunError(str(cause)) from cause
+        except ListenError as cause:
+            raise CannotRunError(f"RATING_LISTEN={cause}") from cause
+        await run(parts, settings)
+
+
+async def build(settings: Settings, stack: AsyncExitStack) -> Parts:
+    """Return the parts, connected and bound but not yet serving; `stack` takes them down again."""
+    url = await database_url(settings, stack)
+    pool = await open_pool(url)
+    stack.push_async_callback(pool.close)
+    channel = open_channel(
+        str(settings.ledger_address),
+        ca_file=settings.ledger_ca_file,
+        certificate_file=settings.tls_certificate_file,
+        key_file=settings.tls_key_file,
+    )
+    stack.push_async_callback(channel.close)
+    ledger = LedgerClient(channel, topics=FOLLOWED_TOPICS)
+    history = PostgresHistoryStore(pool)
+    follower = Follower(ledger=ledger, store=history)
+    invoices = PostgresInvoiceStore(pool)
+    invoicing = Invoicing(
+        ledger=ledger,
+        history=follower,
+        facts=PostgresInvoiceFacts(url),
+        store=invoices,
+        clock=ledger if settings.sandbox else SystemClock(),
+        grace=settings.grace,
+    )
+    tracing = LineTracing(invoicing=invoicing, history=follower, store=invoices)
+    served = build_server(
+        rating=RatingServicer(UsageRating(ledger=ledger, history=follower), charge_message=charge_message),
+        invoices=InvoiceServicer(invoicing=invoicing, tracing=tracing),
+        is_open=lambda: follower.is_caught_up,
+        address=str(settings.listen),
+        certificates=certificates(settings),
+    )
+    return Parts(served, follower, HealthReporter(served.health, is_ready=readiness(follower, history)))
+
+
+async def database_url(settings: Settings, stack: AsyncExitStack) -> str:
+    """Return the URL of a database with an up-to-date schema, started if it is the embedded one."""
+    url = settings.database_url
+    if url is None:
+        embedded = await asyncio.to_thread(EmbeddedPostgres, settings.data_directory)
+        stack.callback(embedded.stop)
+        url = embedded.url
+    try:
+        await asyncio.to_thread(migrate, url)
+    except psycopg.Error as cause:
+        reason = str(cause).strip().partition("\n")[0]
+        raise CannotRunError(f"RATING_DATABASE_URL: the database cannot be used: {reason}") from cause
+    return url
+
+
+def certificates(settings: Settings) -> Certificates | None:
+    """Return the files of the server's certificate, None for plain text."""
+    if settings.tls_certificate_file is None or settings.tls_key_file is None:
+        return None
+    return Certificates(settings.tls_certificate_file, settings.tls_key_file, settings.tls_client_ca_file)
+
+
+def readiness(follower: Follower, history: PostgresHistoryStore) -> Callable[[], Awaitable[bool]]:
+    """Return a probe: whether the database and the ledger answer and the catalogue was caught up."""
+
+    async def is_ready() -> bool:
+        if not follower.is_ready:
+            return False
+        try:
+            async with asyncio.timeout(PROBE_SECONDS_MAX):
+                await history.position()
+        except (StoreUnavailableError, TimeoutError):
+            return False
+        return True
+
+    return is_ready
+
+
+async def run(parts: Parts, settings: Settings) -> None:
+    """Serve until told to stop. Raises CannotRunError when the history cannot be followed any further."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    start_metrics(parts.follower, settings.metrics_port)
+    await parts.served.server.start()
+    log.info("listening", address=f"{settings.listen.host}:{parts.served.port}")
+    following = asyncio.create_task(parts.follower.run(), name="follower")
+    reporting = asyncio.create_task(parts.health.run(), name="health")
+    stopping = asyncio.create_task(stop.wait(), name="stop")
+    try:
+        await asyncio.wait({following, reporting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        reporting.cancel()
+        await parts.health.report(serving=False)
+        log.info("draining")
+        await parts.served.server.stop(DRAIN_SECONDS)
+        stopping.cancel()
+        following.cancel()
+        ended = await asyncio.gather(following, reporting, stopping, return_exceptions=True)
+    for outcome in ended:
+        if isinstance(outcome, UnreadableHistoryError | UnknownTopicError):
+            raise CannotRunError(f"the ledger's history cannot be followed: {outcome}") from outcome
+        if isinstance(outcome, Exception):
+            raise outcome
+
+
+def start_metrics(follower: Follower, port: int | None) -> None:
+    """Serve metrics on a port, on all interfaces of the machine, if one is set. Raises CannotRunError."""
+    LAG_EVENTS.set_function(lambda: follower.lag_events)
+    POSITION.set_function(lambda: follower.position)
+    if port is None:
+        return
+    try:
+        start_http_server(port)
+    except OSError as cause:
+        raise CannotRunError(f"RATING_METRICS_PORT={port}: {cause.strerror}") from cause
+
+
+def configure_logs(level: str) -> None:
+    """Write one JSON object a line to stderr, which leaves stdout to what commands print."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.dict_tracebacks,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )

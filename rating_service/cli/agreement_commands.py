@@ -1,0 +1,135 @@
+"""`rating card check`, `rating card publish` and `rating plan publish`: rate cards and plans from YAML files.
+
+Publishing is safe to repeat: what is published once is replayed, because the idempotency keys come from the
+file's own content.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, cast
+
+import grpc
+import typer
+from google.protobuf.message import Message
+from rich.console import Console
+from rich.table import Table
+
+from credits.ledger.v1 import (
+    agreement_pb2,
+    contract_service_pb2,
+    contract_service_pb2_grpc,
+    rate_card_service_pb2,
+    rate_card_service_pb2_grpc,
+)
+from rating_service.cli.card_file import RateCardFile, read_plan, read_rate_card
+from rating_service.cli.connection import CALL_SECONDS_MAX, open_ledger, print_message, printed_json
+from rating_service.cli.instants import day
+
+card_app = typer.Typer(help="Rate cards as files.", no_args_is_help=True)
+plan_app = typer.Typer(help="Plans as files.", no_args_is_help=True)
+
+File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="YAML file.")]
+
+
+@card_app.command()
+def check(file: File, as_json: Annotated[bool, printed_json()] = False) -> None:
+    """Check a rate card file and show what it says; nothing is sent."""
+    card = _read_card(file)
+    if as_json:
+        print_message(agreement_pb2.RateCard(asset=card.rate_card.asset, phases=card.phases))
+        return
+    console = Console()
+    for phase in card.phases:
+        console.print(_phase_table(card.rate_card_id, phase))
+
+
+@card_app.command("publish")
+def publish_card(
+    file: File,
+    retroactive: Annotated[bool, typer.Option(help="Let the first phase begin in the past.")] = False,
+    as_json: Annotated[bool, printed_json()] = False,
+) -> None:
+    """Create the rate card of a file if it is new, and publish its phases."""
+    card = _read_card(file)
+    name = f"rateCards/{card.rate_card_id}"
+    with open_ledger() as channel:
+        stub = rate_card_service_pb2_grpc.RateCardServiceStub(channel)
+        _create(stub, card)
+        for phase in card.phases:
+            request = rate_card_service_pb2.PublishRateCardPhaseRequest(
+                name=name, idempotency_key=_key("phase", phase), phase=phase, retroactive=retroactive
+            )
+            answer = stub.PublishRateCardPhase(request, timeout=CALL_SECONDS_MAX)
+            if as_json:
+                print_message(answer)
+            else:
+                state = "was published before" if answer.replayed else "published"
+                print(f"{answer.phase.name} from {day(answer.phase.from_time)}: {state}")
+
+
+@plan_app.command("publish")
+def publish_plan(file: File, as_json: Annotated[bool, printed_json()] = False) -> None:
+    """Publish the next version of the plan of a file."""
+    plan = read_plan(file.read_text(encoding="utf-8"), file=str(file))
+    request = contract_service_pb2.PublishPlanRequest(
+        plan_id=plan.plan_id, plan=plan.plan, idempotency_key=_key("plan", plan.plan)
+    )
+    with open_ledger() as channel:
+        stub = contract_service_pb2_grpc.ContractServiceStub(channel)
+        answer = stub.PublishPlan(request, timeout=CALL_SECONDS_MAX)
+    if as_json:
+        print_message(answer)
+    else:
+        state = "was published before" if answer.replayed else "published"
+        print(f"{answer.plan.name} version {answer.plan.version}: {state}")
+
+
+def _read_card(file: Path) -> RateCardFile:
+    return read_rate_card(file.read_text(encoding="utf-8"), file=str(file))
+
+
+def _create(stub: rate_card_service_pb2_grpc.RateCardServiceStub, card: RateCardFile) -> None:
+    """Create the card; one that exists keeps its titles and takes the phases if it counts the same asset."""
+    try:
+        found = stub.GetRateCard(
+            rate_card_service_pb2.GetRateCardRequest(name=f"rateCards/{card.rate_card_id}"),
+            timeout=CALL_SECONDS_MAX,
+        )
+    except grpc.RpcError as failure:
+        if cast(grpc.Call, failure).code() is not grpc.StatusCode.NOT_FOUND:
+            raise
+        stub.CreateRateCard(
+            rate_card_service_pb2.CreateRateCardRequest(
+                rate_card_id=card.rate_card_id,
+                rate_card=card.rate_card,
+                idempotency_key=_key("create", card.rate_card),
+            ),
+            timeout=CALL_SECONDS_MAX,
+        )
+        return
+    if found.rate_card.asset != card.rate_card.asset:
+        raise typer.BadParameter(
+            f"{found.rate_card.name} counts {found.rate_card.asset.code}, the file another"
+        )
+
+
+def _key(purpose: str, message: Message) -> str:
+    """Return an idempotency key of what is sent: the same file gives the same key."""
+    return f"{purpose}-{sha256(message.SerializeToString(deterministic=True)).hexdigest()}"
+
+
+def _phase_table(card: str, phase: agreement_pb2.RateCardPhase) -> Table:
+    table = Table(title=f"rateCards/{card} from {day(phase.from_time)}")
+    table.add_column("dimension")
+    table.add_column("applies to")
+    table.add_column("price", justify="right")
+    for rate in phase.rates:
+        applies = ", ".join(f"{name}={pattern}" for name, pattern in sorted(rate.match.items()))
+        table.add_row(rate.dimension, applies or "all", f"{rate.unit.unit_price} / {rate.unit_size or 1:,}")
+    for multiplier in phase.multipliers:
+        scaled = ", ".join(multiplier.dimensions) or "all"
+        for tier in multiplier.tiers:
+            table.add_row(scaled, f"{multiplier.property} up to {tier.up_to:,}", f"x {tier.factor}")
+    return table

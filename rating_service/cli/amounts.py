@@ -1,0 +1,28 @@
+"""Amounts as people read them: exact, without trailing zeros beyond what is usual."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final
+
+from credits.ledger.v1 import money_pb2
+
+NANO_DIGITS: Final = 9
+CENT_DIGITS: Final = 2
+
+
+def money(amount: money_pb2.Money) -> str:
+    """Return money with two decimals, more only where they hold something: 12.50 USD, 0.0035 USD."""
+    return f"{_decimal(amount.nanos, NANO_DIGITS, at_least=CENT_DIGITS)} {amount.currency_code}".rstrip()
+
+
+def units(amount_units: int, asset: money_pb2.Asset) -> str:
+    """Return units in whole assets: 1,250.5 CREDIT."""
+    return f"{_decimal(amount_units, asset.scale, at_least=0)} {asset.code}"
+
+
+def _decimal(number: int, scale: int, *, at_least: int) -> str:
+    value = Decimal(number).scaleb(-scale)
+    whole, _, fraction = f"{value:,.{scale}f}".partition(".")
+    fraction = fraction.rstrip("0").ljust(at_least, "0")
+    return f"{whole}.{fraction}" if fraction else whole

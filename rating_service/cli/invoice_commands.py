@@ -1,0 +1,142 @@
+"""`rating invoice preview|issue|show|list|trace`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from credits.rating.v1 import invoice_service_pb2, invoice_service_pb2_grpc
+from rating_service.cli.amounts import money, units
+from rating_service.cli.connection import CALL_SECONDS_MAX, open_service, print_message, printed_json
+from rating_service.cli.instants import as_timestamp, day
+from rating_service.cli.invoice_table import print_invoice
+
+app = typer.Typer(help="Preview, issue and read invoices.", no_args_is_help=True)
+
+Contract = Annotated[str, typer.Argument(help="contracts/{contract}")]
+CycleTime = Annotated[str, typer.Argument(help="Any instant or day within the cycle, ISO 8601.")]
+Name = Annotated[str, typer.Argument(help="invoices/{invoice}")]
+Json = Annotated[bool, printed_json()]
+PageSize = Annotated[int, typer.Option(help="Most entries to show, 1 to 1,000.")]
+PageToken = Annotated[str, typer.Option(help="Token of the page before.")]
+
+
+@app.command()
+def preview(contract: Contract, cycle_time: CycleTime, as_json: Json = False) -> None:
+    """Show the invoice of a cycle as it would be issued now."""
+    request = invoice_service_pb2.PreviewInvoiceRequest(
+        contract=contract, cycle_time=as_timestamp(cycle_time)
+    )
+    with open_service() as channel:
+        stub = invoice_service_pb2_grpc.InvoiceServiceStub(channel)
+        answer = stub.PreviewInvoice(request, timeout=CALL_SECONDS_MAX)
+    if as_json:
+        print_message(answer)
+    else:
+        print_invoice(answer.invoice)
+
+
+@app.command()
+def issue(
+    contract: Contract,
+    cycle_time: CycleTime,
+    waive_grace: Annotated[bool, typer.Option(help="Do not wait for late usage.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Issue the invoice of a cycle that has ended; a second time shows the same invoice."""
+    request = invoice_service_pb2.IssueInvoiceRequest(
+        contract=contract, cycle_time=as_timestamp(cycle_time), waive_grace=waive_grace
+    )
+    with open_service() as channel:
+        stub = invoice_service_pb2_grpc.InvoiceServiceStub(channel)
+        answer = stub.IssueInvoice(request, timeout=CALL_SECONDS_MAX)
+    if as_json:
+        print_message(answer)
+    else:
+        print_invoice(answer.invoice, note="issued before" if answer.replayed else "issued now")
+
+
+@app.command()
+def show(name: Name, as_json: Json = False) -> None:
+    """Show an issued invoice."""
+    with open_service() as channel:
+        stub = invoice_service_pb2_grpc.InvoiceServiceStub(channel)
+        answer = stub.GetInvoice(invoice_service_pb2.GetInvoiceRequest(name=name), timeout=CALL_SECONDS_MAX)
+    if as_json:
+        print_message(answer)
+    else:
+        print_invoice(answer.invoice)
+
+
+@app.command("list")
+def list_invoices(
+    contract: Annotated[str, typer.Option(help="Only of this contract.")] = "",
+    page_size: PageSize = 100,
+    page_token: PageToken = "",
+    as_json: Json = False,
+) -> None:
+    """List issued invoices by name."""
+    request = invoice_service_pb2.ListInvoicesRequest(
+        contract=contract, page_size=page_size, page_token=page_token
+    )
+    with open_service() as channel:
+        stub = invoice_service_pb2_grpc.InvoiceServiceStub(channel)
+        answer = stub.ListInvoices(request, timeout=CALL_SECONDS_MAX)
+    if as_json:
+        print_message(answer)
+        return
+    table = Table()
+    for heading in ("invoice", "customer", "cycle", "issued"):
+        table.add_column(heading)
+    table.add_column("total", justify="right")
+    for found in answer.invoices:
+        cycle = f"{day(found.cycle_start_time)} to {day(found.cycle_end_time)}"
+        table.add_row(found.name, found.customer, cycle, day(found.issue_time), money(found.total))
+    _print_page(table, answer.next_page_token)
+
+
+@app.command()
+def trace(
+    name: Name,
+    line_id: Annotated[str, typer.Argument(help="Line of the invoice.")],
+    page_size: PageSize = 100,
+    page_token: PageToken = "",
+    as_json: Json = False,
+) -> None:
+    """List the debits behind a line."""
+    request = invoice_service_pb2.TraceLineRequest(
+        name=name, line_id=line_id, page_size=page_size, page_token=page_token
+    )
+    with open_service() as channel:
+        stub = invoice_service_pb2_grpc.InvoiceServiceStub(channel)
+        answer = stub.TraceLine(request, timeout=CALL_SECONDS_MAX)
+        asset = stub.GetInvoice(
+            invoice_service_pb2.GetInvoiceRequest(name=name), timeout=CALL_SECONDS_MAX
+        ).invoice.asset
+    if as_json:
+        print_message(answer)
+        return
+    table = Table()
+    table.add_column("position", justify="right")
+    for heading in ("debit", "usage", "when"):
+        table.add_column(heading)
+    table.add_column("amount", justify="right")
+    for found in answer.debits:
+        table.add_row(
+            str(found.position),
+            found.debit,
+            found.usage,
+            day(found.effective_time),
+            units(found.amount_units, asset),
+        )
+    _print_page(table, answer.next_page_token)
+
+
+def _print_page(table: Table, next_page_token: str) -> None:
+    console = Console()
+    console.print(table)
+    if next_page_token:
+        console.print(f"more: --page-token {next_page_token}", style="dim")

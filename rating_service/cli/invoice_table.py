@@ -1,0 +1,58 @@
+"""An invoice as a person reads it."""
+
+from __future__ import annotations
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from credits.rating.v1 import invoice_service_pb2
+from rating_service.cli.amounts import money, units
+from rating_service.cli.instants import day
+
+
+def print_invoice(invoice: invoice_service_pb2.Invoice, *, note: str = "") -> None:
+    """Print an invoice: who and when, the lines, the total, and what it can be checked by."""
+    console = Console(highlight=False)
+    title = invoice.name or "Preview"
+    console.print(f"[bold]{title}[/bold]" + (f"  [dim]{note}[/dim]" if note else ""))
+    console.print(_head(invoice))
+    console.print(_lines(invoice))
+    if invoice.included_units:
+        used = units(invoice.included_used_units, invoice.asset)
+        console.print(f"Included: {used} used of {units(invoice.included_units, invoice.asset)}")
+    console.print(f"[dim]Facts up to position {invoice.watermark_position}; SHA-256 {invoice.hash}[/dim]")
+
+
+def _head(invoice: invoice_service_pb2.Invoice) -> Table:
+    head = Table.grid(padding=(0, 2))
+    head.add_row("customer", invoice.customer)
+    head.add_row("contract", f"{invoice.contract} on {invoice.plan}")
+    head.add_row(
+        "cycle", f"{day(invoice.cycle_start_time)} to {day(invoice.cycle_end_time)} (end not included)"
+    )
+    if invoice.HasField("issue_time"):
+        head.add_row("issued", day(invoice.issue_time))
+    return head
+
+
+def _lines(invoice: invoice_service_pb2.Invoice) -> Table:
+    table = Table(box=SIMPLE_HEAD, show_footer=True)
+    table.add_column("#", justify="right")
+    table.add_column("what", "total", footer_style="bold")
+    table.add_column("units", justify="right")
+    table.add_column("price", justify="right")
+    table.add_column("debits", justify="right")
+    table.add_column("amount", money(invoice.total), justify="right", footer_style="bold")
+    for line in invoice.lines:
+        used = units(line.amount_units, invoice.asset) if line.amount_units else ""
+        price = f"{line.unit_price.price} {line.unit_price.currency_code}" if line.unit_price.price else ""
+        debits = f"{line.debit_count:,}" if line.debit_count else ""
+        table.add_row(line.line_id, _what(line), used, price, debits, money(line.amount))
+    return table
+
+
+def _what(line: invoice_service_pb2.InvoiceLine) -> str:
+    """Return the line's description, its dimensions below it."""
+    quantities = [f"  {name} {quantity:,}" for name, quantity in sorted(line.quantities.items())]
+    return "\n".join([line.description, *quantities])

@@ -1,0 +1,51 @@
+"""The `rating` command line: serve, and everything that a person asks of the service.
+
+Each command is one call. What it prints is for people, or with `--json` the message itself. A refusal prints
+one line on stderr with its reason and exits 1; a setting or file that cannot be used exits 2.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import grpc
+import typer
+
+from rating_service.bootstrap import CannotRunError
+from rating_service.cli import agreement_commands, invoice_commands, usage_commands
+from rating_service.cli.connection import refusal_line
+from rating_service.cli.service_commands import health, serve
+from rating_service.cli.yaml_source import FileRefused
+from rating_service.settings import SettingsError
+
+app = typer.Typer(
+    name="rating",
+    help="Prices usage, posts it to the ledger, and issues invoices.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(serve)
+app.command()(health)
+app.command()(usage_commands.quote)
+app.add_typer(usage_commands.app, name="usage")
+app.add_typer(invoice_commands.app, name="invoice")
+app.add_typer(agreement_commands.card_app, name="card")
+app.add_typer(agreement_commands.plan_app, name="plan")
+
+
+def main() -> None:
+    """Run the command that the arguments name, and end with its exit code."""
+    try:
+        app()
+    except grpc.RpcError as failure:
+        sys.exit(_say(refusal_line(failure), code=1))
+    except CannotRunError as failure:
+        sys.exit(_say(str(failure), code=1))
+    except (SettingsError, FileRefused, OSError) as failure:
+        sys.exit(_say(str(failure), code=2))
+
+
+def _say(line: str, *, code: int) -> int:
+    print(f"rating: {line}", file=sys.stderr)
+    return code

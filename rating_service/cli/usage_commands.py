@@ -1,0 +1,117 @@
+"""`rating quote` and `rating usage record`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from credits.ledger.v1 import wallet_pb2
+from credits.rating.v1 import rating_service_pb2, rating_service_pb2_grpc
+from rating_service.cli.connection import CALL_SECONDS_MAX, open_service, print_message, printed_json
+from rating_service.cli.instants import parse_instant
+
+app = typer.Typer(help="Record usage.", no_args_is_help=True)
+
+Quantities = Annotated[
+    list[str], typer.Option("--quantity", "-q", help="dimension=number; repeat for each dimension.")
+]
+Properties = Annotated[list[str], typer.Option("--property", "-p", help="name=value; repeat for each.")]
+At = Annotated[str, typer.Option("--at", help="When it happened, ISO 8601. Default: now.")]
+
+
+def quote(
+    quantity: Quantities,
+    contract: Annotated[str, typer.Option(help="contracts/{contract} to price by.")] = "",
+    card: Annotated[str, typer.Option(help="rateCards/{rate_card} to price by, instead.")] = "",
+    properties: Properties = [],  # noqa: B006, typer copies it
+    at: At = "",
+    as_json: Annotated[bool, printed_json()] = False,
+) -> None:
+    """Price a usage without recording anything."""
+    usage = _usage("", contract, quantity, properties, at, feature="")
+    request = rating_service_pb2.QuoteUsageRequest(usage=usage, rate_card=card)
+    with open_service() as channel:
+        stub = rating_service_pb2_grpc.RatingServiceStub(channel)
+        answer = stub.QuoteUsage(request, timeout=CALL_SECONDS_MAX)
+    if as_json:
+        print_message(answer)
+        return
+    Console().print(_charge_table(answer.charge, f"{answer.exact_amount} whole assets"))
+
+
+@app.command()
+def record(
+    usage_id: Annotated[str, typer.Argument(help="Unique id; sending it again changes nothing.")],
+    contract: Annotated[str, typer.Option(help="contracts/{contract}.")],
+    quantity: Quantities,
+    at: Annotated[str, typer.Option("--at", help="When it happened, ISO 8601.")],
+    properties: Properties = [],  # noqa: B006, typer copies it
+    feature: Annotated[str, typer.Option(help="Opens the credit restricted to it.")] = "",
+    refuse_when_short: Annotated[bool, typer.Option(help="Refuse if credit lacks under HARD.")] = False,
+    as_json: Annotated[bool, printed_json()] = False,
+) -> None:
+    """Price a usage and debit it."""
+    usage = _usage(usage_id, contract, quantity, properties, at, feature=feature)
+    request = rating_service_pb2.RecordUsageRequest(usage=usage, refuse_when_short=refuse_when_short)
+    with open_service() as channel:
+        stub = rating_service_pb2_grpc.RatingServiceStub(channel)
+        answer = stub.RecordUsage(request, timeout=CALL_SECONDS_MAX)
+    if as_json:
+        print_message(answer)
+        return
+    debit = answer.debit
+    again = " (recorded before)" if answer.replayed else ""
+    title = f"{debit.name}{again}: {debit.amount_units:,} units, {debit.overage_units:,} of them overage"
+    Console().print(_charge_table(answer.charge, title))
+
+
+def _usage(
+    usage_id: str, contract: str, quantities: list[str], properties: list[str], at: str, *, feature: str
+) -> rating_service_pb2.Usage:
+    usage = rating_service_pb2.Usage(
+        id=usage_id,
+        contract=contract,
+        properties=dict(_pair(text, "--property") for text in properties),
+        quantities={
+            name: _number(value) for name, value in (_pair(text, "--quantity") for text in quantities)
+        },
+        feature=feature,
+    )
+    usage.effective_time.FromDatetime(parse_instant(at) if at else datetime.now(UTC))
+    return usage
+
+
+def _pair(text: str, option: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator or not name:
+        raise typer.BadParameter(f"{text!r} is not name=value", param_hint=option)
+    return name, value
+
+
+def _number(text: str) -> int:
+    try:
+        return int(text.replace("_", ""))
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a whole number", param_hint="--quantity") from None
+
+
+def _charge_table(charge: wallet_pb2.Charge, title: str) -> Table:
+    table = Table(title=title, caption=charge.rate_card_phase, show_footer=True)
+    table.add_column("dimension", "total")
+    table.add_column("quantity", justify="right")
+    table.add_column("price", justify="right")
+    table.add_column("x", justify="right")
+    table.add_column("exact units", charge.exact_units, justify="right")
+    for line in charge.lines:
+        table.add_row(
+            line.dimension,
+            f"{line.quantity:,}",
+            f"{line.unit_price} / {line.unit_size:,}",
+            line.multiplier or "1",
+            line.exact_units,
+        )
+    return table

@@ -1,0 +1,1 @@
+"""Following the ledger's history: read facts, then follower."""

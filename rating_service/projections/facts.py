@@ -1,0 +1,110 @@
+"""A page of the ledger's log as the effect that it has on rating's store. Pure.
+
+Debits keep the ledger's own JSON text of draws and charge, cut out of the event and never built anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from rating_service.application.ports import DebitRow, Effect, GrantRow, LedgerEvent
+from rating_service.domain.catalogue import AGREEMENT_TOPICS
+from rating_service.domain.debits import DEBIT_TOPIC, GRANT_TOPIC, GrantCategory, decode_grant
+
+FOLLOWED_TOPICS: Final = (*AGREEMENT_TOPICS, DEBIT_TOPIC, GRANT_TOPIC)
+"""Topics that rating asks the ledger for."""
+
+_NO_DRAWS: Final = msgspec.Raw(b"[]")
+_NO_CHARGE: Final = msgspec.Raw(b"")
+
+
+class UnreadableHistoryError(Exception):
+    """The log holds what cannot be read, or is out of order; going on would miscount, so following stops."""
+
+
+class _ChargeKeys(msgspec.Struct):
+    contract: str
+    contract_phase: str
+    rate_card_phase: str
+
+
+class _Debited(msgspec.Struct):
+    amount_units: int
+    draws: msgspec.Raw = _NO_DRAWS
+    overage_units: int = 0
+    charge: msgspec.Raw = _NO_CHARGE
+
+
+class _DebitFact(msgspec.Struct):
+    event: _Debited
+    effective_time: datetime
+    idempotency_key: str = ""
+
+
+_UNCHARGED: Final = _ChargeKeys("", "", "")
+_debits: Final = msgspec.json.Decoder(_DebitFact)
+_charge_keys: Final = msgspec.json.Decoder(_ChargeKeys)
+
+
+def effect_of(events: Sequence[LedgerEvent], *, from_position: int, to_position: int) -> Effect:
+    """Return what a page changes. Raises UnreadableHistoryError."""
+    agreements: list[LedgerEvent] = []
+    debits: list[DebitRow] = []
+    grants: list[GrantRow] = []
+    last = from_position
+    for event in events:
+        if not last < event.position <= to_position:
+            raise UnreadableHistoryError(f"position {event.position} follows {last}, up to {to_position}")
+        last = event.position
+        try:
+            if event.topic == DEBIT_TOPIC:
+                debits.append(_debit_row(event))
+            elif event.topic == GRANT_TOPIC:
+                grants += _grant_rows(event)
+            else:
+                agreements.append(event)
+        except msgspec.MsgspecError as cause:
+            raise UnreadableHistoryError(f"{event.topic} at position {event.position}: {cause}") from cause
+    return Effect(from_position, to_position, agreements, debits, grants)
+
+
+def _debit_row(event: LedgerEvent) -> DebitRow:
+    fact = _debits.decode(event.state)
+    debited = fact.event
+    charge = bytes(debited.charge).decode()
+    keys = _charge_keys.decode(debited.charge) if charge else _UNCHARGED
+    return DebitRow(
+        event.position,
+        event.stream,
+        event.version,
+        fact.effective_time,
+        fact.idempotency_key,
+        debited.amount_units,
+        debited.overage_units,
+        bytes(debited.draws).decode(),
+        keys.contract,
+        keys.contract_phase,
+        keys.rate_card_phase,
+        charge or None,
+    )
+
+
+def _grant_rows(event: LedgerEvent) -> list[GrantRow]:
+    """Return the grant if it belongs to a cycle; other credit is of no interest to an invoice."""
+    fact = decode_grant(stream=event.stream, version=event.version, state=event.state)
+    if fact.category is not GrantCategory.INCLUDED:
+        return []
+    row = GrantRow(
+        event.stream,
+        event.version,
+        event.position,
+        fact.contract,
+        fact.effective_time,
+        fact.expire_time,
+        fact.amount_units,
+    )
+    return [row]

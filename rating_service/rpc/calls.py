@@ -1,0 +1,94 @@
+"""What happens around every call: the gate, refusals as statuses, one line in the log, and the metrics.
+
+Methods are wrapped once, when the server is built; an interceptor would wrap each call anew, which costs more
+than everything that is done here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from time import perf_counter
+from typing import Any, Final
+from uuid import uuid4
+
+import grpc
+import structlog
+from google.rpc import status_pb2
+from grpc_status import rpc_status
+
+from rating_service.application.refusals import RequestReason, RequestRefused
+from rating_service.rpc.metrics import CALL_SECONDS, CALLED_ITEMS
+from rating_service.rpc.statuses import KNOWN, internal_status, reason_of, status_of
+
+METHODS: Final = {
+    "credits.rating.v1.RatingService": ("RecordUsage", "BatchRecordUsage", "QuoteUsage"),
+    "credits.rating.v1.InvoiceService": (
+        "PreviewInvoice",
+        "IssueInvoice",
+        "GetInvoice",
+        "ListInvoices",
+        "TraceLine",
+    ),
+}
+"""Methods by service; a test compares them with the protos."""
+
+Method = Callable[[Any, Any], Awaitable[Any]]
+log = structlog.get_logger("rating.call")
+
+
+def wrap(method: Method, name: str, *, is_open: Callable[[], bool]) -> Method:
+    """Return the method with all that belongs around it.
+
+    Calls are refused with NOT_SERVING until `is_open`: before that, answers would be wrong, not just late.
+    """
+
+    async def call(request: Any, context: Any) -> Any:
+        started = perf_counter()
+        code = grpc.StatusCode.CANCELLED
+        reason = ""
+        try:
+            answer, status = await _answer(method, request, is_open=is_open)
+            code, reason = _code_and_reason(status)
+        finally:
+            _account(name, code, reason, seconds=perf_counter() - started, count=_item_count(request))
+        if status is not None:
+            await context.abort_with_status(rpc_status.to_status(status))
+        return answer
+
+    return call
+
+
+async def _answer(
+    method: Method, request: Any, *, is_open: Callable[[], bool]
+) -> tuple[Any, status_pb2.Status | None]:
+    """Return the answer, or the status of why there is none."""
+    try:
+        if not is_open():
+            raise RequestRefused(RequestReason.NOT_SERVING, "the service is still reading the history")
+        return await method(request, None), None
+    except KNOWN as known:
+        return None, status_of(known)
+    except Exception:
+        incident_id = uuid4().hex
+        log.exception("unexpected_error", incident_id=incident_id)
+        return None, internal_status(incident_id)
+
+
+def _account(name: str, code: grpc.StatusCode, reason: str, *, seconds: float, count: int) -> None:
+    CALL_SECONDS.labels(name, code.name).observe(seconds)
+    CALLED_ITEMS.labels(name).inc(count)
+    fields = {"reason": reason} if reason else {}
+    log.info(
+        "call", method=name, code=code.name, duration_us=round(seconds * 1_000_000), count=count, **fields
+    )
+
+
+def _item_count(request: Any) -> int:
+    """Return how many usages a batch holds, 1 for any other request."""
+    return len(request.usages) if hasattr(request, "usages") else 1
+
+
+def _code_and_reason(status: status_pb2.Status | None) -> tuple[grpc.StatusCode, str]:
+    if status is None:
+        return grpc.StatusCode.OK, ""
+    return rpc_status.to_status(status).code, reason_of(status)

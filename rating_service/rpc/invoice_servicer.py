@@ -1,0 +1,67 @@
+"""InvoiceService on the wire."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from credits.rating.v1 import invoice_service_pb2, invoice_service_pb2_grpc
+from rating_service.application.invoices import Invoicing
+from rating_service.application.trace_line import LineTracing
+from rating_service.rpc.messages import invoice, line_debit, required_instant
+
+
+class InvoiceServicer(invoice_service_pb2_grpc.InvoiceServiceServicer):
+    """Hands requests to the application and its invoices back."""
+
+    def __init__(self, *, invoicing: Invoicing, tracing: LineTracing) -> None:
+        """Serve an application."""
+        self._invoicing = invoicing
+        self._tracing = tracing
+
+    async def PreviewInvoice(
+        self, request: invoice_service_pb2.PreviewInvoiceRequest, context: Any = None
+    ) -> invoice_service_pb2.PreviewInvoiceResponse:
+        """Compute the invoice of a cycle without issuing it."""
+        preview = await self._invoicing.preview(
+            request.contract, required_instant(request), min_position=request.min_position
+        )
+        return invoice_service_pb2.PreviewInvoiceResponse(invoice=invoice(preview))
+
+    async def IssueInvoice(
+        self, request: invoice_service_pb2.IssueInvoiceRequest, context: Any = None
+    ) -> invoice_service_pb2.IssueInvoiceResponse:
+        """Issue the invoice of an ended cycle, once."""
+        issued = await self._invoicing.issue(
+            request.contract, required_instant(request), waive_grace=request.waive_grace
+        )
+        return invoice_service_pb2.IssueInvoiceResponse(invoice=invoice(issued), replayed=issued.replayed)
+
+    async def GetInvoice(
+        self, request: invoice_service_pb2.GetInvoiceRequest, context: Any = None
+    ) -> invoice_service_pb2.GetInvoiceResponse:
+        """Read an issued invoice."""
+        return invoice_service_pb2.GetInvoiceResponse(
+            invoice=invoice(await self._invoicing.get(request.name))
+        )
+
+    async def ListInvoices(
+        self, request: invoice_service_pb2.ListInvoicesRequest, context: Any = None
+    ) -> invoice_service_pb2.ListInvoicesResponse:
+        """List issued invoices by name."""
+        page = await self._invoicing.list(
+            contract=request.contract, page_size=request.page_size, token=request.page_token
+        )
+        return invoice_service_pb2.ListInvoicesResponse(
+            invoices=map(invoice, page.invoices), next_page_token=page.next_page_token
+        )
+
+    async def TraceLine(
+        self, request: invoice_service_pb2.TraceLineRequest, context: Any = None
+    ) -> invoice_service_pb2.TraceLineResponse:
+        """List the debits behind a line."""
+        page = await self._tracing.trace(
+            request.name, request.line_id, page_size=request.page_size, token=request.page_token
+        )
+        return invoice_service_pb2.TraceLineResponse(
+            debits=map(line_debit, page.debits), next_page_token=page.next_page_token
+        )

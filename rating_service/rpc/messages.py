@@ -1,0 +1,137 @@
+"""Messages as the application's values, and back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from credits.ledger.v1 import money_pb2
+from credits.rating.v1 import invoice_service_pb2, rating_service_pb2
+from rating_service.application.invoices import ReadInvoice
+from rating_service.application.refusals import RequestReason, RequestRefused
+from rating_service.application.trace_line import LineDebit
+from rating_service.domain.agreement import Money, UnitPrice
+from rating_service.domain.invoice import InvoiceLine, LineKind
+from rating_service.domain.usage import Usage
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND: Final = timedelta(seconds=1)
+_SECONDS_MIN: Final = -62_135_596_800
+_SECONDS_MAX: Final = 253_402_300_799
+"""0001-01-01 and the last second of 9999, the range of a Timestamp."""
+_NANOS_MAX: Final = 999_999_999
+
+_KINDS: Final = {
+    LineKind.BASE_FEE: invoice_service_pb2.LINE_KIND_BASE_FEE,
+    LineKind.USAGE: invoice_service_pb2.LINE_KIND_USAGE,
+    LineKind.OVERAGE: invoice_service_pb2.LINE_KIND_OVERAGE,
+}
+
+
+def read_instant(message: Timestamp, *, field: str) -> datetime:
+    """Return the instant behind a timestamp, cut to microseconds. Refuses TIME_MALFORMED."""
+    seconds, nanos = message.seconds, message.nanos
+    if not (_SECONDS_MIN <= seconds <= _SECONDS_MAX and 0 <= nanos <= _NANOS_MAX):
+        raise RequestRefused(
+            RequestReason.TIME_MALFORMED, f"{field} is not an instant of the years 1 to 9999", field=field
+        )
+    return _EPOCH + timedelta(seconds=seconds, microseconds=nanos // 1_000)
+
+
+def required_instant(
+    request: invoice_service_pb2.PreviewInvoiceRequest | invoice_service_pb2.IssueInvoiceRequest,
+) -> datetime:
+    """Return the request's cycle_time. Refuses FIELD_REQUIRED, TIME_MALFORMED."""
+    if not request.HasField("cycle_time"):
+        raise RequestRefused(RequestReason.FIELD_REQUIRED, "cycle_time is required", field="cycle_time")
+    return read_instant(request.cycle_time, field="cycle_time")
+
+
+def read_usage(message: rating_service_pb2.Usage) -> Usage:
+    """Return the usage behind a message. Refuses FIELD_REQUIRED, TIME_MALFORMED.
+
+    Maps are copied by their items, which takes half the time that dict() of the map itself does.
+    """
+    if not message.HasField("effective_time"):
+        raise RequestRefused(
+            RequestReason.FIELD_REQUIRED, "usage.effective_time is required", field="usage.effective_time"
+        )
+    return Usage(
+        read_instant(message.effective_time, field="usage.effective_time"),
+        dict(message.quantities.items()),
+        dict(message.properties.items()),
+        message.id,
+        message.contract,
+        message.feature,
+    )
+
+
+def timestamp(instant: datetime | None) -> Timestamp | None:
+    """Return an instant as a message; exact to the microsecond."""
+    if instant is None:
+        return None
+    since = instant - _EPOCH
+    return Timestamp(seconds=since // _SECOND, nanos=since.microseconds * 1_000)
+
+
+def money(amount: Money) -> money_pb2.Money:
+    """Return money as a message."""
+    return money_pb2.Money(currency_code=amount.currency_code, nanos=amount.nanos)
+
+
+def unit_price(price: UnitPrice | None) -> money_pb2.UnitPrice | None:
+    """Return a price as a message."""
+    if price is None:
+        return None
+    return money_pb2.UnitPrice(currency_code=price.currency_code, price=price.price)
+
+
+def invoice(read: ReadInvoice) -> invoice_service_pb2.Invoice:
+    """Return an invoice as a message."""
+    value = read.invoice
+    return invoice_service_pb2.Invoice(
+        name=value.name,
+        contract=value.contract,
+        customer=value.customer,
+        plan=value.plan,
+        cycle_start_time=timestamp(value.cycle.start_time),
+        cycle_end_time=timestamp(value.cycle.end_time),
+        issue_time=timestamp(value.issue_time),
+        watermark_position=value.watermark_position,
+        lines=[_line(line) for line in value.lines],
+        total=money(value.total),
+        included_units=value.included_units,
+        included_used_units=value.included_used_units,
+        hash=read.hash,
+        document=read.document,
+        asset=money_pb2.Asset(code=value.asset.code, scale=value.asset.scale),
+    )
+
+
+def line_debit(traced: LineDebit) -> invoice_service_pb2.LineDebit:
+    """Return a debit's part in a line as a message."""
+    debit = traced.debit
+    return invoice_service_pb2.LineDebit(
+        debit=debit.name,
+        position=debit.position,
+        usage=debit.usage,
+        amount_units=traced.amount_units,
+        effective_time=timestamp(debit.effective_time),
+    )
+
+
+def _line(line: InvoiceLine) -> invoice_service_pb2.InvoiceLine:
+    return invoice_service_pb2.InvoiceLine(
+        line_id=line.line_id,
+        kind=_KINDS[line.key.kind],
+        description=line.description,
+        contract_phase=line.key.contract_phase,
+        rate_card_phase=line.key.rate_card_phase,
+        amount_units=line.amount_units,
+        unit_price=unit_price(line.key.unit_price),
+        amount=money(line.amount),
+        debit_count=line.debit_count,
+        quantities=line.quantities,
+    )

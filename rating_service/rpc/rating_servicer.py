@@ -1,0 +1,90 @@
+"""RatingService on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from google.rpc import status_pb2
+
+from credits.ledger.v1 import wallet_pb2
+from credits.rating.v1 import rating_service_pb2, rating_service_pb2_grpc
+from rating_service.application.ports import Posted
+from rating_service.application.rate_usage import Refused, UsageRating
+from rating_service.application.refusals import RequestReason, RequestRefused
+from rating_service.domain.usage import Charge, Usage
+from rating_service.rpc.messages import read_usage
+from rating_service.rpc.statuses import status_of
+
+
+class RatingServicer(rating_service_pb2_grpc.RatingServiceServicer):
+    """Hands usage to the application and its outcome back."""
+
+    def __init__(self, rating: UsageRating, *, charge_message: Callable[[Charge], wallet_pb2.Charge]) -> None:
+        """Serve an application. `charge_message` is how the ledger client writes a charge, so that a quote
+        reads exactly as the charge that would be recorded.
+        """
+        self._rating = rating
+        self._charge_message = charge_message
+
+    async def RecordUsage(
+        self, request: rating_service_pb2.RecordUsageRequest, context: Any = None
+    ) -> rating_service_pb2.RecordUsageResponse:
+        """Price one usage and debit it."""
+        posted = await self._rating.record(
+            _required_usage(request),
+            delivered=not request.refuse_when_short,
+            min_position=request.min_position,
+        )
+        return _recorded(posted)
+
+    async def BatchRecordUsage(
+        self, request: rating_service_pb2.BatchRecordUsageRequest, context: Any = None
+    ) -> rating_service_pb2.BatchRecordUsageResponse:
+        """Price and debit many usages; each has its own outcome."""
+        outcomes = await self._rating.record_many(
+            [_usage_or_refusal(message) for message in request.usages],
+            delivered=not request.refuse_when_short,
+            min_position=request.min_position,
+        )
+        return rating_service_pb2.BatchRecordUsageResponse(results=map(_result, outcomes))
+
+    async def QuoteUsage(
+        self, request: rating_service_pb2.QuoteUsageRequest, context: Any = None
+    ) -> rating_service_pb2.QuoteUsageResponse:
+        """Price a usage without recording anything."""
+        quote = await self._rating.quote(
+            _required_usage(request), by_rate_card=request.rate_card, min_position=request.min_position
+        )
+        return rating_service_pb2.QuoteUsageResponse(
+            charge=self._charge_message(quote.charge), exact_amount=quote.exact_amount
+        )
+
+
+def _required_usage(
+    request: rating_service_pb2.RecordUsageRequest | rating_service_pb2.QuoteUsageRequest,
+) -> Usage:
+    if not request.HasField("usage"):
+        raise RequestRefused(RequestReason.FIELD_REQUIRED, "usage is required", field="usage")
+    return read_usage(request.usage)
+
+
+def _usage_or_refusal(message: rating_service_pb2.Usage) -> Usage | RequestRefused:
+    try:
+        return read_usage(message)
+    except RequestRefused as refusal:
+        return refusal
+
+
+def _result(outcome: Posted | Refused) -> rating_service_pb2.BatchRecordUsageResult:
+    if isinstance(outcome, Posted):
+        return rating_service_pb2.BatchRecordUsageResult(response=_recorded(outcome))
+    status: status_pb2.Status = status_of(outcome)
+    return rating_service_pb2.BatchRecordUsageResult(error=status)
+
+
+def _recorded(posted: Posted) -> rating_service_pb2.RecordUsageResponse:
+    debit, charge = posted.answer
+    return rating_service_pb2.RecordUsageResponse(
+        debit=debit, charge=charge, replayed=posted.replayed, position=posted.position
+    )

@@ -1,0 +1,125 @@
+"""How each refusal looks on the wire: one table, reason to status code.
+
+A status carries ErrorInfo with a stable (domain, reason), BadRequest where a request field is at fault, and
+RetryInfo where coming back helps. What the ledger refused is passed on with the ledger's own details.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+import grpc
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
+
+from rating_service.application.ports import LedgerRefused, LedgerUnavailableError, StoreUnavailableError
+from rating_service.application.refusals import RequestReason, RequestRefused
+from rating_service.domain.refusals import Reason, Refusal
+
+ERROR_DOMAIN: Final = "rating.credits"
+RETRY_SECONDS: Final = 1
+"""What RetryInfo advises: the ledger and the database are back within a second of a restart, or not soon."""
+
+Known = Refusal | RequestRefused | LedgerRefused | LedgerUnavailableError | StoreUnavailableError
+KNOWN: Final = (Refusal, RequestRefused, LedgerRefused, LedgerUnavailableError, StoreUnavailableError)
+
+_C = grpc.StatusCode
+CODES: Final[Mapping[Reason | RequestReason, grpc.StatusCode]] = MappingProxyType(
+    {
+        Reason.UNKNOWN_CONTRACT: _C.NOT_FOUND,
+        Reason.CONTRACT_NOT_IN_FORCE: _C.FAILED_PRECONDITION,
+        Reason.UNKNOWN_RATE_CARD: _C.NOT_FOUND,
+        Reason.NO_PHASE_IN_FORCE: _C.FAILED_PRECONDITION,
+        Reason.NO_QUANTITIES: _C.INVALID_ARGUMENT,
+        Reason.NEGATIVE_QUANTITY: _C.INVALID_ARGUMENT,
+        Reason.UNKNOWN_DIMENSION: _C.FAILED_PRECONDITION,
+        Reason.MISSING_PROPERTY: _C.FAILED_PRECONDITION,
+        Reason.INVALID_PROPERTY: _C.INVALID_ARGUMENT,
+        Reason.NO_RATE_FOR_USAGE: _C.FAILED_PRECONDITION,
+        Reason.BEYOND_LAST_TIER: _C.FAILED_PRECONDITION,
+        Reason.AMOUNT_OUT_OF_RANGE: _C.OUT_OF_RANGE,
+        Reason.MIXED_CURRENCIES: _C.FAILED_PRECONDITION,
+        RequestReason.FIELD_REQUIRED: _C.INVALID_ARGUMENT,
+        RequestReason.FIELD_MALFORMED: _C.INVALID_ARGUMENT,
+        RequestReason.FIELD_TOO_LONG: _C.INVALID_ARGUMENT,
+        RequestReason.TIME_MALFORMED: _C.INVALID_ARGUMENT,
+        RequestReason.NUMBER_OUT_OF_RANGE: _C.INVALID_ARGUMENT,
+        RequestReason.BATCH_SIZE_OUT_OF_RANGE: _C.INVALID_ARGUMENT,
+        RequestReason.PAGE_TOKEN_MALFORMED: _C.INVALID_ARGUMENT,
+        RequestReason.INVOICE_NOT_FOUND: _C.NOT_FOUND,
+        RequestReason.INVOICE_LINE_NOT_FOUND: _C.NOT_FOUND,
+        RequestReason.CYCLE_OUTSIDE_CONTRACT: _C.FAILED_PRECONDITION,
+        RequestReason.CYCLE_NOT_ENDED: _C.FAILED_PRECONDITION,
+        RequestReason.GRACE_NOT_OVER: _C.FAILED_PRECONDITION,
+        RequestReason.HISTORY_BEHIND: _C.UNAVAILABLE,
+        RequestReason.NOT_SERVING: _C.UNAVAILABLE,
+        RequestReason.LEDGER_UNAVAILABLE: _C.UNAVAILABLE,
+        RequestReason.STORE_UNAVAILABLE: _C.UNAVAILABLE,
+    }
+)
+
+
+def status_of(known: Known) -> status_pb2.Status:
+    """Return the status of a refusal or of a part that is away."""
+    match known:
+        case LedgerRefused():
+            status: status_pb2.Status = known.status
+            return status
+        case Refusal():
+            return _status(known.reason, known.message, metadata=known.metadata)
+        case RequestRefused():
+            return _status(known.reason, known.message, field=known.field, metadata=known.metadata)
+        case LedgerUnavailableError():
+            return _status(RequestReason.LEDGER_UNAVAILABLE, "the ledger cannot be reached; try again")
+        case StoreUnavailableError():
+            return _status(RequestReason.STORE_UNAVAILABLE, "the database cannot be reached; try again")
+
+
+def internal_status(incident_id: str) -> status_pb2.Status:
+    """Return the status of an unexpected error: fixed text and an id to find it in the log."""
+    info = error_details_pb2.ErrorInfo(
+        domain=ERROR_DOMAIN, reason="INTERNAL", metadata={"incident_id": incident_id}
+    )
+    return status_pb2.Status(
+        code=_number(_C.INTERNAL), message=f"internal error, incident {incident_id}", details=[_packed(info)]
+    )
+
+
+def reason_of(status: status_pb2.Status) -> str:
+    """Return the reason in a status, "" if it tells none."""
+    info = error_details_pb2.ErrorInfo()
+    return next((info.reason for detail in status.details if detail.Unpack(info)), "")
+
+
+def _status(
+    reason: Reason | RequestReason,
+    message: str,
+    *,
+    field: str = "",
+    metadata: Mapping[str, str] | None = None,
+) -> status_pb2.Status:
+    code = CODES[reason]
+    details: list[Message] = [
+        error_details_pb2.ErrorInfo(domain=ERROR_DOMAIN, reason=reason.value, metadata=metadata or {})
+    ]
+    if field:
+        violation = error_details_pb2.BadRequest.FieldViolation(field=field, description=message)
+        details.append(error_details_pb2.BadRequest(field_violations=[violation]))
+    if code is _C.UNAVAILABLE:
+        details.append(error_details_pb2.RetryInfo(retry_delay=Duration(seconds=RETRY_SECONDS)))
+    return status_pb2.Status(code=_number(code), message=message, details=[_packed(each) for each in details])
+
+
+def _number(code: grpc.StatusCode) -> int:
+    number: int = code.value[0]
+    return number
+
+
+def _packed(detail: Message) -> AnyMessage:
+    packed = AnyMessage()
+    packed.Pack(detail)
+    return packed
