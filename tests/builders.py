@@ -1,0 +1,270 @@
+"""Builders of the ledger's commands and states, with plain defaults that a test overrides by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import reduce
+
+import msgspec
+
+from ledger_service.domain.burn_down import Lot
+from ledger_service.domain.commands import (
+    AnyCommand,
+    CreateRateCard,
+    Debit,
+    GrantCredits,
+    OpenWallet,
+    PublishPlan,
+    PublishRateCardPhase,
+    SignContract,
+)
+from ledger_service.domain.decide import decide, streams_of
+from ledger_service.domain.events import (
+    Charge,
+    ChargeLine,
+    CreditsDebited,
+    Cycle,
+    Event,
+    Fact,
+    PlanPhase,
+    Rate,
+)
+from ledger_service.domain.exact import EXACT
+from ledger_service.domain.identity import fingerprint
+from ledger_service.domain.streams import State, evolve_stream
+from ledger_service.domain.topics import GENESIS_HASH, TOPIC_OF, encode_fact, hash_event
+from ledger_service.domain.values import Asset, CycleInterval, GrantCategory, ShortfallMode
+from ledger_service.domain.wallet import Wallet
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+CREDIT = Asset("CREDIT", 6)
+CUSTOMER = "customers/acme"
+WALLET = "wallets/acme"
+RATE_CARD = "rateCards/llm"
+PLAN = "plans/pro"
+CONTRACT = "contracts/acme"
+
+
+def after(
+    *, days: int = 0, hours: int = 0, minutes: int = 0, seconds: int = 0, microseconds: int = 0
+) -> datetime:
+    """Return the instant so long after NOW; negative numbers lie before it."""
+    return NOW + timedelta(
+        days=days, hours=hours, minutes=minutes, seconds=seconds, microseconds=microseconds
+    )
+
+
+# Commands
+
+
+def open_wallet(
+    *,
+    wallet: str = WALLET,
+    customer: str = CUSTOMER,
+    asset: Asset = CREDIT,
+    mode: ShortfallMode = ShortfallMode.HARD,
+    overage_limit_units: int = 0,
+) -> OpenWallet:
+    """Return the opening of a wallet, HARD unless told."""
+    return OpenWallet(wallet, customer, asset, mode, overage_limit_units)
+
+
+def grant(
+    amount_units: int,
+    *,
+    wallet: str = WALLET,
+    category: GrantCategory = GrantCategory.PAID,
+    priority: int = 0,
+    scope: tuple[str, ...] = (),
+    effective_time: datetime | None = None,
+    expire_time: datetime | None = None,
+) -> GrantCredits:
+    """Return a grant of open, paid credit that never expires, unless told."""
+    return GrantCredits(
+        wallet=wallet,
+        amount_units=amount_units,
+        category=category,
+        priority=priority,
+        scope=scope,
+        effective_time=effective_time,
+        expire_time=expire_time,
+    )
+
+
+def debit(
+    amount_units: int = 0,
+    *,
+    wallet: str = WALLET,
+    effective_time: datetime | None = None,
+    feature: str = "",
+    delivered: bool = False,
+    charge: Charge | None = None,
+) -> Debit:
+    """Return a debit."""
+    return Debit(wallet, amount_units, effective_time, feature, delivered, charge)
+
+
+def charge(
+    *exact_units: str,
+    total: str | None = None,
+    contract: str = CONTRACT,
+    properties: Mapping[str, str] | None = None,
+    unit_price: str = "1",
+) -> Charge:
+    """Return a charge with one line a figure; `total` is their sum unless told."""
+    lines = tuple(
+        ChargeLine(f"dimension_{index}", quantity=index + 1, unit_price=unit_price, exact_units=figure)
+        for index, figure in enumerate(exact_units)
+    )
+    return Charge(
+        contract=contract,
+        contract_phase="standard",
+        rate_card_phase=f"{RATE_CARD}/phases/1",
+        phase_hash="ab" * 32,
+        lines=lines,
+        exact_units=total if total is not None else f"{reduce(EXACT.add, map(Decimal, exact_units)):f}",
+        properties=dict(properties or {"model": "large"}),
+    )
+
+
+def create_rate_card(*, rate_card: str = RATE_CARD, asset: Asset = CREDIT) -> CreateRateCard:
+    """Return the creation of a rate card."""
+    return CreateRateCard(rate_card, asset)
+
+
+def publish_phase(
+    *rates: Rate,
+    from_time: datetime = NOW,
+    retroactive: bool = False,
+) -> PublishRateCardPhase:
+    """Return the publication of a phase, of one rate unless told."""
+    return PublishRateCardPhase(
+        RATE_CARD, from_time, rates or (Rate("input_tokens", "0.5"),), (), retroactive=retroactive
+    )
+
+
+def plan_phase(
+    key: str = "standard",
+    *,
+    duration: str = "",
+    rate_card: str = RATE_CARD,
+    mode: ShortfallMode = ShortfallMode.HARD,
+) -> PlanPhase:
+    """Return a phase of a plan, without end unless told."""
+    return PlanPhase(key, rate_card, mode, duration)
+
+
+def publish_plan(*phases: PlanPhase, plan: str = PLAN, asset: Asset = CREDIT) -> PublishPlan:
+    """Return the publication of a plan, of one phase unless told."""
+    return PublishPlan(plan, asset, phases or (plan_phase(),))
+
+
+def cycle(*, anchor_time: datetime = NOW, count: int = 1, zone: str = "UTC") -> Cycle:
+    """Return a monthly cycle."""
+    return Cycle(CycleInterval.MONTH, anchor_time, count, zone)
+
+
+def sign_contract(
+    *,
+    contract: str = CONTRACT,
+    customer: str = CUSTOMER,
+    wallet: str = WALLET,
+    plan: str = PLAN,
+    plan_version: int = 0,
+    start_time: datetime = NOW,
+    zone: str = "UTC",
+) -> SignContract:
+    """Return the signing of a contract."""
+    return SignContract(
+        contract, customer, wallet, plan, plan_version, start_time, cycle(anchor_time=start_time, zone=zone)
+    )
+
+
+# States
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """An event as a log holds it, without its position."""
+
+    stream: str
+    version: int
+    fact: Fact[Event]
+
+
+class Book:
+    """A ledger of the domain alone: it decides commands, folds the events and remembers them."""
+
+    def __init__(self) -> None:
+        self.log: list[Recorded] = []
+        self.states: dict[str, State] = {}
+        self._heads: dict[str, tuple[int, str]] = {}
+
+    def run(self, command: AnyCommand, now: datetime = NOW, *, key: str = "") -> list[Recorded]:
+        """Decide a command and record what it causes. Raises Refusal, and then records nothing."""
+        states = {stream: self.states.get(stream) for stream in streams_of(command)}
+        recorded: list[Recorded] = []
+        for draft in decide(command, states, now):
+            version, previous_hash = self._heads.get(draft.stream, (0, GENESIS_HASH))
+            fact = Fact(draft.event, now, draft.effective_time, previous_hash)
+            if draft.answers:
+                fact = msgspec.structs.replace(fact, idempotency_key=key, fingerprint=fingerprint(command))
+            version += 1
+            head = hash_event(draft.stream, version, TOPIC_OF[type(draft.event)], encode_fact(fact))
+            self._heads[draft.stream] = (version, head)
+            self.states[draft.stream] = evolve_stream(
+                draft.stream, self.states.get(draft.stream), fact, version
+            )
+            recorded.append(Recorded(draft.stream, version, fact))
+        self.log += recorded
+        return recorded
+
+    def answer(self, command: AnyCommand, now: datetime = NOW, *, key: str = "") -> Fact[Event]:
+        """Run a command and return the fact that answers it."""
+        return next(each.fact for each in self.run(command, now, key=key) if each.fact.fingerprint)
+
+    def debit(self, command: Debit, now: datetime = NOW) -> CreditsDebited:
+        """Run a debit and return its event."""
+        event = self.answer(command, now).event
+        assert isinstance(event, CreditsDebited)
+        return event
+
+    def wallet(self, name: str = WALLET) -> Wallet:
+        """Return a wallet's state."""
+        state = self.states[name]
+        assert isinstance(state, Wallet)
+        return state
+
+
+def book(*commands: AnyCommand, now: datetime = NOW) -> Book:
+    """Return a book in which the commands ran at NOW."""
+    ledger = Book()
+    for command in commands:
+        ledger.run(command, now)
+    return ledger
+
+
+def agreed(*phases: PlanPhase, mode: ShortfallMode = ShortfallMode.HARD) -> Book:
+    """Return a book with a wallet, a rate card with one phase and a plan that may be signed."""
+    return book(open_wallet(mode=mode), create_rate_card(), publish_phase(), publish_plan(*phases))
+
+
+def lot(
+    grant_version: int = 1,
+    *,
+    remaining_units: int = 10,
+    category: GrantCategory = GrantCategory.PAID,
+    priority: int = 0,
+    effective_time: datetime = NOW,
+    expire_time: datetime | None = None,
+    scope: tuple[str, ...] = (),
+) -> Lot:
+    """Return a lot."""
+    return Lot(grant_version, remaining_units, category, priority, effective_time, expire_time, scope)
+
+
+def events_of(recorded: Sequence[Recorded]) -> list[Event]:
+    """Return the events of what was recorded."""
+    return [each.fact.event for each in recorded]

@@ -1,0 +1,232 @@
+"""Identity: which calls with one key are one call, and which field tells two calls apart."""
+
+from typing import get_args
+
+import msgspec
+import pytest
+
+from ledger_service.domain.commands import AnyCommand, Command, SettleWallet
+from ledger_service.domain.events import ContractSigned, Event, Fact, Multiplier, MultiplierTier, Rate
+from ledger_service.domain.identity import check_same_call, fingerprint, hash_key
+from ledger_service.domain.refusals import IdempotencyKeyReused
+from ledger_service.domain.topics import TOPIC_OF, decode_fact, encode_fact
+from ledger_service.domain.values import Asset, GrantCategory, Money, ShortfallMode
+from tests.builders import (
+    CONTRACT,
+    WALLET,
+    Book,
+    after,
+    agreed,
+    book,
+    charge,
+    create_rate_card,
+    cycle,
+    debit,
+    grant,
+    open_wallet,
+    plan_phase,
+    publish_phase,
+    publish_plan,
+    sign_contract,
+)
+
+OPEN = open_wallet(mode=ShortfallMode.SOFT, overage_limit_units=5)
+FULL_GRANT = msgspec.structs.replace(
+    grant(10, priority=2, scope=("code", "chat"), effective_time=after(days=1), expire_time=after(days=9)),
+    consideration=Money("EUR", 5),
+    reference="order-1",
+)
+FULL_DEBIT = debit(7, effective_time=after(minutes=1), feature="chat", delivered=True)
+CHARGED_DEBIT = debit(charge=charge("1.5", "2.25"), feature="chat")
+CARD = msgspec.structs.replace(
+    create_rate_card(rate_card="rateCards/new"), display_name="Card", unit_definitions={"a": "A", "b": "B"}
+)
+PHASE = msgspec.structs.replace(
+    publish_phase(Rate("input_tokens", "2", 10, {"model": "a*"}), from_time=after(days=1)),
+    multipliers=(Multiplier("context", (MultiplierTier(9, "2"),)),),
+)
+PLAN = msgspec.structs.replace(
+    publish_plan(plan_phase("a", duration="P1M"), plan_phase()), display_name="Pro"
+)
+SIGN = sign_contract(plan_version=1, start_time=after(days=1))
+
+EXAMPLES: list[AnyCommand] = [
+    OPEN,
+    FULL_GRANT,
+    grant(3),
+    FULL_DEBIT,
+    debit(3),
+    CHARGED_DEBIT,
+    CARD,
+    PHASE,
+    PLAN,
+    SIGN,
+    sign_contract(),
+]
+
+CHANGES: list[tuple[AnyCommand, dict[str, object], str]] = [
+    (OPEN, {"customer": "customers/other"}, "customer"),
+    (OPEN, {"asset": Asset("TOKEN", 0)}, "asset"),
+    (OPEN, {"shortfall_mode": ShortfallMode.HARD}, "shortfall_mode"),
+    (OPEN, {"overage_limit_units": 6}, "overage_limit_units"),
+    (FULL_GRANT, {"amount_units": 11}, "amount_units"),
+    (FULL_GRANT, {"category": GrantCategory.PROMOTIONAL}, "category"),
+    (FULL_GRANT, {"priority": 0}, "priority"),
+    (FULL_GRANT, {"scope": ("chat",)}, "scope"),
+    (FULL_GRANT, {"effective_time": after(days=1, microseconds=1)}, "effective_time"),
+    (FULL_GRANT, {"effective_time": None}, "effective_time"),
+    (grant(3), {"effective_time": after(microseconds=1)}, "effective_time"),
+    (FULL_GRANT, {"expire_time": None}, "expire_time"),
+    (FULL_GRANT, {"expire_time": after(days=8)}, "expire_time"),
+    (FULL_GRANT, {"consideration": None}, "consideration"),
+    (FULL_GRANT, {"consideration": Money("EUR", 6)}, "consideration"),
+    (FULL_GRANT, {"contract": CONTRACT}, "contract"),
+    (FULL_GRANT, {"reference": ""}, "reference"),
+    (FULL_DEBIT, {"amount_units": 8}, "amount_units"),
+    (FULL_DEBIT, {"effective_time": after(minutes=2)}, "effective_time"),
+    (FULL_DEBIT, {"effective_time": None}, "effective_time"),
+    (debit(3), {"effective_time": after(minutes=1)}, "effective_time"),
+    (FULL_DEBIT, {"feature": ""}, "feature"),
+    (FULL_DEBIT, {"delivered": False}, "delivered"),
+    (FULL_DEBIT, {"amount_units": 0, "charge": charge("7")}, "amount_units"),
+    (CHARGED_DEBIT, {"amount_units": 3, "charge": None}, "amount_units"),
+    (CHARGED_DEBIT, {"charge": charge("1.5", "2.25", contract="contracts/b")}, "charge.contract"),
+    (CHARGED_DEBIT, {"charge": charge("1.5", "2.25", properties={"model": "b"})}, "charge.properties"),
+    (CHARGED_DEBIT, {"charge": charge("1.5")}, "charge.lines"),
+    (CARD, {"asset": Asset("TOKEN", 0)}, "asset"),
+    (CARD, {"display_name": ""}, "display_name"),
+    (CARD, {"unit_definitions": {}}, "unit_definitions"),
+    (PHASE, {"from_time": after(days=2)}, "from_time"),
+    (PHASE, {"rates": (Rate("input_tokens", "3", 10, {"model": "a*"}),)}, "rates"),
+    (PHASE, {"multipliers": ()}, "multipliers"),
+    (PLAN, {"asset": Asset("TOKEN", 0)}, "asset"),
+    (PLAN, {"phases": (plan_phase(),)}, "phases"),
+    (PLAN, {"display_name": "Other"}, "display_name"),
+    (SIGN, {"customer": "customers/other"}, "customer"),
+    (SIGN, {"wallet": "wallets/other"}, "wallet"),
+    (SIGN, {"plan": "plans/other"}, "plan"),
+    (SIGN, {"plan_version": 2}, "plan_version"),
+    (sign_contract(), {"plan_version": 2}, "plan_version"),
+    (SIGN, {"start_time": after(days=2)}, "start_time"),
+    (SIGN, {"cycle": cycle(count=2)}, "cycle"),
+]
+
+OWN_STREAM = {"wallet", "rate_card", "plan", "contract"}
+"""Fields that name the stream which scopes the key: with another one it is another key."""
+
+
+def recorded(command: AnyCommand) -> Fact[Event]:
+    """Return the event that answers a command, read back from its stored bytes."""
+    ledger = book() if command is OPEN else agreed()
+    if command is OPEN or ledger.states.get(WALLET) is None:
+        return stored(ledger, command)
+    ledger.run(grant(100))
+    return stored(ledger, command)
+
+
+def stored(ledger: Book, command: AnyCommand) -> Fact[Event]:
+    """Run a command and read its answer back from bytes."""
+    fact = ledger.answer(command, key="key-1")
+    return decode_fact(TOPIC_OF[type(fact.event)], encode_fact(fact))
+
+
+@pytest.mark.parametrize("command", EXAMPLES, ids=lambda each: type(each).__name__)
+def test_the_same_command_is_the_same_call(command: AnyCommand) -> None:
+    check_same_call(command, recorded(command))
+
+
+@pytest.mark.parametrize("command", EXAMPLES, ids=lambda each: type(each).__name__)
+def test_the_same_command_is_the_same_call_even_if_fingerprints_are_made_anew(command: AnyCommand) -> None:
+    check_same_call(command, msgspec.structs.replace(recorded(command), fingerprint="of an older version"))
+
+
+@pytest.mark.parametrize(
+    ("command", "changes", "field"),
+    CHANGES,
+    ids=[f"{type(command).__name__}-{'-'.join(changes)}" for command, changes, _ in CHANGES],
+)
+def test_another_field_makes_another_call_and_is_named(
+    command: AnyCommand, changes: dict[str, object], field: str
+) -> None:
+    other: AnyCommand = msgspec.structs.replace(command, **changes)
+
+    with pytest.raises(IdempotencyKeyReused) as refused:
+        check_same_call(other, recorded(command))
+
+    assert refused.value.metadata == {"differing_field": field}
+    assert refused.value.field == "idempotency_key"
+    assert fingerprint(other) != fingerprint(command)
+
+
+def test_every_field_of_every_keyed_command_is_changed_above_or_excused() -> None:
+    changed = {(type(command), name) for command, changes, _ in CHANGES for name in changes}
+    own = {
+        (each, each.__struct_fields__[0])
+        for each in get_args(AnyCommand)
+        if each.__struct_fields__[0] in OWN_STREAM
+    }
+    all_fields = {
+        (each, name)
+        for each in get_args(AnyCommand)
+        if each is not SettleWallet
+        for name in each.__struct_fields__
+    }
+
+    assert {(each.__name__, name) for each, name in all_fields - changed - own} == {
+        ("PublishRateCardPhase", "retroactive")
+    }
+
+
+def test_every_keyed_command_has_an_example() -> None:
+    keyed: set[type[Command]] = set(get_args(AnyCommand)) - {SettleWallet}
+
+    assert {type(command) for command in EXAMPLES} == keyed
+
+
+def test_usage_that_is_sent_again_at_another_price_gets_its_first_answer() -> None:
+    first = recorded(CHARGED_DEBIT)
+    dearer = debit(charge=charge("3", "4.5", unit_price="2"), feature="chat")
+
+    check_same_call(dearer, first)
+
+    assert fingerprint(dearer) == fingerprint(CHARGED_DEBIT)
+
+
+def test_the_order_of_a_scope_does_not_make_another_call() -> None:
+    check_same_call(msgspec.structs.replace(FULL_GRANT, scope=("chat", "code")), recorded(FULL_GRANT))
+
+
+def test_the_order_of_properties_and_definitions_does_not_make_another_call() -> None:
+    one = debit(charge=charge("1", properties={"a": "1", "b": "2"}))
+    other = debit(charge=charge("1", properties={"b": "2", "a": "1"}))
+
+    check_same_call(other, recorded(one))
+    check_same_call(msgspec.structs.replace(CARD, unit_definitions={"b": "B", "a": "A"}), recorded(CARD))
+
+
+def test_a_retry_without_an_effective_time_is_the_same_call_later() -> None:
+    ledger = book(open_wallet(), grant(5))
+
+    check_same_call(debit(3), ledger.answer(debit(3), after(days=1)))
+
+
+def test_a_contract_without_a_plan_version_stays_the_same_call_after_a_newer_version() -> None:
+    ledger = agreed()
+    first = ledger.answer(sign_contract())
+    ledger.run(publish_plan(plan_phase("newer")))
+
+    check_same_call(sign_contract(), first)
+    check_same_call(sign_contract(plan_version=1), first)
+
+    assert isinstance(first.event, ContractSigned)
+    assert first.event.plan_version == 1
+
+
+def test_a_key_is_scoped_to_its_stream() -> None:
+    assert hash_key("wallets/a", "k") != hash_key("wallets/b", "k")
+    assert hash_key("wallets/a", "k") == hash_key("wallets/a", "k")
+    assert len(hash_key("wallets/a", "k")) == 16
+
+
+def test_commands_of_different_types_never_share_a_fingerprint() -> None:
+    assert len({fingerprint(command) for command in EXAMPLES}) == len(EXAMPLES)
