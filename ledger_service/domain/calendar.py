@@ -32,20 +32,20 @@ def check_period(period: str, *, field: str) -> None:
 def add_period(instant: datetime, period: str, zone: str) -> datetime:
     """Return the instant a period later in the calendar of a zone; a day that the month lacks becomes its last.
 
-    Raises TimeMalformed beyond the year 9999.
+    Raises TimeMalformed beyond the years 1 to 9999, in the zone's own calendar.
     """
     match = _PERIOD.fullmatch(period)
     assert match is not None, "the period was checked before"
     count, unit = int(match[1]), match[2]
-    local = instant.astimezone(ZoneInfo(zone))
     try:
-        if unit == "D":
-            moved = local.replace(tzinfo=None) + timedelta(days=count)
-        else:
-            moved = _add_months(local.replace(tzinfo=None), count * (12 if unit == "Y" else 1))
+        local = instant.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+        months = {"D": 0, "M": count, "Y": 12 * count}[unit]
+        moved = _add_months(local, months) if months else local + timedelta(days=count)
         return moved.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
     except (OverflowError, ValueError) as error:
-        raise TimeMalformed(f"{period} after {instant.isoformat()} lies beyond the year 9999") from error
+        raise TimeMalformed(
+            f"{period} after {instant.isoformat()} lies outside the years 1 to 9999"
+        ) from error
 
 
 def _add_months(local: datetime, months: int) -> datetime:
