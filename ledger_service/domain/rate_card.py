@@ -171,6 +171,10 @@ def _may_both_match(one: dict[str, str], other: dict[str, str]) -> bool:
 
 def patterns_overlap(one: str, other: str) -> bool:
     """Say whether some text matches both patterns, in which '*' stands for any run of characters."""
+    if "*" not in one and "*" not in other:
+        return one == other
+    if not _ends_agree(one, other):
+        return False
     # reachable[j]: the part of `one` read so far can match the same text as other[:j].
     reachable = [all(char == "*" for char in other[:j]) for j in range(len(other) + 1)]
     for char in one:
@@ -182,6 +186,17 @@ def patterns_overlap(one: str, other: str) -> bool:
                 row.append(reachable[j - 1] and char == other_char)
         reachable = row
     return reachable[-1]
+
+
+def _ends_agree(one: str, other: str) -> bool:
+    # Tells most patterns apart at once; a card of 1,000 rates has half a million pairs.
+    heads = one.partition("*")[0], other.partition("*")[0]
+    tails = one.rpartition("*")[2], other.rpartition("*")[2]
+    head_length, tail_length = min(map(len, heads)), min(map(len, tails))
+    return (
+        heads[0][:head_length] == heads[1][:head_length]
+        and tails[0][len(tails[0]) - tail_length :] == tails[1][len(tails[1]) - tail_length :]
+    )
 
 
 def _check_multipliers(multipliers: tuple[Multiplier, ...]) -> None:
