@@ -1,0 +1,364 @@
+"""Plans and contracts: terms become instants, and a wallet learns its policies."""
+
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+
+from ledger_service.domain.events import ContractSigned, Cycle, PlanPhase, PlanPublished, WalletPolicyChanged
+from ledger_service.domain.plan import CYCLE_COUNT_MAX, PHASES_MAX
+from ledger_service.domain.refusals import (
+    AmountOutOfRange,
+    AssetMismatch,
+    ContractExists,
+    CustomerMismatch,
+    FieldMalformed,
+    FieldRequired,
+    FieldTooLong,
+    InsufficientCredit,
+    NumberOutOfRange,
+    PlanNotFound,
+    RateCardNotFound,
+    Refusal,
+    TimeMalformed,
+    WalletNotFound,
+)
+from ledger_service.domain.values import UNITS_MAX, Asset, CycleInterval, Money, ShortfallMode, UnitPrice
+from ledger_service.domain.wallet import policy_at
+from tests.builders import (
+    CONTRACT,
+    Book,
+    after,
+    agreed,
+    book,
+    create_rate_card,
+    cycle,
+    debit,
+    events_of,
+    open_wallet,
+    plan_phase,
+    publish_plan,
+    sign_contract,
+)
+
+HARD, SOFT = ShortfallMode.HARD, ShortfallMode.SOFT
+TOKEN = Asset("TOKEN", 0)
+
+
+def signed(ledger: Book, **changes: object) -> ContractSigned:
+    """Return what signing records."""
+    event = ledger.answer(msgspec.structs.replace(sign_contract(), **changes)).event
+    assert isinstance(event, ContractSigned)
+    return event
+
+
+def test_plan_versions_are_numbered_in_order() -> None:
+    ledger = agreed()
+
+    event = ledger.answer(publish_plan()).event
+
+    assert isinstance(event, PlanPublished)
+    assert event.plan_version == 2
+
+
+def test_phases_follow_each_other_from_the_start_and_the_last_has_no_end() -> None:
+    ledger = agreed(plan_phase("trial", duration="P14D"), plan_phase("intro", duration="P1M"), plan_phase())
+
+    phases = signed(ledger, start_time=after(days=1)).phases
+
+    assert [(phase.terms.key, phase.from_time, phase.to_time) for phase in phases] == [
+        ("trial", after(days=1), after(days=15)),
+        ("intro", after(days=15), after(days=46)),
+        ("standard", after(days=46), None),
+    ]
+
+
+def test_a_last_phase_with_a_duration_has_an_end() -> None:
+    (phase,) = signed(agreed(plan_phase(duration="P1D"))).phases
+
+    assert phase.to_time == after(days=1)
+
+
+def test_phases_follow_the_calendar_of_the_contracts_zone() -> None:
+    ledger = agreed(plan_phase("intro", duration="P1M"), plan_phase())
+    first_of_march_in_berlin = datetime(2026, 2, 28, 23, tzinfo=UTC)
+
+    signed_there = signed(ledger, start_time=first_of_march_in_berlin, cycle=cycle(zone="Europe/Berlin"))
+
+    assert signed_there.phases[0].to_time == datetime(2026, 3, 31, 22, tzinfo=UTC)
+
+
+def test_the_wallet_gets_the_policy_of_each_phase_from_its_instant() -> None:
+    ledger = agreed(plan_phase("trial", duration="P14D", mode=HARD), plan_phase(mode=SOFT))
+
+    recorded = ledger.run(sign_contract(start_time=after(days=1)))
+
+    assert events_of(recorded)[1:] == [
+        WalletPolicyChanged(CONTRACT, "trial", HARD),
+        WalletPolicyChanged(CONTRACT, "standard", SOFT),
+    ]
+    assert [each.fact.effective_time for each in recorded[1:]] == [after(days=1), after(days=15)]
+
+
+@pytest.mark.parametrize(
+    ("instant", "contract_phase", "mode"),
+    [
+        (after(days=-900), "", SOFT),
+        (after(days=1, microseconds=-1), "", SOFT),
+        (after(days=1), "trial", HARD),
+        (after(days=15, microseconds=-1), "trial", HARD),
+        (after(days=15), "standard", SOFT),
+        (after(days=9_000), "standard", SOFT),
+    ],
+)
+def test_a_policy_holds_from_its_instant_until_the_next(
+    instant: datetime, contract_phase: str, mode: ShortfallMode
+) -> None:
+    ledger = agreed(plan_phase("trial", duration="P14D", mode=HARD), plan_phase(mode=SOFT), mode=SOFT)
+    ledger.run(sign_contract(start_time=after(days=1)))
+
+    policy = policy_at(ledger.wallet(), instant)
+
+    assert (policy.contract_phase, policy.shortfall_mode) == (contract_phase, mode)
+
+
+def test_a_contract_that_began_before_its_wallet_counts_from_its_own_start() -> None:
+    ledger = agreed(plan_phase(mode=SOFT))
+    ledger.run(sign_contract(start_time=after(days=-30)))
+
+    assert policy_at(ledger.wallet(), after(days=-31)).shortfall_mode is HARD
+    assert policy_at(ledger.wallet(), after(days=-30)).shortfall_mode is SOFT
+    assert policy_at(ledger.wallet(), after()).shortfall_mode is SOFT
+
+
+@pytest.mark.parametrize("microseconds", [-1, 0])
+def test_a_debit_follows_the_policy_at_its_effective_time_and_not_at_its_record_time(
+    microseconds: int,
+) -> None:
+    ledger = agreed(plan_phase("trial", duration="P1D", mode=HARD), plan_phase(mode=SOFT))
+    ledger.run(sign_contract())
+    command = debit(1, effective_time=after(days=1, microseconds=microseconds))
+
+    if microseconds < 0:
+        with pytest.raises(InsufficientCredit):
+            ledger.run(command, after(days=2))
+    else:
+        assert ledger.debit(command, after(days=2)).overage_units == 1
+
+
+def test_a_contract_without_a_plan_version_takes_the_newest() -> None:
+    ledger = agreed(plan_phase("old"))
+    ledger.run(publish_plan(plan_phase("new")))
+
+    assert signed(ledger).plan_version == 2
+    assert signed(ledger_with_two_versions(), plan_version=1).phases[0].terms.key == "old"
+
+
+def ledger_with_two_versions() -> Book:
+    """Return a book whose plan has two versions."""
+    ledger = agreed(plan_phase("old"))
+    ledger.run(publish_plan(plan_phase("new")))
+    return ledger
+
+
+@pytest.mark.parametrize(("plan_version", "field"), [(3, "plan_version"), (-1, "plan_version")])
+def test_a_plan_version_that_does_not_exist_is_refused(plan_version: int, field: str) -> None:
+    with pytest.raises(PlanNotFound) as refused:
+        signed(ledger_with_two_versions(), plan_version=plan_version)
+
+    assert refused.value.field == f"contract.{field}"
+
+
+def test_a_plan_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(PlanNotFound) as refused:
+        signed(agreed(), plan="plans/none")
+
+    assert refused.value.field == "contract.plan"
+
+
+def test_the_wallet_must_belong_to_the_customer() -> None:
+    with pytest.raises(CustomerMismatch) as refused:
+        signed(agreed(), customer="customers/other")
+
+    assert refused.value.field == "contract.customer"
+
+
+@pytest.mark.parametrize("asset", [TOKEN, Asset("CREDIT", 5)])
+def test_the_wallet_must_count_what_the_plan_counts(asset: Asset) -> None:
+    ledger = agreed()
+    ledger.run(open_wallet(wallet="wallets/other", asset=asset))
+
+    with pytest.raises(AssetMismatch) as refused:
+        signed(ledger, wallet="wallets/other")
+
+    assert refused.value.field == "contract.wallet"
+
+
+def test_a_contract_is_signed_once() -> None:
+    ledger = agreed()
+    ledger.run(sign_contract())
+
+    with pytest.raises(ContractExists) as refused:
+        ledger.run(sign_contract())
+
+    assert refused.value.field == "contract_id"
+
+
+def test_a_wallet_takes_one_contract() -> None:
+    ledger = agreed()
+    ledger.run(sign_contract())
+
+    with pytest.raises(ContractExists) as refused:
+        ledger.run(sign_contract(contract="contracts/second"))
+
+    assert refused.value.field == "contract.wallet"
+
+
+def test_a_contract_needs_a_wallet() -> None:
+    with pytest.raises(WalletNotFound) as refused:
+        signed(agreed(), wallet="wallets/none")
+
+    assert refused.value.field == "contract.wallet"
+
+
+@pytest.mark.parametrize(
+    ("bad_cycle", "refusal", "field"),
+    [
+        (cycle(count=0), NumberOutOfRange, "contract.cycle.count"),
+        (cycle(count=CYCLE_COUNT_MAX + 1), NumberOutOfRange, "contract.cycle.count"),
+        (cycle(zone="Europe/Nowhere"), FieldMalformed, "contract.cycle.zone"),
+        (cycle(zone=""), FieldMalformed, "contract.cycle.zone"),
+        (cycle(zone="../etc/passwd"), FieldMalformed, "contract.cycle.zone"),
+    ],
+)
+def test_a_cycle_beyond_its_boundary_is_refused_by_name(
+    bad_cycle: Cycle, refusal: type[Refusal], field: str
+) -> None:
+    with pytest.raises(refusal) as refused:
+        signed(agreed(), cycle=bad_cycle)
+
+    assert refused.value.field == field
+
+
+@pytest.mark.parametrize("count", [1, CYCLE_COUNT_MAX])
+def test_a_cycle_may_reach_its_boundary(count: int) -> None:
+    assert signed(agreed(), cycle=cycle(count=count)).cycle == Cycle(CycleInterval.MONTH, after(), count)
+
+
+def test_a_phase_beyond_the_last_year_of_the_calendar_is_refused() -> None:
+    ledger = agreed(plan_phase("long", duration="P9999Y"), plan_phase())
+
+    with pytest.raises(TimeMalformed):
+        signed(ledger)
+
+
+def test_every_phase_but_the_last_needs_a_duration() -> None:
+    with pytest.raises(FieldRequired) as refused:
+        agreed(plan_phase("a", duration="P1D"), plan_phase("b"), plan_phase("c"))
+
+    assert refused.value.field == "plan.phases[1].duration"
+
+
+def many_phases(count: int) -> tuple[PlanPhase, ...]:
+    """Return so many phases of a day."""
+    return tuple(plan_phase(f"phase-{index}", duration="P1D") for index in range(count))
+
+
+def test_a_plan_may_have_the_most_phases_and_no_more() -> None:
+    assert agreed(*many_phases(PHASES_MAX)).states != {}
+
+    with pytest.raises(FieldTooLong) as refused:
+        agreed(*many_phases(PHASES_MAX + 1))
+    assert refused.value.field == "plan.phases"
+
+
+def test_a_plan_needs_a_phase() -> None:
+    with pytest.raises(FieldRequired) as refused:
+        book(msgspec.structs.replace(publish_plan(), phases=()))
+
+    assert refused.value.field == "plan.phases"
+
+
+@pytest.mark.parametrize(
+    ("changes", "refusal", "field"),
+    [
+        ({"key": ""}, FieldMalformed, "key"),
+        ({"key": "A"}, FieldMalformed, "key"),
+        ({"key": "a" * 65}, FieldMalformed, "key"),
+        ({"rate_card": ""}, FieldRequired, "rate_card"),
+        ({"rate_card": "llm"}, FieldMalformed, "rate_card"),
+        ({"rate_card": "rateCards/none"}, RateCardNotFound, "rate_card"),
+        ({"duration": "P0D"}, FieldMalformed, "duration"),
+        ({"duration": "P10000D"}, FieldMalformed, "duration"),
+        ({"duration": "P1W"}, FieldMalformed, "duration"),
+        ({"duration": "P1M2D"}, FieldMalformed, "duration"),
+        ({"duration": "1D"}, FieldMalformed, "duration"),
+        ({"base_fee": Money("EUR", -1)}, AmountOutOfRange, "base_fee.nanos"),
+        ({"included_units": -1}, NumberOutOfRange, "included_units"),
+        ({"included_units": UNITS_MAX + 1}, NumberOutOfRange, "included_units"),
+        ({"overage_price": UnitPrice("EUR", "-1")}, FieldMalformed, "overage_price.price"),
+    ],
+)
+def test_a_plan_phases_field_beyond_its_boundary_is_refused_by_name(
+    changes: dict[str, object], refusal: type[Refusal], field: str
+) -> None:
+    ledger = book(create_rate_card())
+
+    with pytest.raises(refusal) as refused:
+        ledger.run(publish_plan(plan_phase("first", duration="P1D"), phase_with(changes)))
+
+    assert refused.value.field == f"plan.phases[1].{field}"
+
+
+def phase_with(changes: dict[str, object]) -> PlanPhase:
+    """Return a phase with other fields."""
+    return msgspec.structs.replace(plan_phase(), **changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"key": "a" * 64},
+        {"duration": "P9999D"},
+        {"base_fee": Money("EUR", UNITS_MAX)},
+        {"included_units": UNITS_MAX},
+        {"overage_price": UnitPrice("EUR", "0")},
+    ],
+)
+def test_a_plan_phases_field_may_reach_its_boundary(changes: dict[str, object]) -> None:
+    ledger = book(create_rate_card())
+
+    assert ledger.run(publish_plan(phase_with(changes))) != []
+
+
+def test_a_plan_names_each_key_once() -> None:
+    with pytest.raises(FieldMalformed) as refused:
+        agreed(plan_phase("a", duration="P1D"), plan_phase("a"))
+
+    assert refused.value.field == "plan.phases"
+
+
+def test_a_plan_counts_what_its_rate_cards_price() -> None:
+    ledger = book(create_rate_card(), create_rate_card(rate_card="rateCards/tokens", asset=TOKEN))
+    mixed = (plan_phase("a", duration="P1D"), plan_phase("b", rate_card="rateCards/tokens"))
+
+    with pytest.raises(AssetMismatch) as refused:
+        ledger.run(publish_plan(*mixed))
+
+    assert refused.value.field == "plan.asset"
+
+
+@pytest.mark.parametrize(
+    ("changes", "refusal", "field"),
+    [
+        ({"asset": Asset("x", 0)}, FieldMalformed, "plan.asset.code"),
+        ({"display_name": "x" * 201}, FieldTooLong, "plan.display_name"),
+    ],
+)
+def test_a_plans_field_beyond_its_boundary_is_refused_by_name(
+    changes: dict[str, object], refusal: type[Refusal], field: str
+) -> None:
+    with pytest.raises(refusal) as refused:
+        book(create_rate_card(), msgspec.structs.replace(publish_plan(), **changes))
+
+    assert refused.value.field == field
