@@ -141,6 +141,7 @@ class _Walk:
                     node, path, f'{text} may be read in two ways: write it in quotes, "{text}"'
                 )
 
-    def refuse(self, node: yaml.Node, path: Path, message: str) -> None:
-        """Note a problem and go on, so that one run shows all of them."""
+    def refuse(self, node: yaml.Node, path: Path, message: str) -> Tree:
+        """Note a problem and go on with nothing in its place, so that one run shows all of them."""
         self.problems.append(Problem(self.file, node.start_mark.line + 1, field_name(path), message))
+        return None
