@@ -11,6 +11,8 @@ from typing import Final
 import msgspec
 
 PREFIX: Final = "LEDGER_"
+CLIENT_NAMES: Final = frozenset({"address", "ca_file"})
+"""What the command line's reads take from the environment; not settings of the server."""
 
 
 class SettingsError(Exception):
@@ -64,7 +66,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     given = {
         name.removeprefix(PREFIX).lower(): value
         for name, value in environment.items()
-        if name.startswith(PREFIX) and value != ""
+        if name.startswith(PREFIX) and value != "" and name.removeprefix(PREFIX).lower() not in CLIENT_NAMES
     }
     unknown = given.keys() - set(Settings.__struct_fields__)
     if unknown:

@@ -1,37 +1,40 @@
-"""The `ledger` command."""
+"""The `ledger` command: the service's processes, and its reads for people and machines."""
 
 from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated, NoReturn
+from typing import Annotated
 
+import grpc
 import msgspec
 import typer
 import uvloop
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from rich.progress import Progress
 
-from ledger_service import bootstrap, logs
+from ledger_service import bootstrap
+from ledger_service.cli import history, wallets
+from ledger_service.cli.client import ADDRESS_DEFAULT, Address, CaFile, connect, console, fail
 from ledger_service.settings import Settings, SettingsError, read_settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(wallets.app)
+app.add_typer(history.app)
 
 
 def main() -> None:
-    """Run the command line; an error that the user can mend is one line and exit code 2."""
+    """Run the command line; an error that its user can mend is one line and exit code 2."""
     try:
         app()
     except (SettingsError, bootstrap.StartError) as error:
-        _fail(str(error))
-
-
-def _fail(message: str) -> NoReturn:
-    print(f"ledger: {message}", file=sys.stderr)
-    sys.exit(2)
+        print(f"ledger: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 def _settings() -> Settings:
     settings = read_settings(os.environ)
-    logs.configure(settings.log_level)
+    bootstrap.configure_logs(settings)
     return settings
 
 
@@ -47,13 +50,48 @@ def project() -> None:
     bootstrap.project(_settings())
 
 
+@app.command()
+def health(address: Address = ADDRESS_DEFAULT, ca_file: CaFile = "") -> None:
+    """Say whether a ledger serves. Exit code 0 if it does, 1 if it does not."""
+    with connect(address, ca_file) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        try:
+            response = stub.Check(  # type: ignore[attr-defined]
+                health_pb2.HealthCheckRequest(), timeout=5
+            )
+        except grpc.RpcError:
+            fail(f"no ledger answers at {address}")
+    name = health_pb2.HealthCheckResponse.ServingStatus.Name(response.status)
+    console.print(name)
+    raise typer.Exit(0 if response.status == health_pb2.HealthCheckResponse.SERVING else 1)
+
+
+@app.command()
+def rebuild() -> None:
+    """Rebuild every projection of the database in the settings from the first event, and put it in place."""
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("Rebuilding", total=None)
+        positions = bootstrap.rebuild_projections(
+            _settings(), lambda done, total: progress.update(task, completed=done, total=total)
+        )
+    for name, position in positions.items():
+        console.print(f"{name} rebuilt at position {position:,}")
+
+
 @app.command("check-history")
-def check_history(json: Annotated[bool, typer.Option(help="One JSON line a report.")] = False) -> None:
-    """Verify the log and the projections of a database, in this process. Exit code 1 if anything is wrong."""
+def check_history(
+    json: Annotated[bool, typer.Option("--json", help="One JSON line a report.")] = False,
+) -> None:
+    """Verify the database in the settings, in this process. Exit code 1 if anything is not as it must be."""
     wrong = False
     for progress in bootstrap.verify_here(_settings()):
         wrong = wrong or bool(progress.findings)
         if json:
             sys.stdout.buffer.write(msgspec.json.encode(progress) + b"\n")
-            sys.stdout.flush()
+            sys.stdout.buffer.flush()
+        else:
+            for finding in progress.findings:
+                console.print(
+                    f"{finding.check} {finding.subject} at {finding.position}: {finding.description}"
+                )
     sys.exit(1 if wrong else 0)
