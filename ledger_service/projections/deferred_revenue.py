@@ -80,7 +80,7 @@ def keys_to_load(collected: Collected) -> list[LotKey]:
 
 
 def post(collected: Collected, before: Mapping[LotKey, PaidLot]) -> Posted:
-    """Turn movements into postings. `before` holds the lots of `keys_to_load`; one that is missing was not paid."""
+    """Turn movements into postings. `before` holds the lots of `keys_to_load`; a missing one was not paid."""
     posted = Posted(lots=dict(collected.issued), days={})
     for lot in collected.issued.values():
         key = DayKey(lot.currency_code, lot.effective_day)

@@ -1,4 +1,4 @@
-"""Stores deferred revenue: reads the touched lots, writes them and the days back, in the caller's transaction.
+"""Stores deferred revenue: reads the touched lots, writes lots and days, in the caller's transaction.
 
 Table names carry no schema: the connection's search_path decides, which is how a rebuild writes beside the
 live tables with the same statements.
@@ -20,9 +20,13 @@ from ledger_service.projections.deferred_revenue import (
     post,
 )
 from ledger_service.projections.recognition import DayKey, DaySums, PaidLot
+from ledger_service.projections.tables import Table
 from ledger_service.projections.wallet_events import WalletEvent
 
-TABLES: Final = ("deferred_revenue_lots", "deferred_revenue_days")
+TABLES: Final = (
+    Table("deferred_revenue_lots", ("wallet", "grant_version")),
+    Table("deferred_revenue_days", ("currency_code", "day")),
+)
 
 _LOAD_LOTS: Final = """
 SELECT wallet, grant_version, currency_code, consideration_nanos, amount_units, effective_day, expire_time,

@@ -1,13 +1,11 @@
-"""Reads the notification log in pages, in order, on a connection of its own.
+"""Reads the notification log in pages, in order.
 
-While one page is folded and stored, the next is fetched in a thread: waiting for the server and working on
-its answer then overlap. Positions become visible in their order (the log has one writer), so reading on from
-the last one seen misses nothing.
+Positions become visible in their order (the log has one writer), so reading on from the last one seen misses
+nothing. Fetching the next page in a second thread meanwhile was tried and gained nothing.
 """
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final
 
 import msgspec
@@ -21,13 +19,17 @@ PAGE_EVENTS_MAX: Final = 10_000
 
 _READ: Final = """
 SELECT notification_id, originator_id, originator_version, topic, state
-FROM stored_events WHERE notification_id > %s ORDER BY notification_id LIMIT %s"""
+FROM stored_events WHERE notification_id > %s AND notification_id <= %s
+ORDER BY notification_id LIMIT %s"""
 
 _HEAD: Final = "SELECT coalesce(max(notification_id), 0) FROM stored_events"
 
+POSITION_MAX: Final = 2**63 - 1
+"""No position lies beyond this: int64, as in the store."""
+
 
 class Page(msgspec.Struct, frozen=True):
-    """Consecutive events after a position; fewer than the maximum when the log ends here."""
+    """Consecutive events after a position."""
 
     after: int
     events: list[StoredEvent]
@@ -38,43 +40,16 @@ class Page(msgspec.Struct, frozen=True):
         return self.events[-1].position if self.events else self.after
 
 
-class LogPages:
-    """Reads pages of one log, one page ahead. Use it from one thread; close it before its connection."""
+def read_page(
+    connection: psycopg.Connection[Any], *, after: int, through: int = POSITION_MAX, events_max: int
+) -> Page:
+    """Return the next events in (after, through], at most `events_max` of them. Raises psycopg.Error."""
+    with connection.cursor(binary=True, row_factory=args_row(StoredEvent)) as cursor:
+        cursor.execute(_READ, (after, through, events_max))
+        return Page(after, cursor.fetchall())
 
-    def __init__(self, connection: psycopg.Connection[Any], *, page_events_max: int = PAGE_EVENTS_MAX) -> None:
-        self._connection = connection
-        self._page_events_max = page_events_max
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="log-pages")
-        self._ahead: Future[Page] | None = None
 
-    def read(self, *, after: int) -> Page:
-        """Return the page after a position, and begin to fetch the one after it. Raises psycopg.Error."""
-        page = self._take_ahead(after) or self._fetch(after)
-        if self.has_more(page):
-            self._ahead = self._executor.submit(self._fetch, page.through)
-        return page
-
-    def has_more(self, page: Page) -> bool:
-        """Return whether the log may go on after a page that was read."""
-        return len(page.events) == self._page_events_max
-
-    def head_position(self) -> int:
-        """Return the position of the newest event, 0 for an empty log. Raises psycopg.Error."""
-        row = self._connection.execute(_HEAD).fetchone()
-        return 0 if row is None else int(row[0])
-
-    def close(self) -> None:
-        """Wait for the page being fetched, if any, and end the thread."""
-        self._executor.shutdown(wait=True)
-
-    def _take_ahead(self, after: int) -> Page | None:
-        ahead, self._ahead = self._ahead, None
-        if ahead is None:
-            return None
-        page = ahead.result()
-        return page if page.after == after else None
-
-    def _fetch(self, after: int) -> Page:
-        with self._connection.cursor(binary=True, row_factory=args_row(StoredEvent)) as cursor:
-            cursor.execute(_READ, (after, self._page_events_max))
-            return Page(after, cursor.fetchall())
+def head_position(connection: psycopg.Connection[Any]) -> int:
+    """Return the position of the newest event, 0 for an empty log. Raises psycopg.Error."""
+    row = connection.execute(_HEAD).fetchone()
+    return 0 if row is None else int(row[0])

@@ -8,8 +8,14 @@ from typing import Any, Final, Protocol
 import msgspec
 import psycopg
 
-from ledger_service.projections import deferred_revenue, deferred_revenue_store, wallet_view, wallet_view_store
+from ledger_service.projections import (
+    deferred_revenue,
+    deferred_revenue_store,
+    wallet_view,
+    wallet_view_store,
+)
 from ledger_service.projections.deferred_revenue_store import DeferredRevenueRun
+from ledger_service.projections.tables import Table
 from ledger_service.projections.wallet_events import WalletEvent
 from ledger_service.projections.wallet_view_store import WalletViewRun
 
@@ -31,13 +37,11 @@ class Projection(msgspec.Struct, frozen=True):
     """One projection. `begin` starts a run."""
 
     name: str
-    tables: tuple[str, ...]
+    tables: tuple[Table, ...]
     begin: Callable[[], Run]
 
 
 WALLET_VIEW: Final = Projection(wallet_view.NAME, wallet_view_store.TABLES, WalletViewRun)
-DEFERRED_REVENUE: Final = Projection(
-    deferred_revenue.NAME, deferred_revenue_store.TABLES, DeferredRevenueRun
-)
+DEFERRED_REVENUE: Final = Projection(deferred_revenue.NAME, deferred_revenue_store.TABLES, DeferredRevenueRun)
 PROJECTIONS: Final = (WALLET_VIEW, DEFERRED_REVENUE)
 """Every projection of the ledger."""

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import psycopg
+from psycopg.sql import SQL, Identifier
 
 _ENSURE: Final = """
 INSERT INTO notification_tracking (application_name, notification_id)
@@ -22,7 +23,9 @@ ON CONFLICT (application_name) DO NOTHING"""
 _READ: Final = """
 SELECT application_name, notification_id FROM notification_tracking WHERE application_name = ANY(%s)"""
 
-_LOCK: Final = _READ + " ORDER BY application_name FOR UPDATE"
+_LOCK: Final = """
+SELECT application_name, notification_id FROM {schema}.notification_tracking
+WHERE application_name = ANY(%s) ORDER BY application_name FOR UPDATE"""
 
 _MOVE: Final = """
 UPDATE notification_tracking SET notification_id = %s
@@ -43,9 +46,12 @@ def read_positions(connection: psycopg.Connection[Any], names: Sequence[str]) ->
     return dict(connection.execute(_READ, (list(names),)).fetchall())
 
 
-def lock_positions(connection: psycopg.Connection[Any], names: Sequence[str]) -> dict[str, int]:
-    """Return the tracking positions and hold them still until the transaction ends. Raises psycopg.Error."""
-    return dict(connection.execute(_LOCK, (list(names),)).fetchall())
+def lock_live_positions(
+    connection: psycopg.Connection[Any], schema: str, names: Sequence[str]
+) -> dict[str, int]:
+    """Return the positions of a schema and hold them until the transaction ends. Raises psycopg.Error."""
+    statement = SQL(_LOCK).format(schema=Identifier(schema))
+    return dict(connection.execute(statement, (list(names),)).fetchall())
 
 
 def move_position(connection: psycopg.Connection[Any], name: str, *, after: int, through: int) -> None:

@@ -25,7 +25,7 @@ class Narrow(msgspec.Struct, frozen=True, gc=False):
     """Base of the narrow structs: acyclic, so the garbage collector need not look at them."""
 
 
-class Opened(Narrow):
+class Opened(Narrow, frozen=True):
     """What the projections need of WalletOpened."""
 
     customer: str
@@ -34,7 +34,7 @@ class Opened(Narrow):
     overage_limit_units: int = 0
 
 
-class PolicyChanged(Narrow):
+class PolicyChanged(Narrow, frozen=True):
     """What the projections need of WalletPolicyChanged."""
 
     contract: str
@@ -43,7 +43,7 @@ class PolicyChanged(Narrow):
     overage_limit_units: int = 0
 
 
-class Granted(Narrow):
+class Granted(Narrow, frozen=True):
     """What the projections need of CreditsGranted."""
 
     amount_units: int
@@ -56,7 +56,7 @@ class Granted(Narrow):
     reference: str = ""
 
 
-class Debited(Narrow):
+class Debited(Narrow, frozen=True):
     """What the projections need of CreditsDebited."""
 
     amount_units: int
@@ -64,7 +64,7 @@ class Debited(Narrow):
     overage_units: int = 0
 
 
-class Expired(Narrow):
+class Expired(Narrow, frozen=True):
     """What the projections need of CreditsExpired."""
 
     grant_version: int
@@ -83,8 +83,7 @@ NARROW_TYPES: Final[dict[str, type[Change]]] = {
 }
 
 
-
-class WalletEvent(Narrow):
+class WalletEvent(Narrow, frozen=True):
     """One event of a wallet's stream, narrowed."""
 
     wallet: str
@@ -93,7 +92,7 @@ class WalletEvent(Narrow):
     change: Change
 
 
-class _Stored(Narrow, Generic[C_co]):
+class _Stored(Narrow, Generic[C_co], frozen=True):
     """The stored envelope without the members that no projection needs."""
 
     event: C_co
@@ -109,7 +108,7 @@ _DECODERS: Final[dict[str, msgspec.json.Decoder[_Stored[Change]]]] = {
 def read_wallet_events(page: Iterable[StoredEvent]) -> list[WalletEvent]:
     """Return the wallet events of a page in order; other streams concern no projection here.
 
-    Raises UnknownTopicError, msgspec.ValidationError: a projection that skipped a fact would be wrong for ever.
+    Raises UnknownTopicError, msgspec.ValidationError: without a fact a projection is wrong for ever.
     """
     return [
         _narrow(stored.stream, stored.version, stored.topic, stored.state)

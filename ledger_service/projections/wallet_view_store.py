@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 import psycopg
 
 from ledger_service.projections.array_text import integers, optional_texts, texts, times
+from ledger_service.projections.tables import Table
 from ledger_service.projections.wallet_events import WalletEvent
 from ledger_service.projections.wallet_view import (
     GrantedAt,
@@ -24,7 +25,11 @@ from ledger_service.projections.wallet_view import (
     fold_wallet_view,
 )
 
-TABLES: Final = ("wallet_view_wallets", "wallet_view_policies", "wallet_view_grants")
+TABLES: Final = (
+    Table("wallet_view_wallets", ("wallet",)),
+    Table("wallet_view_policies", ("wallet", "policy_version")),
+    Table("wallet_view_grants", ("wallet", "grant_version")),
+)
 
 _INSERT_WALLETS: Final = """
 INSERT INTO wallet_view_wallets
@@ -50,7 +55,7 @@ INSERT INTO wallet_view_policies
 SELECT * FROM unnest(%s::text[], %s::bigint[], %s::timestamptz[], %s::text[], %s::text[], %s::text[],
     %s::bigint[])"""
 
-# A scope is an array itself, and unnest would flatten an array of arrays: it travels as the text of a literal.
+# A scope is an array itself, and unnest flattens arrays of arrays: it travels as the text of a literal.
 _INSERT_GRANTS: Final = """
 INSERT INTO wallet_view_grants
     (wallet, grant_version, amount_units, category, priority, scope, effective_time, expire_time,

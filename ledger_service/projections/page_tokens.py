@@ -1,0 +1,43 @@
+"""Page tokens: where the next page begins, opaque to callers and bound to the list they came from."""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import TypeVar
+
+import msgspec
+
+from ledger_service.domain.refusals import PageTokenMalformed
+
+
+class WalletsToken(msgspec.Struct, frozen=True, array_like=True, tag="wallets"):
+    """After the wallet of this name, in the list of this customer's wallets ("" for all)."""
+
+    customer: str
+    after_wallet: str
+
+
+class GrantsToken(msgspec.Struct, frozen=True, array_like=True, tag="grants"):
+    """After the grant of this version, in the list of this wallet's grants."""
+
+    wallet: str
+    after_version: int
+
+
+T = TypeVar("T", WalletsToken, GrantsToken)
+
+
+def encode_token(token: WalletsToken | GrantsToken) -> str:
+    """Return the text of a token."""
+    return urlsafe_b64encode(msgspec.json.encode(token)).decode().rstrip("=")
+
+
+def decode_token(text: str, kind: type[T]) -> T:
+    """Return the token behind a text. Raises PageTokenMalformed."""
+    try:
+        raw = urlsafe_b64decode(text.encode() + b"=" * (-len(text) % 4))
+        return msgspec.json.decode(raw, type=kind)
+    except (ValueError, msgspec.DecodeError) as error:
+        raise PageTokenMalformed(
+            "the page token is not one that this list gave", field="page_token"
+        ) from error

@@ -1,0 +1,71 @@
+"""The SQL of the views, by schema."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from psycopg.sql import SQL, Identifier
+
+# The policy that WalletOpened brought holds from the beginning of time; later ones from their effective time.
+LIST_WALLETS: Final = """
+SELECT w.wallet, w.customer, w.asset_code, w.asset_scale, p.shortfall_mode, p.overage_limit_units,
+    p.contract, p.contract_phase, w.open_time, w.version,
+    w.granted_units::text, w.debited_units::text, w.overage_units::text, w.expired_units::text
+FROM {schema}.wallet_view_wallets AS w, LATERAL (
+    SELECT * FROM {schema}.wallet_view_policies AS p
+    WHERE p.wallet = w.wallet AND (p.effective_time <= %(now)s OR p.policy_version = 1)
+    ORDER BY p.policy_version = 1, p.effective_time DESC, p.policy_version DESC LIMIT 1
+) AS p
+WHERE w.wallet > %(after)s {customer}
+ORDER BY w.wallet LIMIT %(limit)s"""
+
+LIST_GRANTS: Final = """
+SELECT wallet, grant_version, amount_units, category, priority, scope, effective_time, expire_time,
+    currency_code, consideration_nanos, reference, contract, drawn_units, expired_units
+FROM {schema}.wallet_view_grants
+WHERE wallet = %(wallet)s AND grant_version > %(after)s
+ORDER BY grant_version LIMIT %(limit)s"""
+
+# Recorded days, and what lots broke at expiries that fell due by now but are not recorded yet. Everything
+# before the span is one row, without a day.
+ROLL_FORWARD: Final = """
+WITH posted AS (
+    SELECT day, billings_nanos AS billings, recognised_usage_nanos AS usage,
+        recognised_breakage_nanos AS breakage
+    FROM {schema}.deferred_revenue_days
+    WHERE currency_code = %(currency_code)s AND day < %(to_day)s
+    UNION ALL
+    SELECT greatest((expire_time AT TIME ZONE 'UTC')::date, effective_day), 0, 0,
+        consideration_nanos - recognised_usage_nanos - recognised_breakage_nanos
+    FROM {schema}.deferred_revenue_lots
+    WHERE NOT used_up AND expire_time <= %(now)s AND currency_code = %(currency_code)s
+        AND expire_time < %(to_time)s
+)
+SELECT CASE WHEN day >= %(from_day)s THEN day END, sum(billings)::text, sum(usage)::text, sum(breakage)::text
+FROM posted WHERE day < %(to_day)s GROUP BY 1 ORDER BY 1"""
+
+# One that never ran has no row, and is at 0.
+POSITIONS: Final = """
+SELECT name, coalesce(t.notification_id, 0),
+    (SELECT coalesce(max(notification_id), 0) FROM {schema}.stored_events)
+FROM unnest(%(names)s::text[]) AS name
+LEFT JOIN {schema}.notification_tracking AS t ON t.application_name = name ORDER BY name COLLATE "C" """
+
+POSITION: Final = """
+SELECT notification_id FROM {schema}.notification_tracking WHERE application_name = %(name)s"""
+
+OF_CUSTOMER: Final = SQL("AND w.customer = %(customer)s")
+
+
+class ViewStatements:
+    """The statements of one schema."""
+
+    def __init__(self, schema: str) -> None:
+        """Bind the statements to a schema."""
+        name = Identifier(schema)
+        self.list_wallets: Final = SQL(LIST_WALLETS).format(schema=name, customer=SQL(""))
+        self.list_wallets_of_customer: Final = SQL(LIST_WALLETS).format(schema=name, customer=OF_CUSTOMER)
+        self.list_grants: Final = SQL(LIST_GRANTS).format(schema=name)
+        self.roll_forward: Final = SQL(ROLL_FORWARD).format(schema=name)
+        self.positions: Final = SQL(POSITIONS).format(schema=name)
+        self.position: Final = SQL(POSITION).format(schema=name)
