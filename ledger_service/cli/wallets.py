@@ -175,10 +175,9 @@ def _show_balance(balance: wallet_pb2.Balance) -> None:
     for lot in balance.lots:
         expires = show_instant(lot.expire_time) if lot.HasField("expire_time") else "never"
         category = wallet_pb2.GrantCategory.Name(lot.category).removeprefix("GRANT_CATEGORY_")
-        units = show_units(lot.posted_units, scale)
-        table.add_row(
-            lot.grant.rpartition("/")[2], category, show_instant(lot.effective_time), expires, units
-        )
+        effective = show_instant(lot.effective_time)
+        posted = show_units(lot.posted_units, scale)
+        table.add_row(lot.grant.rpartition("/")[2], category, effective, expires, posted)
     table.add_section()
     for label, units in (
         ("available", balance.available_units),
