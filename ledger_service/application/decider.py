@@ -165,26 +165,31 @@ class Decider:
         for batch in batches:
             for stream in batch.streams:
                 self._cache.drop(stream)
+        # A refusal may have rested on what is undone: its call is decided again.
+        self.unproven = [(call, None) for call, _ in self.unproven]
         return [item for batch in batches for item in batch.answers]
 
     def decide_again(self, undone: list[tuple[Call, Answer]], found: dict[bytes, StoredEvent]) -> None:
         """Answer undone calls from the store, or decide them once more. Needs `begin_at` first."""
+        # A commit that failed for a known key answered that call: only races lost to others count.
+        lost_race = not found
         for call, lost in undone:
             stored = found.get(call.key_hash) if call.key_hash else None
             if stored is not None:
                 ours = isinstance(lost, Outcome) and lost.position == stored.position
                 self._replay_stored(call, stored, replayed=not ours)
                 continue
-            call.attempts += 1
+            call.attempts += lost_race
             if call.attempts >= ATTEMPTS_MAX:
                 self._answer(call, Contended(f"another writer won {ATTEMPTS_MAX} times; nothing was done"))
             else:
                 self._decide_or_queue(call)
 
-    def refuse_batch(self, batch: Batch, refusal: Refusal) -> None:
-        """Answer the calls of the batch being committed, whose outcome nobody knows."""
-        assert batch is self._committing
-        self._committing = None
+    def refuse_committing(self, refusal: Refusal) -> None:
+        """Answer the calls of the batch being committed, if any, whose outcome nobody knows."""
+        batch, self._committing = self._committing, None
+        if batch is None:
+            return
         for stream in batch.streams:
             self._cache.drop(stream)
         for call, _ in batch.answers:

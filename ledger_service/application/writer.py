@@ -108,6 +108,8 @@ class Writer:
 
     async def submit_many(self, requests: Sequence[Request]) -> list[Outcome | Refusal | None]:
         """Decide and commit commands in order; each has its own outcome. Raises NotServing, QueueFull."""
+        if not requests:
+            return []
         group = self._open_group(len(requests))
         calls = [_call(group, index, request) for index, request in enumerate(requests)]
         await self._wait_for(group, calls)
@@ -134,16 +136,20 @@ class Writer:
     async def _wait_for(self, group: Group, calls: list[Call]) -> None:
         self._groups += 1
         self._callers_estimate = max(self._callers_estimate, self._groups)
+        taken = 0
         try:
-            for index, call in enumerate(calls):
-                if index and index % CALLS_BETWEEN_YIELDS == 0:
+            for call in calls:
+                if taken and taken % CALLS_BETWEEN_YIELDS == 0:
                     self._wake()
                     await asyncio.sleep(0)
                 self._take(call)
+                taken += 1
             self._wake()
             await group.done
         finally:
             self._groups -= 1
+            # A caller that goes between two yields leaves calls behind that nobody will answer.
+            self._decider.open_calls -= len(calls) - taken
 
     def _take(self, call: Call) -> None:
         if self._serving:
@@ -169,6 +175,7 @@ class Writer:
                 await asyncio.sleep(ACQUIRE_INTERVAL_SECONDS)
         finally:
             self._set_serving(serving=False)
+            self._decider.refuse_committing(OutcomeUnknown("this instance stops while storing; send it again"))
             self._decider.refuse_all(NotServing("this instance stops; nothing was done"))
             await self._log.close()
 
@@ -251,7 +258,7 @@ class Writer:
             await self._resolve()
         except OutcomeUnknownError as error:
             log.warning("outcome_unknown", rows=len(batch.rows), error=str(error))
-            await self._reconnect(batch)
+            await self._reconnect()
         else:
             self._finish(batch)
 
@@ -274,8 +281,8 @@ class Writer:
         self._committed = asyncio.Event()
         self._decider.decide_again(undone, found)
 
-    async def _reconnect(self, batch: Batch) -> None:
-        """Wait for the store and learn what became of a batch; give up after OUTCOME_WAIT_SECONDS."""
+    async def _reconnect(self) -> None:
+        """Wait for the store and learn what became of the batch; give up after OUTCOME_WAIT_SECONDS."""
         self._set_serving(serving=False)
         deadline = asyncio.get_running_loop().time() + OUTCOME_WAIT_SECONDS
         while asyncio.get_running_loop().time() < deadline:
@@ -286,7 +293,7 @@ class Writer:
                     return
             await asyncio.sleep(ACQUIRE_INTERVAL_SECONDS)
         unknown = OutcomeUnknown("the database went away while storing; send the call again with its key")
-        self._decider.refuse_batch(batch, unknown)
+        self._decider.refuse_committing(unknown)
         raise StoreUnavailableError(f"not back within {OUTCOME_WAIT_SECONDS} s")
 
 
