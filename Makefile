@@ -24,7 +24,7 @@ setup: $(INSTALLED) ## make .venv and install the locked packages (PYTHON=/path/
 $(INSTALLED): pyproject.toml deploy/requirements.lock deploy/setup_venv.sh
 	@PYTHON='$(PYTHON)' sh deploy/setup_venv.sh
 
-demo: $(INSTALLED) ## start everything, tell one customer's story, stop (TRACE=file records each call)
+demo: $(INSTALLED) ## play a month of business and print its bills (TRACE=file.csv replays real requests)
 	@$(PY) -m deploy.demo $(if $(TRACE),--trace '$(TRACE)')
 
 run: $(INSTALLED) ## start both services and the projector on an embedded PostgreSQL, until Ctrl-C
@@ -39,7 +39,7 @@ lint: $(INSTALLED) ## formatting, lint, types, protos, generated code
 bench: $(INSTALLED) ## measure against the floors, print a table, write build/bench.json
 	@$(PY) -m tests.benchmarks.run_bench
 
-cases: $(INSTALLED) ## run acceptance cases (FILES="a.json b.json" for some of them)
+cases: $(INSTALLED) ## play acceptance cases over gRPC (FILES="a.json b.json")
 	@$(PY) -m tests.acceptance.run_cases $(FILES)
 
 protos: $(INSTALLED) ## write protos/gen anew from the protos
