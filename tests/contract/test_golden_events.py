@@ -1,0 +1,230 @@
+"""Stored bytes are frozen: one full example of each topic, exactly as the store holds it.
+
+A difference here means that events stored yesterday, or their hashes, would be read or checked differently.
+Add a member with a default and the old text must still decode; never edit what is in golden_events.json.
+"""
+
+import ast
+import inspect
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from ledger_service.domain import events as e
+from ledger_service.domain import topics
+from ledger_service.domain.topics import (
+    GENESIS_HASH,
+    TOPIC_OF,
+    TOPICS,
+    UnknownTopicError,
+    decode_fact,
+    encode_fact,
+    hash_event,
+)
+from ledger_service.domain.values import (
+    Asset,
+    BeyondLastTier,
+    CycleInterval,
+    GrantCategory,
+    Money,
+    ShortfallMode,
+    UnitPrice,
+)
+
+GOLDEN: dict[str, str] = json.loads(
+    Path(__file__).with_name("golden_events.json").read_text(encoding="utf-8")
+)
+
+RECORDED = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
+EFFECTIVE = datetime(2026, 3, 1, 11, 59, tzinfo=UTC)
+LATER = datetime(2027, 3, 1, tzinfo=UTC)
+CREDIT = Asset("CREDIT", 6)
+TERMS = e.PlanPhase(
+    key="trial",
+    rate_card="rateCards/llm",
+    shortfall_mode=ShortfallMode.SOFT,
+    duration="P14D",
+    base_fee=Money("EUR", 29_000_000_000),
+    included_units=5_000_000,
+    overage_price=UnitPrice("EUR", "0.0125"),
+)
+CHARGE = e.Charge(
+    contract="contracts/acme",
+    contract_phase="trial",
+    rate_card_phase="rateCards/llm/phases/1",
+    phase_hash="ab" * 32,
+    lines=(e.ChargeLine("input_tokens", 1500, "2.5", "6.75", unit_size=1000, multiplier="1.8"),),
+    exact_units="6.75",
+    properties={"model": "großes-modell"},
+    overage_price=UnitPrice("EUR", "0.0125"),
+)
+
+EXAMPLES: list[e.Event] = [
+    e.WalletOpened("customers/acme", CREDIT, ShortfallMode.SOFT, overage_limit_units=100),
+    e.WalletPolicyChanged("contracts/acme", "trial", ShortfallMode.HARD, overage_limit_units=7),
+    e.CreditsGranted(
+        amount_units=9_223_372_036_854_775_807,
+        category=GrantCategory.PAID,
+        priority=3,
+        scope=("chat", "code"),
+        expire_time=LATER,
+        consideration=Money("EUR", 100_000_000_000),
+        contract="contracts/acme",
+        reference="order-1",
+    ),
+    e.CreditsDebited(
+        amount_units=6,
+        draws=(e.Draw(2, 4), e.Draw(5, 1)),
+        burn_down_order="default/1",
+        overage_units=1,
+        feature="chat",
+        delivered=True,
+        charge=CHARGE,
+    ),
+    e.CreditsExpired(grant_version=2, amount_units=4),
+    e.RateCardCreated(CREDIT, "LLM prices", {"input_tokens": "tokens sent"}),
+    e.RateCardPhasePublished(
+        phase=1,
+        from_time=EFFECTIVE,
+        rates=(e.Rate("input_tokens", "2.5", unit_size=1000, match={"model": "g*"}),),
+        phase_hash="cd" * 32,
+        multipliers=(
+            e.Multiplier(
+                "context_tokens",
+                (e.MultiplierTier(8192, "1.0"), e.MultiplierTier(32768, "1.8")),
+                dimensions=("input_tokens",),
+                beyond_last_tier=BeyondLastTier.LAST_APPLIES,
+            ),
+        ),
+    ),
+    e.PlanPublished(2, CREDIT, (TERMS,), "Pro"),
+    e.ContractSigned(
+        customer="customers/acme",
+        wallet="wallets/acme",
+        plan="plans/pro",
+        plan_version=2,
+        asset=CREDIT,
+        start_time=EFFECTIVE,
+        cycle=e.Cycle(CycleInterval.MONTH, EFFECTIVE, count=3, zone="Europe/Berlin"),
+        phases=(e.ContractPhase(EFFECTIVE, TERMS, LATER),),
+    ),
+]
+
+
+def as_recorded(event: e.Event) -> e.Fact[e.Event]:
+    """Return an event with all that every event carries."""
+    return e.Fact(
+        event, RECORDED, EFFECTIVE, GENESIS_HASH, "service-a", "key-1", "00112233445566778899aabbccddeeff"
+    )
+
+
+BY_TOPIC = {TOPIC_OF[type(event)]: as_recorded(event) for event in EXAMPLES}
+
+
+def test_every_topic_has_a_golden_example_and_no_golden_topic_is_forgotten() -> None:
+    assert BY_TOPIC.keys() == TOPICS.keys()
+    assert GOLDEN.keys() == TOPICS.keys()
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_an_event_encodes_to_the_very_bytes(topic: str) -> None:
+    assert encode_fact(BY_TOPIC[topic]).decode() == GOLDEN[topic]
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_stored_bytes_decode_to_the_event_and_back(topic: str) -> None:
+    fact = decode_fact(topic, GOLDEN[topic].encode())
+
+    assert fact == BY_TOPIC[topic]
+    assert encode_fact(fact).decode() == GOLDEN[topic]
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_the_example_holds_every_member_of_the_event(topic: str) -> None:
+    stored = json.loads(GOLDEN[topic])
+
+    assert list(stored) == list(e.Fact.__struct_fields__)
+    assert list(stored["event"]) == list(TOPICS[topic].__struct_fields__)
+
+
+@pytest.mark.parametrize(
+    ("part", "path"),
+    [
+        (e.Charge, ("wallet.CreditsDebited.v1", "charge")),
+        (e.ChargeLine, ("wallet.CreditsDebited.v1", "charge", "lines", 0)),
+        (e.Rate, ("rate_card.RateCardPhasePublished.v1", "rates", 0)),
+        (e.Multiplier, ("rate_card.RateCardPhasePublished.v1", "multipliers", 0)),
+        (e.MultiplierTier, ("rate_card.RateCardPhasePublished.v1", "multipliers", 0, "tiers", 0)),
+        (e.PlanPhase, ("plan.PlanPublished.v1", "phases", 0)),
+        (e.Cycle, ("contract.ContractSigned.v1", "cycle")),
+        (e.ContractPhase, ("contract.ContractSigned.v1", "phases", 0)),
+    ],
+)
+def test_the_example_holds_every_member_of_its_parts(part: type[e.Record], path: tuple[str, ...]) -> None:
+    stored = json.loads(GOLDEN[path[0]])["event"]
+    for step in path[1:]:
+        stored = stored[step]
+
+    assert list(stored) == list(part.__struct_fields__)
+
+
+def test_members_with_their_default_are_left_out_and_come_back() -> None:
+    bare = e.Fact(e.CreditsDebited(1, (), "default/1"), RECORDED, RECORDED, GENESIS_HASH)
+
+    stored = encode_fact(bare)
+
+    assert json.loads(stored).keys() == {"event", "record_time", "effective_time", "previous_hash"}
+    assert json.loads(stored)["event"] == {"amount_units": 1, "draws": [], "burn_down_order": "default/1"}
+    assert decode_fact("wallet.CreditsDebited.v1", stored) == bare
+
+
+def test_the_hash_of_a_stored_event_is_frozen() -> None:
+    topic = "wallet.CreditsExpired.v1"
+
+    head = hash_event("wallets/acme", 3, topic, GOLDEN[topic].encode())
+
+    assert head == "a4bf2ca3c3957139b0842fc306d963d7407b1d811032279ced03cf3540a1de2f"
+
+
+@pytest.mark.parametrize(
+    ("stream", "version", "topic", "state"),
+    [
+        ("wallets/b", 1, "t", b"x"),
+        ("wallets/a", 2, "t", b"x"),
+        ("wallets/a", 1, "u", b"x"),
+        ("wallets/a", 1, "t", b"y"),
+    ],
+)
+def test_a_hash_depends_on_all_that_is_stored(stream: str, version: int, topic: str, state: bytes) -> None:
+    assert hash_event(stream, version, topic, state) != hash_event("wallets/a", 1, "t", b"x")
+
+
+def test_a_topic_that_nobody_knows_is_an_error() -> None:
+    with pytest.raises(UnknownTopicError):
+        decode_fact("wallet.CreditsDebited.v2", GOLDEN["wallet.CreditsDebited.v1"].encode())
+
+
+def test_topics_are_written_out_and_never_derived_from_class_paths() -> None:
+    tree = ast.parse(inspect.getsource(topics))
+    (table,) = [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.AnnAssign)
+        and isinstance(node.target, ast.Name)
+        and node.target.id == "TOPICS"
+    ]
+
+    assert isinstance(table, ast.Dict)
+    written = [key.value for key in table.keys if isinstance(key, ast.Constant)]
+    assert written == list(TOPICS)
+    for topic, event_type in TOPICS.items():
+        assert re.fullmatch(r"[a-z_]+\.[A-Za-z]+\.v[1-9][0-9]*", topic)
+        assert event_type.__module__ not in topic
+
+
+def test_every_event_has_exactly_one_topic() -> None:
+    assert len(TOPIC_OF) == len(TOPICS)
+    assert set(TOPIC_OF) == set(e.Event.__args__)
