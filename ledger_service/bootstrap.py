@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Final
 
+import grpc
 import msgspec
 import psycopg
 import structlog
@@ -30,7 +31,7 @@ from credits.ledger.v1 import (
     wallet_service_pb2,
     wallet_service_pb2_grpc,
 )
-from ledger_service.adapters import embedded_postgres
+from ledger_service.adapters import embedded_postgres, logs
 from ledger_service.adapters.clocks import ManualClock, SystemClock
 from ledger_service.adapters.due_wallets import PostgresDueWallets
 from ledger_service.adapters.event_log import PostgresEventLog, PostgresLogReader
@@ -38,6 +39,7 @@ from ledger_service.adapters.migrate import MigrationError, migrate
 from ledger_service.application.ports import LogReader
 from ledger_service.application.sweeper import Sweeper
 from ledger_service.application.verification import VerificationProgress
+from ledger_service.application.view_ports import Views
 from ledger_service.application.writer import Writer
 from ledger_service.projections.projector import Projector, ProjectorSettings
 from ledger_service.projections.rebuild import Progress, rebuild
@@ -45,7 +47,7 @@ from ledger_service.projections.verify import verify
 from ledger_service.projections.views import PostgresViews
 from ledger_service.rpc.agreement_services import ContractServicer, RateCardServicer
 from ledger_service.rpc.finance_service import FinanceServicer
-from ledger_service.rpc.history_service import HistoryServicer
+from ledger_service.rpc.history_service import HistoryServicer, Verify
 from ledger_service.rpc.sandbox_service import SandboxServicer
 from ledger_service.rpc.server import Health, ListenError, Security, Service, build_server, listen
 from ledger_service.rpc.wallet_service import WalletServicer
@@ -60,6 +62,11 @@ log = structlog.get_logger("ledger")
 
 class StartError(Exception):
     """The ledger cannot start; the message says why in one line."""
+
+
+def configure_logs(settings: Settings) -> None:
+    """Send log lines to standard output."""
+    logs.configure(settings.log_level)
 
 
 @contextlib.contextmanager
@@ -99,56 +106,16 @@ async def _serve(
     stopping: asyncio.Event,
 ) -> None:
     health = Health()
-    writer = _writer(settings, url, lambda serving: _tell(health, serving))
-    clock = writer.clock
+    writer, clock = _writer(settings, url, lambda serving: _tell(health, serving))
     sweeper = Sweeper(writer, PostgresDueWallets(pool, schema=settings.schema))
     views = PostgresViews(pool, schema=settings.schema)
-    services = [
-        Service(
-            wallet_service_pb2.DESCRIPTOR.services_by_name["WalletService"],
-            WalletServicer(writer, reader, views),
-            wallet_service_pb2_grpc.add_WalletServiceServicer_to_server,
-        ),
-        Service(
-            rate_card_service_pb2.DESCRIPTOR.services_by_name["RateCardService"],
-            RateCardServicer(writer),
-            rate_card_service_pb2_grpc.add_RateCardServiceServicer_to_server,
-        ),
-        Service(
-            contract_service_pb2.DESCRIPTOR.services_by_name["ContractService"],
-            ContractServicer(writer),
-            contract_service_pb2_grpc.add_ContractServiceServicer_to_server,
-        ),
-        Service(
-            history_service_pb2.DESCRIPTOR.services_by_name["HistoryService"],
-            HistoryServicer(writer, reader, views, lambda: _verify_beside(settings, url)),
-            history_service_pb2_grpc.add_HistoryServiceServicer_to_server,
-        ),
-        Service(
-            finance_service_pb2.DESCRIPTOR.services_by_name["FinanceService"],
-            FinanceServicer(writer, views),
-            finance_service_pb2_grpc.add_FinanceServiceServicer_to_server,
-        ),
-    ]
+    services = _services(writer, reader, views, lambda: _verify_beside(settings, url))
     if isinstance(clock, ManualClock):
-        services.append(
-            Service(
-                sandbox_service_pb2.DESCRIPTOR.services_by_name["SandboxService"],
-                SandboxServicer(writer, clock.advance, sweeper.sweep),
-                sandbox_service_pb2_grpc.add_SandboxServiceServicer_to_server,
-            )
-        )
+        services.append(_sandbox(SandboxServicer(writer, clock.advance, sweeper.sweep)))
     server = build_server(services, health)
     await health.begin([service.descriptor.full_name for service in services])
-    try:
-        port = listen(
-            server,
-            settings.listen,
-            Security(settings.tls_certificate_file, settings.tls_key_file, settings.tls_client_ca_file),
-        )
-    except ListenError as error:
-        raise StartError(f"LEDGER_LISTEN: {error}") from error
     _start_metrics(settings)
+    port = _listen(settings, server)
     await server.start()
     log.info("listening", host=settings.host, port=port, tls=settings.tls, sandbox=settings.sandbox)
     tasks = [
@@ -166,14 +133,63 @@ async def _serve(
     log.info("stopped")
 
 
-def _writer(settings: Settings, url: str, on_serving_change: Callable[[bool], None]) -> Writer:
+def _services(writer: Writer, reader: LogReader, views: Views, verify: Verify) -> list[Service]:
+    return [
+        Service(
+            wallet_service_pb2.DESCRIPTOR.services_by_name["WalletService"],
+            WalletServicer(writer, reader, views),
+            wallet_service_pb2_grpc.add_WalletServiceServicer_to_server,
+        ),
+        Service(
+            rate_card_service_pb2.DESCRIPTOR.services_by_name["RateCardService"],
+            RateCardServicer(writer),
+            rate_card_service_pb2_grpc.add_RateCardServiceServicer_to_server,
+        ),
+        Service(
+            contract_service_pb2.DESCRIPTOR.services_by_name["ContractService"],
+            ContractServicer(writer),
+            contract_service_pb2_grpc.add_ContractServiceServicer_to_server,
+        ),
+        Service(
+            history_service_pb2.DESCRIPTOR.services_by_name["HistoryService"],
+            HistoryServicer(writer, reader, views, verify),
+            history_service_pb2_grpc.add_HistoryServiceServicer_to_server,
+        ),
+        Service(
+            finance_service_pb2.DESCRIPTOR.services_by_name["FinanceService"],
+            FinanceServicer(writer, views),
+            finance_service_pb2_grpc.add_FinanceServiceServicer_to_server,
+        ),
+    ]
+
+
+def _sandbox(servicer: SandboxServicer) -> Service:
+    return Service(
+        sandbox_service_pb2.DESCRIPTOR.services_by_name["SandboxService"],
+        servicer,
+        sandbox_service_pb2_grpc.add_SandboxServiceServicer_to_server,
+    )
+
+
+def _listen(settings: Settings, server: grpc.aio.Server) -> int:
+    security = Security(settings.tls_certificate_file, settings.tls_key_file, settings.tls_client_ca_file)
+    try:
+        return listen(server, settings.listen, security)
+    except ListenError as error:
+        raise StartError(f"LEDGER_LISTEN: {error}") from error
+
+
+def _writer(
+    settings: Settings, url: str, on_serving_change: Callable[[bool], None]
+) -> tuple[Writer, ManualClock | SystemClock]:
     clock = ManualClock(sandbox_start(settings)) if settings.sandbox else SystemClock()
-    return Writer(
+    writer = Writer(
         PostgresEventLog(url, schema=settings.schema),
         clock,
         cached_streams_max=settings.cached_streams_max,
         on_serving_change=on_serving_change,
     )
+    return writer, clock
 
 
 def _tell(health: Health, serving: bool) -> None:

@@ -11,8 +11,10 @@ import asyncio
 
 import msgspec
 
-from ledger_service.domain.commands import AnyCommand
+from ledger_service.domain.commands import AnyCommand, Request
+from ledger_service.domain.decide import streams_of
 from ledger_service.domain.events import Event, Fact
+from ledger_service.domain.identity import fingerprint, hash_key
 from ledger_service.domain.refusals import Refusal
 from ledger_service.domain.streams import State
 
@@ -100,3 +102,21 @@ class Call:
     def answer(self, answer: Answer) -> None:
         """Hand the answer to the group."""
         self.group.answer(self.index, answer)
+
+
+def keyed_call(group: Group, index: int, request: Request) -> Call:
+    """Begin the call of a request; one without an idempotency key is never replayed."""
+    command, key = request.command, request.idempotency_key
+    streams = streams_of(command)
+    if not key:
+        return Call(group, index, streams, command, actor=request.actor)
+    return Call(
+        group,
+        index,
+        streams,
+        command,
+        key=key,
+        key_hash=hash_key(streams[0], key),
+        fingerprint=fingerprint(command),
+        actor=request.actor,
+    )

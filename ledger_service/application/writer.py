@@ -20,7 +20,7 @@ from typing import Final
 
 import structlog
 
-from ledger_service.application.calls import Call, Group, Outcome, Reading
+from ledger_service.application.calls import Call, Group, Outcome, Reading, keyed_call
 from ledger_service.application.decider import Decider
 from ledger_service.application.ports import (
     AppendConflictError,
@@ -32,8 +32,6 @@ from ledger_service.application.ports import (
 from ledger_service.application.staging import Batch
 from ledger_service.application.stream_cache import SNAPSHOT_FORMAT
 from ledger_service.domain.commands import Request
-from ledger_service.domain.decide import streams_of
-from ledger_service.domain.identity import fingerprint, hash_key
 from ledger_service.domain.refusals import NotServing, OutcomeUnknown, QueueFull, Refusal
 
 CALLS_MAX: Final = 20_000
@@ -68,7 +66,6 @@ class Writer:
     ) -> None:
         """Make a writer that serves once `run` holds the shard."""
         self._log = event_log
-        self.clock = clock
         self._decider = Decider(clock, cached_streams_max=cached_streams_max)
         self._on_serving_change = on_serving_change
         self._serving = False
@@ -111,7 +108,7 @@ class Writer:
         if not requests:
             return []
         group = self._open_group(len(requests))
-        calls = [_call(group, index, request) for index, request in enumerate(requests)]
+        calls = [keyed_call(group, index, request) for index, request in enumerate(requests)]
         await self._wait_for(group, calls)
         return [answer for answer in group.answers if not isinstance(answer, Reading)]
 
@@ -175,7 +172,9 @@ class Writer:
                 await asyncio.sleep(ACQUIRE_INTERVAL_SECONDS)
         finally:
             self._set_serving(serving=False)
-            self._decider.refuse_committing(OutcomeUnknown("this instance stops while storing; send it again"))
+            self._decider.refuse_committing(
+                OutcomeUnknown("this instance stops while storing; send it again")
+            )
             self._decider.refuse_all(NotServing("this instance stops; nothing was done"))
             await self._log.close()
 
@@ -295,19 +294,3 @@ class Writer:
         unknown = OutcomeUnknown("the database went away while storing; send the call again with its key")
         self._decider.refuse_committing(unknown)
         raise StoreUnavailableError(f"not back within {OUTCOME_WAIT_SECONDS} s")
-
-
-def _call(group: Group, index: int, request: Request) -> Call:
-    command, key = request.command, request.idempotency_key
-    streams = streams_of(command)
-    key_hash = hash_key(streams[0], key) if key else b""
-    return Call(
-        group,
-        index,
-        streams,
-        command,
-        key=key,
-        key_hash=key_hash,
-        fingerprint=fingerprint(command) if key else "",
-        actor=request.actor,
-    )
