@@ -1,0 +1,100 @@
+"""Streams in memory: what is dropped, what never is, and what a snapshot must bring back."""
+
+import pytest
+
+from ledger_service.application.ports import LoadedStream, StoredEvent
+from ledger_service.application.stream_cache import Entry, StreamCache, restore, take_snapshot
+from ledger_service.domain.events import Multiplier, MultiplierTier, Rate
+from ledger_service.domain.streams import EVOLVE, STATE_TYPE, collection_of
+from ledger_service.domain.topics import TOPICS
+from tests.builders import (
+    CONTRACT,
+    PLAN,
+    RATE_CARD,
+    WALLET,
+    Book,
+    after,
+    agreed,
+    charge,
+    debit,
+    grant,
+    plan_phase,
+    publish_phase,
+    sign_contract,
+)
+
+
+def full_book() -> Book:
+    """Return a book with a stream of each collection, none of them trivial."""
+    ledger = agreed(plan_phase("trial", duration="P1M"), plan_phase())
+    rates = publish_phase(Rate("input_tokens", "2", 10, {"model": "a*"}), from_time=after(days=1))
+    tiers = (Multiplier("context", (MultiplierTier(9, "2"),), ("input_tokens",)),)
+    ledger.run(type(rates)(RATE_CARD, after(days=1), rates.rates, tiers))
+    ledger.run(sign_contract(zone="Europe/Berlin"))
+    ledger.run(grant(10, scope=("chat",), expire_time=after(days=9)))
+    ledger.run(grant(10))
+    ledger.run(debit(charge=charge("1.25", "0." + "0" * 53 + "1"), feature="chat"))
+    return ledger
+
+
+@pytest.mark.parametrize("stream", [WALLET, RATE_CARD, PLAN, CONTRACT])
+def test_a_snapshot_brings_every_kind_of_state_back(stream: str) -> None:
+    state = full_book().states[stream]
+    entry = Entry(state, 7, "ab" * 32, 3)
+
+    snapshot = take_snapshot(stream, entry)
+    restored = restore(stream, LoadedStream(snapshot, ()))
+
+    assert restored == Entry(state, 7, "ab" * 32, 7)
+    assert take_snapshot(stream, restored) == snapshot
+
+
+def test_a_snapshot_is_known_for_every_collection() -> None:
+    assert {collection_of(stream) for stream in full_book().states} == set(STATE_TYPE) == set(EVOLVE)
+
+
+def test_a_stream_without_events_is_an_empty_entry() -> None:
+    assert restore(WALLET, LoadedStream(None, ())) == Entry()
+
+
+def test_an_event_that_cannot_be_read_is_never_skipped() -> None:
+    unreadable = StoredEvent(1, WALLET, 1, next(iter(TOPICS)), b"{}")
+
+    with pytest.raises(ValueError, match="event"):
+        restore(WALLET, LoadedStream(None, (unreadable,)))
+
+
+def held(cache: StreamCache, *streams: str) -> list[str]:
+    """Return those of the streams that are in memory."""
+    return [stream for stream in streams if cache.get(stream) is not None]
+
+
+def test_the_least_recently_used_streams_go_first() -> None:
+    cache = StreamCache(2)
+    for stream in "abc":
+        cache.put(stream, Entry())
+    cache.get("a")
+
+    cache.evict(lambda _: False)
+
+    assert held(cache, "a", "b", "c") == ["a", "c"]
+
+
+def test_at_the_bound_nothing_is_evicted() -> None:
+    cache = StreamCache(3)
+    for stream in "abc":
+        cache.put(stream, Entry())
+
+    cache.evict(lambda _: False)
+
+    assert len(cache) == 3
+
+
+def test_dirty_streams_stay_even_above_the_bound() -> None:
+    cache = StreamCache(1)
+    for stream in "abcd":
+        cache.put(stream, Entry())
+
+    cache.evict({"a", "b"}.__contains__)
+
+    assert held(cache, "a", "b", "c", "d") == ["a", "b"]
