@@ -45,6 +45,8 @@ class Decider:
         self.unproven: list[tuple[Call, Refusal | None]] = []
         """Calls to be looked up by key, each with the refusal it gets if the key is new; None: decide it."""
         self.open_calls = 0
+        self.open_groups = 0
+        """Callers that wait for an answer now; those answered no longer count, even before they have run."""
 
     def now(self) -> datetime:
         """Return the record time of what is decided now; it never goes back."""
@@ -195,6 +197,10 @@ class Decider:
         for call, _ in batch.answers:
             self._answer(call, refusal)
 
+    def refuse(self, call: Call, refusal: Refusal) -> None:
+        """Answer a call that was never admitted."""
+        self._answer(call, refusal)
+
     def refuse_all(self, refusal: Refusal) -> None:
         """Answer every waiting call with one refusal."""
         waiting = [call for call, _ in self.undo()] + self.cold + [call for call, _ in self.unproven]
@@ -231,6 +237,8 @@ class Decider:
             del self._in_flight[call.key_hash]
         self.open_calls -= 1
         call.answer(answer)
+        if call.group.open_calls == 0:
+            self.open_groups -= 1
         followers, call.followers = call.followers, []
         for follower in followers:
             if isinstance(answer, Outcome):

@@ -71,7 +71,6 @@ class Writer:
         self._serving = False
         self._draining = False
         self._committed_position = 0
-        self._groups = 0
         self._callers_estimate = 1
         self._work = asyncio.Event()
         self._company = asyncio.Event()
@@ -128,37 +127,38 @@ class Writer:
         if self._decider.open_calls + size > CALLS_MAX:
             raise QueueFull(f"more than {CALLS_MAX} calls are waiting; nothing was done")
         self._decider.open_calls += size
+        self._decider.open_groups += 1
         return Group(size, asyncio.get_running_loop())
 
     async def _wait_for(self, group: Group, calls: list[Call]) -> None:
-        self._groups += 1
-        self._callers_estimate = max(self._callers_estimate, self._groups)
-        taken = 0
+        self._callers_estimate = max(self._callers_estimate, self._decider.open_groups)
+        for index, call in enumerate(calls):
+            if index and index % CALLS_BETWEEN_YIELDS == 0:
+                self._wake()
+                await self._yield(calls[index:])
+            self._take(call)
+        self._wake()
+        await group.done
+
+    async def _yield(self, untaken: list[Call]) -> None:
+        """Give other callers a turn. A caller that goes meanwhile leaves calls that nobody waits for."""
         try:
-            for call in calls:
-                if taken and taken % CALLS_BETWEEN_YIELDS == 0:
-                    self._wake()
-                    await asyncio.sleep(0)
-                self._take(call)
-                taken += 1
-            self._wake()
-            await group.done
-        finally:
-            self._groups -= 1
-            # A caller that goes between two yields leaves calls behind that nobody will answer.
-            self._decider.open_calls -= len(calls) - taken
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            for call in untaken:
+                self._decider.refuse(call, NotServing("the caller has gone; nothing was done"))
+            raise
 
     def _take(self, call: Call) -> None:
         if self._serving:
             self._decider.admit(call)
         else:
-            self._decider.open_calls -= 1
-            call.answer(NotServing("the database went away; nothing was done"))
+            self._decider.refuse(call, NotServing("the database went away; nothing was done"))
 
     def _wake(self) -> None:
         if self._decider.has_work():
             self._work.set()
-        if self._groups * 2 >= self._callers_estimate:
+        if self._decider.open_groups * 2 >= self._callers_estimate:
             self._company.set()
 
     # Committing
@@ -223,8 +223,8 @@ class Writer:
     async def _linger(self) -> None:
         """Wait a moment for other callers to join the commit, if there seem to be any."""
         decayed = self._callers_estimate * ESTIMATE_DECAY[0] // ESTIMATE_DECAY[1]
-        self._callers_estimate = max(self._groups, decayed, 1)
-        if self._groups * 2 >= self._callers_estimate or self._draining:
+        self._callers_estimate = max(self._decider.open_groups, decayed, 1)
+        if self._decider.open_groups * 2 >= self._callers_estimate or self._draining:
             return
         self._company.clear()
         linger_seconds = min(self._callers_estimate * LINGER_PER_CALLER_SECONDS, LINGER_SECONDS_MAX)
