@@ -1,0 +1,1 @@
+"""The whole system on one machine: a PostgreSQL server, the ledger, its projector and the rating service."""
