@@ -1,0 +1,146 @@
+"""What a run of the demo found: plain values, printed by `show` or as one JSON document.
+
+Amounts are whole units (10^-6 credit) or nanos of a currency; exact amounts are decimal text.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One thing that was checked independently of the services."""
+
+    name: str
+    passed: bool
+    detail: str
+
+
+class PhaseFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """The usages recorded under one phase of the rate card, and their price computed in two ways."""
+
+    phase: str
+    usages: int
+    input_tokens: int
+    cached_input_tokens: int
+    output_tokens: int
+    reckoned_units: str
+    """By the demo, from the source's tokens and the YAML file's prices, in integers."""
+    charged_units: str
+    """By the services: the sum of the charges that the debits carry."""
+
+
+class UsageFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the usages sent."""
+
+    source: str
+    seed: int
+    sent: int
+    recorded: int
+    refused_when_short: int
+    recognised_when_sent_again: int
+    phases: list[PhaseFigures]
+    debited_units: int
+    overage_units: int
+
+
+class LineFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of an invoice."""
+
+    kind: str
+    description: str
+    contract_phase: str
+    rate_card_phase: str
+    amount_units: int
+    unit_price: str
+    amount_nanos: int
+    debit_count: int
+    quantities: dict[str, int]
+
+
+class InvoiceFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """An issued invoice."""
+
+    name: str
+    plan: str
+    customer: str
+    cycle_start_time: datetime
+    cycle_end_time: datetime
+    currency_code: str
+    total_nanos: int
+    included_units: int
+    included_used_units: int
+    lines: list[LineFigures]
+    hash: str
+
+
+class StatementFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a wallet's statement."""
+
+    version: int
+    effective_time: datetime
+    description: str
+    change_units: int
+    posted_units: int
+    overage_units: int
+    is_debit: bool
+
+
+class RollForwardFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """Contract liability over the months played, in nanos."""
+
+    from_time: datetime
+    to_time: datetime
+    currency_code: str
+    opening_nanos: int
+    billings_nanos: int
+    recognised_usage_nanos: int
+    recognised_breakage_nanos: int
+    closing_nanos: int
+
+
+class VerificationFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of checking the whole log and every projection."""
+
+    events: int
+    streams: int
+    projections: list[str]
+    findings: list[str]
+
+
+class ProjectionFigures(msgspec.Struct, frozen=True):
+    """How far a projection has come."""
+
+    name: str
+    position: int
+    lag_events: int
+
+
+class StageFigures(msgspec.Struct, frozen=True):
+    """How long one stage took."""
+
+    name: str
+    milliseconds: int
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """All of it."""
+
+    passed: bool
+    from_time: datetime
+    to_time: datetime
+    price_cut_time: datetime
+    usage: UsageFigures
+    customers_by_plan: dict[str, int]
+    invoices: list[InvoiceFigures]
+    statement_wallet: str
+    statement: list[StatementFigures]
+    roll_forward: RollForwardFigures
+    verification: VerificationFigures
+    projections: list[ProjectionFigures]
+    lag_events_after_usage: int
+    checks: list[Check]
+    stages: list[StageFigures]
+    usages_per_second: int

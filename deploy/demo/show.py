@@ -1,0 +1,239 @@
+"""The report as a person reads it. Amounts are formatted from integers; nothing is computed but sums."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from deploy.demo.customers import SCALE
+from deploy.demo.report import InvoiceFigures, LineFigures, Report, RollForwardFigures, StatementFigures
+
+NANO_DIGITS: Final = 9
+NO_CURRENCY: Final = "XXX"
+"""ISO 4217 code of an invoice on which nothing has a price."""
+LAST_DEBITS: Final = 6
+"""Debits of the statement that are shown: the last ones, beside every other line."""
+
+
+def print_report(report: Report, console: Console) -> None:
+    """Print all of it."""
+    print_usage(report, console)
+    for invoice in first_of_each_plan(report.invoices):
+        print_invoice(invoice, console)
+    total = sum(each.total_nanos for each in report.invoices)
+    console.print(f"All {len(report.invoices)} invoices: {money(total, report.roll_forward.currency_code)}\n")
+    print_statement(report, console)
+    print_roll_forward(report.roll_forward, console)
+    print_verification(report, console)
+    print_checks(report, console)
+
+
+def print_usage(report: Report, console: Console) -> None:
+    """Print what was sent and what it cost, phase by phase, computed in two ways."""
+    usage = report.usage
+    title(console, f"Usage from {usage.source}, {day(report.from_time)} to {day(report.to_time)}")
+    table = new_table(
+        "rate card phase", ">usages", ">input", ">cached", ">output", ">tokens x prices", ">charges"
+    )
+    for phase in usage.phases:
+        table.add_row(
+            phase.phase,
+            f"{phase.usages:,}",
+            f"{phase.input_tokens:,}",
+            f"{phase.cached_input_tokens:,}",
+            f"{phase.output_tokens:,}",
+            credits_of_text(phase.reckoned_units),
+            credits_of_text(phase.charged_units),
+        )
+    console.print(table)
+    console.print(
+        f"{usage.sent:,} sent, {usage.recorded:,} recorded, {usage.refused_when_short:,} refused at the hard cap; "
+        f"{credits(usage.debited_units)} credits debited, {credits(usage.overage_units)} of them overage.\n"
+        f"The price cut applies from {instant(report.price_cut_time)}.\n"
+    )
+
+
+def print_invoice(invoice: InvoiceFigures, console: Console) -> None:
+    """Print an invoice."""
+    title(console, f"{invoice.name} · {invoice.customer} on {invoice.plan}")
+    table = new_table("line", ">credits", ">price", ">debits", ">amount")
+    for line in invoice.lines:
+        table.add_row(
+            what(line),
+            credits(line.amount_units) if line.kind != "BASE_FEE" else "",
+            line.unit_price,
+            f"{line.debit_count:,}" if line.debit_count else "",
+            money(line.amount_nanos, invoice.currency_code),
+        )
+    table.add_section()
+    table.add_row("[bold]Total", "", "", "", f"[bold]{money(invoice.total_nanos, invoice.currency_code)}")
+    console.print(table)
+    console.print(
+        f"Included: {credits(invoice.included_used_units)} used of {credits(invoice.included_units)}. "
+        f"SHA-256 {invoice.hash}\n"
+    )
+
+
+def print_statement(report: Report, console: Console) -> None:
+    """Print a statement: its last debits, and every line that is not a debit."""
+    title(console, f"Statement of {report.statement_wallet}")
+    table = new_table("#", "effective", "what", ">change", ">posted", ">overage")
+    debits = [line.version for line in report.statement if line.is_debit]
+    first_shown = debits[-LAST_DEBITS] if len(debits) > LAST_DEBITS else 0
+    for group in grouped(report.statement, first_shown):
+        if isinstance(group, int):
+            table.add_row("", "", f"[dim]… {group:,} debits …", "", "", "")
+        else:
+            table.add_row(
+                str(group.version),
+                instant(group.effective_time),
+                group.description,
+                signed_credits(group.change_units),
+                credits(group.posted_units),
+                credits(group.overage_units) if group.overage_units else "",
+            )
+    console.print(table)
+
+
+def grouped(lines: Iterable[StatementFigures], first_shown: int) -> Iterable[StatementFigures | int]:
+    """Yield the lines to show, and in place of a run of debits before `first_shown` their number."""
+    hidden = 0
+    for line in lines:
+        if line.is_debit and line.version < first_shown:
+            hidden += 1
+            continue
+        if hidden:
+            yield hidden
+            hidden = 0
+        yield line
+    if hidden:
+        yield hidden
+
+
+def print_roll_forward(row: RollForwardFigures, console: Console) -> None:
+    """Print how contract liability moved."""
+    console.print()
+    title(console, f"Deferred revenue, {day(row.from_time)} to {day(row.to_time)}")
+    table = new_table("contract liability", ">amount")
+    table.add_row("opening", money(row.opening_nanos, row.currency_code))
+    table.add_row("+ billings (packs sold)", money(row.billings_nanos, row.currency_code))
+    table.add_row("- recognised usage", money(row.recognised_usage_nanos, row.currency_code))
+    table.add_row(
+        "- recognised breakage (expired unused)", money(row.recognised_breakage_nanos, row.currency_code)
+    )
+    table.add_section()
+    table.add_row("[bold]closing", f"[bold]{money(row.closing_nanos, row.currency_code)}")
+    console.print(table)
+
+
+def print_verification(report: Report, console: Console) -> None:
+    """Print the result of the full replay check and how far the projections are."""
+    found = report.verification
+    console.print()
+    title(console, "Full replay check")
+    result = "[green]no finding[/]" if not found.findings else f"[red]{len(found.findings)} findings[/]"
+    console.print(
+        f"{found.events:,} events in {found.streams:,} streams checked, rebuilt and compared "
+        f"({', '.join(found.projections)}): {result}"
+    )
+    for finding in found.findings:
+        console.print(f"  [red]{finding}[/]")
+    lags = ", ".join(f"{each.name} {each.lag_events}" for each in report.projections)
+    console.print(
+        f"Projection lag in events: {lags} (right after the last usage {report.lag_events_after_usage:,})\n"
+    )
+
+
+def print_checks(report: Report, console: Console) -> None:
+    """Print each check, and how long everything took."""
+    title(console, "Checks")
+    table = new_table("", "check", "detail")
+    for check in report.checks:
+        table.add_row("[green]✓" if check.passed else "[red]✗", check.name, check.detail)
+    console.print(table)
+    for stage in report.stages:
+        console.print(f"[dim]{seconds(stage.milliseconds):>8} s  {stage.name}[/]")
+    console.print(
+        f"[dim]{seconds(sum(each.milliseconds for each in report.stages)):>8} s  in all; "
+        f"{report.usages_per_second:,} usages/s, everything that happened meanwhile included[/]"
+    )
+    console.print(
+        "[bold green]All checks passed.[/]" if report.passed else "[bold red]Not all checks passed.[/]"
+    )
+
+
+def title(console: Console, text: str) -> None:
+    """Print a heading."""
+    console.print(f"[bold]{text}[/]")
+
+
+def new_table(*columns: str) -> Table:
+    """Return a table; a column whose title begins with > is aligned to the right."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for column in columns:
+        table.add_column(column.removeprefix(">"), justify="right" if column.startswith(">") else "left")
+    return table
+
+
+def what(line: LineFigures) -> str:
+    """Return a line's description, with its quantities below it."""
+    quantities = ", ".join(f"{quantity:,} {name}" for name, quantity in line.quantities.items())
+    return f"{line.description}\n[dim]{quantities}[/]" if quantities else line.description
+
+
+def first_of_each_plan(invoices: Iterable[InvoiceFigures]) -> list[InvoiceFigures]:
+    """Return the first invoice of each plan."""
+    first: dict[str, InvoiceFigures] = {}
+    for invoice in invoices:
+        first.setdefault(invoice.plan, invoice)
+    return list(first.values())
+
+
+def credits(units: int) -> str:  # noqa: A001, the word for the amount
+    """Return units as credits, all decimals shown."""
+    sign, whole, rest = split(units, SCALE)
+    return f"{sign}{whole:,}.{rest:0{SCALE}d}"
+
+
+def signed_credits(units: int) -> str:
+    """Return a change, with its sign; "" for none."""
+    return "" if units == 0 else ("+" if units > 0 else "") + credits(units)
+
+
+def credits_of_text(units: str) -> str:
+    """Return exact units, decimal text, as credits with whatever decimals they have."""
+    whole, _, fraction = units.partition(".")
+    return credits(int(whole)) + fraction
+
+
+def money(nanos: int, currency_code: str) -> str:
+    """Return nanos as an amount of the currency: two decimals, more only if there are more."""
+    sign, whole, rest = split(nanos, NANO_DIGITS)
+    decimals = f"{rest:0{NANO_DIGITS}d}".rstrip("0").ljust(2, "0")
+    return f"{sign}{whole:,}.{decimals} {'' if currency_code == NO_CURRENCY else currency_code}".rstrip()
+
+
+def split(amount: int, digits: int) -> tuple[str, int, int]:
+    """Return sign, whole part and the rest of an amount of 10^-digits."""
+    whole, rest = divmod(abs(amount), 10**digits)
+    return "-" if amount < 0 else "", whole, rest
+
+
+def seconds(milliseconds: int) -> str:
+    """Return milliseconds as seconds with one decimal, rounded down."""
+    return f"{milliseconds // 1000}.{milliseconds % 1000 // 100}"
+
+
+def day(time: datetime) -> str:
+    """Return an instant as a day."""
+    return f"{time:%Y-%m-%d}"
+
+
+def instant(time: datetime) -> str:
+    """Return an instant, in seconds, UTC."""
+    return f"{time:%Y-%m-%d %H:%M:%S}"
