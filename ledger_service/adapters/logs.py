@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
@@ -22,18 +23,13 @@ _encoder: Final = msgspec.json.Encoder(enc_hook=str)
 def configure(level: str) -> None:
     """Send structlog to standard output at a level and above."""
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            _render,
-        ],
+        processors=[structlog.processors.format_exc_info, _render],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
         logger_factory=structlog.BytesLoggerFactory(sys.stdout.buffer),
         cache_logger_on_first_use=True,
     )
 
 
-def _render(_: object, __: str, event: structlog.typing.EventDict) -> bytes:
-    return _encoder.encode(event)
+def _render(_: object, method: str, event: structlog.typing.EventDict) -> bytes:
+    # One processor instead of a chain: a line a call is on the request path.
+    return _encoder.encode({"time": datetime.now(UTC), "level": method, **event})

@@ -97,9 +97,12 @@ class Writer:
 
     async def submit(self, request: Request) -> Outcome | None:
         """Decide and commit one command; None if there was nothing to do. Raises Refusal."""
-        answer = (await self.submit_many((request,)))[0]
+        group = self._open_group(1)
+        await self._wait_for(group, [keyed_call(group, 0, request)])
+        answer = group.answers[0]
         if isinstance(answer, Refusal):
             raise answer
+        assert not isinstance(answer, Reading)
         return answer
 
     async def submit_many(self, requests: Sequence[Request]) -> list[Outcome | Refusal | None]:
