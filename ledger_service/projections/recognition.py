@@ -17,7 +17,7 @@ from datetime import date, datetime
 import msgspec
 
 
-class PaidLot(msgspec.Struct, frozen=True):
+class PaidLot(msgspec.Struct, frozen=True, gc=False):
     """One paid lot and what it has recognised so far."""
 
     currency_code: str
@@ -41,7 +41,7 @@ class PaidLot(msgspec.Struct, frozen=True):
         return self.consideration_nanos - self.recognised_usage_nanos - self.recognised_breakage_nanos
 
 
-class Movement(msgspec.Struct):
+class Movement(msgspec.Struct, gc=False):
     """Units that left one lot with effective times on one day, one event after the other.
 
     Mutable: the fold adds the next event to it when kind and day are the same.
@@ -59,7 +59,7 @@ class DayKey(msgspec.Struct, frozen=True, order=True):
     day: date
 
 
-class DaySums(msgspec.Struct, frozen=True):
+class DaySums(msgspec.Struct, frozen=True, gc=False):
     """What was posted on one day in one currency, in nanos."""
 
     billings_nanos: int = 0
@@ -75,7 +75,7 @@ class DaySums(msgspec.Struct, frozen=True):
         )
 
 
-class Posting(msgspec.Struct, frozen=True):
+class Posting(msgspec.Struct, frozen=True, gc=False):
     """A lot after a movement, and what the movement posted."""
 
     lot: PaidLot

@@ -5,6 +5,9 @@ carries its whole row; what began before it carries differences only. Difference
 any pieces gives the same rows, and nothing has to be read back before it is written. Folded from the first
 event of the log, a tally is the whole wallet.
 
+Structs here hold no cycles, so the garbage collector is told not to walk through them: with hundreds of
+thousands in memory that is a tenth of the work.
+
 Where the rows are kept is `wallet_view_store`; how they are settled up to now is `views`.
 """
 
@@ -29,14 +32,14 @@ NAME: Final = "wallet_view"
 """Name in notification_tracking; the prefix of the projection's tables."""
 
 
-class OpenedAt(msgspec.Struct, frozen=True):
+class OpenedAt(msgspec.Struct, frozen=True, gc=False):
     """A wallet that began in the run."""
 
     opened: Opened
     open_time: datetime
 
 
-class PolicyAt(msgspec.Struct, frozen=True):
+class PolicyAt(msgspec.Struct, frozen=True, gc=False):
     """A policy that was set in the run."""
 
     policy_version: int
@@ -44,14 +47,14 @@ class PolicyAt(msgspec.Struct, frozen=True):
     policy: PolicyChanged
 
 
-class GrantedAt(msgspec.Struct, frozen=True):
+class GrantedAt(msgspec.Struct, frozen=True, gc=False):
     """A grant that was issued in the run."""
 
     granted: Granted
     effective_time: datetime
 
 
-class LotTally(msgspec.Struct):
+class LotTally(msgspec.Struct, gc=False):
     """What the run did to one lot. Mutable: it is the accumulator of the fold, and the fold owns it."""
 
     issued: GrantedAt | None = None
@@ -59,7 +62,7 @@ class LotTally(msgspec.Struct):
     expired_units: int = 0
 
 
-class WalletTally(msgspec.Struct):
+class WalletTally(msgspec.Struct, gc=False):
     """What the run did to one wallet. Mutable for the same reason."""
 
     opened: OpenedAt | None = None
