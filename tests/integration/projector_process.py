@@ -61,6 +61,17 @@ def positions(url: str) -> dict[str, int]:
         return read_positions(connection, NAMES)
 
 
+def projector_count(url: str) -> int:
+    """Return how many projectors are connected and follow the log."""
+    with psycopg.connect(url) as connection:
+        row = connection.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            " AND application_name = 'ledger-projector' AND pid <> pg_backend_pid()"
+        ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def wait_for(condition: Callable[[], bool]) -> None:
     """Wait until a condition holds. Fails after half a minute."""
     deadline = time.monotonic() + WAIT_SECONDS

@@ -28,6 +28,7 @@ from tests.integration.projector_process import (
     append,
     catch_up,
     positions,
+    projector_count,
     start_projector,
     wait_for,
 )
@@ -94,8 +95,9 @@ def test_killed_at_random_points_a_projector_loses_and_doubles_nothing(database_
 
 def test_two_projectors_at_once_apply_each_event_once(database_url: str) -> None:
     log = stored(play(random_steps(2, 2_000)))
-    append(database_url, log)
     processes = [start_projector(database_url) for _ in range(2)]
+    wait_for(lambda: projector_count(database_url) == 2)
+    append(database_url, log)
     wait_for(lambda: positions(database_url) == dict.fromkeys(NAMES, len(log)))
     for process in processes:
         process.send_signal(signal.SIGTERM)
