@@ -52,6 +52,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_url: str | None
     """PostgreSQL to use; None starts the embedded one in `data_directory`."""
     data_directory: Path
+    """Where the embedded server keeps its data: a directory of its own."""
     listen: Address
     ledger_address: Address
     ledger_ca_file: Path | None
@@ -74,7 +75,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     """Return the settings in RATING_* variables. Raises SettingsError."""
     settings = Settings(
         database_url=read(environment, "RATING_DATABASE_URL", str, None),
-        data_directory=read(environment, "RATING_DATA_DIRECTORY", Path, Path(".data")),
+        data_directory=read(environment, "RATING_DATA_DIRECTORY", Path, Path(".data/rating")),
         listen=read(environment, "RATING_LISTEN", parse_address, Address("127.0.0.1", 7402)),
         ledger_address=read(environment, "RATING_LEDGER_ADDRESS", parse_address, Address("127.0.0.1", 7401)),
         ledger_ca_file=read(environment, "RATING_LEDGER_CA_FILE", parse_file, None),

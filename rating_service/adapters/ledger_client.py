@@ -24,7 +24,7 @@ from credits.ledger.v1 import (
     wallet_service_pb2,
     wallet_service_pb2_grpc,
 )
-from rating_service.adapters.ledger_messages import debit_request, instant
+from rating_service.adapters.ledger_messages import instant, write_debit
 from rating_service.application.ports import (
     HistoryPage,
     LedgerEvent,
@@ -51,32 +51,33 @@ BEYOND_HEAD: Final = 2**63 - 1
 class LedgerClient:
     """Ledger and Clock over a channel. An order's answer is the pair (Debit, Charge) of messages."""
 
-    def __init__(self, channel: grpc.aio.Channel, *, topics: Sequence[str]) -> None:
-        """Call over a channel, and follow these topics."""
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        """Call over a channel."""
         self._wallets = wallet_service_pb2_grpc.WalletServiceStub(channel)
         self._history = history_service_pb2_grpc.HistoryServiceStub(channel)
         self._sandbox = sandbox_service_pb2_grpc.SandboxServiceStub(channel)
-        self._topics = tuple(topics)
 
     async def debit(self, order: Order, *, delivered: bool) -> Posted:
         """Post one order. Raises LedgerRefused, LedgerUnavailableError."""
-        request = debit_request(order, delivered=delivered)
-        answer = await _call(self._wallets.Debit, request)
-        return _posted(request, answer)
+        request = wallet_service_pb2.DebitRequest()
+        write_debit(request, order, delivered=delivered)
+        return _posted(request, await _call(self._wallets.Debit, request))
 
     async def debit_many(self, orders: Sequence[Order], *, delivered: bool) -> list[Posted | LedgerRefused]:
         """Post orders in their sequence and return one outcome each, in the same sequence.
 
         One call, unless it exceeded BATCH_BYTES_MAX. Raises LedgerRefused, LedgerUnavailableError.
         """
-        requests = [debit_request(order, delivered=delivered) for order in orders]
+        whole = wallet_service_pb2.BatchDebitRequest()
+        add_request = whole.requests.add
+        for order in orders:
+            write_debit(add_request(), order, delivered=delivered)
         outcomes: list[Posted | LedgerRefused] = []
-        for batch in _batches(requests):
+        for batch in _batches(whole):
             answer = await _call(self._wallets.BatchDebit, batch)
             if len(answer.results) != len(batch.requests):
                 raise LedgerUnavailableError("the ledger answered another number of items than it was sent")
-            sent = requests[len(outcomes) : len(outcomes) + len(answer.results)]
-            outcomes += map(_outcome, sent, answer.results)
+            outcomes += map(_outcome, batch.requests, answer.results)
         return outcomes
 
     async def head_position(self) -> int:
@@ -86,7 +87,7 @@ class LedgerClient:
 
     async def follow(self, after: int) -> AsyncGenerator[HistoryPage, None]:
         """Yield pages of the log after a position, for ever. Raises LedgerRefused, LedgerUnavailableError."""
-        request = history_service_pb2.FollowEventsRequest(after_position=after, topics=self._topics)
+        request = history_service_pb2.FollowEventsRequest(after_position=after)
         call = self._history.FollowEvents(request)
         try:
             async for message in call:
@@ -125,13 +126,13 @@ def _failure(failure: grpc.aio.AioRpcError) -> LedgerRefused | LedgerUnavailable
     return LedgerUnavailableError(f"the ledger answered {failure.code().name}")
 
 
-def _batches(requests: list[wallet_service_pb2.DebitRequest]) -> list[wallet_service_pb2.BatchDebitRequest]:
-    """Return requests in batches of at most BATCH_BYTES_MAX, one request at least; usually a single batch."""
-    whole = wallet_service_pb2.BatchDebitRequest(requests=requests)
-    if len(requests) == 1 or whole.ByteSize() <= BATCH_BYTES_MAX:
+def _batches(whole: wallet_service_pb2.BatchDebitRequest) -> list[wallet_service_pb2.BatchDebitRequest]:
+    """Return a batch in parts of at most BATCH_BYTES_MAX, one request at least; usually the batch itself."""
+    if len(whole.requests) == 1 or whole.ByteSize() <= BATCH_BYTES_MAX:
         return [whole]
-    middle = len(requests) // 2
-    return [*_batches(requests[:middle]), *_batches(requests[middle:])]
+    middle = len(whole.requests) // 2
+    halves = whole.requests[:middle], whole.requests[middle:]
+    return [part for half in halves for part in _batches(wallet_service_pb2.BatchDebitRequest(requests=half))]
 
 
 def _outcome(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from typing import Final
 
@@ -78,7 +78,7 @@ def page_token(last: str) -> str:
 def last_of_page(token: str) -> str:
     """Return the item that a token was made of, "" for no token. Refuses PAGE_TOKEN_MALFORMED."""
     try:
-        return urlsafe_b64decode(token.encode()).decode()
+        return b64decode(token.encode(), altchars=b"-_", validate=True).decode()
     except (Base64Error, ValueError):
         raise _malformed_token() from None
 

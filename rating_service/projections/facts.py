@@ -1,6 +1,8 @@
 """A page of the ledger's log as the effect that it has on rating's store. Pure.
 
-Debits keep the ledger's own JSON text of draws and charge, cut out of the event and never built anew.
+The whole log is followed, so that nothing which might change a price or an invoice can pass unseen: a topic of
+which that is not known stops the follower. Debits keep the ledger's own JSON text of draws and charge, cut out
+of the event and never built anew.
 """
 
 from __future__ import annotations
@@ -12,11 +14,22 @@ from typing import Final
 import msgspec
 
 from rating_service.application.ports import DebitRow, Effect, GrantRow, LedgerEvent
-from rating_service.domain.catalogue import AGREEMENT_TOPICS
+from rating_service.domain.catalogue import (
+    IGNORED_FAMILIES,
+    BrokenLogError,
+    Catalogue,
+    UnknownTopicError,
+    evolve,
+)
 from rating_service.domain.debits import DEBIT_TOPIC, GRANT_TOPIC, GrantCategory, decode_grant
 
-FOLLOWED_TOPICS: Final = (*AGREEMENT_TOPICS, DEBIT_TOPIC, GRANT_TOPIC)
-"""Topics that rating asks the ledger for."""
+WALLET_FAMILY: Final = "wallet"
+IGNORED_WALLET_EVENTS: Final = frozenset(
+    "WalletOpened WalletPolicyChanged WalletClosed CreditsExpired CreditsHeld HoldReleased CreditsRolledOver "
+    "GrantActivated GrantExpiryExtended GrantRevoked GrantRefunded ThresholdCrossed TopUpRequested "
+    "TopUpSettled".split()
+)
+"""What happens to wallets without changing any debit. What is not here and not followed is not known."""
 
 _NO_DRAWS: Final = msgspec.Raw(b"[]")
 _NO_CHARGE: Final = msgspec.Raw(b"")
@@ -65,11 +78,31 @@ def effect_of(events: Sequence[LedgerEvent], *, from_position: int, to_position:
                 debits.append(_debit_row(event))
             elif event.topic == GRANT_TOPIC:
                 grants += _grant_rows(event)
-            else:
+            elif not _is_ignored(event.topic):
                 agreements.append(event)
-        except msgspec.MsgspecError as cause:
+        except (UnknownTopicError, msgspec.MsgspecError) as cause:
             raise UnreadableHistoryError(f"{event.topic} at position {event.position}: {cause}") from cause
     return Effect(from_position, to_position, agreements, debits, grants)
+
+
+def next_catalogue(catalogue: Catalogue, agreements: Sequence[LedgerEvent]) -> Catalogue:
+    """Return the catalogue after agreement events. Raises UnreadableHistoryError."""
+    for event in agreements:
+        try:
+            catalogue = evolve(catalogue, event.stream, event.topic, event.state)
+        except (UnknownTopicError, BrokenLogError, msgspec.MsgspecError) as cause:
+            raise UnreadableHistoryError(f"{event.topic} at position {event.position}: {cause}") from cause
+    return catalogue
+
+
+def _is_ignored(topic: str) -> bool:
+    """Say whether a topic changes nothing here. Raises UnknownTopicError if that is not known."""
+    family, _, rest = topic.partition(".")
+    if family != WALLET_FAMILY:
+        return family in IGNORED_FAMILIES
+    if rest.partition(".")[0] in IGNORED_WALLET_EVENTS:
+        return True
+    raise UnknownTopicError("this version of rating does not know what it does to debits")
 
 
 def _debit_row(event: LedgerEvent) -> DebitRow:

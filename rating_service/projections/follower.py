@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Sequence
 from contextlib import aclosing
 from itertools import count
 from typing import Final
@@ -21,15 +20,14 @@ from rating_service.application.ports import (
     HistoryPage,
     HistoryStore,
     Ledger,
-    LedgerEvent,
     LedgerRefused,
     LedgerUnavailableError,
     PositionMovedError,
     StoreUnavailableError,
 )
 from rating_service.application.refusals import RequestReason, RequestRefused
-from rating_service.domain.catalogue import EMPTY, Catalogue, evolve
-from rating_service.projections.facts import UnreadableHistoryError, effect_of
+from rating_service.domain.catalogue import EMPTY, Catalogue
+from rating_service.projections.facts import UnreadableHistoryError, effect_of, next_catalogue
 
 BACKOFF_SECONDS_MIN: Final = 0.05
 BACKOFF_SECONDS_MAX: Final = 2.0
@@ -127,7 +125,8 @@ class Follower:
         # it and wait for the next load.
         position = await self._store.position()
         agreements = await self._store.agreements_after(self._position)
-        self._advance([event for event in agreements if event.position <= position], position)
+        stored = [event for event in agreements if event.position <= position]
+        self._advance(next_catalogue(self._catalogue, stored), position)
 
     async def _follow(self) -> None:
         async with aclosing(self._ledger.follow(self._position)) as pages:
@@ -147,16 +146,15 @@ class Follower:
         self._head_position = page.head_position
         if page.position > self._position:
             effect = effect_of(page.events, from_position=self._position, to_position=page.position)
+            # Folded before it is stored, because what cannot be read must not be stored; shown only after.
+            catalogue = next_catalogue(self._catalogue, effect.agreements)
             await self._store.write(effect)
-            self._advance(effect.agreements, page.position)
+            self._advance(catalogue, page.position)
         self._connected = True
         if self.lag_events <= CAUGHT_UP_LAG_EVENTS_MAX:
             self._caught_up = True
 
-    def _advance(self, agreements: Sequence[LedgerEvent], position: int) -> None:
-        catalogue = self._catalogue
-        for event in agreements:
-            catalogue = evolve(catalogue, event.stream, event.topic, event.state)
+    def _advance(self, catalogue: Catalogue, position: int) -> None:
         self._catalogue = catalogue
         self._position = max(self._position, position)
         while self._waiters and self._waiters[0][0] <= self._position:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from google.rpc import status_pb2
-
 from credits.ledger.v1 import wallet_pb2
 from credits.rating.v1 import rating_service_pb2, rating_service_pb2_grpc
 from rating_service.application.ports import Posted
-from rating_service.application.rate_usage import Refused, UsageRating
+from rating_service.application.rate_usage import UsageRating
 from rating_service.application.refusals import RequestReason, RequestRefused
 from rating_service.domain.usage import Charge, Usage
 from rating_service.rpc.messages import read_usage
@@ -36,7 +34,9 @@ class RatingServicer(rating_service_pb2_grpc.RatingServiceServicer):
             delivered=not request.refuse_when_short,
             min_position=request.min_position,
         )
-        return _recorded(posted)
+        response = rating_service_pb2.RecordUsageResponse()
+        _write(response, posted)
+        return response
 
     async def BatchRecordUsage(
         self, request: rating_service_pb2.BatchRecordUsageRequest, context: Any = None
@@ -47,7 +47,16 @@ class RatingServicer(rating_service_pb2_grpc.RatingServiceServicer):
             delivered=not request.refuse_when_short,
             min_position=request.min_position,
         )
-        return rating_service_pb2.BatchRecordUsageResponse(results=map(_result, outcomes))
+        # Results are written in place: each message handed to a constructor would be copied once more.
+        response = rating_service_pb2.BatchRecordUsageResponse()
+        add_result = response.results.add
+        for outcome in outcomes:
+            result = add_result()
+            if isinstance(outcome, Posted):
+                _write(result.response, outcome)
+            else:
+                result.error.CopyFrom(status_of(outcome))
+        return response
 
     async def QuoteUsage(
         self, request: rating_service_pb2.QuoteUsageRequest, context: Any = None
@@ -76,15 +85,10 @@ def _usage_or_refusal(message: rating_service_pb2.Usage) -> Usage | RequestRefus
         return refusal
 
 
-def _result(outcome: Posted | Refused) -> rating_service_pb2.BatchRecordUsageResult:
-    if isinstance(outcome, Posted):
-        return rating_service_pb2.BatchRecordUsageResult(response=_recorded(outcome))
-    status: status_pb2.Status = status_of(outcome)
-    return rating_service_pb2.BatchRecordUsageResult(error=status)
-
-
-def _recorded(posted: Posted) -> rating_service_pb2.RecordUsageResponse:
+def _write(response: rating_service_pb2.RecordUsageResponse, posted: Posted) -> None:
+    """Write what the ledger answered into an empty response."""
     debit, charge = posted.answer
-    return rating_service_pb2.RecordUsageResponse(
-        debit=debit, charge=charge, replayed=posted.replayed, position=posted.position
-    )
+    response.debit.CopyFrom(debit)
+    response.charge.CopyFrom(charge)
+    response.replayed = posted.replayed
+    response.position = posted.position

@@ -73,7 +73,8 @@ def _bind(server: grpc.aio.Server, address: str, certificates: Certificates | No
             return server.add_insecure_port(address)
         return server.add_secure_port(address, _credentials(certificates))
     except (RuntimeError, OSError) as cause:
-        raise ListenError(f"{address}: cannot listen; is the port in use?") from cause
+        blame = "is the port in use?" if certificates is None else "is the port in use, or a TLS file wrong?"
+        raise ListenError(f"{address}: cannot listen; {blame}") from cause
 
 
 def _credentials(certificates: Certificates) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 
 import grpc
 import msgspec
+import pytest
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
@@ -24,6 +25,13 @@ WALLET = "wallets/acme"
 CARD = "rateCards/llm"
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
+
+
+async def until(holds: Callable[[], bool], *, seconds_max: float = 20) -> None:
+    """Return once something holds that nobody announces; fail when it takes too long."""
+    async with asyncio.timeout(seconds_max):
+        while not holds():  # noqa: ASYNC110, it may be the state of another process
+            await asyncio.sleep(0.005)
 
 
 class Service:
@@ -40,8 +48,7 @@ class Service:
     async def caught_up(self) -> None:
         """Wait until everything in the ledger is followed."""
         await self.follower.wait_for(len(self.ledger.events))
-        while not self.follower.is_ready:
-            await asyncio.sleep(0.005)
+        await until(lambda: self.follower.is_ready)
 
 
 def settings_for(database_url: str, ledger_address: str, **changes: object) -> Settings:
@@ -166,10 +173,8 @@ def reason(status: status_pb2.Status) -> tuple[str, str]:
 
 async def refused(call: Any) -> tuple[grpc.StatusCode, str]:
     """Return the code and reason with which a call is refused."""
-    try:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
         await call
-    except grpc.aio.AioRpcError as failure:
-        status = rpc_status.from_call(failure)  # type: ignore[arg-type] # the stub knows only blocking calls
-        assert status is not None, failure
-        return failure.code(), reason(status)[1]
-    raise AssertionError("the call was not refused")
+    status = rpc_status.from_call(caught.value)  # type: ignore[arg-type] # the stub knows only blocking calls
+    assert status is not None, caught.value
+    return caught.value.code(), reason(status)[1]
