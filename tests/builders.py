@@ -9,6 +9,7 @@ from functools import reduce
 
 import msgspec
 
+from ledger_service.domain.agreement_events import Cycle, PlanPhase, Rate
 from ledger_service.domain.burn_down import Lot
 from ledger_service.domain.commands import (
     AnyCommand,
@@ -21,16 +22,7 @@ from ledger_service.domain.commands import (
     SignContract,
 )
 from ledger_service.domain.decide import decide, streams_of
-from ledger_service.domain.events import (
-    Charge,
-    ChargeLine,
-    CreditsDebited,
-    Cycle,
-    Event,
-    Fact,
-    PlanPhase,
-    Rate,
-)
+from ledger_service.domain.events import Charge, ChargeLine, CreditsDebited, Event, Fact
 from ledger_service.domain.exact import EXACT
 from ledger_service.domain.identity import fingerprint
 from ledger_service.domain.streams import State, evolve_stream

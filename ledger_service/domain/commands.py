@@ -10,7 +10,8 @@ from datetime import datetime
 
 import msgspec
 
-from ledger_service.domain.events import Charge, Cycle, Multiplier, PlanPhase, Rate
+from ledger_service.domain.agreement_events import Cycle, Multiplier, PlanPhase, Rate
+from ledger_service.domain.events import Charge
 from ledger_service.domain.values import Asset, GrantCategory, Money, ShortfallMode
 
 

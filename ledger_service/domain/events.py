@@ -16,22 +16,14 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from ledger_service.domain.values import (
-    Asset,
-    BeyondLastTier,
-    CycleInterval,
-    GrantCategory,
-    Money,
-    ShortfallMode,
-    UnitPrice,
+from ledger_service.domain.agreement_events import (
+    ContractSigned,
+    PlanPublished,
+    RateCardCreated,
+    RateCardPhasePublished,
 )
-
-
-class Record(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Base of all that is stored: immutable, and silent about defaults."""
-
-
-# Wallets
+from ledger_service.domain.record import Record
+from ledger_service.domain.values import Asset, GrantCategory, Money, ShortfallMode, UnitPrice
 
 
 class WalletOpened(Record, frozen=True):
@@ -113,103 +105,6 @@ class CreditsExpired(Record, frozen=True):
 
     grant_version: int
     amount_units: int
-
-
-# Rate cards, plans, contracts
-
-
-class RateCardCreated(Record, frozen=True):
-    """A rate card began, without phases."""
-
-    asset: Asset
-    display_name: str = ""
-    unit_definitions: dict[str, str] = {}
-
-
-class Rate(Record, frozen=True):
-    """The price of one dimension for the usage that matches."""
-
-    dimension: str
-    unit_price: str
-    unit_size: int = 1
-    match: dict[str, str] = {}
-
-
-class MultiplierTier(Record, frozen=True):
-    """One tier: numbers up to and including `up_to`."""
-
-    up_to: int
-    factor: str
-
-
-class Multiplier(Record, frozen=True):
-    """Scales lines by the tier in which a property of the usage falls."""
-
-    property: str
-    tiers: tuple[MultiplierTier, ...]
-    dimensions: tuple[str, ...] = ()
-    beyond_last_tier: BeyondLastTier = BeyondLastTier.REFUSE
-
-
-class RateCardPhasePublished(Record, frozen=True):
-    """From `from_time` these rates apply, until a later phase begins."""
-
-    phase: int
-    from_time: datetime
-    rates: tuple[Rate, ...]
-    phase_hash: str
-    multipliers: tuple[Multiplier, ...] = ()
-
-
-class PlanPhase(Record, frozen=True):
-    """What applies in one stretch of a plan."""
-
-    key: str
-    rate_card: str
-    shortfall_mode: ShortfallMode
-    duration: str = ""
-    base_fee: Money | None = None
-    included_units: int = 0
-    overage_price: UnitPrice | None = None
-
-
-class PlanPublished(Record, frozen=True):
-    """A version of a plan was offered; it never changes."""
-
-    plan_version: int
-    asset: Asset
-    phases: tuple[PlanPhase, ...]
-    display_name: str = ""
-
-
-class Cycle(Record, frozen=True):
-    """How a contract is cut into billing periods."""
-
-    interval: CycleInterval
-    anchor_time: datetime
-    count: int = 1
-    zone: str = "UTC"
-
-
-class ContractPhase(Record, frozen=True):
-    """Plan terms over [from_time, to_time)."""
-
-    from_time: datetime
-    terms: PlanPhase
-    to_time: datetime | None = None
-
-
-class ContractSigned(Record, frozen=True):
-    """A customer was bound to a plan version."""
-
-    customer: str
-    wallet: str
-    plan: str
-    plan_version: int
-    asset: Asset
-    start_time: datetime
-    cycle: Cycle
-    phases: tuple[ContractPhase, ...]
 
 
 Event = (

@@ -13,6 +13,12 @@ from typing import Any
 
 import msgspec
 
+from ledger_service.domain.agreement_events import (
+    ContractSigned,
+    PlanPublished,
+    RateCardCreated,
+    RateCardPhasePublished,
+)
 from ledger_service.domain.commands import (
     AnyCommand,
     CreateRateCard,
@@ -24,18 +30,7 @@ from ledger_service.domain.commands import (
     SettleWallet,
     SignContract,
 )
-from ledger_service.domain.events import (
-    Charge,
-    ContractSigned,
-    CreditsDebited,
-    CreditsGranted,
-    Event,
-    Fact,
-    PlanPublished,
-    RateCardCreated,
-    RateCardPhasePublished,
-    WalletOpened,
-)
+from ledger_service.domain.events import Charge, CreditsDebited, CreditsGranted, Event, Fact, WalletOpened
 from ledger_service.domain.refusals import IdempotencyKeyReused
 
 Identity = dict[str, Any]

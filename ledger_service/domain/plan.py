@@ -12,19 +12,17 @@ from typing import Final
 
 import msgspec
 
-from ledger_service.domain.calendar import add_period, check_period, check_zone
-from ledger_service.domain.commands import PublishPlan, SignContract
-from ledger_service.domain.drafts import Draft
-from ledger_service.domain.events import (
+from ledger_service.domain.agreement_events import (
     ContractPhase,
     ContractSigned,
     Cycle,
-    Event,
-    Fact,
     PlanPhase,
     PlanPublished,
-    WalletPolicyChanged,
 )
+from ledger_service.domain.calendar import add_period, check_period, check_zone
+from ledger_service.domain.commands import PublishPlan, SignContract
+from ledger_service.domain.drafts import Draft
+from ledger_service.domain.events import Event, Fact, WalletPolicyChanged
 from ledger_service.domain.names import (
     check_asset,
     check_money,

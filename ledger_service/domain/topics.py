@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ledger_service.domain import events
+from ledger_service.domain import agreement_events, events
 
 TOPICS: Final[dict[str, type[events.Event]]] = {
     "wallet.CreditsDebited.v1": events.CreditsDebited,
@@ -19,10 +19,10 @@ TOPICS: Final[dict[str, type[events.Event]]] = {
     "wallet.CreditsExpired.v1": events.CreditsExpired,
     "wallet.WalletOpened.v1": events.WalletOpened,
     "wallet.WalletPolicyChanged.v1": events.WalletPolicyChanged,
-    "rate_card.RateCardCreated.v1": events.RateCardCreated,
-    "rate_card.RateCardPhasePublished.v1": events.RateCardPhasePublished,
-    "plan.PlanPublished.v1": events.PlanPublished,
-    "contract.ContractSigned.v1": events.ContractSigned,
+    "rate_card.RateCardCreated.v1": agreement_events.RateCardCreated,
+    "rate_card.RateCardPhasePublished.v1": agreement_events.RateCardPhasePublished,
+    "plan.PlanPublished.v1": agreement_events.PlanPublished,
+    "contract.ContractSigned.v1": agreement_events.ContractSigned,
 }
 TOPIC_OF: Final[dict[type, str]] = {event_type: topic for topic, event_type in TOPICS.items()}
 

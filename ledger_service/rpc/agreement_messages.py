@@ -5,8 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from credits.ledger.v1 import agreement_pb2, contract_service_pb2, rate_card_service_pb2
-from ledger_service.domain.commands import CreateRateCard, PublishPlan, PublishRateCardPhase, SignContract
-from ledger_service.domain.events import (
+from ledger_service.domain.agreement_events import (
     ContractSigned,
     Cycle,
     Multiplier,
@@ -16,6 +15,7 @@ from ledger_service.domain.events import (
     Rate,
     RateCardPhasePublished,
 )
+from ledger_service.domain.commands import CreateRateCard, PublishPlan, PublishRateCardPhase, SignContract
 from ledger_service.domain.names import check_id, check_idempotency_key, check_name
 from ledger_service.domain.rate_card import RateCard
 from ledger_service.domain.refusals import FieldNotAllowed, FieldRequired, ValueUnspecified

@@ -12,13 +12,13 @@ from credits.ledger.v1 import (
 )
 from ledger_service.application.calls import Outcome
 from ledger_service.application.writer import Writer
-from ledger_service.domain.commands import AnyCommand, Request
-from ledger_service.domain.events import (
+from ledger_service.domain.agreement_events import (
     ContractSigned,
     PlanPublished,
     RateCardCreated,
     RateCardPhasePublished,
 )
+from ledger_service.domain.commands import AnyCommand, Request
 from ledger_service.domain.names import check_name
 from ledger_service.domain.plan import Contract, Plan
 from ledger_service.domain.rate_card import RateCard

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import msgspec
 
-from ledger_service.domain import events, topics, values
+from ledger_service.domain import agreement_events, events, topics, values
 from rating_service.domain import agreement, debits
 from rating_service.domain.catalogue import (
     AGREEMENT_TOPICS,
@@ -23,7 +23,7 @@ from tests.unit.rating.builders import JANUARY
 
 ASSET = values.Asset("CREDIT", 6)
 PRICE = values.UnitPrice("USD", "0.01")
-TERMS = events.PlanPhase(
+TERMS = agreement_events.PlanPhase(
     key="evergreen",
     rate_card="rateCards/llm",
     shortfall_mode=values.ShortfallMode.SOFT,
@@ -32,29 +32,31 @@ TERMS = events.PlanPhase(
     included_units=5,
     overage_price=PRICE,
 )
-PHASE = events.RateCardPhasePublished(
+PHASE = agreement_events.RateCardPhasePublished(
     phase=1,
     from_time=JANUARY,
-    rates=(events.Rate(dimension="tokens", unit_price="2.5", unit_size=1000, match={"model": "gpt-*"}),),
+    rates=(
+        agreement_events.Rate(dimension="tokens", unit_price="2.5", unit_size=1000, match={"model": "gpt-*"}),
+    ),
     phase_hash="hash-1",
     multipliers=(
-        events.Multiplier(
+        agreement_events.Multiplier(
             property="context_tokens",
-            tiers=(events.MultiplierTier(8192, "1.0"),),
+            tiers=(agreement_events.MultiplierTier(8192, "1.0"),),
             dimensions=("tokens",),
             beyond_last_tier=values.BeyondLastTier.LAST_APPLIES,
         ),
     ),
 )
-CONTRACT = events.ContractSigned(
+CONTRACT = agreement_events.ContractSigned(
     customer="customers/acme",
     wallet="wallets/acme",
     plan="plans/starter",
     plan_version=1,
     asset=ASSET,
     start_time=JANUARY,
-    cycle=events.Cycle(values.CycleInterval.MONTH, JANUARY, 3, "Europe/Berlin"),
-    phases=(events.ContractPhase(JANUARY, TERMS, JANUARY + timedelta(days=14)),),
+    cycle=agreement_events.Cycle(values.CycleInterval.MONTH, JANUARY, 3, "Europe/Berlin"),
+    phases=(agreement_events.ContractPhase(JANUARY, TERMS, JANUARY + timedelta(days=14)),),
 )
 
 
@@ -80,7 +82,7 @@ def same(mine: object, theirs: object) -> bool:
 
 
 def test_a_rate_card_phase_is_read_as_it_was_written() -> None:
-    created = followed("rateCards/llm", events.RateCardCreated(asset=ASSET, display_name="LLM"))
+    created = followed("rateCards/llm", agreement_events.RateCardCreated(asset=ASSET, display_name="LLM"))
     card = rate_card(followed("rateCards/llm", PHASE, created), "rateCards/llm")
 
     (phase,) = card.phases
@@ -92,7 +94,8 @@ def test_a_rate_card_phase_is_read_as_it_was_written() -> None:
 
 def test_a_plan_is_read_as_it_was_written() -> None:
     found = plan(
-        followed("plans/starter", events.PlanPublished(1, ASSET, (TERMS,), "Starter")), "plans/starter"
+        followed("plans/starter", agreement_events.PlanPublished(1, ASSET, (TERMS,), "Starter")),
+        "plans/starter",
     )
 
     assert found is not None

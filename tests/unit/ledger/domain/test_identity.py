@@ -5,8 +5,9 @@ from typing import get_args
 import msgspec
 import pytest
 
+from ledger_service.domain.agreement_events import ContractSigned, Multiplier, MultiplierTier, Rate
 from ledger_service.domain.commands import AnyCommand, Command, SettleWallet
-from ledger_service.domain.events import ContractSigned, Event, Fact, Multiplier, MultiplierTier, Rate
+from ledger_service.domain.events import Event, Fact
 from ledger_service.domain.identity import check_same_call, fingerprint, hash_key
 from ledger_service.domain.refusals import IdempotencyKeyReused
 from ledger_service.domain.topics import TOPIC_OF, decode_fact, encode_fact

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from ledger_service.domain.events import ContractSigned, Cycle, PlanPhase, PlanPublished, WalletPolicyChanged
+from ledger_service.domain.agreement_events import ContractSigned, Cycle, PlanPhase, PlanPublished
+from ledger_service.domain.events import WalletPolicyChanged
 from ledger_service.domain.plan import CYCLE_COUNT_MAX, PHASES_MAX
 from ledger_service.domain.refusals import (
     AmountOutOfRange,

@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
+from ledger_service.domain.agreement_events import Multiplier, MultiplierTier, Rate, RateCardPhasePublished
 from ledger_service.domain.commands import PublishRateCardPhase
-from ledger_service.domain.events import Multiplier, MultiplierTier, Rate, RateCardPhasePublished
 from ledger_service.domain.rate_card import (
     MATCHES_MAX,
     MULTIPLIERS_MAX,

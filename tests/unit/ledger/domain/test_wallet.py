@@ -3,7 +3,8 @@
 import msgspec
 import pytest
 
-from ledger_service.domain.events import CreditsDebited, Draw, Event, Fact, RateCardCreated
+from ledger_service.domain.agreement_events import RateCardCreated
+from ledger_service.domain.events import CreditsDebited, Draw, Event, Fact
 from ledger_service.domain.topics import GENESIS_HASH
 from ledger_service.domain.values import ShortfallMode
 from ledger_service.domain.wallet import evolve, posted_units
