@@ -18,7 +18,8 @@ from ledger_service.application.staging import Batch, stage
 from ledger_service.application.stream_cache import Entry, StreamCache, restore
 from ledger_service.domain.decide import decide
 from ledger_service.domain.identity import check_same_call
-from ledger_service.domain.refusals import Contended, NotServing, OutcomeUnknown, Refusal
+from ledger_service.domain.refusals import Refusal
+from ledger_service.domain.service_refusals import Contended, NotServing, OutcomeUnknown
 from ledger_service.domain.topics import decode_fact
 
 ATTEMPTS_MAX: Final = 5

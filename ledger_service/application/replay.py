@@ -9,9 +9,10 @@ import msgspec
 from ledger_service.application.balance import Balance, balance_at
 from ledger_service.application.ports import LogReader
 from ledger_service.domain.events import WalletOpened
+from ledger_service.domain.evolve import evolve
 from ledger_service.domain.refusals import WalletNotFound
 from ledger_service.domain.topics import decode_fact
-from ledger_service.domain.wallet import Wallet, evolve
+from ledger_service.domain.wallet import Wallet
 
 EVENTS_PER_READ = 1_000
 

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ledger_service.domain.refusals import FieldMalformed, TimeMalformed
 
-_PERIOD: Final = re.compile(r"P([1-9][0-9]{0,3})([DMY])", re.ASCII)
+_PERIOD: Final = re.compile(r"P(?:([1-9][0-9]{0,3})([DWMY])|T([1-9][0-9]{0,3})H)", re.ASCII)
 
 
 def check_zone(zone: str, *, field: str) -> None:
@@ -22,25 +22,29 @@ def check_zone(zone: str, *, field: str) -> None:
 
 
 def check_period(period: str, *, field: str) -> None:
-    """Refuse what is not a period of days, months or years."""
+    """Refuse what is not a period of hours, days, weeks, months or years."""
     if _PERIOD.fullmatch(period) is None:
         raise FieldMalformed(
-            f"{field} {period[:40]!r} must be a period such as P14D, P1M or P1Y", field=field
+            f"{field} {period[:40]!r} must be a period such as PT1H, P14D, P1W, P1M or P1Y", field=field
         )
 
 
-def add_period(instant: datetime, period: str, zone: str) -> datetime:
-    """Return the instant a period later in the calendar of a zone; a day that the month lacks becomes its last.
+def add_period(instant: datetime, period: str, zone: str, *, times: int = 1) -> datetime:
+    """Return the instant so many periods later in the calendar of a zone; a day that the month lacks becomes its last.
 
+    Counted from the instant itself, so that the 31st comes back after a February. Hours are absolute.
     Raises TimeMalformed beyond the years 1 to 9999, in the zone's own calendar.
     """
     match = _PERIOD.fullmatch(period)
     assert match is not None, "the period was checked before"
-    count, unit = int(match[1]), match[2]
     try:
+        if match[3]:
+            return instant + timedelta(hours=int(match[3]) * times)
+        count, unit = int(match[1]) * times, match[2]
         local = instant.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
-        months = {"D": 0, "M": count, "Y": 12 * count}[unit]
-        moved = _add_months(local, months) if months else local + timedelta(days=count)
+        months = {"M": count, "Y": 12 * count}.get(unit, 0)
+        days = {"D": count, "W": 7 * count}.get(unit, 0)
+        moved = _add_months(local, months) if months else local + timedelta(days=days)
         return moved.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
     except (OverflowError, ValueError) as error:
         raise TimeMalformed(

@@ -6,12 +6,13 @@ call carries. Times are UTC; a time of None means "now", as the server's clock h
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from enum import Enum
 
 import msgspec
 
 from ledger_service.domain.agreement_events import Cycle, Multiplier, PlanPhase, Rate
-from ledger_service.domain.events import Charge
+from ledger_service.domain.events import Charge, Draw, LotTerms, RollOver
 from ledger_service.domain.values import Asset, GrantCategory, Money, ShortfallMode
 
 
@@ -27,6 +28,16 @@ class OpenWallet(Command, frozen=True):
     asset: Asset
     shortfall_mode: ShortfallMode
     overage_limit_units: int = 0
+    burn_down_order: str = "default/1"
+
+
+class RecurrenceTerms(Command, frozen=True):
+    """How a grant comes again: every period, so many periods in all (0: for ever), and what rolls over."""
+
+    period: str
+    zone: str = "UTC"
+    period_count: int = 0
+    roll_over: RollOver | None = None
 
 
 class GrantCredits(Command, frozen=True):
@@ -42,6 +53,8 @@ class GrantCredits(Command, frozen=True):
     consideration: Money | None = None
     contract: str = ""
     reference: str = ""
+    purchase_version: int = 0
+    recurrence: RecurrenceTerms | None = None
 
 
 class Debit(Command, frozen=True):
@@ -53,6 +66,87 @@ class Debit(Command, frozen=True):
     feature: str = ""
     delivered: bool = False
     charge: Charge | None = None
+    take_available: bool = False
+    late_hold_version: int = 0
+
+
+class PlaceHold(Command, frozen=True):
+    """Reserve credit for a while: all of it or none."""
+
+    wallet: str
+    amount_units: int
+    ttl: timedelta | None = None
+    feature: str = ""
+
+
+class OverHold(Enum):
+    """What becomes of a capture of more than is held."""
+
+    REJECT = "REJECT"
+    EXTRA_IF_AVAILABLE = "EXTRA_IF_AVAILABLE"
+
+
+class CaptureHold(Command, frozen=True):
+    """Turn a hold into a debit: amount_units without a charge, what the charge says with one."""
+
+    wallet: str
+    hold_version: int
+    amount_units: int = 0
+    final: bool = True
+    over_hold: OverHold = OverHold.EXTRA_IF_AVAILABLE
+    charge: Charge | None = None
+
+
+class ReleaseHold(Command, frozen=True):
+    """Give back what a hold reserves."""
+
+    wallet: str
+    hold_version: int
+
+
+class DebitRecord(msgspec.Struct, frozen=True):
+    """What the log says of a debit: facts that never change, looked up before the reversal is decided.
+
+    `draws` are those that paid for it, in order, repayments of its debt at the end; `lots` are their terms.
+    """
+
+    debit_version: int
+    draws: tuple[Draw, ...]
+    overage_units: int
+    lots: dict[int, LotTerms]
+
+
+class ReverseDebit(Command, frozen=True):
+    """Take back so many units of a debit; 0: all that is left of it."""
+
+    wallet: str
+    debit_version: int
+    recorded: DebitRecord
+    amount_units: int = 0
+
+
+class RevokeGrant(Command, frozen=True):
+    """Withdraw the unheld rest of a grant."""
+
+    wallet: str
+    grant_version: int
+    reason: str = ""
+
+
+class RefundGrant(Command, frozen=True):
+    """Withdraw unheld units of a paid grant and owe their cost basis back; 0: all of them."""
+
+    wallet: str
+    grant_version: int
+    amount_units: int = 0
+
+
+class ExtendGrant(Command, frozen=True):
+    """Let a lot live longer; None: for ever."""
+
+    wallet: str
+    grant_version: int
+    expire_time: datetime | None = None
 
 
 class SettleWallet(Command, frozen=True):
@@ -105,6 +199,13 @@ AnyCommand = (
     OpenWallet
     | GrantCredits
     | Debit
+    | PlaceHold
+    | CaptureHold
+    | ReleaseHold
+    | ReverseDebit
+    | RevokeGrant
+    | RefundGrant
+    | ExtendGrant
     | SettleWallet
     | CreateRateCard
     | PublishRateCardPhase

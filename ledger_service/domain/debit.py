@@ -14,7 +14,9 @@ from datetime import datetime, timedelta
 from decimal import ROUND_FLOOR
 from typing import Final
 
-from ledger_service.domain.burn_down import DEFAULT_ORDER, is_drawable
+import msgspec
+
+from ledger_service.domain.burn_down import is_drawable
 from ledger_service.domain.commands import Debit
 from ledger_service.domain.drafts import Draft
 from ledger_service.domain.events import Charge, CreditsDebited, Draw
@@ -29,62 +31,137 @@ from ledger_service.domain.refusals import (
     OverageLimitExceeded,
     TimeInFuture,
 )
-from ledger_service.domain.settle import settle, settled
+from ledger_service.domain.settle import begin, repay
 from ledger_service.domain.values import UNITS_MAX, ShortfallMode
-from ledger_service.domain.wallet import Wallet, policy_at
+from ledger_service.domain.wallet import Wallet, debt_units, policy_at
 
 AHEAD_MAX: Final = timedelta(minutes=5)
 """How far a debit's effective time may lie ahead of the server's clock: what clock skew explains."""
 
 
+class Cover(msgspec.Struct, frozen=True):
+    """What pays for units: draws on lots, and what no lot covers."""
+
+    draws: tuple[Draw, ...]
+    overage_units: int = 0
+    debt_units: int = 0
+
+
 def debit(wallet: Wallet, command: Debit, now: datetime) -> list[Draft]:
-    """Return the expiries that fell due and the debit.
+    """Return what fell due and the debit.
 
     Raises AmountNotPositive, AmountOutOfRange, FieldNotAllowed, FieldMalformed, ChargeInconsistent,
     TimeInFuture, InsufficientCredit, OverageLimitExceeded.
     """
     effective_time = command.effective_time or now
+    check_not_ahead(effective_time, now)
+    tape = begin(command.wallet, wallet, now)
+    requested_units = _amount(tape.wallet, command)
+    amount_units = requested_units
+    if command.take_available:
+        amount_units = min(amount_units, _available_units(tape.wallet, effective_time, command.feature))
+        if amount_units == 0:
+            raise InsufficientCredit(
+                f"{command.wallet} has nothing for this debit", field="amount_units", available_units=0
+            )
+    cover = cover_units(
+        tape.wallet,
+        amount_units,
+        effective_time=effective_time,
+        feature=command.feature,
+        delivered=command.delivered,
+    )
+    event = CreditsDebited(
+        amount_units=amount_units,
+        draws=cover.draws,
+        burn_down_order=wallet.burn_down_order,
+        overage_units=cover.overage_units,
+        feature=command.feature,
+        delivered=command.delivered,
+        charge=command.charge,
+        debt_units=cover.debt_units,
+        take_available=command.take_available,
+        requested_units=requested_units if requested_units != amount_units else 0,
+        late_hold_version=command.late_hold_version,
+    )
+    if not cover.debt_units:
+        return tape.end(event, effective_time)
+    # Only a debt may set more in motion: credit that became effective after the debit's own time repays it.
+    tape.add(event, effective_time, answers=True)
+    repay(tape, now)
+    return tape.drafts
+
+
+def check_not_ahead(effective_time: datetime, now: datetime) -> None:
+    """Refuse an effective time that lies further ahead of the clock than clock skew explains."""
     if effective_time > now + AHEAD_MAX:
         raise TimeInFuture(
             f"effective_time lies more than {AHEAD_MAX} ahead of the server's clock", field="effective_time"
         )
-    amount_units = _amount(wallet, command)
-    expiries = settle(command.wallet, wallet, now)
-    draws = _draw(settled(wallet, now), amount_units, effective_time, command.feature)
-    overage_units = amount_units - sum(draw.amount_units for draw in draws)
-    if overage_units:
-        _check_shortfall(wallet, command, amount_units, overage_units, effective_time)
-    event = CreditsDebited(
-        amount_units=amount_units,
-        draws=tuple(draws),
-        burn_down_order=DEFAULT_ORDER,
-        overage_units=overage_units,
-        feature=command.feature,
-        delivered=command.delivered,
-        charge=command.charge,
-    )
-    return [*expiries, Draft(command.wallet, event, effective_time, answers=True)]
 
 
-def _amount(wallet: Wallet, command: Debit) -> int:
-    if command.charge is not None:
-        return _charged_units(wallet, command, command.charge)
-    if command.amount_units <= 0:
-        raise AmountNotPositive("amount_units must be above 0", field="amount_units")
-    if command.amount_units > UNITS_MAX:
-        raise AmountOutOfRange(f"amount_units must not exceed {UNITS_MAX}", field="amount_units")
-    return command.amount_units
+def cover_units(
+    wallet: Wallet, amount_units: int, *, effective_time: datetime, feature: str, delivered: bool
+) -> Cover:
+    """Return what pays for so many units under the policy in force.
+
+    Raises InsufficientCredit, OverageLimitExceeded, AmountOutOfRange.
+    """
+    draws = draw_units(wallet, amount_units, effective_time=effective_time, feature=feature)
+    short_units = amount_units - sum(draw.amount_units for draw in draws)
+    if not short_units:
+        return Cover(draws)
+    mode = _shortfall(wallet, amount_units, short_units, effective_time, delivered=delivered)
+    if mode is ShortfallMode.ADVANCE:
+        return Cover(draws, debt_units=short_units)
+    return Cover(draws, overage_units=short_units)
 
 
-def _charged_units(wallet: Wallet, command: Debit, charge: Charge) -> int:
-    if command.amount_units:
-        raise FieldNotAllowed("amount_units must be 0 when a charge is given", field="amount_units")
+def draw_units(
+    wallet: Wallet, amount_units: int, *, effective_time: datetime, feature: str
+) -> tuple[Draw, ...]:
+    """Return draws on the drawable lots in burn-down order, up to so many units."""
+    draws: list[Draw] = []
+    for lot in wallet.lots:
+        if amount_units == 0:
+            break
+        if lot.remaining_units and is_drawable(lot, effective_time=effective_time, feature=feature):
+            units = min(amount_units, lot.remaining_units)
+            draws.append(Draw(lot.grant_version, units))
+            amount_units -= units
+    return tuple(draws)
+
+
+def charged_units(wallet: Wallet, charge: Charge) -> int:
+    """Return the whole units that a charge takes, the wallet's carried fraction counted in.
+
+    Raises FieldMalformed, ChargeInconsistent, AmountOutOfRange.
+    """
     _check_sum(charge)
     charged = EXACT.add(wallet.carried_fraction, exact(charge.exact_units))
     amount_units = int(charged.to_integral_value(ROUND_FLOOR))
     if amount_units > UNITS_MAX:
         raise AmountOutOfRange(f"the charge exceeds {UNITS_MAX} units", field="charge.exact_units")
     return amount_units
+
+
+def _available_units(wallet: Wallet, effective_time: datetime, feature: str) -> int:
+    draws = draw_units(wallet, UNITS_MAX, effective_time=effective_time, feature=feature)
+    return sum(draw.amount_units for draw in draws)
+
+
+def _amount(wallet: Wallet, command: Debit) -> int:
+    if command.charge is not None:
+        if command.amount_units:
+            raise FieldNotAllowed("amount_units must be 0 when a charge is given", field="amount_units")
+        if command.take_available:
+            raise FieldNotAllowed("a charge is taken whole or not at all", field="take_available")
+        return charged_units(wallet, command.charge)
+    if command.amount_units <= 0:
+        raise AmountNotPositive("amount_units must be above 0", field="amount_units")
+    if command.amount_units > UNITS_MAX:
+        raise AmountOutOfRange(f"amount_units must not exceed {UNITS_MAX}", field="amount_units")
+    return command.amount_units
 
 
 def _check_sum(charge: Charge) -> None:
@@ -107,39 +184,28 @@ def _check_sum(charge: Charge) -> None:
         )
 
 
-def _draw(wallet: Wallet, amount_units: int, effective_time: datetime, feature: str) -> list[Draw]:
-    draws: list[Draw] = []
-    for lot in wallet.lots:
-        if amount_units == 0:
-            break
-        if is_drawable(lot, effective_time=effective_time, feature=feature):
-            units = min(amount_units, lot.remaining_units)
-            draws.append(Draw(lot.grant_version, units))
-            amount_units -= units
-    return draws
-
-
-def _check_shortfall(
-    wallet: Wallet, command: Debit, amount_units: int, overage_units: int, effective_time: datetime
-) -> None:
-    overage_after = wallet.overage_units + overage_units
-    if overage_after > UNITS_MAX:
-        raise AmountOutOfRange(f"the wallet's overage would exceed {UNITS_MAX} units", field="amount_units")
-    if command.delivered:
-        return
+def _shortfall(
+    wallet: Wallet, amount_units: int, short_units: int, effective_time: datetime, *, delivered: bool
+) -> ShortfallMode:
     policy = policy_at(wallet, effective_time)
+    uncovered_units = wallet.overage_units + debt_units(wallet) + short_units
+    if uncovered_units > UNITS_MAX:
+        raise AmountOutOfRange(f"the wallet's overage would exceed {UNITS_MAX} units", field="amount_units")
+    if delivered:
+        return policy.shortfall_mode
     if policy.shortfall_mode is ShortfallMode.HARD:
-        available_units = amount_units - overage_units
+        available_units = amount_units - short_units
         raise InsufficientCredit(
-            f"{command.wallet} has {available_units} units for this debit, which needs {amount_units}",
+            f"{available_units} units are available for this, which needs {amount_units}",
             field="amount_units",
             available_units=available_units,
             amount_units=amount_units,
         )
-    if policy.overage_limit_units and overage_after > policy.overage_limit_units:
+    if policy.overage_limit_units and uncovered_units > policy.overage_limit_units:
         raise OverageLimitExceeded(
-            f"overage would rise to {overage_after} units, above the limit of {policy.overage_limit_units}",
+            f"overage would rise to {uncovered_units} units, above the limit of {policy.overage_limit_units}",
             field="amount_units",
-            overage_units=overage_after,
+            overage_units=uncovered_units,
             overage_limit_units=policy.overage_limit_units,
         )
+    return policy.shortfall_mode

@@ -11,25 +11,45 @@ from typing import TypeVar
 
 from ledger_service.domain.commands import (
     AnyCommand,
+    CaptureHold,
     CreateRateCard,
     Debit,
+    ExtendGrant,
     GrantCredits,
     OpenWallet,
+    PlaceHold,
     PublishPlan,
     PublishRateCardPhase,
+    RefundGrant,
+    ReleaseHold,
+    ReverseDebit,
+    RevokeGrant,
     SettleWallet,
     SignContract,
 )
 from ledger_service.domain.debit import debit
 from ledger_service.domain.drafts import Draft
 from ledger_service.domain.grant import grant, open_wallet
+from ledger_service.domain.hold import capture_hold, place_hold, release_hold
 from ledger_service.domain.plan import Contract, Plan, publish_plan, sign_contract
 from ledger_service.domain.rate_card import RateCard, create_rate_card, publish_phase
 from ledger_service.domain.refusals import RateCardNotFound, WalletNotFound
+from ledger_service.domain.reverse import reverse_debit
 from ledger_service.domain.settle import settle
 from ledger_service.domain.streams import State
 from ledger_service.domain.wallet import Wallet
+from ledger_service.domain.withdraw import extend_grant, refund_grant, revoke_grant
 
+WalletCommand = (
+    PlaceHold
+    | CaptureHold
+    | ReleaseHold
+    | ReverseDebit
+    | RevokeGrant
+    | RefundGrant
+    | ExtendGrant
+    | SettleWallet
+)
 States = Mapping[str, State | None]
 S = TypeVar("S", Wallet, RateCard, Plan, Contract)
 
@@ -37,14 +57,14 @@ S = TypeVar("S", Wallet, RateCard, Plan, Contract)
 def streams_of(command: AnyCommand) -> tuple[str, ...]:
     """Return the streams that the command touches; the first is its own and scopes its idempotency key."""
     match command:
-        case Debit() | GrantCredits() | OpenWallet() | SettleWallet():
-            return (command.wallet,)
         case CreateRateCard() | PublishRateCardPhase():
             return (command.rate_card,)
         case PublishPlan():
             return (command.plan, *dict.fromkeys(phase.rate_card for phase in command.phases))
         case SignContract():
             return (command.contract, command.plan, command.wallet)
+        case _:
+            return (command.wallet,)
 
 
 def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:
@@ -54,10 +74,19 @@ def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:
             return debit(_wallet(states, command.wallet, field="name"), command, now)
         case GrantCredits():
             return grant(_wallet(states, command.wallet, field="name"), command, now)
+        case (
+            PlaceHold()
+            | CaptureHold()
+            | ReleaseHold()
+            | ReverseDebit()
+            | RevokeGrant()
+            | RefundGrant()
+            | ExtendGrant()
+            | SettleWallet()
+        ):
+            return _decide_wallet(_wallet(states, command.wallet, field="name"), command, now)
         case OpenWallet():
             return open_wallet(_typed(states, command.wallet, Wallet), command, now)
-        case SettleWallet():
-            return settle(command.wallet, _wallet(states, command.wallet, field="name"), now)
         case CreateRateCard():
             return create_rate_card(_typed(states, command.rate_card, RateCard), command, now)
         case PublishRateCardPhase():
@@ -73,6 +102,26 @@ def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:
                 command,
                 now,
             )
+
+
+def _decide_wallet(wallet: Wallet, command: WalletCommand, now: datetime) -> list[Draft]:
+    match command:
+        case PlaceHold():
+            return place_hold(wallet, command, now)
+        case CaptureHold():
+            return capture_hold(wallet, command, now)
+        case ReleaseHold():
+            return release_hold(wallet, command, now)
+        case ReverseDebit():
+            return reverse_debit(wallet, command, now)
+        case RevokeGrant():
+            return revoke_grant(wallet, command, now)
+        case RefundGrant():
+            return refund_grant(wallet, command, now)
+        case ExtendGrant():
+            return extend_grant(wallet, command, now)
+        case SettleWallet():
+            return settle(command.wallet, wallet, now)
 
 
 def _typed(states: States, stream: str, kind: type[S]) -> S | None:

@@ -33,6 +33,7 @@ class WalletOpened(Record, frozen=True):
     asset: Asset
     shortfall_mode: ShortfallMode
     overage_limit_units: int = 0
+    burn_down_order: str = "default/1"
 
 
 class WalletPolicyChanged(Record, frozen=True):
@@ -44,8 +45,31 @@ class WalletPolicyChanged(Record, frozen=True):
     overage_limit_units: int = 0
 
 
+class RollOver(Record, frozen=True):
+    """What moves on at a lot's expiry: min(cap, floor(percent of the rest), the rest), so many times."""
+
+    percent: str
+    times_left: int
+    cap_units: int | None = None
+
+
+class Recurrence(Record, frozen=True):
+    """A grant issued anew every period, in the calendar of a zone; None of periods left means for ever."""
+
+    period: str
+    anchor_time: datetime
+    zone: str = "UTC"
+    number: int = 1
+    periods_left: int | None = None
+    roll_over: RollOver | None = None
+
+
 class CreditsGranted(Record, frozen=True):
-    """Credit was issued; its lot may be drawn in [effective time, expire_time)."""
+    """Credit was issued; its lot may be drawn in [effective time, expire_time).
+
+    `purchase_version` names the paid grant that a bonus came with. A recurring grant expires at the end of its
+    period, where the next one is issued by the passing of time alone; `series_version` names the first.
+    """
 
     amount_units: int
     category: GrantCategory
@@ -55,6 +79,9 @@ class CreditsGranted(Record, frozen=True):
     consideration: Money | None = None
     contract: str = ""
     reference: str = ""
+    purchase_version: int = 0
+    recurrence: Recurrence | None = None
+    series_version: int = 0
 
 
 class Draw(msgspec.Struct, frozen=True, array_like=True):
@@ -89,7 +116,11 @@ class Charge(Record, frozen=True):
 
 
 class CreditsDebited(Record, frozen=True):
-    """Credit was consumed. Draws and overage add up to amount_units."""
+    """Credit was consumed. Draws, overage and debt add up to amount_units.
+
+    Overage is final, debt is repaid by later grants. `requested_units` is set where the debit took what there
+    was; `late_hold_version` names the hold that had timed out before its capture.
+    """
 
     amount_units: int
     draws: tuple[Draw, ...]
@@ -98,6 +129,129 @@ class CreditsDebited(Record, frozen=True):
     feature: str = ""
     delivered: bool = False
     charge: Charge | None = None
+    debt_units: int = 0
+    take_available: bool = False
+    requested_units: int = 0
+    late_hold_version: int = 0
+
+
+class CreditsHeld(Record, frozen=True):
+    """Slices of lots were reserved; the hold is named by this event's version."""
+
+    amount_units: int
+    slices: tuple[Draw, ...]
+    expire_time: datetime
+    burn_down_order: str
+    feature: str = ""
+
+
+class HoldCaptured(Record, frozen=True):
+    """A hold became a debit. `held_draws` come from its slices, `draws` from lots for what exceeds it.
+
+    held_draws, draws, overage and debt add up to amount_units; `returned` slices went back to their lots.
+    """
+
+    hold_version: int
+    amount_units: int
+    held_draws: tuple[Draw, ...]
+    burn_down_order: str
+    final: bool = True
+    returned: tuple[Draw, ...] = ()
+    draws: tuple[Draw, ...] = ()
+    overage_units: int = 0
+    debt_units: int = 0
+    feature: str = ""
+    charge: Charge | None = None
+
+
+class HoldReleased(Record, frozen=True):
+    """What a hold still reserved went back to its lots, by request or because its time was over."""
+
+    hold_version: int
+    returned: tuple[Draw, ...]
+    timed_out: bool = False
+
+
+class LotTerms(Record, frozen=True):
+    """The terms of a lot: as its grant has them, unless it was extended."""
+
+    category: GrantCategory
+    priority: int
+    granted_units: int
+    effective_time: datetime
+    expire_time: datetime | None = None
+    scope: tuple[str, ...] = ()
+    consideration: Money | None = None
+    purchase_version: int = 0
+
+
+class Return(Record, frozen=True):
+    """Units that went back to the lot of a grant."""
+
+    grant_version: int
+    amount_units: int
+    lot: LotTerms
+
+
+class DebitReversed(Record, frozen=True):
+    """A debit was taken back in part or whole: overage first, then debt, then its draws, last one first."""
+
+    debit_version: int
+    amount_units: int
+    returned: tuple[Return, ...] = ()
+    overage_units: int = 0
+    debt_units: int = 0
+
+
+class GrantRevoked(Record, frozen=True):
+    """Unheld units of a grant were withdrawn: all of them, or as a clawback a refunded purchase's part of its bonus."""
+
+    grant_version: int
+    amount_units: int
+    reason: str = ""
+    clawback: bool = False
+
+
+class GrantRefunded(Record, frozen=True):
+    """Unheld units of a paid grant were withdrawn, and their cost basis is owed back.
+
+    The refunds of a grant add up to the floor of consideration x refunded units / granted units.
+    """
+
+    grant_version: int
+    amount_units: int
+    refund: Money
+
+
+class GrantExpiryExtended(Record, frozen=True):
+    """A lot lives longer; None means for ever."""
+
+    grant_version: int
+    expire_time: datetime | None = None
+
+
+class CreditsRolledOver(Record, frozen=True):
+    """At a lot's expiry part of its rest moved into a new lot of the same terms, named by this event's version."""
+
+    grant_version: int
+    amount_units: int
+    lot: LotTerms
+    recurrence: Recurrence
+
+
+class Repayment(msgspec.Struct, frozen=True, array_like=True):
+    """Units of the debt of the debit at `debit_version` in the same stream."""
+
+    debit_version: int
+    amount_units: int
+
+
+class DebtRepaid(Record, frozen=True):
+    """A lot paid back what earlier debits owed, oldest debt first."""
+
+    grant_version: int
+    amount_units: int
+    repayments: tuple[Repayment, ...]
 
 
 class CreditsExpired(Record, frozen=True):
@@ -113,6 +267,15 @@ Event = (
     | CreditsGranted
     | CreditsDebited
     | CreditsExpired
+    | CreditsHeld
+    | HoldCaptured
+    | HoldReleased
+    | DebitReversed
+    | GrantRevoked
+    | GrantRefunded
+    | GrantExpiryExtended
+    | CreditsRolledOver
+    | DebtRepaid
     | RateCardCreated
     | RateCardPhasePublished
     | PlanPublished

@@ -5,30 +5,42 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from ledger_service.domain.commands import GrantCredits, OpenWallet
+import msgspec
+
+from ledger_service.domain.calendar import check_period, check_zone
+from ledger_service.domain.commands import GrantCredits, OpenWallet, RecurrenceTerms
 from ledger_service.domain.drafts import Draft
-from ledger_service.domain.events import CreditsGranted, WalletOpened
+from ledger_service.domain.events import CreditsGranted, Recurrence, RollOver, WalletOpened
+from ledger_service.domain.exact import exact
+from ledger_service.domain.lots import find
 from ledger_service.domain.names import (
     check_asset,
     check_feature,
     check_money,
     check_name,
+    check_price,
     check_range,
     check_span,
     check_text,
 )
+from ledger_service.domain.recurrence import boundary
 from ledger_service.domain.refusals import (
     AmountNotPositive,
     AmountOutOfRange,
     FieldMalformed,
     FieldNotAllowed,
     FieldTooLong,
+    GrantNotActive,
+    NumberOutOfRange,
     WalletExists,
 )
-from ledger_service.domain.settle import settle
+from ledger_service.domain.settle import begin, repay
 from ledger_service.domain.values import UNITS_MAX, GrantCategory
 from ledger_service.domain.wallet import Wallet
 
+PERIOD_COUNT_MAX: Final = 100_000
+"""Eleven years of hours."""
+PERCENT_MAX: Final = 100
 PRIORITY_MAX: Final = 1_000_000
 SCOPE_SIZE_MAX: Final = 32
 """Most features that one grant may be restricted to."""
@@ -71,8 +83,60 @@ def grant(wallet: Wallet, command: GrantCredits, now: datetime) -> list[Draft]:
         consideration=command.consideration,
         contract=command.contract,
         reference=command.reference,
+        purchase_version=command.purchase_version,
     )
-    return [*settle(command.wallet, wallet, now), Draft(command.wallet, event, effective_time, answers=True)]
+    if command.recurrence is not None:
+        event = _recurring(event, command.recurrence, effective_time)
+    tape = begin(command.wallet, wallet, now)
+    _check_bonus(tape.wallet, command)
+    tape.add(event, effective_time, answers=True)
+    # The grant may repay debts, and a backdated one may have expired or come again already.
+    repay(tape, now)
+    return tape.drafts
+
+
+def _recurring(event: CreditsGranted, terms: RecurrenceTerms, anchor_time: datetime) -> CreditsGranted:
+    check_period(terms.period, field="grant.recurrence.period")
+    check_zone(terms.zone, field="grant.recurrence.zone")
+    check_range(terms.period_count, low=0, high=PERIOD_COUNT_MAX, field="grant.recurrence.period_count")
+    if event.expire_time is not None:
+        raise FieldNotAllowed("a recurring grant expires with its period", field="grant.expire_time")
+    if event.consideration is not None:
+        raise FieldNotAllowed(
+            "each period of a paid recurring grant is a purchase of its own", field="grant.consideration"
+        )
+    if terms.roll_over is not None:
+        _check_roll_over(terms.roll_over)
+    recurrence = Recurrence(
+        period=terms.period,
+        anchor_time=anchor_time,
+        zone=terms.zone,
+        periods_left=terms.period_count - 1 if terms.period_count else None,
+        roll_over=terms.roll_over,
+    )
+    return msgspec.structs.replace(event, expire_time=boundary(recurrence, 1), recurrence=recurrence)
+
+
+def _check_roll_over(roll_over: RollOver) -> None:
+    field = "grant.recurrence.roll_over"
+    check_price(roll_over.percent, field=f"{field}.percent")
+    if exact(roll_over.percent) > PERCENT_MAX:
+        raise NumberOutOfRange(f"{field}.percent must not exceed {PERCENT_MAX}", field=f"{field}.percent")
+    check_range(roll_over.times_left, low=1, high=PERIOD_COUNT_MAX, field=f"{field}.times")
+    if roll_over.cap_units is not None:
+        check_range(roll_over.cap_units, low=1, high=UNITS_MAX, field=f"{field}.cap_units")
+
+
+def _check_bonus(wallet: Wallet, command: GrantCredits) -> None:
+    if not command.purchase_version:
+        return
+    purchase = find(wallet.lots, command.purchase_version)
+    if purchase is None or purchase.consideration is None:
+        raise GrantNotActive(
+            f"grant {command.purchase_version} is no purchase that has anything left", field="grant.purchase"
+        )
+    if command.category is not GrantCategory.PROMOTIONAL:
+        raise FieldNotAllowed("a bonus is PROMOTIONAL", field="grant.category")
 
 
 def _check_grant(command: GrantCredits) -> None:

@@ -21,16 +21,39 @@ from ledger_service.domain.agreement_events import (
 )
 from ledger_service.domain.commands import (
     AnyCommand,
+    CaptureHold,
     CreateRateCard,
     Debit,
+    ExtendGrant,
     GrantCredits,
     OpenWallet,
+    PlaceHold,
     PublishPlan,
     PublishRateCardPhase,
+    RecurrenceTerms,
+    RefundGrant,
+    ReleaseHold,
+    ReverseDebit,
+    RevokeGrant,
     SettleWallet,
     SignContract,
 )
-from ledger_service.domain.events import Charge, CreditsDebited, CreditsGranted, Event, Fact, WalletOpened
+from ledger_service.domain.events import (
+    Charge,
+    CreditsDebited,
+    CreditsGranted,
+    CreditsHeld,
+    DebitReversed,
+    Event,
+    Fact,
+    GrantExpiryExtended,
+    GrantRefunded,
+    GrantRevoked,
+    HoldCaptured,
+    HoldReleased,
+    WalletOpened,
+)
+from ledger_service.domain.hold import TTL_DEFAULT
 from ledger_service.domain.refusals import IdempotencyKeyReused
 
 Identity = dict[str, Any]
@@ -61,7 +84,7 @@ def check_same_call(command: AnyCommand, recorded: Fact[Event]) -> None:
         )
 
 
-def identity(command: AnyCommand) -> Identity:
+def identity(command: AnyCommand) -> Identity:  # noqa: C901
     """Return what makes the command itself, beside its stream."""
     match command:
         case Debit():
@@ -70,9 +93,18 @@ def identity(command: AnyCommand) -> Identity:
                 "effective_time": command.effective_time,
                 "feature": command.feature,
                 "delivered": command.delivered,
+                "take_available": command.take_available,
             } | _usage_of(command.charge)
         case GrantCredits():
             return _fields(command, "wallet") | {"scope": sorted(command.scope)}
+        case PlaceHold():
+            return _fields(command, "wallet") | {"ttl": command.ttl or TTL_DEFAULT}
+        case CaptureHold():
+            return _fields(command, "wallet", "over_hold", "charge") | _usage_of(command.charge)
+        case ReverseDebit():
+            return _fields(command, "wallet", "recorded")
+        case ReleaseHold() | RevokeGrant() | RefundGrant() | ExtendGrant():
+            return _fields(command, "wallet")
         case OpenWallet() | SettleWallet():
             return _fields(command, "wallet")
         case CreateRateCard():
@@ -85,21 +117,29 @@ def identity(command: AnyCommand) -> Identity:
             return _fields(command, "contract")
 
 
-def _recorded_identity(fact: Fact[Event]) -> Identity:
+def _recorded_identity(fact: Fact[Event]) -> Identity:  # noqa: C901
     event = fact.event
     # An effective time equal to the record time is what "now" became.
     effective_time = None if fact.effective_time == fact.record_time else fact.effective_time
     match event:
         case CreditsDebited():
             return {
-                "amount_units": 0 if event.charge else event.amount_units,
+                "amount_units": 0 if event.charge else event.requested_units or event.amount_units,
                 "effective_time": effective_time,
                 "feature": event.feature,
                 "delivered": event.delivered,
+                "take_available": event.take_available,
             } | _usage_of(event.charge)
         case CreditsGranted():
-            fields = {name: getattr(event, name) for name in event.__struct_fields__}
-            return fields | {"scope": sorted(event.scope), "effective_time": effective_time}
+            return _granted(event) | {"effective_time": effective_time}
+        case CreditsHeld() | HoldCaptured() | HoldReleased() | DebitReversed():
+            return _recorded_hold_or_reversal(fact, event)
+        case GrantRevoked():
+            return _fields(event, "amount_units", "clawback")
+        case GrantRefunded():
+            return _fields(event, "refund")
+        case GrantExpiryExtended():
+            return _fields(event)
         case WalletOpened() | RateCardCreated():
             return _fields(event)
         case RateCardPhasePublished():
@@ -110,6 +150,39 @@ def _recorded_identity(fact: Fact[Event]) -> Identity:
             return _fields(event, "asset", "phases")
         case _:
             raise AssertionError(f"{type(event).__name__} answers no command")
+
+
+def _granted(event: CreditsGranted) -> Identity:
+    fields = _fields(event, "series_version") | {"scope": sorted(event.scope)}
+    if event.recurrence is None:
+        return fields
+    left = event.recurrence.periods_left
+    terms = RecurrenceTerms(
+        period=event.recurrence.period,
+        zone=event.recurrence.zone,
+        period_count=0 if left is None else left + 1,
+        roll_over=event.recurrence.roll_over,
+    )
+    return fields | {"recurrence": terms, "expire_time": None}
+
+
+def _recorded_hold_or_reversal(
+    fact: Fact[Event], event: CreditsHeld | HoldCaptured | HoldReleased | DebitReversed
+) -> Identity:
+    match event:
+        case CreditsHeld():
+            ttl = event.expire_time - fact.effective_time
+            return {"amount_units": event.amount_units, "ttl": ttl, "feature": event.feature}
+        case HoldCaptured():
+            return {
+                "hold_version": event.hold_version,
+                "amount_units": 0 if event.charge else event.amount_units,
+                "final": event.final,
+            } | _usage_of(event.charge)
+        case HoldReleased():
+            return {"hold_version": event.hold_version}
+        case DebitReversed():
+            return {"debit_version": event.debit_version, "amount_units": event.amount_units}
 
 
 def _fields(struct: msgspec.Struct, *without: str) -> Identity:

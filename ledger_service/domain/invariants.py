@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ledger_service.domain.events import CreditsDebited, Event, Fact
+from ledger_service.domain.events import CreditsDebited, Event, Fact, HoldCaptured
 from ledger_service.domain.streams import State
 from ledger_service.domain.wallet import Wallet, posted_units
 
@@ -16,24 +16,50 @@ def broken_invariants(state: State, fact: Fact[Event]) -> Iterator[tuple[str, st
             yield (
                 "CONSERVATION",
                 f"granted {state.granted_units} != posted {posted_units(state)} + drawn {state.drawn_units}"
-                f" + expired {state.expired_units}",
+                f" + expired {state.expired_units} + revoked {state.revoked_units}",
             )
+        if not holds_are_reserved(state):
+            yield "HOLDS", "what holds reserve is not what the lots have reserved"
         if not 0 <= state.carried_fraction < 1:
             yield "CARRIED_FRACTION", f"the carried fraction {state.carried_fraction} is not in [0, 1)"
     if isinstance(fact.event, CreditsDebited) and not is_covered(fact.event):
-        yield "DRAWS", "draws and overage do not add up to amount_units"
+        yield "DRAWS", "draws, overage and debt do not add up to amount_units"
+    if isinstance(fact.event, HoldCaptured) and not is_captured(fact.event):
+        yield "DRAWS", "draws, overage and debt do not add up to amount_units"
 
 
 def is_conserved(wallet: Wallet) -> bool:
-    """Say whether granted = posted + drawn + expired."""
-    return wallet.granted_units == posted_units(wallet) + wallet.drawn_units + wallet.expired_units
+    """Say whether granted = posted + drawn + expired + revoked."""
+    gone_units = wallet.drawn_units + wallet.expired_units + wallet.revoked_units
+    return wallet.granted_units == posted_units(wallet) + gone_units
+
+
+def holds_are_reserved(wallet: Wallet) -> bool:
+    """Say whether each lot has reserved just what the holds say, and no lot holds less than nothing."""
+    slices: dict[int, int] = {}
+    for hold in wallet.holds:
+        for each in hold.slices:
+            slices[each.grant_version] = slices.get(each.grant_version, 0) + each.amount_units
+    reserved = {lot.grant_version: lot.held_units for lot in wallet.lots if lot.held_units}
+    return slices == reserved and all(lot.remaining_units >= 0 for lot in wallet.lots)
 
 
 def is_covered(debit: CreditsDebited) -> bool:
-    """Say whether draws and overage add up to the debit, and none is negative."""
+    """Say whether draws, overage and debt add up to the debit, and none is negative."""
     drawn_units = sum(draw.amount_units for draw in debit.draws)
     return (
-        drawn_units + debit.overage_units == debit.amount_units
-        and debit.overage_units >= 0
+        drawn_units + debit.overage_units + debit.debt_units == debit.amount_units
+        and min(debit.overage_units, debit.debt_units) >= 0
         and all(draw.amount_units > 0 for draw in debit.draws)
+    )
+
+
+def is_captured(capture: HoldCaptured) -> bool:
+    """Say whether a capture's draws, overage and debt add up to it, and none is negative."""
+    draws = (*capture.held_draws, *capture.draws)
+    drawn_units = sum(draw.amount_units for draw in draws)
+    return (
+        drawn_units + capture.overage_units + capture.debt_units == capture.amount_units
+        and min(capture.overage_units, capture.debt_units) >= 0
+        and all(draw.amount_units > 0 for draw in draws)
     )

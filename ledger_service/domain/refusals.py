@@ -113,6 +113,78 @@ class InsufficientCredit(Refusal):
     reason = "INSUFFICIENT_CREDIT"
 
 
+class HoldNotActive(Refusal):
+    """The hold was captured, released or timed out, or there never was one."""
+
+    reason = "HOLD_NOT_ACTIVE"
+
+
+class HoldNotFound(Refusal):
+    """There is no such hold."""
+
+    reason = "HOLD_NOT_FOUND"
+
+
+class HoldExpired(Refusal):
+    """The hold's time was over before the call."""
+
+    reason = "HOLD_EXPIRED"
+
+
+class HoldAlreadyCaptured(Refusal):
+    """The hold was captured before."""
+
+    reason = "HOLD_ALREADY_CAPTURED"
+
+
+class HoldAlreadyReleased(Refusal):
+    """The hold was released before."""
+
+    reason = "HOLD_ALREADY_RELEASED"
+
+
+class CaptureExceedsHold(Refusal):
+    """The capture asks for more than the hold still reserves, and the caller rejects that."""
+
+    reason = "CAPTURE_EXCEEDS_HOLD"
+
+
+class DebitNotFound(Refusal):
+    """There is no such debit."""
+
+    reason = "DEBIT_NOT_FOUND"
+
+
+class ReversalExceedsDebit(Refusal):
+    """The reversal asks for more than is left of the debit."""
+
+    reason = "REVERSAL_EXCEEDS_DEBIT"
+
+
+class GrantNotActive(Refusal):
+    """The grant has nothing left, or there never was one."""
+
+    reason = "GRANT_NOT_ACTIVE"
+
+
+class GrantNotRefundable(Refusal):
+    """The grant carries no consideration: promotional and bonus units are never cash."""
+
+    reason = "GRANT_NOT_REFUNDABLE"
+
+
+class RefundExceedsGrant(Refusal):
+    """The refund asks for more than the unheld rest of the grant."""
+
+    reason = "REFUND_EXCEEDS_GRANT"
+
+
+class ExtensionNotLater(Refusal):
+    """The new expiry does not lie after the old one."""
+
+    reason = "EXTENSION_NOT_LATER"
+
+
 class OverageLimitExceeded(Refusal):
     """The debit would bring the wallet's overage above its limit."""
 
@@ -189,51 +261,3 @@ class AssetMismatch(Refusal):
     """Two things that must count the same asset do not."""
 
     reason = "ASSET_MISMATCH"
-
-
-class BatchTooLarge(Refusal):
-    """A batch is empty or exceeds its maximum."""
-
-    reason = "BATCH_SIZE_OUT_OF_RANGE"
-
-
-class PageTokenMalformed(Refusal):
-    """A page token is not one that the service gave."""
-
-    reason = "PAGE_TOKEN_MALFORMED"
-
-
-class ClockWouldGoBack(Refusal):
-    """The sandbox clock only moves forward."""
-
-    reason = "CLOCK_WOULD_GO_BACK"
-
-
-class QueueFull(Refusal):
-    """More commands are waiting than the service holds; come back shortly."""
-
-    reason = "QUEUE_FULL"
-
-
-class NotServing(Refusal):
-    """This instance is starting, standing by, draining or without its database; nothing was done."""
-
-    reason = "NOT_SERVING"
-
-
-class OutcomeUnknown(Refusal):
-    """The database went away while the command was being stored; send it again with the same key."""
-
-    reason = "OUTCOME_UNKNOWN"
-
-
-class Contended(Refusal):
-    """Another writer kept winning; nothing was done."""
-
-    reason = "CONTENDED"
-
-
-class ProjectionBehind(Refusal):
-    """The view has not yet seen the position asked for."""
-
-    reason = "PROJECTION_BEHIND"

@@ -1,7 +1,9 @@
 """Settling: recording what time alone has done to a wallet, before the wallet decides anything.
 
-Each expiry that fell due is recorded with the exact instant as its effective time, in time order, so the
-answer at any instant is the same whether or when a sweeper ran.
+What fell due is recorded in time order, each with the exact instant as its effective time, so the answer at
+any instant is the same whether or when a sweeper ran. Order at one instant: hold timeouts, expiries (credit
+that a timeout returned to an expired lot among them), roll-overs, recurring grants, and grants that become
+effective repaying debts. Revocations are commands and come after all of these.
 """
 
 from __future__ import annotations
@@ -10,37 +12,116 @@ from datetime import datetime
 
 import msgspec
 
-from ledger_service.domain.burn_down import Lot
+from ledger_service.domain.burn_down import Lot, is_drawable
 from ledger_service.domain.drafts import Draft
-from ledger_service.domain.events import CreditsExpired
-from ledger_service.domain.wallet import Wallet
+from ledger_service.domain.events import (
+    CreditsExpired,
+    CreditsRolledOver,
+    DebtRepaid,
+    GrantRevoked,
+    HoldReleased,
+    Repayment,
+)
+from ledger_service.domain.lots import terms_of
+from ledger_service.domain.recurrence import after_roll_over, boundary, carry_units, next_grant
+from ledger_service.domain.tape import Tape
+from ledger_service.domain.wallet import Debt, Wallet
 
 
 def settle(name: str, wallet: Wallet, now: datetime) -> list[Draft]:
-    """Return the expiries that fell due by `now`, oldest first; equal instants in burn-down order."""
-    if wallet.next_expire_time is None or now < wallet.next_expire_time:
-        return []
-    due = sorted(
-        (lot for lot in wallet.lots if lot.expire_time is not None and lot.expire_time <= now),
-        key=lambda lot: lot.expire_time or now,
-    )
-    return [_expiry(name, lot) for lot in due]
+    """Return what fell due by `now`, oldest first."""
+    return begin(name, wallet, now).drafts
+
+
+def begin(name: str, wallet: Wallet, now: datetime) -> Tape:
+    """Return a tape on which everything that fell due by `now` is recorded."""
+    tape = Tape(name, wallet)
+    while (instant := _next_instant(tape.wallet)) is not None and instant <= now:
+        _settle_instant(tape, instant)
+    return tape
 
 
 def settled(wallet: Wallet, now: datetime) -> Wallet:
     """Return the wallet as settling at `now` leaves it, without recording anything."""
-    if wallet.next_expire_time is None or now < wallet.next_expire_time:
-        return wallet
-    due = [lot for lot in wallet.lots if lot.expire_time is not None and lot.expire_time <= now]
-    left = tuple(lot for lot in wallet.lots if lot.expire_time is None or lot.expire_time > now)
-    return msgspec.structs.replace(
-        wallet,
-        lots=left,
-        next_expire_time=min((lot.expire_time for lot in left if lot.expire_time is not None), default=None),
-        expired_units=wallet.expired_units + sum(lot.remaining_units for lot in due),
+    return begin("", wallet, now).wallet
+
+
+def lapse_returned(tape: Tape, now: datetime) -> None:
+    """End what was returned to lots that have expired or been revoked meanwhile: no laundering into fresh credit."""
+    _expire(tape, now)
+    for lot in tape.wallet.lots:
+        if lot.remaining_units and lot.grant_version in tape.wallet.revoked_grants:
+            tape.add(GrantRevoked(lot.grant_version, lot.remaining_units), now)
+    repay(tape, now)
+
+
+def repay(tape: Tape, now: datetime) -> None:
+    """Let drawable credit repay debts by `now`, oldest debt first."""
+    while (found := _next_repayment(tape.wallet)) is not None and found[0] <= now:
+        _repay_from(tape, *found)
+
+
+def _next_instant(wallet: Wallet) -> datetime | None:
+    due = wallet.next_due_time
+    if wallet.debts and (found := _next_repayment(wallet)) is not None:
+        return found[0] if due is None else min(due, found[0])
+    return due
+
+
+def _settle_instant(tape: Tape, instant: datetime) -> None:
+    for hold in tape.wallet.holds:
+        if hold.expire_time <= instant:
+            tape.add(HoldReleased(hold.hold_version, hold.slices, timed_out=True), instant)
+    _expire(tape, instant)
+    for lot in tape.wallet.lots:
+        if lot.remaining_units and lot.grant_version in tape.wallet.revoked_grants:
+            tape.add(GrantRevoked(lot.grant_version, lot.remaining_units), instant)
+    for series in tape.wallet.series:
+        if series.next_time <= instant:
+            tape.add(next_grant(series), series.next_time)
+    repay(tape, instant)
+
+
+def _expire(tape: Tape, instant: datetime) -> None:
+    """Expire what expired lots hold, and roll over what their policy carries on."""
+    due = [
+        lot
+        for lot in tape.wallet.lots
+        if lot.remaining_units and lot.expire_time is not None and lot.expire_time <= instant
+    ]
+    carried = [(lot, carry_units(lot)) for lot in due]
+    for lot, carry in carried:
+        if carry < lot.remaining_units:
+            tape.add(CreditsExpired(lot.grant_version, lot.remaining_units - carry), instant)
+    for lot, carry in carried:
+        if carry:
+            _roll_over(tape, lot, carry)
+
+
+def _roll_over(tape: Tape, lot: Lot, carry: int) -> None:
+    recurrence = after_roll_over(lot)
+    assert lot.expire_time is not None, "a lot rolls over at its expiry"
+    terms = msgspec.structs.replace(
+        terms_of(lot),
+        effective_time=lot.expire_time,
+        expire_time=boundary(recurrence, recurrence.number),
     )
+    tape.add(CreditsRolledOver(lot.grant_version, carry, terms, recurrence), lot.expire_time)
 
 
-def _expiry(name: str, lot: Lot) -> Draft:
-    assert lot.expire_time is not None
-    return Draft(name, CreditsExpired(lot.grant_version, lot.remaining_units), lot.expire_time)
+def _next_repayment(wallet: Wallet) -> tuple[datetime, Lot, Debt] | None:
+    """Return the earliest instant at which a lot can repay a debt, with the lot first in burn-down order."""
+    found: tuple[datetime, Lot, Debt] | None = None
+    for debt in wallet.debts:
+        for lot in wallet.lots:
+            instant = max(lot.effective_time, debt.effective_time)
+            drawable = is_drawable(lot, effective_time=instant, feature=debt.feature)
+            if drawable and lot.remaining_units and (found is None or instant < found[0]):
+                found = (instant, lot, debt)
+    return found
+
+
+def _repay_from(tape: Tape, instant: datetime, lot: Lot, debt: Debt) -> None:
+    units = min(lot.remaining_units, debt.amount_units)
+    repayments = (Repayment(debt.debit_version, units),)
+    tape.add(DebtRepaid(lot.grant_version, units, repayments), instant)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from ledger_service.domain import plan, rate_card, wallet
+from ledger_service.domain import evolve, plan, rate_card, wallet
 from ledger_service.domain.events import Event, Fact
 
 State = wallet.Wallet | rate_card.RateCard | plan.Plan | plan.Contract
 Evolve = Callable[[Any, Fact[Event], int], State]
 
 EVOLVE: Final[dict[str, Evolve]] = {
-    "wallets": wallet.evolve,
+    "wallets": evolve.evolve,
     "rateCards": rate_card.evolve,
     "plans": plan.evolve_plan,
     "contracts": plan.evolve_contract,

@@ -37,6 +37,7 @@ class ShortfallMode(Enum):
 
     HARD = "HARD"
     SOFT = "SOFT"
+    ADVANCE = "ADVANCE"
 
 
 class GrantCategory(Enum):

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
-from ledger_service.domain.refusals import PageTokenMalformed
+from ledger_service.domain.service_refusals import PageTokenMalformed
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ import grpc
 from google.protobuf import duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 
-from ledger_service.domain import refusals
+from ledger_service.domain import refusals, service_refusals
 from ledger_service.domain.refusals import Refusal
 
 ERROR_DOMAIN: Final = "ledger.credits"
@@ -48,21 +48,21 @@ STATUS_OF: Final[Mapping[type[Refusal], grpc.StatusCode]] = {
     refusals.ContractExists: Code.ALREADY_EXISTS,
     refusals.CustomerMismatch: Code.FAILED_PRECONDITION,
     refusals.AssetMismatch: Code.FAILED_PRECONDITION,
-    refusals.BatchTooLarge: Code.INVALID_ARGUMENT,
-    refusals.PageTokenMalformed: Code.INVALID_ARGUMENT,
-    refusals.ClockWouldGoBack: Code.FAILED_PRECONDITION,
-    refusals.QueueFull: Code.RESOURCE_EXHAUSTED,
-    refusals.NotServing: Code.UNAVAILABLE,
-    refusals.OutcomeUnknown: Code.UNAVAILABLE,
-    refusals.Contended: Code.ABORTED,
-    refusals.ProjectionBehind: Code.UNAVAILABLE,
+    service_refusals.BatchTooLarge: Code.INVALID_ARGUMENT,
+    service_refusals.PageTokenMalformed: Code.INVALID_ARGUMENT,
+    service_refusals.ClockWouldGoBack: Code.FAILED_PRECONDITION,
+    service_refusals.QueueFull: Code.RESOURCE_EXHAUSTED,
+    service_refusals.NotServing: Code.UNAVAILABLE,
+    service_refusals.OutcomeUnknown: Code.UNAVAILABLE,
+    service_refusals.Contended: Code.ABORTED,
+    service_refusals.ProjectionBehind: Code.UNAVAILABLE,
 }
 RETRY_AFTER_NANOS: Final[Mapping[type[Refusal], int]] = {
-    refusals.QueueFull: 100_000_000,
-    refusals.NotServing: 500_000_000,
-    refusals.OutcomeUnknown: 500_000_000,
-    refusals.Contended: 50_000_000,
-    refusals.ProjectionBehind: 200_000_000,
+    service_refusals.QueueFull: 100_000_000,
+    service_refusals.NotServing: 500_000_000,
+    service_refusals.OutcomeUnknown: 500_000_000,
+    service_refusals.Contended: 50_000_000,
+    service_refusals.ProjectionBehind: 200_000_000,
 }
 """How long a caller had better wait before it tries again."""
 

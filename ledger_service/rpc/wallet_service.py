@@ -13,7 +13,8 @@ from ledger_service.application.view_ports import GrantView, Views, WalletView
 from ledger_service.application.writer import Writer
 from ledger_service.domain.commands import AnyCommand, Request
 from ledger_service.domain.names import check_name, check_range
-from ledger_service.domain.refusals import BatchTooLarge, Refusal, WalletNotFound
+from ledger_service.domain.refusals import Refusal, WalletNotFound
+from ledger_service.domain.service_refusals import BatchTooLarge
 from ledger_service.domain.wallet import Wallet
 from ledger_service.rpc.calls import Context, actor_of
 from ledger_service.rpc.page_tokens import read_page_token, write_page_token

@@ -1,0 +1,101 @@
+"""Reverse: taking a debit back, in part or whole.
+
+Units come back from the end of what paid for the debit: first what no lot covered (overage, then debt), then
+its draws, last one first, each to its own lot. Credit that comes back to a lot that has expired or been
+revoked meanwhile ends at once: a reversal never makes fresh credit.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from ledger_service.domain.commands import DebitRecord, ReverseDebit
+from ledger_service.domain.drafts import Draft
+from ledger_service.domain.events import DebitReversed, Draw, LotTerms, Return
+from ledger_service.domain.refusals import AmountNotPositive, ReversalExceedsDebit
+from ledger_service.domain.settle import begin, lapse_returned
+from ledger_service.domain.wallet import Wallet
+
+
+def reverse_debit(wallet: Wallet, command: ReverseDebit, now: datetime) -> list[Draft]:
+    """Return what fell due and the reversal. Raises AmountNotPositive, ReversalExceedsDebit."""
+    tape = begin(command.wallet, wallet, now)
+    recorded = command.recorded
+    owed_units = sum(
+        debt.amount_units for debt in tape.wallet.debts if debt.debit_version == command.debit_version
+    )
+    drawn_units = sum(draw.amount_units for draw in recorded.draws)
+    before = tape.wallet.reversed_units.get(command.debit_version, 0)
+    left_units = recorded.overage_units + owed_units + drawn_units - _reversed_of_rest(recorded, before)
+    amount_units = command.amount_units or left_units
+    if amount_units < 0 or left_units == 0:
+        raise (
+            _exceeds(left_units)
+            if left_units == 0
+            else AmountNotPositive("amount_units must not be negative", field="amount_units")
+        )
+    if amount_units > left_units:
+        raise _exceeds(left_units)
+    tape.add(_reversal(tape.wallet, command, amount_units, before, owed_units), now, answers=True)
+    lapse_returned(tape, now)
+    return tape.drafts
+
+
+def _reversed_of_rest(recorded: DebitRecord, before: int) -> int:
+    """Return how much of earlier reversals concerned overage and draws; debt that was reversed is gone."""
+    return min(before, recorded.overage_units + sum(draw.amount_units for draw in recorded.draws))
+
+
+def _exceeds(left_units: int) -> ReversalExceedsDebit:
+    return ReversalExceedsDebit(
+        f"{left_units} units are left of the debit", field="amount_units", left_units=left_units
+    )
+
+
+def _reversal(
+    wallet: Wallet, command: ReverseDebit, amount_units: int, before: int, owed_units: int
+) -> DebitReversed:
+    recorded = command.recorded
+    overage_left = max(recorded.overage_units - before, 0)
+    overage_units = min(amount_units, overage_left)
+    debt_units = min(amount_units - overage_units, owed_units)
+    skip_units = max(before - recorded.overage_units, 0)
+    returned = _from_the_end(recorded.draws, skip_units, amount_units - overage_units - debt_units)
+    return DebitReversed(
+        debit_version=command.debit_version,
+        amount_units=amount_units,
+        returned=tuple(
+            Return(draw.grant_version, draw.amount_units, _terms(wallet, recorded, draw.grant_version))
+            for draw in returned
+        ),
+        overage_units=overage_units,
+        debt_units=debt_units,
+    )
+
+
+def _from_the_end(draws: tuple[Draw, ...], skip_units: int, units: int) -> list[Draw]:
+    returned: list[Draw] = []
+    for draw in reversed(draws):
+        skipped = min(skip_units, draw.amount_units)
+        skip_units -= skipped
+        part = min(units, draw.amount_units - skipped)
+        units -= part
+        if part:
+            returned.append(Draw(draw.grant_version, part))
+    return returned
+
+
+def _terms(wallet: Wallet, recorded: DebitRecord, grant_version: int) -> LotTerms:
+    terms = recorded.lots[grant_version]
+    if grant_version not in wallet.extended_grants:
+        return terms
+    return LotTerms(
+        category=terms.category,
+        priority=terms.priority,
+        granted_units=terms.granted_units,
+        effective_time=terms.effective_time,
+        expire_time=wallet.extended_grants[grant_version],
+        scope=terms.scope,
+        consideration=terms.consideration,
+        purchase_version=terms.purchase_version,
+    )

@@ -1,0 +1,53 @@
+"""Refusals that concern the service rather than the book: batches, pages, queues and readiness."""
+
+from __future__ import annotations
+
+from ledger_service.domain.refusals import Refusal
+
+
+class BatchTooLarge(Refusal):
+    """A batch is empty or exceeds its maximum."""
+
+    reason = "BATCH_SIZE_OUT_OF_RANGE"
+
+
+class PageTokenMalformed(Refusal):
+    """A page token is not one that the service gave."""
+
+    reason = "PAGE_TOKEN_MALFORMED"
+
+
+class ClockWouldGoBack(Refusal):
+    """The sandbox clock only moves forward."""
+
+    reason = "CLOCK_WOULD_GO_BACK"
+
+
+class QueueFull(Refusal):
+    """More commands are waiting than the service holds; come back shortly."""
+
+    reason = "QUEUE_FULL"
+
+
+class NotServing(Refusal):
+    """This instance is starting, standing by, draining or without its database; nothing was done."""
+
+    reason = "NOT_SERVING"
+
+
+class OutcomeUnknown(Refusal):
+    """The database went away while the command was being stored; send it again with the same key."""
+
+    reason = "OUTCOME_UNKNOWN"
+
+
+class Contended(Refusal):
+    """Another writer kept winning; nothing was done."""
+
+    reason = "CONTENDED"
+
+
+class ProjectionBehind(Refusal):
+    """The view has not yet seen the position asked for."""
+
+    reason = "PROJECTION_BEHIND"

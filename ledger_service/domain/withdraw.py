@@ -1,0 +1,100 @@
+"""Revoking, refunding and extending grants."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from ledger_service.domain.burn_down import Lot
+from ledger_service.domain.commands import ExtendGrant, RefundGrant, RevokeGrant
+from ledger_service.domain.drafts import Draft
+from ledger_service.domain.events import GrantExpiryExtended, GrantRefunded, GrantRevoked
+from ledger_service.domain.lots import find
+from ledger_service.domain.names import check_text
+from ledger_service.domain.refusals import (
+    AmountNotPositive,
+    ExtensionNotLater,
+    GrantNotActive,
+    GrantNotRefundable,
+    RefundExceedsGrant,
+)
+from ledger_service.domain.settle import begin, repay
+from ledger_service.domain.values import Money
+from ledger_service.domain.wallet import Wallet
+
+
+def revoke_grant(wallet: Wallet, command: RevokeGrant, now: datetime) -> list[Draft]:
+    """Return what fell due and the revocation. What holds return later is revoked then.
+
+    A recurring grant does not come again. Raises GrantNotActive.
+    """
+    check_text(command.reason, field="reason")
+    tape = begin(command.wallet, wallet, now)
+    lot = _active(tape.wallet, command.grant_version)
+    return tape.end(GrantRevoked(lot.grant_version, lot.remaining_units, command.reason), now)
+
+
+def refund_grant(wallet: Wallet, command: RefundGrant, now: datetime) -> list[Draft]:
+    """Return what fell due, the refund, and the clawback of a bonus that came with the purchase, in proportion.
+
+    Raises GrantNotActive, GrantNotRefundable, AmountNotPositive, RefundExceedsGrant.
+    """
+    tape = begin(command.wallet, wallet, now)
+    lot = _active(tape.wallet, command.grant_version)
+    if lot.consideration is None:
+        raise GrantNotRefundable(
+            f"grant {lot.grant_version} carries no consideration: promotional and bonus units are never cash",
+            field="name",
+        )
+    units = command.amount_units or lot.remaining_units
+    if units < 0:
+        raise AmountNotPositive("amount_units must not be negative", field="amount_units")
+    if units > lot.remaining_units or lot.remaining_units == 0:
+        raise RefundExceedsGrant(
+            f"{lot.remaining_units} unheld units are left of the grant",
+            field="amount_units",
+            remaining_units=lot.remaining_units,
+        )
+    refund = Money(lot.consideration.currency_code, _refund_nanos(lot, lot.consideration, units))
+    tape.add(GrantRefunded(lot.grant_version, units, refund), now, answers=True)
+    for bonus in tape.wallet.lots:
+        if bonus.purchase_version == lot.grant_version:
+            clawed = _clawback_units(lot, bonus, units)
+            if clawed:
+                tape.add(GrantRevoked(bonus.grant_version, clawed, "clawback", clawback=True), now)
+    return tape.drafts
+
+
+def extend_grant(wallet: Wallet, command: ExtendGrant, now: datetime) -> list[Draft]:
+    """Return what fell due and the extension. Raises GrantNotActive after expiry, ExtensionNotLater."""
+    tape = begin(command.wallet, wallet, now)
+    lot = _active(tape.wallet, command.grant_version)
+    # A lot that only holds keep alive has expired.
+    if lot.recurrence is not None or (lot.expire_time is not None and lot.expire_time <= now):
+        raise GrantNotActive(f"grant {lot.grant_version} has expired or ends with its period", field="name")
+    if lot.expire_time is None or (
+        command.expire_time is not None and command.expire_time <= lot.expire_time
+    ):
+        raise ExtensionNotLater("expire_time must lie after the grant's present one", field="expire_time")
+    tape.add(GrantExpiryExtended(lot.grant_version, command.expire_time), now, answers=True)
+    repay(tape, now)
+    return tape.drafts
+
+
+def _active(wallet: Wallet, grant_version: int) -> Lot:
+    lot = find(wallet.lots, grant_version)
+    if lot is None or grant_version in wallet.revoked_grants:
+        raise GrantNotActive(f"grant {grant_version} has nothing left", field="name")
+    return lot
+
+
+def _refund_nanos(lot: Lot, consideration: Money, units: int) -> int:
+    """Return the cost basis of units, rounded down cumulatively, so that refunds never exceed what was paid."""
+    before = consideration.nanos * lot.refunded_units // lot.granted_units
+    after = consideration.nanos * (lot.refunded_units + units) // lot.granted_units
+    return after - before
+
+
+def _clawback_units(purchase: Lot, bonus: Lot, units: int) -> int:
+    refunded = purchase.refunded_units + units
+    due = bonus.granted_units * refunded // purchase.granted_units
+    return max(min(due - bonus.clawed_back_units, bonus.remaining_units), 0)
