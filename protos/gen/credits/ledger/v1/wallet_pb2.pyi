@@ -33,6 +33,8 @@ class _ShortfallModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Shortfa
     """The whole debit is refused, unless it was already delivered."""
     SHORTFALL_MODE_SOFT: _ShortfallMode.ValueType  # 2
     """What there is is drawn; the rest is recorded as overage, which is final."""
+    SHORTFALL_MODE_ADVANCE: _ShortfallMode.ValueType  # 3
+    """What there is is drawn; the rest is recorded as debt, which later grants repay first, oldest debt first."""
 
 class ShortfallMode(_ShortfallMode, metaclass=_ShortfallModeEnumTypeWrapper):
     """ShortfallMode says what happens to the part of a debit that no lot covers."""
@@ -43,6 +45,8 @@ SHORTFALL_MODE_HARD: ShortfallMode.ValueType  # 1
 """The whole debit is refused, unless it was already delivered."""
 SHORTFALL_MODE_SOFT: ShortfallMode.ValueType  # 2
 """What there is is drawn; the rest is recorded as overage, which is final."""
+SHORTFALL_MODE_ADVANCE: ShortfallMode.ValueType  # 3
+"""What there is is drawn; the rest is recorded as debt, which later grants repay first, oldest debt first."""
 Global___ShortfallMode: _TypeAlias = ShortfallMode  # noqa: Y015
 
 class _GrantCategory:
@@ -87,6 +91,7 @@ class Wallet(_message.Message):
     CONTRACT_FIELD_NUMBER: _builtins.int
     OPEN_TIME_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    BURN_DOWN_ORDER_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """wallets/{wallet}. Output only in OpenWallet, which takes `wallet_id`."""
     customer: _builtins.str
@@ -94,13 +99,15 @@ class Wallet(_message.Message):
     shortfall_mode: Global___ShortfallMode.ValueType
     """What happens when credit runs out. Default HARD."""
     overage_limit_units: _builtins.int
-    """Most overage the wallet may carry over its life, in units. 0 means no limit.
-    Applies to SOFT only; delivered usage is recorded in every mode.
+    """Most overage and debt the wallet may carry, in units. 0 means no limit.
+    Applies to SOFT and ADVANCE; delivered usage is recorded in every mode.
     """
     contract: _builtins.str
     """Contract whose phases decide the policy: contracts/{contract}. Output only; empty if none."""
     version: _builtins.int
     """Events in the wallet's stream. Output only."""
+    burn_down_order: _builtins.str
+    """Order in which lots are used: default/1, openmeter/1, metronome/1, orb/1 or fifo/1. Default default/1; never changes."""
     @_builtins.property
     def asset(self) -> _money_pb2.Asset:
         """What the wallet counts. Required; never changes."""
@@ -120,10 +127,11 @@ class Wallet(_message.Message):
         contract: _builtins.str = ...,
         open_time: _timestamp_pb2.Timestamp | None = ...,
         version: _builtins.int = ...,
+        burn_down_order: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "open_time", b"open_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "contract", b"contract", "customer", b"customer", "name", b"name", "open_time", b"open_time", "overage_limit_units", b"overage_limit_units", "shortfall_mode", b"shortfall_mode", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "burn_down_order", b"burn_down_order", "contract", b"contract", "customer", b"customer", "name", b"name", "open_time", b"open_time", "overage_limit_units", b"overage_limit_units", "shortfall_mode", b"shortfall_mode", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -148,6 +156,11 @@ class Grant(_message.Message):
     DRAWN_UNITS_FIELD_NUMBER: _builtins.int
     EXPIRED_UNITS_FIELD_NUMBER: _builtins.int
     CONTRACT_FIELD_NUMBER: _builtins.int
+    PURCHASE_FIELD_NUMBER: _builtins.int
+    RECURRENCE_FIELD_NUMBER: _builtins.int
+    HELD_UNITS_FIELD_NUMBER: _builtins.int
+    REVOKED_UNITS_FIELD_NUMBER: _builtins.int
+    ROLLED_OVER_UNITS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """wallets/{wallet}/grants/{grant}; {grant} is the version of its event in the wallet's stream. Output only."""
     amount_units: _builtins.int
@@ -166,6 +179,16 @@ class Grant(_message.Message):
     """Units that expired. Output only."""
     contract: _builtins.str
     """Contract whose cycle this grant belongs to: contracts/{contract}; only for INCLUDED."""
+    purchase: _builtins.str
+    """wallets/{wallet}/grants/{grant} of the purchase that this is a bonus of; only for PROMOTIONAL. A refund of
+    the purchase claws the bonus back in proportion.
+    """
+    held_units: _builtins.int
+    """Units reserved by holds. Output only."""
+    revoked_units: _builtins.int
+    """Units revoked or refunded. Output only."""
+    rolled_over_units: _builtins.int
+    """Units that rolled over into a later grant. Output only."""
     @_builtins.property
     def scope(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Features that may draw on it, at most 32; empty means any debit."""
@@ -181,6 +204,10 @@ class Grant(_message.Message):
     @_builtins.property
     def consideration(self) -> _money_pb2.Money:
         """Money received for it, net of tax; only for PAID."""
+
+    @_builtins.property
+    def recurrence(self) -> Global___Recurrence:
+        """Issue the grant anew every period. The grant then expires with its period; no consideration."""
 
     def __init__(
         self,
@@ -198,14 +225,191 @@ class Grant(_message.Message):
         drawn_units: _builtins.int = ...,
         expired_units: _builtins.int = ...,
         contract: _builtins.str = ...,
+        purchase: _builtins.str = ...,
+        recurrence: Global___Recurrence | None = ...,
+        held_units: _builtins.int = ...,
+        revoked_units: _builtins.int = ...,
+        rolled_over_units: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["consideration", b"consideration", "effective_time", b"effective_time", "expire_time", b"expire_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consideration", b"consideration", "effective_time", b"effective_time", "expire_time", b"expire_time", "recurrence", b"recurrence"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_units", b"amount_units", "category", b"category", "consideration", b"consideration", "contract", b"contract", "drawn_units", b"drawn_units", "effective_time", b"effective_time", "expire_time", b"expire_time", "expired_units", b"expired_units", "name", b"name", "priority", b"priority", "reference", b"reference", "remaining_units", b"remaining_units", "scope", b"scope"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_units", b"amount_units", "category", b"category", "consideration", b"consideration", "contract", b"contract", "drawn_units", b"drawn_units", "effective_time", b"effective_time", "expire_time", b"expire_time", "expired_units", b"expired_units", "held_units", b"held_units", "name", b"name", "priority", b"priority", "purchase", b"purchase", "recurrence", b"recurrence", "reference", b"reference", "remaining_units", b"remaining_units", "revoked_units", b"revoked_units", "rolled_over_units", b"rolled_over_units", "scope", b"scope"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Grant: _TypeAlias = Grant  # noqa: Y015
+
+@_typing.final
+class Recurrence(_message.Message):
+    """Recurrence issues a grant anew every period, in the calendar of a zone. Periods are counted from the grant's
+    effective time; a day that a month lacks becomes its last.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERIOD_FIELD_NUMBER: _builtins.int
+    ZONE_FIELD_NUMBER: _builtins.int
+    PERIOD_COUNT_FIELD_NUMBER: _builtins.int
+    ROLL_OVER_FIELD_NUMBER: _builtins.int
+    period: _builtins.str
+    """ISO 8601 period of hours, days, weeks, months or years: PT1H, P1D, P1W, P1M, P1Y. Required."""
+    zone: _builtins.str
+    """IANA time zone whose calendar counts. Default UTC."""
+    period_count: _builtins.int
+    """Periods in all, the first included, up to 100,000. 0 means for ever."""
+    @_builtins.property
+    def roll_over(self) -> Global___RollOver:
+        """What moves on at a period's end. Absent means nothing: the rest expires."""
+
+    def __init__(
+        self,
+        *,
+        period: _builtins.str = ...,
+        zone: _builtins.str = ...,
+        period_count: _builtins.int = ...,
+        roll_over: Global___RollOver | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["roll_over", b"roll_over"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["period", b"period", "period_count", b"period_count", "roll_over", b"roll_over", "zone", b"zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Recurrence: _TypeAlias = Recurrence  # noqa: Y015
+
+@_typing.final
+class RollOver(_message.Message):
+    """RollOver moves min(cap, floor(percent of the rest), the rest) into a new grant at a period's end; the rest expires."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERCENT_FIELD_NUMBER: _builtins.int
+    CAP_UNITS_FIELD_NUMBER: _builtins.int
+    TIMES_FIELD_NUMBER: _builtins.int
+    percent: _builtins.str
+    """Percentage of the rest, 0 to 100, decimal text. Required."""
+    cap_units: _builtins.int
+    """Most units that move on, above 0. Absent means no cap."""
+    times: _builtins.int
+    """How many times the same units may move on, 1 to 100,000. Required."""
+    def __init__(
+        self,
+        *,
+        percent: _builtins.str = ...,
+        cap_units: _builtins.int | None = ...,
+        times: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cap_units", b"_cap_units", "cap_units", b"cap_units"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cap_units", b"_cap_units", "cap_units", b"cap_units", "percent", b"percent", "times", b"times"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__cap_units: _TypeAlias = _typing.Literal["cap_units"]  # noqa: Y015
+    _WhichOneofArgType__cap_units: _TypeAlias = _typing.Literal["_cap_units", b"_cap_units"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cap_units) -> _WhichOneofReturnType__cap_units | None: ...
+
+Global___RollOver: _TypeAlias = RollOver  # noqa: Y015
+
+@_typing.final
+class Hold(_message.Message):
+    """Hold is credit reserved for a while."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    AMOUNT_UNITS_FIELD_NUMBER: _builtins.int
+    SLICES_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    FEATURE_FIELD_NUMBER: _builtins.int
+    BURN_DOWN_ORDER_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """wallets/{wallet}/holds/{hold}; {hold} is the version of its event in the wallet's stream."""
+    amount_units: _builtins.int
+    """Units reserved at first."""
+    feature: _builtins.str
+    """Feature of the usage it is for; empty reserves open lots only."""
+    burn_down_order: _builtins.str
+    """Burn-down order used and its version."""
+    @_builtins.property
+    def slices(self) -> _containers.RepeatedCompositeFieldContainer[Global___Draw]:
+        """The slices of lots, in burn-down order."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was placed."""
+
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """The exact instant at which it is released unless it was captured."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        amount_units: _builtins.int = ...,
+        slices: _abc.Iterable[Global___Draw] | None = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        feature: _builtins.str = ...,
+        burn_down_order: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_units", b"amount_units", "burn_down_order", b"burn_down_order", "create_time", b"create_time", "expire_time", b"expire_time", "feature", b"feature", "name", b"name", "slices", b"slices"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Hold: _TypeAlias = Hold  # noqa: Y015
+
+@_typing.final
+class Reversal(_message.Message):
+    """Reversal is a debit taken back in part or whole."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    DEBIT_FIELD_NUMBER: _builtins.int
+    AMOUNT_UNITS_FIELD_NUMBER: _builtins.int
+    RETURNED_FIELD_NUMBER: _builtins.int
+    OVERAGE_UNITS_FIELD_NUMBER: _builtins.int
+    DEBT_UNITS_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_TIME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """wallets/{wallet}/reversals/{reversal}; {reversal} is the version of its event in the wallet's stream."""
+    debit: _builtins.str
+    """wallets/{wallet}/debits/{debit}."""
+    amount_units: _builtins.int
+    """Units taken back."""
+    overage_units: _builtins.int
+    """Overage taken back."""
+    debt_units: _builtins.int
+    """Debt taken back."""
+    @_builtins.property
+    def returned(self) -> _containers.RepeatedCompositeFieldContainer[Global___Draw]:
+        """Units that went back to lots, last draw first."""
+
+    @_builtins.property
+    def effective_time(self) -> _timestamp_pb2.Timestamp:
+        """When it counts."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        debit: _builtins.str = ...,
+        amount_units: _builtins.int = ...,
+        returned: _abc.Iterable[Global___Draw] | None = ...,
+        overage_units: _builtins.int = ...,
+        debt_units: _builtins.int = ...,
+        effective_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["effective_time", b"effective_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_units", b"amount_units", "debit", b"debit", "debt_units", b"debt_units", "effective_time", b"effective_time", "name", b"name", "overage_units", b"overage_units", "returned", b"returned"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Reversal: _TypeAlias = Reversal  # noqa: Y015
 
 @_typing.final
 class Draw(_message.Message):
@@ -370,6 +574,9 @@ class Debit(_message.Message):
     FEATURE_FIELD_NUMBER: _builtins.int
     BURN_DOWN_ORDER_FIELD_NUMBER: _builtins.int
     CHARGE_FIELD_NUMBER: _builtins.int
+    DEBT_UNITS_FIELD_NUMBER: _builtins.int
+    HOLD_FIELD_NUMBER: _builtins.int
+    LATE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """wallets/{wallet}/debits/{debit}; {debit} is the version of its event in the wallet's stream."""
     amount_units: _builtins.int
@@ -380,6 +587,12 @@ class Debit(_message.Message):
     """Feature of the usage, which decides the lots in scope; empty draws on open lots only."""
     burn_down_order: _builtins.str
     """Burn-down order used and its version, for instance default/1."""
+    debt_units: _builtins.int
+    """Units that no lot covered and that later grants repay, as recorded with the debit (ADVANCE)."""
+    hold: _builtins.str
+    """wallets/{wallet}/holds/{hold} that was captured; empty for an ordinary debit."""
+    late: _builtins.bool
+    """The capture came after the hold's time was over and was recorded as an ordinary debit."""
     @_builtins.property
     def draws(self) -> _containers.RepeatedCompositeFieldContainer[Global___Draw]:
         """Which lots paid, in burn-down order. Draws and overage add up to amount_units."""
@@ -408,10 +621,13 @@ class Debit(_message.Message):
         feature: _builtins.str = ...,
         burn_down_order: _builtins.str = ...,
         charge: Global___Charge | None = ...,
+        debt_units: _builtins.int = ...,
+        hold: _builtins.str = ...,
+        late: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "effective_time", b"effective_time", "record_time", b"record_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_units", b"amount_units", "burn_down_order", b"burn_down_order", "charge", b"charge", "draws", b"draws", "effective_time", b"effective_time", "feature", b"feature", "name", b"name", "overage_units", b"overage_units", "record_time", b"record_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_units", b"amount_units", "burn_down_order", b"burn_down_order", "charge", b"charge", "debt_units", b"debt_units", "draws", b"draws", "effective_time", b"effective_time", "feature", b"feature", "hold", b"hold", "late", b"late", "name", b"name", "overage_units", b"overage_units", "record_time", b"record_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -480,6 +696,9 @@ class Balance(_message.Message):
     LOTS_FIELD_NUMBER: _builtins.int
     AS_OF_TIME_FIELD_NUMBER: _builtins.int
     ASSET_FIELD_NUMBER: _builtins.int
+    DEBT_UNITS_FIELD_NUMBER: _builtins.int
+    REVOKED_UNITS_FIELD_NUMBER: _builtins.int
+    HOLDS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """wallets/{wallet}."""
     posted_units: _builtins.int
@@ -493,9 +712,13 @@ class Balance(_message.Message):
     overage_units: _builtins.int
     """Overage recorded so far."""
     debited_units: _builtins.int
-    """Units debited so far, overage included."""
+    """Units debited so far, overage and debt included, reversals taken off."""
     expired_units: _builtins.int
     """Units expired so far."""
+    debt_units: _builtins.int
+    """Debt that later grants will repay."""
+    revoked_units: _builtins.int
+    """Units revoked or refunded so far."""
     @_builtins.property
     def lots(self) -> _containers.RepeatedCompositeFieldContainer[Global___LotBalance]:
         """The lots that hold something, in burn-down order, pending ones last."""
@@ -507,6 +730,10 @@ class Balance(_message.Message):
     @_builtins.property
     def asset(self) -> _money_pb2.Asset:
         """What the wallet counts."""
+
+    @_builtins.property
+    def holds(self) -> _containers.RepeatedCompositeFieldContainer[Global___Hold]:
+        """Holds that reserve something, oldest first."""
 
     def __init__(
         self,
@@ -522,10 +749,13 @@ class Balance(_message.Message):
         lots: _abc.Iterable[Global___LotBalance] | None = ...,
         as_of_time: _timestamp_pb2.Timestamp | None = ...,
         asset: _money_pb2.Asset | None = ...,
+        debt_units: _builtins.int = ...,
+        revoked_units: _builtins.int = ...,
+        holds: _abc.Iterable[Global___Hold] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "asset", b"asset"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "asset", b"asset", "available_units", b"available_units", "debited_units", b"debited_units", "expired_units", b"expired_units", "held_units", b"held_units", "lots", b"lots", "name", b"name", "overage_units", b"overage_units", "pending_units", b"pending_units", "posted_units", b"posted_units"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "asset", b"asset", "available_units", b"available_units", "debited_units", b"debited_units", "debt_units", b"debt_units", "expired_units", b"expired_units", "held_units", b"held_units", "holds", b"holds", "lots", b"lots", "name", b"name", "overage_units", b"overage_units", "pending_units", b"pending_units", "posted_units", b"posted_units", "revoked_units", b"revoked_units"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

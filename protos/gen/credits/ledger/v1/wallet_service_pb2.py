@@ -22,56 +22,88 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from credits.ledger.v1 import money_pb2 as credits_dot_ledger_dot_v1_dot_money__pb2
 from credits.ledger.v1 import wallet_pb2 as credits_dot_ledger_dot_v1_dot_wallet__pb2
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&credits/ledger/v1/wallet_service.proto\x12\x11\x63redits.ledger.v1\x1a\x1e\x63redits/ledger/v1/wallet.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"j\n\x11OpenWalletRequest\x12\x11\n\twallet_id\x18\x01 \x01(\t\x12)\n\x06wallet\x18\x02 \x01(\x0b\x32\x19.credits.ledger.v1.Wallet\x12\x17\n\x0fidempotency_key\x18\x03 \x01(\t\"c\n\x12OpenWalletResponse\x12)\n\x06wallet\x18\x01 \x01(\x0b\x32\x19.credits.ledger.v1.Wallet\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12\x10\n\x08position\x18\x03 \x01(\x03\" \n\x10GetWalletRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\">\n\x11GetWalletResponse\x12)\n\x06wallet\x18\x01 \x01(\x0b\x32\x19.credits.ledger.v1.Wallet\"c\n\x12ListWalletsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x10\n\x08\x63ustomer\x18\x03 \x01(\t\x12\x14\n\x0cmin_position\x18\x04 \x01(\x03\"Z\n\x13ListWalletsResponse\x12*\n\x07wallets\x18\x01 \x03(\x0b\x32\x19.credits.ledger.v1.Wallet\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"2\n\x11GetBalanceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x66\x65\x61ture\x18\x02 \x01(\t\"A\n\x12GetBalanceResponse\x12+\n\x07\x62\x61lance\x18\x01 \x01(\x0b\x32\x1a.credits.ledger.v1.Balance\"^\n\x0cGrantRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12\'\n\x05grant\x18\x03 \x01(\x0b\x32\x18.credits.ledger.v1.Grant\"\\\n\rGrantResponse\x12\'\n\x05grant\x18\x01 \x01(\x0b\x32\x18.credits.ledger.v1.Grant\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12\x10\n\x08position\x18\x03 \x01(\x03\"^\n\x11ListGrantsRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x14\n\x0cmin_position\x18\x04 \x01(\x03\"i\n\x12ListGrantsResponse\x12(\n\x06grants\x18\x01 \x03(\x0b\x32\x18.credits.ledger.v1.Grant\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x10\n\x08position\x18\x03 \x01(\x03\"\xce\x01\n\x0c\x44\x65\x62itRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12\x14\n\x0c\x61mount_units\x18\x03 \x01(\x03\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x66\x65\x61ture\x18\x05 \x01(\t\x12\x11\n\tdelivered\x18\x06 \x01(\x08\x12)\n\x06\x63harge\x18\x07 \x01(\x0b\x32\x19.credits.ledger.v1.Charge\"\\\n\rDebitResponse\x12\'\n\x05\x64\x65\x62it\x18\x01 \x01(\x0b\x32\x18.credits.ledger.v1.Debit\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12\x10\n\x08position\x18\x03 \x01(\x03\"F\n\x11\x42\x61tchDebitRequest\x12\x31\n\x08requests\x18\x01 \x03(\x0b\x32\x1f.credits.ledger.v1.DebitRequest\"J\n\x12\x42\x61tchDebitResponse\x12\x34\n\x07results\x18\x01 \x03(\x0b\x32#.credits.ledger.v1.BatchDebitResult\"x\n\x10\x42\x61tchDebitResult\x12\x34\n\x08response\x18\x01 \x01(\x0b\x32 .credits.ledger.v1.DebitResponseH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"\xac\x01\n\x19ListStatementLinesRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12-\n\tfrom_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07to_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"f\n\x1aListStatementLinesResponse\x12/\n\x05lines\x18\x01 \x03(\x0b\x32 .credits.ledger.v1.StatementLine\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xbc\x06\n\rWalletService\x12Y\n\nOpenWallet\x12$.credits.ledger.v1.OpenWalletRequest\x1a%.credits.ledger.v1.OpenWalletResponse\x12V\n\tGetWallet\x12#.credits.ledger.v1.GetWalletRequest\x1a$.credits.ledger.v1.GetWalletResponse\x12\\\n\x0bListWallets\x12%.credits.ledger.v1.ListWalletsRequest\x1a&.credits.ledger.v1.ListWalletsResponse\x12Y\n\nGetBalance\x12$.credits.ledger.v1.GetBalanceRequest\x1a%.credits.ledger.v1.GetBalanceResponse\x12J\n\x05Grant\x12\x1f.credits.ledger.v1.GrantRequest\x1a .credits.ledger.v1.GrantResponse\x12Y\n\nListGrants\x12$.credits.ledger.v1.ListGrantsRequest\x1a%.credits.ledger.v1.ListGrantsResponse\x12J\n\x05\x44\x65\x62it\x12\x1f.credits.ledger.v1.DebitRequest\x1a .credits.ledger.v1.DebitResponse\x12Y\n\nBatchDebit\x12$.credits.ledger.v1.BatchDebitRequest\x1a%.credits.ledger.v1.BatchDebitResponse\x12q\n\x12ListStatementLines\x12,.credits.ledger.v1.ListStatementLinesRequest\x1a-.credits.ledger.v1.ListStatementLinesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&credits/ledger/v1/wallet_service.proto\x12\x11\x63redits.ledger.v1\x1a\x1d\x63redits/ledger/v1/money.proto\x1a\x1e\x63redits/ledger/v1/wallet.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"j\n\x11OpenWalletRequest\x12\x11\n\twallet_id\x18\x01 \x01(\t\x12)\n\x06wallet\x18\x02 \x01(\x0b\x32\x19.credits.ledger.v1.Wallet\x12\x17\n\x0fidempotency_key\x18\x03 \x01(\t\"c\n\x12OpenWalletResponse\x12)\n\x06wallet\x18\x01 \x01(\x0b\x32\x19.credits.ledger.v1.Wallet\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12\x10\n\x08position\x18\x03 \x01(\x03\" \n\x10GetWalletRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\">\n\x11GetWalletResponse\x12)\n\x06wallet\x18\x01 \x01(\x0b\x32\x19.credits.ledger.v1.Wallet\"c\n\x12ListWalletsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x10\n\x08\x63ustomer\x18\x03 \x01(\t\x12\x14\n\x0cmin_position\x18\x04 \x01(\x03\"Z\n\x13ListWalletsResponse\x12*\n\x07wallets\x18\x01 \x03(\x0b\x32\x19.credits.ledger.v1.Wallet\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x99\x01\n\x11GetBalanceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x66\x65\x61ture\x18\x02 \x01(\t\x12.\n\nas_of_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x11\x61s_of_record_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"A\n\x12GetBalanceResponse\x12+\n\x07\x62\x61lance\x18\x01 \x01(\x0b\x32\x1a.credits.ledger.v1.Balance\"^\n\x0cGrantRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12\'\n\x05grant\x18\x03 \x01(\x0b\x32\x18.credits.ledger.v1.Grant\"\\\n\rGrantResponse\x12\'\n\x05grant\x18\x01 \x01(\x0b\x32\x18.credits.ledger.v1.Grant\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12\x10\n\x08position\x18\x03 \x01(\x03\"^\n\x11ListGrantsRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x14\n\x0cmin_position\x18\x04 \x01(\x03\"i\n\x12ListGrantsResponse\x12(\n\x06grants\x18\x01 \x03(\x0b\x32\x18.credits.ledger.v1.Grant\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x10\n\x08position\x18\x03 \x01(\x03\"\xe6\x01\n\x0c\x44\x65\x62itRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12\x14\n\x0c\x61mount_units\x18\x03 \x01(\x03\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x66\x65\x61ture\x18\x05 \x01(\t\x12\x11\n\tdelivered\x18\x06 \x01(\x08\x12)\n\x06\x63harge\x18\x07 \x01(\x0b\x32\x19.credits.ledger.v1.Charge\x12\x16\n\x0etake_available\x18\x08 \x01(\x08\"\\\n\rDebitResponse\x12\'\n\x05\x64\x65\x62it\x18\x01 \x01(\x0b\x32\x18.credits.ledger.v1.Debit\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12\x10\n\x08position\x18\x03 \x01(\x03\"F\n\x11\x42\x61tchDebitRequest\x12\x31\n\x08requests\x18\x01 \x03(\x0b\x32\x1f.credits.ledger.v1.DebitRequest\"J\n\x12\x42\x61tchDebitResponse\x12\x34\n\x07results\x18\x01 \x03(\x0b\x32#.credits.ledger.v1.BatchDebitResult\"x\n\x10\x42\x61tchDebitResult\x12\x34\n\x08response\x18\x01 \x01(\x0b\x32 .credits.ledger.v1.DebitResponseH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"\xac\x01\n\x19ListStatementLinesRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12-\n\tfrom_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07to_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"f\n\x1aListStatementLinesResponse\x12/\n\x05lines\x18\x01 \x03(\x0b\x32 .credits.ledger.v1.StatementLine\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"R\n\x13ReverseDebitRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12\x14\n\x0c\x61mount_units\x18\x03 \x01(\x03\"i\n\x14ReverseDebitResponse\x12-\n\x08reversal\x18\x01 \x01(\x0b\x32\x1b.credits.ledger.v1.Reversal\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12\x10\n\x08position\x18\x03 \x01(\x03\"\x83\x01\n\x0bHoldRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12\x14\n\x0c\x61mount_units\x18\x03 \x01(\x03\x12&\n\x03ttl\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07\x66\x65\x61ture\x18\x05 \x01(\t\"Y\n\x0cHoldResponse\x12%\n\x04hold\x18\x01 \x01(\x0b\x32\x17.credits.ledger.v1.Hold\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12\x10\n\x08position\x18\x03 \x01(\x03\"\xd3\x01\n\x12\x43\x61ptureHoldRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12\x14\n\x0c\x61mount_units\x18\x03 \x01(\x03\x12\x11\n\tkeep_open\x18\x04 \x01(\x08\x12.\n\tover_hold\x18\x05 \x01(\x0e\x32\x1b.credits.ledger.v1.OverHold\x12\x12\n\nallow_late\x18\x06 \x01(\x08\x12)\n\x06\x63harge\x18\x07 \x01(\x0b\x32\x19.credits.ledger.v1.Charge\"b\n\x13\x43\x61ptureHoldResponse\x12\'\n\x05\x64\x65\x62it\x18\x01 \x01(\x0b\x32\x18.credits.ledger.v1.Debit\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12\x10\n\x08position\x18\x03 \x01(\x03\";\n\x12ReleaseHoldRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\"d\n\x13ReleaseHoldResponse\x12)\n\x08returned\x18\x01 \x03(\x0b\x32\x17.credits.ledger.v1.Draw\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12\x10\n\x08position\x18\x03 \x01(\x03\"K\n\x12RevokeGrantRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"P\n\x13RevokeGrantResponse\x12\x15\n\rrevoked_units\x18\x01 \x01(\x03\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12\x10\n\x08position\x18\x03 \x01(\x03\"Q\n\x12RefundGrantRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12\x14\n\x0c\x61mount_units\x18\x03 \x01(\x03\"{\n\x13RefundGrantResponse\x12\x16\n\x0erefunded_units\x18\x01 \x01(\x03\x12(\n\x06refund\x18\x02 \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12\x10\n\x08replayed\x18\x03 \x01(\x08\x12\x10\n\x08position\x18\x04 \x01(\x03\"l\n\x12\x45xtendGrantRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"9\n\x13\x45xtendGrantResponse\x12\x10\n\x08replayed\x18\x01 \x01(\x08\x12\x10\n\x08position\x18\x02 \x01(\x03*]\n\x08OverHold\x12\x19\n\x15OVER_HOLD_UNSPECIFIED\x10\x00\x12\x14\n\x10OVER_HOLD_REJECT\x10\x01\x12 \n\x1cOVER_HOLD_EXTRA_IF_AVAILABLE\x10\x02\x32\xbc\x0b\n\rWalletService\x12Y\n\nOpenWallet\x12$.credits.ledger.v1.OpenWalletRequest\x1a%.credits.ledger.v1.OpenWalletResponse\x12V\n\tGetWallet\x12#.credits.ledger.v1.GetWalletRequest\x1a$.credits.ledger.v1.GetWalletResponse\x12\\\n\x0bListWallets\x12%.credits.ledger.v1.ListWalletsRequest\x1a&.credits.ledger.v1.ListWalletsResponse\x12Y\n\nGetBalance\x12$.credits.ledger.v1.GetBalanceRequest\x1a%.credits.ledger.v1.GetBalanceResponse\x12J\n\x05Grant\x12\x1f.credits.ledger.v1.GrantRequest\x1a .credits.ledger.v1.GrantResponse\x12Y\n\nListGrants\x12$.credits.ledger.v1.ListGrantsRequest\x1a%.credits.ledger.v1.ListGrantsResponse\x12J\n\x05\x44\x65\x62it\x12\x1f.credits.ledger.v1.DebitRequest\x1a .credits.ledger.v1.DebitResponse\x12Y\n\nBatchDebit\x12$.credits.ledger.v1.BatchDebitRequest\x1a%.credits.ledger.v1.BatchDebitResponse\x12_\n\x0cReverseDebit\x12&.credits.ledger.v1.ReverseDebitRequest\x1a\'.credits.ledger.v1.ReverseDebitResponse\x12G\n\x04Hold\x12\x1e.credits.ledger.v1.HoldRequest\x1a\x1f.credits.ledger.v1.HoldResponse\x12\\\n\x0b\x43\x61ptureHold\x12%.credits.ledger.v1.CaptureHoldRequest\x1a&.credits.ledger.v1.CaptureHoldResponse\x12\\\n\x0bReleaseHold\x12%.credits.ledger.v1.ReleaseHoldRequest\x1a&.credits.ledger.v1.ReleaseHoldResponse\x12\\\n\x0bRevokeGrant\x12%.credits.ledger.v1.RevokeGrantRequest\x1a&.credits.ledger.v1.RevokeGrantResponse\x12\\\n\x0bRefundGrant\x12%.credits.ledger.v1.RefundGrantRequest\x1a&.credits.ledger.v1.RefundGrantResponse\x12\\\n\x0b\x45xtendGrant\x12%.credits.ledger.v1.ExtendGrantRequest\x1a&.credits.ledger.v1.ExtendGrantResponse\x12q\n\x12ListStatementLines\x12,.credits.ledger.v1.ListStatementLinesRequest\x1a-.credits.ledger.v1.ListStatementLinesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'credits.ledger.v1.wallet_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_OPENWALLETREQUEST']._serialized_start=151
-  _globals['_OPENWALLETREQUEST']._serialized_end=257
-  _globals['_OPENWALLETRESPONSE']._serialized_start=259
-  _globals['_OPENWALLETRESPONSE']._serialized_end=358
-  _globals['_GETWALLETREQUEST']._serialized_start=360
-  _globals['_GETWALLETREQUEST']._serialized_end=392
-  _globals['_GETWALLETRESPONSE']._serialized_start=394
-  _globals['_GETWALLETRESPONSE']._serialized_end=456
-  _globals['_LISTWALLETSREQUEST']._serialized_start=458
-  _globals['_LISTWALLETSREQUEST']._serialized_end=557
-  _globals['_LISTWALLETSRESPONSE']._serialized_start=559
-  _globals['_LISTWALLETSRESPONSE']._serialized_end=649
-  _globals['_GETBALANCEREQUEST']._serialized_start=651
-  _globals['_GETBALANCEREQUEST']._serialized_end=701
-  _globals['_GETBALANCERESPONSE']._serialized_start=703
-  _globals['_GETBALANCERESPONSE']._serialized_end=768
-  _globals['_GRANTREQUEST']._serialized_start=770
-  _globals['_GRANTREQUEST']._serialized_end=864
-  _globals['_GRANTRESPONSE']._serialized_start=866
-  _globals['_GRANTRESPONSE']._serialized_end=958
-  _globals['_LISTGRANTSREQUEST']._serialized_start=960
-  _globals['_LISTGRANTSREQUEST']._serialized_end=1054
-  _globals['_LISTGRANTSRESPONSE']._serialized_start=1056
-  _globals['_LISTGRANTSRESPONSE']._serialized_end=1161
-  _globals['_DEBITREQUEST']._serialized_start=1164
-  _globals['_DEBITREQUEST']._serialized_end=1370
-  _globals['_DEBITRESPONSE']._serialized_start=1372
-  _globals['_DEBITRESPONSE']._serialized_end=1464
-  _globals['_BATCHDEBITREQUEST']._serialized_start=1466
-  _globals['_BATCHDEBITREQUEST']._serialized_end=1536
-  _globals['_BATCHDEBITRESPONSE']._serialized_start=1538
-  _globals['_BATCHDEBITRESPONSE']._serialized_end=1612
-  _globals['_BATCHDEBITRESULT']._serialized_start=1614
-  _globals['_BATCHDEBITRESULT']._serialized_end=1734
-  _globals['_LISTSTATEMENTLINESREQUEST']._serialized_start=1737
-  _globals['_LISTSTATEMENTLINESREQUEST']._serialized_end=1909
-  _globals['_LISTSTATEMENTLINESRESPONSE']._serialized_start=1911
-  _globals['_LISTSTATEMENTLINESRESPONSE']._serialized_end=2013
-  _globals['_WALLETSERVICE']._serialized_start=2016
-  _globals['_WALLETSERVICE']._serialized_end=2844
+  _globals['_OVERHOLD']._serialized_start=3635
+  _globals['_OVERHOLD']._serialized_end=3728
+  _globals['_OPENWALLETREQUEST']._serialized_start=214
+  _globals['_OPENWALLETREQUEST']._serialized_end=320
+  _globals['_OPENWALLETRESPONSE']._serialized_start=322
+  _globals['_OPENWALLETRESPONSE']._serialized_end=421
+  _globals['_GETWALLETREQUEST']._serialized_start=423
+  _globals['_GETWALLETREQUEST']._serialized_end=455
+  _globals['_GETWALLETRESPONSE']._serialized_start=457
+  _globals['_GETWALLETRESPONSE']._serialized_end=519
+  _globals['_LISTWALLETSREQUEST']._serialized_start=521
+  _globals['_LISTWALLETSREQUEST']._serialized_end=620
+  _globals['_LISTWALLETSRESPONSE']._serialized_start=622
+  _globals['_LISTWALLETSRESPONSE']._serialized_end=712
+  _globals['_GETBALANCEREQUEST']._serialized_start=715
+  _globals['_GETBALANCEREQUEST']._serialized_end=868
+  _globals['_GETBALANCERESPONSE']._serialized_start=870
+  _globals['_GETBALANCERESPONSE']._serialized_end=935
+  _globals['_GRANTREQUEST']._serialized_start=937
+  _globals['_GRANTREQUEST']._serialized_end=1031
+  _globals['_GRANTRESPONSE']._serialized_start=1033
+  _globals['_GRANTRESPONSE']._serialized_end=1125
+  _globals['_LISTGRANTSREQUEST']._serialized_start=1127
+  _globals['_LISTGRANTSREQUEST']._serialized_end=1221
+  _globals['_LISTGRANTSRESPONSE']._serialized_start=1223
+  _globals['_LISTGRANTSRESPONSE']._serialized_end=1328
+  _globals['_DEBITREQUEST']._serialized_start=1331
+  _globals['_DEBITREQUEST']._serialized_end=1561
+  _globals['_DEBITRESPONSE']._serialized_start=1563
+  _globals['_DEBITRESPONSE']._serialized_end=1655
+  _globals['_BATCHDEBITREQUEST']._serialized_start=1657
+  _globals['_BATCHDEBITREQUEST']._serialized_end=1727
+  _globals['_BATCHDEBITRESPONSE']._serialized_start=1729
+  _globals['_BATCHDEBITRESPONSE']._serialized_end=1803
+  _globals['_BATCHDEBITRESULT']._serialized_start=1805
+  _globals['_BATCHDEBITRESULT']._serialized_end=1925
+  _globals['_LISTSTATEMENTLINESREQUEST']._serialized_start=1928
+  _globals['_LISTSTATEMENTLINESREQUEST']._serialized_end=2100
+  _globals['_LISTSTATEMENTLINESRESPONSE']._serialized_start=2102
+  _globals['_LISTSTATEMENTLINESRESPONSE']._serialized_end=2204
+  _globals['_REVERSEDEBITREQUEST']._serialized_start=2206
+  _globals['_REVERSEDEBITREQUEST']._serialized_end=2288
+  _globals['_REVERSEDEBITRESPONSE']._serialized_start=2290
+  _globals['_REVERSEDEBITRESPONSE']._serialized_end=2395
+  _globals['_HOLDREQUEST']._serialized_start=2398
+  _globals['_HOLDREQUEST']._serialized_end=2529
+  _globals['_HOLDRESPONSE']._serialized_start=2531
+  _globals['_HOLDRESPONSE']._serialized_end=2620
+  _globals['_CAPTUREHOLDREQUEST']._serialized_start=2623
+  _globals['_CAPTUREHOLDREQUEST']._serialized_end=2834
+  _globals['_CAPTUREHOLDRESPONSE']._serialized_start=2836
+  _globals['_CAPTUREHOLDRESPONSE']._serialized_end=2934
+  _globals['_RELEASEHOLDREQUEST']._serialized_start=2936
+  _globals['_RELEASEHOLDREQUEST']._serialized_end=2995
+  _globals['_RELEASEHOLDRESPONSE']._serialized_start=2997
+  _globals['_RELEASEHOLDRESPONSE']._serialized_end=3097
+  _globals['_REVOKEGRANTREQUEST']._serialized_start=3099
+  _globals['_REVOKEGRANTREQUEST']._serialized_end=3174
+  _globals['_REVOKEGRANTRESPONSE']._serialized_start=3176
+  _globals['_REVOKEGRANTRESPONSE']._serialized_end=3256
+  _globals['_REFUNDGRANTREQUEST']._serialized_start=3258
+  _globals['_REFUNDGRANTREQUEST']._serialized_end=3339
+  _globals['_REFUNDGRANTRESPONSE']._serialized_start=3341
+  _globals['_REFUNDGRANTRESPONSE']._serialized_end=3464
+  _globals['_EXTENDGRANTREQUEST']._serialized_start=3466
+  _globals['_EXTENDGRANTREQUEST']._serialized_end=3574
+  _globals['_EXTENDGRANTRESPONSE']._serialized_start=3576
+  _globals['_EXTENDGRANTRESPONSE']._serialized_end=3633
+  _globals['_WALLETSERVICE']._serialized_start=3731
+  _globals['_WALLETSERVICE']._serialized_end=5199
 # @@protoc_insertion_point(module_scope)

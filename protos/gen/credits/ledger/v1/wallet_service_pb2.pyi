@@ -10,11 +10,14 @@ UNAVAILABLE or DEADLINE_EXCEEDED.
 """
 
 from collections import abc as _abc
+from credits.ledger.v1 import money_pb2 as _money_pb2
 from credits.ledger.v1 import wallet_pb2 as _wallet_pb2
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.rpc import status_pb2 as _status_pb2
 import builtins as _builtins
 import sys
@@ -26,6 +29,30 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _OverHold:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _OverHoldEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OverHold.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    OVER_HOLD_UNSPECIFIED: _OverHold.ValueType  # 0
+    """Taken as EXTRA_IF_AVAILABLE."""
+    OVER_HOLD_REJECT: _OverHold.ValueType  # 1
+    """The capture is refused."""
+    OVER_HOLD_EXTRA_IF_AVAILABLE: _OverHold.ValueType  # 2
+    """The excess is an ordinary debit; the whole capture fails if that is refused."""
+
+class OverHold(_OverHold, metaclass=_OverHoldEnumTypeWrapper):
+    """OverHold says what becomes of a capture of more than is held."""
+
+OVER_HOLD_UNSPECIFIED: OverHold.ValueType  # 0
+"""Taken as EXTRA_IF_AVAILABLE."""
+OVER_HOLD_REJECT: OverHold.ValueType  # 1
+"""The capture is refused."""
+OVER_HOLD_EXTRA_IF_AVAILABLE: OverHold.ValueType  # 2
+"""The excess is an ordinary debit; the whole capture fails if that is refused."""
+Global___OverHold: _TypeAlias = OverHold  # noqa: Y015
 
 @_typing.final
 class OpenWalletRequest(_message.Message):
@@ -207,19 +234,31 @@ class GetBalanceRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     FEATURE_FIELD_NUMBER: _builtins.int
+    AS_OF_TIME_FIELD_NUMBER: _builtins.int
+    AS_OF_RECORD_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """wallets/{wallet}. Required."""
     feature: _builtins.str
     """Count only the lots that a debit for this feature may draw. Default: all lots."""
+    @_builtins.property
+    def as_of_time(self) -> _timestamp_pb2.Timestamp:
+        """Count only what is effective at or before this instant; time-driven facts are settled up to it. Default: now."""
+
+    @_builtins.property
+    def as_of_record_time(self) -> _timestamp_pb2.Timestamp:
+        """Count only what was recorded at or before this instant. Default: now."""
+
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         feature: _builtins.str = ...,
+        as_of_time: _timestamp_pb2.Timestamp | None = ...,
+        as_of_record_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_record_time", b"as_of_record_time", "as_of_time", b"as_of_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["feature", b"feature", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_record_time", b"as_of_record_time", "as_of_time", b"as_of_time", "feature", b"feature", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -392,6 +431,7 @@ class DebitRequest(_message.Message):
     FEATURE_FIELD_NUMBER: _builtins.int
     DELIVERED_FIELD_NUMBER: _builtins.int
     CHARGE_FIELD_NUMBER: _builtins.int
+    TAKE_AVAILABLE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """wallets/{wallet}. Required."""
     idempotency_key: _builtins.str
@@ -402,6 +442,8 @@ class DebitRequest(_message.Message):
     """Feature of the usage: opens the lots restricted to it. Default: open lots only."""
     delivered: _builtins.bool
     """The service was already given: recorded in every mode, never refused for lack of credit."""
+    take_available: _builtins.bool
+    """Debit what there is, up to amount_units, instead of refusing; refused only if there is nothing."""
     @_builtins.property
     def effective_time(self) -> _timestamp_pb2.Timestamp:
         """When the usage happened. Default: now. At most 5 minutes ahead of the server's clock; may lie in the past."""
@@ -420,10 +462,11 @@ class DebitRequest(_message.Message):
         feature: _builtins.str = ...,
         delivered: _builtins.bool = ...,
         charge: _wallet_pb2.Charge | None = ...,
+        take_available: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "effective_time", b"effective_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_units", b"amount_units", "charge", b"charge", "delivered", b"delivered", "effective_time", b"effective_time", "feature", b"feature", "idempotency_key", b"idempotency_key", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_units", b"amount_units", "charge", b"charge", "delivered", b"delivered", "effective_time", b"effective_time", "feature", b"feature", "idempotency_key", b"idempotency_key", "name", b"name", "take_available", b"take_available"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -610,3 +653,459 @@ class ListStatementLinesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListStatementLinesResponse: _TypeAlias = ListStatementLinesResponse  # noqa: Y015
+
+@_typing.final
+class ReverseDebitRequest(_message.Message):
+    """ReverseDebitRequest takes a debit back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    AMOUNT_UNITS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """wallets/{wallet}/debits/{debit}. Required."""
+    idempotency_key: _builtins.str
+    """1 to 200 characters. Required."""
+    amount_units: _builtins.int
+    """Units to take back. 0: all that is left of the debit. Never more than that."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
+        amount_units: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_units", b"amount_units", "idempotency_key", b"idempotency_key", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReverseDebitRequest: _TypeAlias = ReverseDebitRequest  # noqa: Y015
+
+@_typing.final
+class ReverseDebitResponse(_message.Message):
+    """ReverseDebitResponse answers ReverseDebit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REVERSAL_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """True if an earlier call with this key had done it already."""
+    position: _builtins.int
+    """Position of the event in the notification log."""
+    @_builtins.property
+    def reversal(self) -> _wallet_pb2.Reversal:
+        """The reversal as recorded."""
+
+    def __init__(
+        self,
+        *,
+        reversal: _wallet_pb2.Reversal | None = ...,
+        replayed: _builtins.bool = ...,
+        position: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["reversal", b"reversal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["position", b"position", "replayed", b"replayed", "reversal", b"reversal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReverseDebitResponse: _TypeAlias = ReverseDebitResponse  # noqa: Y015
+
+@_typing.final
+class HoldRequest(_message.Message):
+    """HoldRequest reserves credit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    AMOUNT_UNITS_FIELD_NUMBER: _builtins.int
+    TTL_FIELD_NUMBER: _builtins.int
+    FEATURE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """wallets/{wallet}. Required."""
+    idempotency_key: _builtins.str
+    """1 to 200 characters. Required."""
+    amount_units: _builtins.int
+    """Units to reserve, 1 to 2^63-1. Required."""
+    feature: _builtins.str
+    """Feature of the usage: opens the lots restricted to it. Default: open lots only."""
+    @_builtins.property
+    def ttl(self) -> _duration_pb2.Duration:
+        """How long, above 0 and up to 24 hours. Default 10 minutes."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
+        amount_units: _builtins.int = ...,
+        ttl: _duration_pb2.Duration | None = ...,
+        feature: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ttl", b"ttl"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_units", b"amount_units", "feature", b"feature", "idempotency_key", b"idempotency_key", "name", b"name", "ttl", b"ttl"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HoldRequest: _TypeAlias = HoldRequest  # noqa: Y015
+
+@_typing.final
+class HoldResponse(_message.Message):
+    """HoldResponse answers Hold."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOLD_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """True if an earlier call with this key had done it already."""
+    position: _builtins.int
+    """Position of the event in the notification log."""
+    @_builtins.property
+    def hold(self) -> _wallet_pb2.Hold:
+        """The hold as recorded."""
+
+    def __init__(
+        self,
+        *,
+        hold: _wallet_pb2.Hold | None = ...,
+        replayed: _builtins.bool = ...,
+        position: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["hold", b"hold"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hold", b"hold", "position", b"position", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HoldResponse: _TypeAlias = HoldResponse  # noqa: Y015
+
+@_typing.final
+class CaptureHoldRequest(_message.Message):
+    """CaptureHoldRequest turns a hold into a debit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    AMOUNT_UNITS_FIELD_NUMBER: _builtins.int
+    KEEP_OPEN_FIELD_NUMBER: _builtins.int
+    OVER_HOLD_FIELD_NUMBER: _builtins.int
+    ALLOW_LATE_FIELD_NUMBER: _builtins.int
+    CHARGE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """wallets/{wallet}/holds/{hold}. Required."""
+    idempotency_key: _builtins.str
+    """1 to 200 characters. Required."""
+    amount_units: _builtins.int
+    """Units to debit, from 0. Must be 0 with a charge."""
+    keep_open: _builtins.bool
+    """Keep the hold for further captures. Default: the capture is final and what is left goes back to its lots."""
+    over_hold: Global___OverHold.ValueType
+    """What becomes of what exceeds the hold. Default EXTRA_IF_AVAILABLE."""
+    allow_late: _builtins.bool
+    """After the hold's time is over, record an ordinary debit marked late instead of refusing."""
+    @_builtins.property
+    def charge(self) -> _wallet_pb2.Charge:
+        """Priced usage that the capture pays for."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
+        amount_units: _builtins.int = ...,
+        keep_open: _builtins.bool = ...,
+        over_hold: Global___OverHold.ValueType = ...,
+        allow_late: _builtins.bool = ...,
+        charge: _wallet_pb2.Charge | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_late", b"allow_late", "amount_units", b"amount_units", "charge", b"charge", "idempotency_key", b"idempotency_key", "keep_open", b"keep_open", "name", b"name", "over_hold", b"over_hold"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CaptureHoldRequest: _TypeAlias = CaptureHoldRequest  # noqa: Y015
+
+@_typing.final
+class CaptureHoldResponse(_message.Message):
+    """CaptureHoldResponse answers CaptureHold."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEBIT_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """True if an earlier call with this key had done it already."""
+    position: _builtins.int
+    """Position of the event in the notification log."""
+    @_builtins.property
+    def debit(self) -> _wallet_pb2.Debit:
+        """The debit as recorded."""
+
+    def __init__(
+        self,
+        *,
+        debit: _wallet_pb2.Debit | None = ...,
+        replayed: _builtins.bool = ...,
+        position: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["debit", b"debit"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["debit", b"debit", "position", b"position", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CaptureHoldResponse: _TypeAlias = CaptureHoldResponse  # noqa: Y015
+
+@_typing.final
+class ReleaseHoldRequest(_message.Message):
+    """ReleaseHoldRequest gives a hold back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """wallets/{wallet}/holds/{hold}. Required."""
+    idempotency_key: _builtins.str
+    """1 to 200 characters. Required."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["idempotency_key", b"idempotency_key", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseHoldRequest: _TypeAlias = ReleaseHoldRequest  # noqa: Y015
+
+@_typing.final
+class ReleaseHoldResponse(_message.Message):
+    """ReleaseHoldResponse answers ReleaseHold."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RETURNED_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """True if an earlier call with this key had done it already."""
+    position: _builtins.int
+    """Position of the event in the notification log."""
+    @_builtins.property
+    def returned(self) -> _containers.RepeatedCompositeFieldContainer[_wallet_pb2.Draw]:
+        """Slices that went back to their lots, newest first."""
+
+    def __init__(
+        self,
+        *,
+        returned: _abc.Iterable[_wallet_pb2.Draw] | None = ...,
+        replayed: _builtins.bool = ...,
+        position: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["position", b"position", "replayed", b"replayed", "returned", b"returned"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseHoldResponse: _TypeAlias = ReleaseHoldResponse  # noqa: Y015
+
+@_typing.final
+class RevokeGrantRequest(_message.Message):
+    """RevokeGrantRequest withdraws a grant."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """wallets/{wallet}/grants/{grant}. Required."""
+    idempotency_key: _builtins.str
+    """1 to 200 characters. Required."""
+    reason: _builtins.str
+    """Why, for people. At most 200 characters."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["idempotency_key", b"idempotency_key", "name", b"name", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevokeGrantRequest: _TypeAlias = RevokeGrantRequest  # noqa: Y015
+
+@_typing.final
+class RevokeGrantResponse(_message.Message):
+    """RevokeGrantResponse answers RevokeGrant."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REVOKED_UNITS_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    revoked_units: _builtins.int
+    """Units withdrawn."""
+    replayed: _builtins.bool
+    """True if an earlier call with this key had done it already."""
+    position: _builtins.int
+    """Position of the event in the notification log."""
+    def __init__(
+        self,
+        *,
+        revoked_units: _builtins.int = ...,
+        replayed: _builtins.bool = ...,
+        position: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["position", b"position", "replayed", b"replayed", "revoked_units", b"revoked_units"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevokeGrantResponse: _TypeAlias = RevokeGrantResponse  # noqa: Y015
+
+@_typing.final
+class RefundGrantRequest(_message.Message):
+    """RefundGrantRequest pays a grant back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    AMOUNT_UNITS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """wallets/{wallet}/grants/{grant}. Required; must carry consideration."""
+    idempotency_key: _builtins.str
+    """1 to 200 characters. Required."""
+    amount_units: _builtins.int
+    """Unheld units to refund. 0: all of them."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
+        amount_units: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_units", b"amount_units", "idempotency_key", b"idempotency_key", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RefundGrantRequest: _TypeAlias = RefundGrantRequest  # noqa: Y015
+
+@_typing.final
+class RefundGrantResponse(_message.Message):
+    """RefundGrantResponse answers RefundGrant."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REFUNDED_UNITS_FIELD_NUMBER: _builtins.int
+    REFUND_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    refunded_units: _builtins.int
+    """Units withdrawn."""
+    replayed: _builtins.bool
+    """True if an earlier call with this key had done it already."""
+    position: _builtins.int
+    """Position of the event in the notification log."""
+    @_builtins.property
+    def refund(self) -> _money_pb2.Money:
+        """Money owed back: cost basis of the units, rounded down cumulatively."""
+
+    def __init__(
+        self,
+        *,
+        refunded_units: _builtins.int = ...,
+        refund: _money_pb2.Money | None = ...,
+        replayed: _builtins.bool = ...,
+        position: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["refund", b"refund"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["position", b"position", "refund", b"refund", "refunded_units", b"refunded_units", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RefundGrantResponse: _TypeAlias = RefundGrantResponse  # noqa: Y015
+
+@_typing.final
+class ExtendGrantRequest(_message.Message):
+    """ExtendGrantRequest lets a grant live longer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """wallets/{wallet}/grants/{grant}. Required."""
+    idempotency_key: _builtins.str
+    """1 to 200 characters. Required."""
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """The new expiry, after the present one. Absent: never."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "idempotency_key", b"idempotency_key", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExtendGrantRequest: _TypeAlias = ExtendGrantRequest  # noqa: Y015
+
+@_typing.final
+class ExtendGrantResponse(_message.Message):
+    """ExtendGrantResponse answers ExtendGrant."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """True if an earlier call with this key had done it already."""
+    position: _builtins.int
+    """Position of the event in the notification log."""
+    def __init__(
+        self,
+        *,
+        replayed: _builtins.bool = ...,
+        position: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["position", b"position", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExtendGrantResponse: _TypeAlias = ExtendGrantResponse  # noqa: Y015

@@ -75,6 +75,41 @@ class WalletServiceStub:
                 request_serializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.BatchDebitRequest.SerializeToString,
                 response_deserializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.BatchDebitResponse.FromString,
                 _registered_method=True)
+        self.ReverseDebit = channel.unary_unary(
+                '/credits.ledger.v1.WalletService/ReverseDebit',
+                request_serializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.ReverseDebitRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.ReverseDebitResponse.FromString,
+                _registered_method=True)
+        self.Hold = channel.unary_unary(
+                '/credits.ledger.v1.WalletService/Hold',
+                request_serializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.HoldRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.HoldResponse.FromString,
+                _registered_method=True)
+        self.CaptureHold = channel.unary_unary(
+                '/credits.ledger.v1.WalletService/CaptureHold',
+                request_serializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.CaptureHoldRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.CaptureHoldResponse.FromString,
+                _registered_method=True)
+        self.ReleaseHold = channel.unary_unary(
+                '/credits.ledger.v1.WalletService/ReleaseHold',
+                request_serializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.ReleaseHoldRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.ReleaseHoldResponse.FromString,
+                _registered_method=True)
+        self.RevokeGrant = channel.unary_unary(
+                '/credits.ledger.v1.WalletService/RevokeGrant',
+                request_serializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.RevokeGrantRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.RevokeGrantResponse.FromString,
+                _registered_method=True)
+        self.RefundGrant = channel.unary_unary(
+                '/credits.ledger.v1.WalletService/RefundGrant',
+                request_serializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.RefundGrantRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.RefundGrantResponse.FromString,
+                _registered_method=True)
+        self.ExtendGrant = channel.unary_unary(
+                '/credits.ledger.v1.WalletService/ExtendGrant',
+                request_serializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.ExtendGrantRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.ExtendGrantResponse.FromString,
+                _registered_method=True)
         self.ListStatementLines = channel.unary_unary(
                 '/credits.ledger.v1.WalletService/ListStatementLines',
                 request_serializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.ListStatementLinesRequest.SerializeToString,
@@ -142,6 +177,55 @@ class WalletServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReverseDebit(self, request, context):
+        """Take a debit back, in part or whole; each unit goes back to the lot it came from. Safe to retry with the same key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Hold(self, request, context):
+        """Reserve credit, all of it or none. Safe to retry with the same key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CaptureHold(self, request, context):
+        """Turn a hold into a debit. Safe to retry with the same key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleaseHold(self, request, context):
+        """Give back what a hold reserves. Safe to retry with the same key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeGrant(self, request, context):
+        """Withdraw the unheld rest of a grant; what holds return later is withdrawn then. Safe to retry with the same key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RefundGrant(self, request, context):
+        """Withdraw unheld units of a paid grant and owe their cost basis back. Safe to retry with the same key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExtendGrant(self, request, context):
+        """Let a grant expire later; refused after its expiry. Safe to retry with the same key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListStatementLines(self, request, context):
         """List what happened to a wallet, with a running balance, in the order of its stream.
         """
@@ -191,6 +275,41 @@ def add_WalletServiceServicer_to_server(servicer, server):
                     servicer.BatchDebit,
                     request_deserializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.BatchDebitRequest.FromString,
                     response_serializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.BatchDebitResponse.SerializeToString,
+            ),
+            'ReverseDebit': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReverseDebit,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.ReverseDebitRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.ReverseDebitResponse.SerializeToString,
+            ),
+            'Hold': grpc.unary_unary_rpc_method_handler(
+                    servicer.Hold,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.HoldRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.HoldResponse.SerializeToString,
+            ),
+            'CaptureHold': grpc.unary_unary_rpc_method_handler(
+                    servicer.CaptureHold,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.CaptureHoldRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.CaptureHoldResponse.SerializeToString,
+            ),
+            'ReleaseHold': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseHold,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.ReleaseHoldRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.ReleaseHoldResponse.SerializeToString,
+            ),
+            'RevokeGrant': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeGrant,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.RevokeGrantRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.RevokeGrantResponse.SerializeToString,
+            ),
+            'RefundGrant': grpc.unary_unary_rpc_method_handler(
+                    servicer.RefundGrant,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.RefundGrantRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.RefundGrantResponse.SerializeToString,
+            ),
+            'ExtendGrant': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExtendGrant,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.ExtendGrantRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.ExtendGrantResponse.SerializeToString,
             ),
             'ListStatementLines': grpc.unary_unary_rpc_method_handler(
                     servicer.ListStatementLines,
@@ -415,6 +534,195 @@ class WalletService:
             '/credits.ledger.v1.WalletService/BatchDebit',
             credits_dot_ledger_dot_v1_dot_wallet__service__pb2.BatchDebitRequest.SerializeToString,
             credits_dot_ledger_dot_v1_dot_wallet__service__pb2.BatchDebitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReverseDebit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.WalletService/ReverseDebit',
+            credits_dot_ledger_dot_v1_dot_wallet__service__pb2.ReverseDebitRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_wallet__service__pb2.ReverseDebitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Hold(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.WalletService/Hold',
+            credits_dot_ledger_dot_v1_dot_wallet__service__pb2.HoldRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_wallet__service__pb2.HoldResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CaptureHold(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.WalletService/CaptureHold',
+            credits_dot_ledger_dot_v1_dot_wallet__service__pb2.CaptureHoldRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_wallet__service__pb2.CaptureHoldResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseHold(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.WalletService/ReleaseHold',
+            credits_dot_ledger_dot_v1_dot_wallet__service__pb2.ReleaseHoldRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_wallet__service__pb2.ReleaseHoldResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeGrant(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.WalletService/RevokeGrant',
+            credits_dot_ledger_dot_v1_dot_wallet__service__pb2.RevokeGrantRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_wallet__service__pb2.RevokeGrantResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RefundGrant(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.WalletService/RefundGrant',
+            credits_dot_ledger_dot_v1_dot_wallet__service__pb2.RefundGrantRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_wallet__service__pb2.RefundGrantResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExtendGrant(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.WalletService/ExtendGrant',
+            credits_dot_ledger_dot_v1_dot_wallet__service__pb2.ExtendGrantRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_wallet__service__pb2.ExtendGrantResponse.FromString,
             options,
             channel_credentials,
             insecure,

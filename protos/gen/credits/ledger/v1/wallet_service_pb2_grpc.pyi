@@ -55,6 +55,20 @@ class WalletServiceStub:
     """Consume credit. Safe to retry with the same key."""
     BatchDebit: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.BatchDebitRequest, _wallet_service_pb2.BatchDebitResponse]
     """Consume credit for many usages; each item has its own outcome and its own key."""
+    ReverseDebit: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.ReverseDebitRequest, _wallet_service_pb2.ReverseDebitResponse]
+    """Take a debit back, in part or whole; each unit goes back to the lot it came from. Safe to retry with the same key."""
+    Hold: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.HoldRequest, _wallet_service_pb2.HoldResponse]
+    """Reserve credit, all of it or none. Safe to retry with the same key."""
+    CaptureHold: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.CaptureHoldRequest, _wallet_service_pb2.CaptureHoldResponse]
+    """Turn a hold into a debit. Safe to retry with the same key."""
+    ReleaseHold: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.ReleaseHoldRequest, _wallet_service_pb2.ReleaseHoldResponse]
+    """Give back what a hold reserves. Safe to retry with the same key."""
+    RevokeGrant: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.RevokeGrantRequest, _wallet_service_pb2.RevokeGrantResponse]
+    """Withdraw the unheld rest of a grant; what holds return later is withdrawn then. Safe to retry with the same key."""
+    RefundGrant: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.RefundGrantRequest, _wallet_service_pb2.RefundGrantResponse]
+    """Withdraw unheld units of a paid grant and owe their cost basis back. Safe to retry with the same key."""
+    ExtendGrant: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.ExtendGrantRequest, _wallet_service_pb2.ExtendGrantResponse]
+    """Let a grant expire later; refused after its expiry. Safe to retry with the same key."""
     ListStatementLines: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.ListStatementLinesRequest, _wallet_service_pb2.ListStatementLinesResponse]
     """List what happened to a wallet, with a running balance, in the order of its stream."""
 
@@ -79,6 +93,20 @@ class WalletServiceAsyncStub(WalletServiceStub):
     """Consume credit. Safe to retry with the same key."""
     BatchDebit: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.BatchDebitRequest, _wallet_service_pb2.BatchDebitResponse]  # type: ignore[assignment]
     """Consume credit for many usages; each item has its own outcome and its own key."""
+    ReverseDebit: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.ReverseDebitRequest, _wallet_service_pb2.ReverseDebitResponse]  # type: ignore[assignment]
+    """Take a debit back, in part or whole; each unit goes back to the lot it came from. Safe to retry with the same key."""
+    Hold: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.HoldRequest, _wallet_service_pb2.HoldResponse]  # type: ignore[assignment]
+    """Reserve credit, all of it or none. Safe to retry with the same key."""
+    CaptureHold: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.CaptureHoldRequest, _wallet_service_pb2.CaptureHoldResponse]  # type: ignore[assignment]
+    """Turn a hold into a debit. Safe to retry with the same key."""
+    ReleaseHold: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.ReleaseHoldRequest, _wallet_service_pb2.ReleaseHoldResponse]  # type: ignore[assignment]
+    """Give back what a hold reserves. Safe to retry with the same key."""
+    RevokeGrant: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.RevokeGrantRequest, _wallet_service_pb2.RevokeGrantResponse]  # type: ignore[assignment]
+    """Withdraw the unheld rest of a grant; what holds return later is withdrawn then. Safe to retry with the same key."""
+    RefundGrant: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.RefundGrantRequest, _wallet_service_pb2.RefundGrantResponse]  # type: ignore[assignment]
+    """Withdraw unheld units of a paid grant and owe their cost basis back. Safe to retry with the same key."""
+    ExtendGrant: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.ExtendGrantRequest, _wallet_service_pb2.ExtendGrantResponse]  # type: ignore[assignment]
+    """Let a grant expire later; refused after its expiry. Safe to retry with the same key."""
     ListStatementLines: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.ListStatementLinesRequest, _wallet_service_pb2.ListStatementLinesResponse]  # type: ignore[assignment]
     """List what happened to a wallet, with a running balance, in the order of its stream."""
 
@@ -148,6 +176,62 @@ class WalletServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_wallet_service_pb2.BatchDebitResponse, _abc.Awaitable[_wallet_service_pb2.BatchDebitResponse]]:
         """Consume credit for many usages; each item has its own outcome and its own key."""
+
+    @_abc_1.abstractmethod
+    def ReverseDebit(
+        self,
+        request: _wallet_service_pb2.ReverseDebitRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_wallet_service_pb2.ReverseDebitResponse, _abc.Awaitable[_wallet_service_pb2.ReverseDebitResponse]]:
+        """Take a debit back, in part or whole; each unit goes back to the lot it came from. Safe to retry with the same key."""
+
+    @_abc_1.abstractmethod
+    def Hold(
+        self,
+        request: _wallet_service_pb2.HoldRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_wallet_service_pb2.HoldResponse, _abc.Awaitable[_wallet_service_pb2.HoldResponse]]:
+        """Reserve credit, all of it or none. Safe to retry with the same key."""
+
+    @_abc_1.abstractmethod
+    def CaptureHold(
+        self,
+        request: _wallet_service_pb2.CaptureHoldRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_wallet_service_pb2.CaptureHoldResponse, _abc.Awaitable[_wallet_service_pb2.CaptureHoldResponse]]:
+        """Turn a hold into a debit. Safe to retry with the same key."""
+
+    @_abc_1.abstractmethod
+    def ReleaseHold(
+        self,
+        request: _wallet_service_pb2.ReleaseHoldRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_wallet_service_pb2.ReleaseHoldResponse, _abc.Awaitable[_wallet_service_pb2.ReleaseHoldResponse]]:
+        """Give back what a hold reserves. Safe to retry with the same key."""
+
+    @_abc_1.abstractmethod
+    def RevokeGrant(
+        self,
+        request: _wallet_service_pb2.RevokeGrantRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_wallet_service_pb2.RevokeGrantResponse, _abc.Awaitable[_wallet_service_pb2.RevokeGrantResponse]]:
+        """Withdraw the unheld rest of a grant; what holds return later is withdrawn then. Safe to retry with the same key."""
+
+    @_abc_1.abstractmethod
+    def RefundGrant(
+        self,
+        request: _wallet_service_pb2.RefundGrantRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_wallet_service_pb2.RefundGrantResponse, _abc.Awaitable[_wallet_service_pb2.RefundGrantResponse]]:
+        """Withdraw unheld units of a paid grant and owe their cost basis back. Safe to retry with the same key."""
+
+    @_abc_1.abstractmethod
+    def ExtendGrant(
+        self,
+        request: _wallet_service_pb2.ExtendGrantRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_wallet_service_pb2.ExtendGrantResponse, _abc.Awaitable[_wallet_service_pb2.ExtendGrantResponse]]:
+        """Let a grant expire later; refused after its expiry. Safe to retry with the same key."""
 
     @_abc_1.abstractmethod
     def ListStatementLines(
