@@ -10,24 +10,49 @@ from functools import reduce
 import msgspec
 
 from ledger_service.domain.agreement_events import Cycle, PlanPhase, Rate
-from ledger_service.domain.burn_down import Lot
+from ledger_service.domain.burn_down import DEFAULT_ORDER, Lot
 from ledger_service.domain.commands import (
     AnyCommand,
+    CaptureHold,
     CreateRateCard,
     Debit,
+    DebitRecord,
+    ExtendGrant,
     GrantCredits,
     OpenWallet,
+    OverHold,
+    PlaceHold,
     PublishPlan,
     PublishRateCardPhase,
+    RecurrenceTerms,
+    RefundGrant,
+    ReleaseHold,
+    ReverseDebit,
+    RevokeGrant,
+    SettleWallet,
     SignContract,
 )
 from ledger_service.domain.decide import decide, streams_of
-from ledger_service.domain.events import Charge, ChargeLine, CreditsDebited, Event, Fact
+from ledger_service.domain.events import (
+    Charge,
+    ChargeLine,
+    CreditsDebited,
+    CreditsGranted,
+    CreditsRolledOver,
+    DebtRepaid,
+    Draw,
+    Event,
+    Fact,
+    HoldCaptured,
+    LotTerms,
+    RollOver,
+)
 from ledger_service.domain.exact import EXACT
 from ledger_service.domain.identity import fingerprint
+from ledger_service.domain.lots import from_grant, terms_of
 from ledger_service.domain.streams import State, evolve_stream
 from ledger_service.domain.topics import GENESIS_HASH, TOPIC_OF, encode_fact, hash_event
-from ledger_service.domain.values import Asset, CycleInterval, GrantCategory, ShortfallMode
+from ledger_service.domain.values import Asset, CycleInterval, GrantCategory, Money, ShortfallMode
 from ledger_service.domain.wallet import Wallet
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -59,9 +84,10 @@ def open_wallet(
     asset: Asset = CREDIT,
     mode: ShortfallMode = ShortfallMode.HARD,
     overage_limit_units: int = 0,
+    order: str = DEFAULT_ORDER,
 ) -> OpenWallet:
     """Return the opening of a wallet, HARD unless told."""
-    return OpenWallet(wallet, customer, asset, mode, overage_limit_units)
+    return OpenWallet(wallet, customer, asset, mode, overage_limit_units, order)
 
 
 def grant(
@@ -73,8 +99,11 @@ def grant(
     scope: tuple[str, ...] = (),
     effective_time: datetime | None = None,
     expire_time: datetime | None = None,
+    paid_nanos: int | None = None,
+    purchase_version: int = 0,
+    recurrence: RecurrenceTerms | None = None,
 ) -> GrantCredits:
-    """Return a grant of open, paid credit that never expires, unless told."""
+    """Return a grant of open, paid credit that never expires, unless told; `paid_nanos` are EUR."""
     return GrantCredits(
         wallet=wallet,
         amount_units=amount_units,
@@ -83,7 +112,24 @@ def grant(
         scope=scope,
         effective_time=effective_time,
         expire_time=expire_time,
+        consideration=None if paid_nanos is None else Money("EUR", paid_nanos),
+        purchase_version=purchase_version,
+        recurrence=recurrence,
     )
+
+
+def recurring(
+    period: str,
+    *,
+    zone: str = "UTC",
+    count: int = 0,
+    percent: str = "",
+    cap_units: int | None = None,
+    times: int = 1,
+) -> RecurrenceTerms:
+    """Return terms of a grant that comes again, for ever unless told; nothing rolls over without a percentage."""
+    roll_over = RollOver(percent, times, cap_units) if percent else None
+    return RecurrenceTerms(period, zone, count, roll_over)
 
 
 def debit(
@@ -94,9 +140,54 @@ def debit(
     feature: str = "",
     delivered: bool = False,
     charge: Charge | None = None,
+    take_available: bool = False,
 ) -> Debit:
     """Return a debit."""
-    return Debit(wallet, amount_units, effective_time, feature, delivered, charge)
+    return Debit(wallet, amount_units, effective_time, feature, delivered, charge, take_available)
+
+
+def hold(
+    amount_units: int, *, wallet: str = WALLET, ttl: timedelta | None = None, feature: str = ""
+) -> PlaceHold:
+    """Return a hold, of the default length unless told."""
+    return PlaceHold(wallet, amount_units, ttl, feature)
+
+
+def capture(
+    hold_version: int,
+    amount_units: int = 0,
+    *,
+    final: bool = True,
+    over_hold: OverHold = OverHold.EXTRA_IF_AVAILABLE,
+    charge: Charge | None = None,
+) -> CaptureHold:
+    """Return a final capture."""
+    return CaptureHold(WALLET, hold_version, amount_units, final, over_hold, charge)
+
+
+def release(hold_version: int) -> ReleaseHold:
+    """Return a release."""
+    return ReleaseHold(WALLET, hold_version)
+
+
+def revoke(grant_version: int, *, reason: str = "") -> RevokeGrant:
+    """Return a revocation."""
+    return RevokeGrant(WALLET, grant_version, reason)
+
+
+def refund(grant_version: int, amount_units: int = 0) -> RefundGrant:
+    """Return a refund, of all that is left unless told."""
+    return RefundGrant(WALLET, grant_version, amount_units)
+
+
+def extend(grant_version: int, expire_time: datetime | None = None) -> ExtendGrant:
+    """Return an extension, for ever unless told."""
+    return ExtendGrant(WALLET, grant_version, expire_time)
+
+
+def settle(*, wallet: str = WALLET) -> SettleWallet:
+    """Return a settling."""
+    return SettleWallet(wallet)
 
 
 def charge(
@@ -222,6 +313,44 @@ class Book:
         event = self.answer(command, now).event
         assert isinstance(event, CreditsDebited)
         return event
+
+    def place(self, command: PlaceHold, now: datetime = NOW) -> int:
+        """Run a hold and return its version."""
+        return self.run(command, now)[-1].version
+
+    def reversal(self, debit_version: int, amount_units: int = 0) -> ReverseDebit:
+        """Return the reversal of a debit as the log has it, of all that is left unless told."""
+        lots: dict[int, LotTerms] = {}
+        draws: list[Draw] = []
+        overage_units = 0
+        for each in self.log:
+            if each.stream != WALLET:
+                continue
+            match each.fact.event:
+                case CreditsGranted() as granted:
+                    lots[each.version] = terms_of(from_grant(each.version, granted, each.fact.effective_time))
+                case CreditsRolledOver(lot=terms, recurrence=recurrence):
+                    lots[each.version] = msgspec.structs.replace(terms, recurrence=recurrence)
+                case CreditsDebited() as debited if each.version == debit_version:
+                    draws += debited.draws
+                    overage_units = debited.overage_units
+                case HoldCaptured() as captured if each.version == debit_version:
+                    draws += (*captured.held_draws, *captured.draws)
+                    overage_units = captured.overage_units
+                case DebtRepaid(grant_version=grant_version, repayments=repayments):
+                    draws += [
+                        Draw(grant_version, part.amount_units)
+                        for part in repayments
+                        if part.debit_version == debit_version
+                    ]
+                case _:
+                    pass
+        recorded = DebitRecord(debit_version, tuple(draws), overage_units, lots)
+        return ReverseDebit(WALLET, debit_version, recorded, amount_units)
+
+    def reverse(self, debit_version: int, amount_units: int = 0, now: datetime = NOW) -> list[Recorded]:
+        """Reverse a debit and return what was recorded."""
+        return self.run(self.reversal(debit_version, amount_units), now)
 
     def wallet(self, name: str = WALLET) -> Wallet:
         """Return a wallet's state."""

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +15,7 @@ from ledger_service.domain.invariants import broken_invariants, is_conserved, is
 from ledger_service.domain.settle import settled
 from ledger_service.domain.topics import GENESIS_HASH, TOPIC_OF, decode_fact, encode_fact, hash_event
 from ledger_service.domain.values import ShortfallMode
-from ledger_service.domain.wallet import posted_units
+from ledger_service.domain.wallet import Debt, Wallet, debt_units, posted_units
 from tests.builders import NOW, WALLET, Book, Recorded, debit
 from tests.property.ledger.domain.histories import (
     FEATURES,
@@ -53,7 +54,9 @@ def test_debits_are_what_was_drawn_and_what_was_overage(mode: ShortfallMode, his
 
     wallet = ledger.wallet()
     assert all(is_covered(event) for event in debited)
-    assert sum(event.amount_units for event in debited) == wallet.drawn_units + wallet.overage_units
+    assert sum(event.amount_units for event in debited) == (
+        wallet.drawn_units + wallet.overage_units + debt_units(wallet)
+    )
     assert sum(event.overage_units for event in debited) == wallet.overage_units
 
 
@@ -89,7 +92,7 @@ def test_lots_stand_in_burn_down_order_and_hold_something(mode: ShortfallMode, h
     assert list(wallet.lots) == sorted(wallet.lots, key=default_order)
     assert all(lot.remaining_units > 0 for lot in wallet.lots)
     expiries = [lot.expire_time for lot in wallet.lots if lot.expire_time is not None]
-    assert wallet.next_expire_time == min(expiries, default=None)
+    assert wallet.next_due_time == min(expiries, default=None)
 
 
 @given(modes, histories, st.integers(1, 30), st.data())
@@ -106,7 +109,7 @@ def test_a_debit_in_two_parts_leaves_the_wallet_as_one_debit_does(
     for start, end in pairwise(cuts):
         try_to_run(split, debit(end - start, feature=feature, delivered=True), now)
 
-    assert split.wallet() == whole.wallet()
+    assert without_debit_versions(split.wallet()) == without_debit_versions(whole.wallet())
 
 
 @given(modes, histories, st.lists(st.tuples(st.integers(0, 24), st.integers(0, 6)), max_size=12))
@@ -125,6 +128,13 @@ def test_settling_at_any_instants_changes_no_answer(
 
     assert swept.wallet() == lazy.wallet()
     assert contents(swept) == contents(lazy)
+
+
+def without_debit_versions(wallet: Wallet) -> Wallet:
+    """Return a wallet in which all debt is one and nobody counted the events."""
+    owed = sum(debt.amount_units for debt in wallet.debts)
+    debts = (Debt(0, owed, "", NOW),) if owed else ()
+    return msgspec.structs.replace(wallet, version=0, debts=debts)
 
 
 def contents(ledger: Book) -> list[tuple[str, int, Event, datetime]]:

@@ -87,7 +87,7 @@ def test_a_grant_that_expires_at_or_before_its_effective_time_is_refused(expire_
 def test_a_grant_may_last_one_microsecond() -> None:
     ledger = book(open_wallet(), grant(1, expire_time=after() + MICROSECOND))
 
-    assert ledger.wallet().next_expire_time == after(microseconds=1)
+    assert ledger.wallet().next_due_time == after(microseconds=1)
 
 
 def test_a_grant_without_an_effective_time_must_not_expire_now() -> None:

@@ -291,7 +291,7 @@ def test_a_plan_needs_a_phase() -> None:
         ({"rate_card": "rateCards/none"}, RateCardNotFound, "rate_card"),
         ({"duration": "P0D"}, FieldMalformed, "duration"),
         ({"duration": "P10000D"}, FieldMalformed, "duration"),
-        ({"duration": "P1W"}, FieldMalformed, "duration"),
+        ({"duration": "PT1M"}, FieldMalformed, "duration"),
         ({"duration": "P1M2D"}, FieldMalformed, "duration"),
         ({"duration": "1D"}, FieldMalformed, "duration"),
         ({"base_fee": Money("EUR", -1)}, AmountOutOfRange, "base_fee.nanos"),

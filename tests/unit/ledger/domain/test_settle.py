@@ -49,7 +49,7 @@ def test_several_lots_expire_in_time_order_and_at_one_instant_in_burn_down_order
         CreditsExpired(4, 3),
     ]
     assert ledger.wallet().expired_units == 14
-    assert ledger.wallet().next_expire_time == after(days=3)
+    assert ledger.wallet().next_due_time == after(days=3)
 
 
 def test_a_second_settling_finds_nothing_to_do() -> None:
@@ -69,7 +69,7 @@ def test_a_used_up_lot_does_not_expire() -> None:
     ledger = book(open_wallet(), grant(10, expire_time=after(days=1)), debit(10))
 
     assert ledger.run(SETTLE, after(days=2)) == []
-    assert ledger.wallet().next_expire_time is None
+    assert ledger.wallet().next_due_time is None
 
 
 def test_a_debit_records_the_expiries_that_fell_due_before_itself() -> None:
