@@ -1,4 +1,8 @@
-"""Finds, in the wallet view, wallets whose lots have expired without an event that says so."""
+"""Finds, in the wallet view, wallets to which time has done what no event says yet.
+
+Lots that have expired, holds whose time is over, recurring grants that are due. What a hold returns, and what
+a new grant repays, is settled with them.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +15,20 @@ from psycopg_pool import AsyncConnectionPool
 
 from ledger_service.application.ports import StoreUnavailableError
 
+# Each branch is cut to the page before they are merged, so that a page costs what it holds.
 _DUE: Final = """
-SELECT DISTINCT wallet FROM {schema}.wallet_view_grants
+(SELECT DISTINCT wallet FROM {schema}.wallet_view_grants
 WHERE expire_time > %(since)s AND expire_time <= %(until)s AND wallet > %(after)s
-  AND amount_units > drawn_units + expired_units
+  AND amount_units > drawn_units + expired_units + held_units + revoked_units + rolled_over_units
+ORDER BY wallet LIMIT %(limit)s)
+UNION
+(SELECT DISTINCT wallet FROM {schema}.wallet_view_holds
+WHERE expire_time > %(since)s AND expire_time <= %(until)s AND wallet > %(after)s
+ORDER BY wallet LIMIT %(limit)s)
+UNION
+(SELECT DISTINCT wallet FROM {schema}.wallet_view_series
+WHERE next_time > %(since)s AND next_time <= %(until)s AND wallet > %(after)s
+ORDER BY wallet LIMIT %(limit)s)
 ORDER BY wallet LIMIT %(limit)s"""
 
 

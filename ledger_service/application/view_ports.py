@@ -15,11 +15,16 @@ from typing import Protocol
 
 import msgspec
 
+from ledger_service.domain.events import Recurrence
 from ledger_service.domain.values import Asset, GrantCategory, Money, ShortfallMode
 
 
 class WalletView(msgspec.Struct, frozen=True):
-    """A wallet, with the policy in force at the instant of the read and its totals as recorded."""
+    """A wallet, with the policy in force at the instant of the read and its totals as recorded.
+
+    debited_units counts overage and debt, and has reversals taken off; revoked_units counts refunds;
+    debt_units is what later grants will repay.
+    """
 
     name: str
     customer: str
@@ -34,10 +39,17 @@ class WalletView(msgspec.Struct, frozen=True):
     debited_units: int
     overage_units: int
     expired_units: int
+    debt_units: int
+    revoked_units: int
+    burn_down_order: str
 
 
 class GrantView(msgspec.Struct, frozen=True):
-    """A grant and what is left of it; after its expiry nothing is, whether or not that was recorded yet."""
+    """A grant and what is left of it, held units not included; what rolled over is a grant of its own.
+
+    After its expiry nothing is left, whether or not that was recorded yet. Two things read as recorded: what
+    holds reserve, and a lot of which part rolls over at its expiry. `recurrence` says what is still to come.
+    """
 
     wallet: str
     grant_version: int
@@ -52,7 +64,12 @@ class GrantView(msgspec.Struct, frozen=True):
     contract: str
     drawn_units: int
     expired_units: int
+    held_units: int
+    revoked_units: int
+    rolled_over_units: int
     remaining_units: int
+    purchase_version: int
+    recurrence: Recurrence | None
 
 
 class WalletPage(msgspec.Struct, frozen=True):
@@ -74,7 +91,7 @@ class GrantPage(msgspec.Struct, frozen=True):
 class RollForwardRow(msgspec.Struct, frozen=True):
     """Contract liability over the days [from_day, to_day), in nanos of one currency.
 
-    opening + billings - recognised usage - recognised breakage = closing.
+    opening + billings - recognised usage - recognised breakage - refunds = closing.
     """
 
     from_day: date
@@ -83,6 +100,7 @@ class RollForwardRow(msgspec.Struct, frozen=True):
     billings_nanos: int
     recognised_usage_nanos: int
     recognised_breakage_nanos: int
+    refunds_nanos: int
     closing_nanos: int
 
 
@@ -126,7 +144,8 @@ class Views(Protocol):
     ) -> RollForward:
         """Roll contract liability forward over the days (UTC) [from_day, to_day).
 
-        Lots that expired by `now` without a recorded expiry count as broken at their expiry.
+        Lots that expired by `now` without a recorded expiry count as broken at their expiry, but for what
+        holds reserve and for lots of which part rolls over.
         """
 
     async def projection_positions(self) -> tuple[ProjectionPosition, ...]:

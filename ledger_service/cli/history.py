@@ -135,7 +135,7 @@ def roll_forward(
         print_json(response)
         return
     table = Table("Day", title=f"Contract liability, {currency}", show_footer=False)
-    for column in ("Opening", "Billings", "Usage", "Breakage", "Closing"):
+    for column in ("Opening", "Billings", "Usage", "Breakage", "Refunds", "Closing"):
         table.add_column(column, justify="right")
     for row in response.days:
         table.add_row(*_row_cells(show_instant(row.from_time)[:10], row))
@@ -145,5 +145,6 @@ def roll_forward(
 
 
 def _row_cells(label: str, row: finance_service_pb2.RollForwardRow) -> list[str]:
-    amounts = (row.opening, row.billings, row.recognised_usage, row.recognised_breakage, row.closing)
+    recognised = (row.recognised_usage, row.recognised_breakage)
+    amounts = (row.opening, row.billings, *recognised, row.refunds, row.closing)
     return [label, *(show_units(amount.nanos, MONEY_SCALE) for amount in amounts)]

@@ -1,9 +1,12 @@
-"""Deferred revenue, as a fold: contract liability by lot, and what each day billed and recognised.
+"""Deferred revenue, as a fold: contract liability by lot, and what each day billed, recognised and refunded.
 
 Folding has two steps. Collecting goes over the events and notes, for each lot, what began and what left it,
-in order; neighbours of one kind and day are added up, which changes nothing because shares are cumulative.
+in order; neighbouring movements of one day are added up, which changes nothing because shares are cumulative.
 Posting then turns the movements of lots into sums of days; it needs the lots as they were before the run, so
 the store reads those in between. Collecting and posting a log in any pieces gives the same rows.
+
+A lot that rolled over from another takes its consideration from it when the other is posted. The other comes
+first: lots are posted in the order in which they first moved, and a lot cannot move before it is there.
 
 The arithmetic and its sources are in `recognition`; where the rows are kept is `deferred_revenue_store`.
 """
@@ -16,19 +19,34 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from ledger_service.domain.events import Draw
 from ledger_service.domain.values import GrantCategory
 from ledger_service.projections.recognition import (
     DayKey,
     DaySums,
     Movement,
     PaidLot,
+    Refund,
     post_movement,
+    post_refund,
+    roll_over,
 )
 from ledger_service.projections.wallet_events import (
+    Captured,
+    Change,
     Debited,
     Expired,
+    Extended,
     Granted,
+    Held,
+    Refunded,
+    Released,
+    Repaid,
+    Reversed,
+    Revoked,
+    RolledOver,
     WalletEvent,
+    rolls_over,
     utc_day,
 )
 
@@ -43,11 +61,31 @@ class LotKey(NamedTuple):
     grant_version: int
 
 
+class Reservation(msgspec.Struct, frozen=True, gc=False):
+    """Units that holds reserved, or gave back (below zero)."""
+
+    amount_units: int
+
+
+class RollOver(msgspec.Struct, frozen=True, gc=False):
+    """Units that moved on into a lot, which begins with them."""
+
+    into: LotKey
+    lot: PaidLot
+
+
+AnyMovement = Movement | Refund | Reservation | RollOver | Extended
+
+
 class Collected(msgspec.Struct):
     """What a run of events did to paid lots. Mutable: the accumulator of the fold, and the fold owns it."""
 
     issued: dict[LotKey, PaidLot] = {}
-    movements: dict[LotKey, list[Movement]] = {}
+    movements: dict[LotKey, list[AnyMovement]] = {}
+    carried: set[LotKey] = set()
+    """Lots that rolled over from others in the run."""
+    ruled: set[LotKey] = set()
+    """Lots to which more happened than draws and expiries."""
 
 
 class Posted(msgspec.Struct, frozen=True):
@@ -64,19 +102,20 @@ def collect(collected: Collected, events: Iterable[WalletEvent]) -> None:
         if isinstance(change, Debited):
             for draw in change.draws:
                 key = LotKey(event.wallet, draw.grant_version)
-                _draw(collected, key, draw.amount_units, event.effective_time)
-        elif isinstance(change, Expired):
-            key = LotKey(event.wallet, change.grant_version)
-            _expire(collected, key, change.amount_units, event.effective_time)
+                _move(collected, key, event.effective_time, drawn_units=draw.amount_units)
         elif isinstance(change, Granted):
             lot = _paid_lot(change, event.effective_time)
             if lot is not None:
                 collected.issued[LotKey(event.wallet, event.version)] = lot
+        else:
+            _collect_rule(collected, event, change)
 
 
 def keys_to_load(collected: Collected) -> list[LotKey]:
-    """Return the lots that moved in the run but were issued before it."""
-    return [key for key in collected.movements if key not in collected.issued]
+    """Return the lots that moved in the run but began before it."""
+    return [
+        key for key in collected.movements if key not in collected.issued and key not in collected.carried
+    ]
 
 
 def post(collected: Collected, before: Mapping[LotKey, PaidLot]) -> Posted:
@@ -86,17 +125,32 @@ def post(collected: Collected, before: Mapping[LotKey, PaidLot]) -> Posted:
         key = DayKey(lot.currency_code, lot.effective_day)
         _add_to_day(posted.days, key, DaySums(billings_nanos=lot.consideration_nanos))
     for lot_key, movements in collected.movements.items():
-        start = collected.issued.get(lot_key) or before.get(lot_key)
+        start = posted.lots.get(lot_key) or before.get(lot_key)
         if start is not None:
-            posted.lots[lot_key] = _post_lot(start, movements, posted.days)
+            posted.lots[lot_key] = _post_lot(start, movements, posted)
     return posted
 
 
-def _post_lot(lot: PaidLot, movements: Iterable[Movement], days: dict[DayKey, DaySums]) -> PaidLot:
+def _post_lot(lot: PaidLot, movements: Iterable[AnyMovement], posted: Posted) -> PaidLot:
     for movement in movements:
-        posting = post_movement(lot, movement)
-        _add_to_day(days, posting.key, posting.sums)
-        lot = posting.lot
+        match movement:
+            case Movement():
+                posting = post_movement(lot, movement)
+                _add_to_day(posted.days, posting.key, posting.sums)
+                lot = posting.lot
+            case Refund():
+                posting = post_refund(lot, movement)
+                _add_to_day(posted.days, posting.key, posting.sums)
+                lot = posting.lot
+            case Reservation(amount_units=units):
+                lot = msgspec.structs.replace(lot, held_units=lot.held_units + units)
+            case Extended(expire_time=expire_time):
+                lot = msgspec.structs.replace(lot, expire_time=expire_time)
+            case RollOver(into=into, lot=carried):
+                rolled = roll_over(lot, carried.amount_units)
+                nanos = rolled.rolled_nanos - lot.rolled_nanos
+                posted.lots[into] = msgspec.structs.replace(carried, consideration_nanos=nanos)
+                lot = rolled
     return lot
 
 
@@ -114,20 +168,90 @@ def _paid_lot(granted: Granted, effective_time: datetime) -> PaidLot | None:
         amount_units=granted.amount_units,
         effective_day=utc_day(effective_time),
         expire_time=granted.expire_time,
+        rolls_over=rolls_over(granted.recurrence),
     )
 
 
-def _draw(collected: Collected, key: LotKey, amount_units: int, effective_time: datetime) -> None:
+def _collect_rule(collected: Collected, event: WalletEvent, change: Change) -> None:  # noqa: C901
+    time = event.effective_time
+    match change:
+        case Expired(version, units) | Revoked(version, units):
+            _move(collected, LotKey(event.wallet, version), time, expired_units=units)
+        case Repaid(version, units):
+            _move(collected, LotKey(event.wallet, version), time, drawn_units=units)
+        case Held(slices=slices):
+            _reserve(collected, event.wallet, slices, sign=1)
+        case Released(returned=returned):
+            _reserve(collected, event.wallet, returned, sign=-1)
+        case Captured():
+            _capture(collected, event, change)
+        case Reversed(returned=returned):
+            for each in returned:
+                key = LotKey(event.wallet, each.grant_version)
+                _move(collected, key, time, drawn_units=-each.amount_units)
+        case Refunded(version, units, refund):
+            paid_back = Refund(utc_day(time), units, refund.nanos)
+            _note(collected, LotKey(event.wallet, version), paid_back)
+        case Extended(version):
+            _note(collected, LotKey(event.wallet, version), change)
+        case RolledOver():
+            _roll_over(collected, event, change)
+        case _:
+            pass
+
+
+def _move(
+    collected: Collected,
+    key: LotKey,
+    effective_time: datetime,
+    *,
+    drawn_units: int = 0,
+    expired_units: int = 0,
+) -> None:
     day = utc_day(effective_time)
     movements = collected.movements.get(key)
     if movements is None:
-        collected.movements[key] = [Movement(day, drawn_units=amount_units)]
-    elif movements[-1].day == day and movements[-1].expired_units == 0:
-        movements[-1].drawn_units += amount_units
+        collected.movements[key] = [Movement(day, drawn_units, expired_units)]
+        return
+    last = movements[-1]
+    if type(last) is Movement and last.day == day:
+        last.drawn_units += drawn_units
+        last.expired_units += expired_units
     else:
-        movements.append(Movement(day, drawn_units=amount_units))
+        movements.append(Movement(day, drawn_units, expired_units))
 
 
-def _expire(collected: Collected, key: LotKey, amount_units: int, effective_time: datetime) -> None:
-    movement = Movement(utc_day(effective_time), expired_units=amount_units)
+def _note(collected: Collected, key: LotKey, movement: AnyMovement) -> None:
     collected.movements.setdefault(key, []).append(movement)
+    collected.ruled.add(key)
+
+
+def _reserve(collected: Collected, wallet: str, slices: Iterable[Draw], *, sign: int) -> None:
+    for each in slices:
+        _note(collected, LotKey(wallet, each.grant_version), Reservation(sign * each.amount_units))
+
+
+def _capture(collected: Collected, event: WalletEvent, captured: Captured) -> None:
+    _reserve(collected, event.wallet, captured.held_draws, sign=-1)
+    _reserve(collected, event.wallet, captured.returned, sign=-1)
+    for draw in (*captured.held_draws, *captured.draws):
+        key = LotKey(event.wallet, draw.grant_version)
+        _move(collected, key, event.effective_time, drawn_units=draw.amount_units)
+
+
+def _roll_over(collected: Collected, event: WalletEvent, rolled: RolledOver) -> None:
+    terms = rolled.lot
+    carried = _paid_lot(
+        Granted(
+            rolled.amount_units,
+            terms.category,
+            expire_time=terms.expire_time,
+            consideration=terms.consideration,
+            recurrence=rolled.recurrence,
+        ),
+        event.effective_time,
+    )
+    if carried is not None:
+        into = LotKey(event.wallet, event.version)
+        collected.carried.add(into)
+        _note(collected, LotKey(event.wallet, rolled.grant_version), RollOver(into, carried))

@@ -30,16 +30,18 @@ TABLES: Final = (
 
 _LOAD_LOTS: Final = """
 SELECT wallet, grant_version, currency_code, consideration_nanos, amount_units, effective_day, expire_time,
-    drawn_units, expired_units, recognised_usage_nanos, recognised_breakage_nanos
+    drawn_units, expired_units, recognised_usage_nanos, recognised_breakage_nanos,
+    rolls_over, held_units, refunded_units, rolled_units, refunded_nanos, rolled_nanos
 FROM unnest(%s::text[], %s::bigint[]) AS k (wallet, grant_version)
 JOIN deferred_revenue_lots USING (wallet, grant_version)"""
 
 _INSERT_LOTS: Final = """
 INSERT INTO deferred_revenue_lots
     (wallet, grant_version, currency_code, consideration_nanos, amount_units, effective_day, expire_time,
-     drawn_units, expired_units, recognised_usage_nanos, recognised_breakage_nanos, used_up)
-SELECT * FROM unnest(%s::text[], %s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::date[],
-    %s::timestamptz[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::boolean[])"""
+     rolls_over, drawn_units, expired_units, recognised_usage_nanos, recognised_breakage_nanos, used_up,
+     held_units, refunded_units, rolled_units, refunded_nanos, rolled_nanos)
+SELECT *, 0, 0, 0, 0, 0 FROM unnest(%s::text[], %s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::date[],
+    %s::timestamptz[], %s::boolean[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::boolean[])"""
 
 _UPDATE_LOTS: Final = """
 UPDATE deferred_revenue_lots AS l
@@ -53,14 +55,30 @@ FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], 
         recognised_breakage_nanos, used_up)
 WHERE l.wallet = d.wallet AND l.grant_version = d.grant_version"""
 
+# What few lots meet, in a statement of its own: draws pay nothing for it.
+_UPDATE_RULED: Final = """
+UPDATE deferred_revenue_lots AS l
+SET expire_time = d.expire_time,
+    held_units = d.held_units,
+    refunded_units = d.refunded_units,
+    rolled_units = d.rolled_units,
+    refunded_nanos = d.refunded_nanos,
+    rolled_nanos = d.rolled_nanos
+FROM unnest(%s::text[], %s::bigint[], %s::timestamptz[], %s::bigint[], %s::bigint[], %s::bigint[],
+    %s::bigint[], %s::bigint[])
+    AS d (wallet, grant_version, expire_time, held_units, refunded_units, rolled_units, refunded_nanos,
+        rolled_nanos)
+WHERE l.wallet = d.wallet AND l.grant_version = d.grant_version"""
+
 _ADD_TO_DAYS: Final = """
 INSERT INTO deferred_revenue_days AS s
-    (currency_code, day, billings_nanos, recognised_usage_nanos, recognised_breakage_nanos)
-SELECT * FROM unnest(%s::text[], %s::date[], %s::numeric[], %s::numeric[], %s::numeric[])
+    (currency_code, day, billings_nanos, recognised_usage_nanos, recognised_breakage_nanos, refunds_nanos)
+SELECT * FROM unnest(%s::text[], %s::date[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[])
 ON CONFLICT (currency_code, day) DO UPDATE
 SET billings_nanos = s.billings_nanos + excluded.billings_nanos,
     recognised_usage_nanos = s.recognised_usage_nanos + excluded.recognised_usage_nanos,
-    recognised_breakage_nanos = s.recognised_breakage_nanos + excluded.recognised_breakage_nanos"""
+    recognised_breakage_nanos = s.recognised_breakage_nanos + excluded.recognised_breakage_nanos,
+    refunds_nanos = s.refunds_nanos + excluded.refunds_nanos"""
 
 
 class DeferredRevenueRun:
@@ -85,10 +103,10 @@ class DeferredRevenueRun:
 def store_deferred_revenue(connection: psycopg.Connection[Any], collected: Collected) -> None:
     """Post what was collected onto the tables. Raises psycopg.Error."""
     posted = post(collected, _load_lots(connection, keys_to_load(collected)))
-    issued = {key: lot for key, lot in posted.lots.items() if key in collected.issued}
-    moved = {key: lot for key, lot in posted.lots.items() if key not in collected.issued}
-    _insert_lots(connection, issued)
-    _update_lots(connection, moved)
+    new = collected.issued.keys() | collected.carried
+    _insert_lots(connection, {key: lot for key, lot in posted.lots.items() if key in new})
+    _update_lots(connection, {key: lot for key, lot in posted.lots.items() if key not in new})
+    _update_ruled(connection, {key: posted.lots[key] for key in collected.ruled if key in posted.lots})
     _add_to_days(connection, posted.days)
 
 
@@ -115,6 +133,7 @@ def _insert_lots(connection: psycopg.Connection[Any], lots: dict[LotKey, PaidLot
                 integers([lot.amount_units for lot in rows]),
                 texts([lot.effective_day.isoformat() for lot in rows]),
                 times([lot.expire_time for lot in rows]),
+                booleans([lot.rolls_over for lot in rows]),
                 *_figures(rows),
             ),
         )
@@ -124,6 +143,24 @@ def _update_lots(connection: psycopg.Connection[Any], lots: dict[LotKey, PaidLot
     if lots:
         keys = (texts([key.wallet for key in lots]), integers([key.grant_version for key in lots]))
         connection.execute(_UPDATE_LOTS, (*keys, *_figures(list(lots.values()))))
+
+
+def _update_ruled(connection: psycopg.Connection[Any], lots: dict[LotKey, PaidLot]) -> None:
+    if lots:
+        rows = list(lots.values())
+        connection.execute(
+            _UPDATE_RULED,
+            (
+                texts([key.wallet for key in lots]),
+                integers([key.grant_version for key in lots]),
+                times([lot.expire_time for lot in rows]),
+                integers([lot.held_units for lot in rows]),
+                integers([lot.refunded_units for lot in rows]),
+                integers([lot.rolled_units for lot in rows]),
+                integers([lot.refunded_nanos for lot in rows]),
+                integers([lot.rolled_nanos for lot in rows]),
+            ),
+        )
 
 
 def _figures(lots: Sequence[PaidLot]) -> list[str]:
@@ -146,5 +183,6 @@ def _add_to_days(connection: psycopg.Connection[Any], days: dict[DayKey, DaySums
                 integers([sums.billings_nanos for sums in days.values()]),
                 integers([sums.recognised_usage_nanos for sums in days.values()]),
                 integers([sums.recognised_breakage_nanos for sums in days.values()]),
+                integers([sums.refunds_nanos for sums in days.values()]),
             ),
         )

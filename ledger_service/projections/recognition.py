@@ -1,13 +1,21 @@
 """How much of a paid lot's consideration is revenue: exact cumulative shares.
 
 A paid grant with consideration C for N units adds C to contract liability on the day it becomes effective.
-Once R of its units are used or expired, C x R / N of it is revenue, rounded half up; an event posts the
-difference between the share after it and the share before it. So no rounding error is ever carried along, and
-a lot of which nothing is left has posted exactly C. What draws post is usage, what expiry posts is breakage
-(remote method, ASC 606-10-55-48). Promotional and included grants carry no consideration and no lot here.
+Of D units drawn, reversals taken off, C x D / N is usage; of D units drawn and X units expired or revoked
+C x (D + X) / N is usage and breakage together; both are rounded half up. They follow from the counts alone,
+so no rounding error is ever carried along, and what a reversal takes back is what its debit had added. An
+event posts the difference between the figures after it and before it, and once nothing is left in the lot
+all that it still carries is breakage: such a lot ends at exactly zero (remote method, ASC 606-10-55-48).
 
-A debit or an expiry may be effective before its lot is (late usage); its day is then the lot's first day, so
-that contract liability is never negative.
+Two things leave a lot at an amount of their own. A refund is what the ledger decided, cumulatively rounded
+down; what rounding leaves stays with the lot. Units that roll over take their part of what the lot still
+carries to a new lot, rounded up, so that refunds of the new lot are covered; that is no revenue, and liability
+does not change. An exact alias of the first lot was rejected: lots would no longer be independent, and the
+order in which several of them move would have to be kept.
+
+Promotional and included grants carry no consideration and no lot here. A debit or an expiry may be effective
+before its lot is (late usage); its day is then the lot's first day, so that contract liability is never
+negative.
 """
 
 from __future__ import annotations
@@ -27,29 +35,56 @@ class PaidLot(msgspec.Struct, frozen=True, gc=False):
     expire_time: datetime | None = None
     drawn_units: int = 0
     expired_units: int = 0
+    """Units that expired or were revoked."""
     recognised_usage_nanos: int = 0
     recognised_breakage_nanos: int = 0
+    rolls_over: bool = False
+    held_units: int = 0
+    refunded_units: int = 0
+    rolled_units: int = 0
+    refunded_nanos: int = 0
+    rolled_nanos: int = 0
+
+    @property
+    def left_units(self) -> int:
+        """Return what is left in the lot, held units included."""
+        gone = self.drawn_units + self.expired_units + self.refunded_units + self.rolled_units
+        return self.amount_units - gone
 
     @property
     def used_up(self) -> bool:
         """Return whether nothing is left in the lot."""
-        return self.drawn_units + self.expired_units == self.amount_units
+        return self.left_units == 0
+
+    @property
+    def recognisable_nanos(self) -> int:
+        """Return what of the consideration this lot recognises in the end."""
+        return self.consideration_nanos - self.refunded_nanos - self.rolled_nanos
 
     @property
     def deferred_nanos(self) -> int:
         """Return the contract liability that the lot still carries."""
-        return self.consideration_nanos - self.recognised_usage_nanos - self.recognised_breakage_nanos
+        return self.recognisable_nanos - self.recognised_usage_nanos - self.recognised_breakage_nanos
 
 
 class Movement(msgspec.Struct, gc=False):
     """Units that left one lot with effective times on one day, one event after the other.
 
-    Mutable: the fold adds the next event to it when kind and day are the same.
+    Mutable: the fold adds the next event to it when kind and day are the same. Reversals count as drawn
+    units below zero, revocations as expired units.
     """
 
     day: date
     drawn_units: int = 0
     expired_units: int = 0
+
+
+class Refund(msgspec.Struct, frozen=True, gc=False):
+    """Units of a lot that were paid back on a day."""
+
+    day: date
+    amount_units: int
+    refund_nanos: int
 
 
 class DayKey(msgspec.Struct, frozen=True, order=True):
@@ -65,6 +100,7 @@ class DaySums(msgspec.Struct, frozen=True, gc=False):
     billings_nanos: int = 0
     recognised_usage_nanos: int = 0
     recognised_breakage_nanos: int = 0
+    refunds_nanos: int = 0
 
     def __add__(self, other: DaySums) -> DaySums:
         """Return the sum of both, figure by figure."""
@@ -72,6 +108,7 @@ class DaySums(msgspec.Struct, frozen=True, gc=False):
             self.billings_nanos + other.billings_nanos,
             self.recognised_usage_nanos + other.recognised_usage_nanos,
             self.recognised_breakage_nanos + other.recognised_breakage_nanos,
+            self.refunds_nanos + other.refunds_nanos,
         )
 
 
@@ -89,20 +126,70 @@ def recognised_nanos(*, consideration_nanos: int, amount_units: int, gone_units:
 
 
 def post_movement(lot: PaidLot, movement: Movement) -> Posting:
-    """Recognise what a movement used or broke; draws come first within one movement."""
-    before = lot.recognised_usage_nanos + lot.recognised_breakage_nanos
-    gone_before = lot.drawn_units + lot.expired_units
-    drawn = _share(lot, gone_before + movement.drawn_units)
-    after = _share(lot, gone_before + movement.drawn_units + movement.expired_units)
-    posted_lot = msgspec.structs.replace(
+    """Recognise what a movement used, broke or gave back."""
+    moved = _with_revenue(
         lot,
         drawn_units=lot.drawn_units + movement.drawn_units,
         expired_units=lot.expired_units + movement.expired_units,
-        recognised_usage_nanos=lot.recognised_usage_nanos + drawn - before,
-        recognised_breakage_nanos=lot.recognised_breakage_nanos + after - drawn,
     )
-    key = DayKey(lot.currency_code, max(movement.day, lot.effective_day))
-    return Posting(posted_lot, key, DaySums(0, drawn - before, after - drawn))
+    return _posting(lot, moved, movement.day)
+
+
+def post_refund(lot: PaidLot, refund: Refund) -> Posting:
+    """Take a refund off the liability. The last units of a lot leave what rounding left as breakage."""
+    refunded = msgspec.structs.replace(
+        lot,
+        refunded_units=lot.refunded_units + refund.amount_units,
+        refunded_nanos=lot.refunded_nanos + refund.refund_nanos,
+    )
+    moved = _with_revenue(refunded, drawn_units=lot.drawn_units, expired_units=lot.expired_units)
+    return _posting(lot, moved, refund.day, refunds_nanos=refund.refund_nanos)
+
+
+def roll_over(lot: PaidLot, units: int) -> PaidLot:
+    """Return a lot after units have moved on with their part of what it carries, rounded up."""
+    rolled_nanos = -(-lot.deferred_nanos * units // lot.left_units)
+    return msgspec.structs.replace(
+        lot, rolled_units=lot.rolled_units + units, rolled_nanos=lot.rolled_nanos + rolled_nanos
+    )
+
+
+def _with_revenue(lot: PaidLot, *, drawn_units: int, expired_units: int) -> PaidLot:
+    """Return a lot with what its counts say is recognised."""
+    most = lot.recognisable_nanos
+    usage = min(_share(lot, drawn_units), most)
+    gone = drawn_units + expired_units
+    closed = gone + lot.refunded_units + lot.rolled_units == lot.amount_units
+    both = most if closed else min(_share(lot, gone), most)
+    # Positional, in the order of the fields: a lot is made for every wallet of every run.
+    return PaidLot(
+        lot.currency_code,
+        lot.consideration_nanos,
+        lot.amount_units,
+        lot.effective_day,
+        lot.expire_time,
+        drawn_units,
+        expired_units,
+        usage,
+        both - usage,
+        lot.rolls_over,
+        lot.held_units,
+        lot.refunded_units,
+        lot.rolled_units,
+        lot.refunded_nanos,
+        lot.rolled_nanos,
+    )
+
+
+def _posting(before: PaidLot, after: PaidLot, day: date, *, refunds_nanos: int = 0) -> Posting:
+    key = DayKey(after.currency_code, max(day, after.effective_day))
+    sums = DaySums(
+        0,
+        after.recognised_usage_nanos - before.recognised_usage_nanos,
+        after.recognised_breakage_nanos - before.recognised_breakage_nanos,
+        refunds_nanos,
+    )
+    return Posting(after, key, sums)
 
 
 def _share(lot: PaidLot, gone_units: int) -> int:

@@ -1,4 +1,4 @@
-"""The roll-forward of contract liability: opening + billings - usage - breakage = closing, day by day.
+"""The roll-forward of contract liability: opening + billings - usage - breakage - refunds = closing.
 
 Each day opens with what the day before closed with, and the span opens with everything posted before it, so
 the rows of any span tie to those of its parts.
@@ -31,8 +31,9 @@ def roll_forward_days(
 
 
 def liability_nanos(sums: DaySums) -> int:
-    """Return what was billed and is not recognised."""
-    return sums.billings_nanos - sums.recognised_usage_nanos - sums.recognised_breakage_nanos
+    """Return what was billed and is neither recognised nor refunded."""
+    recognised = sums.recognised_usage_nanos + sums.recognised_breakage_nanos
+    return sums.billings_nanos - recognised - sums.refunds_nanos
 
 
 def _row(opening_nanos: int, sums: DaySums, from_day: date, to_day: date) -> RollForwardRow:
@@ -43,5 +44,6 @@ def _row(opening_nanos: int, sums: DaySums, from_day: date, to_day: date) -> Rol
         billings_nanos=sums.billings_nanos,
         recognised_usage_nanos=sums.recognised_usage_nanos,
         recognised_breakage_nanos=sums.recognised_breakage_nanos,
+        refunds_nanos=sums.refunds_nanos,
         closing_nanos=opening_nanos + liability_nanos(sums),
     )

@@ -10,3 +10,13 @@ class Table(msgspec.Struct, frozen=True):
 
     name: str
     key: tuple[str, ...]
+
+
+class RowMissingError(Exception):
+    """A change met no row of what it changes: the projection does not hold the log before it."""
+
+
+def expect_rows(changed: int, expected: int, what: str) -> None:
+    """Check how many rows a change met. Raises RowMissingError."""
+    if changed != expected:
+        raise RowMissingError(f"changed {changed} of {expected} {what}")

@@ -10,7 +10,8 @@ from psycopg.sql import SQL, Identifier
 LIST_WALLETS: Final = """
 SELECT w.wallet, w.customer, w.asset_code, w.asset_scale, p.shortfall_mode, p.overage_limit_units,
     p.contract, p.contract_phase, w.open_time, w.version,
-    w.granted_units::text, w.debited_units::text, w.overage_units::text, w.expired_units::text
+    w.granted_units::text, w.debited_units::text, w.overage_units::text, w.expired_units::text,
+    w.debt_units::text, w.revoked_units::text, w.burn_down_order
 FROM {schema}.wallet_view_wallets AS w, LATERAL (
     SELECT * FROM {schema}.wallet_view_policies AS p
     WHERE p.wallet = w.wallet AND (p.effective_time <= %(now)s OR p.policy_version = 1)
@@ -21,27 +22,38 @@ ORDER BY w.wallet LIMIT %(limit)s"""
 
 LIST_GRANTS: Final = """
 SELECT wallet, grant_version, amount_units, category, priority, scope, effective_time, expire_time,
-    currency_code, consideration_nanos, reference, contract, drawn_units, expired_units
+    currency_code, consideration_nanos, reference, contract, purchase_version, recurrence::text,
+    drawn_units, expired_units, held_units, revoked_units, rolled_over_units
 FROM {schema}.wallet_view_grants
 WHERE wallet = %(wallet)s AND grant_version > %(after)s
 ORDER BY grant_version LIMIT %(limit)s"""
 
 # Recorded days, and what lots broke at expiries that fell due by now but are not recorded yet. Everything
-# before the span is one row, without a day.
+# before the span is one row, without a day. What holds reserve is not broken, so a lot that has units held
+# breaks the share of the rest, rounded half up as `recognition` does it.
 ROLL_FORWARD: Final = """
-WITH posted AS (
+WITH due AS (
+    SELECT *, drawn_units + expired_units AS gone,
+        amount_units - refunded_units - rolled_units - held_units AS gone_after,
+        consideration_nanos - refunded_nanos - rolled_nanos AS recognisable,
+        recognised_usage_nanos + recognised_breakage_nanos AS recognised
+    FROM {schema}.deferred_revenue_lots
+    WHERE NOT used_up AND NOT rolls_over AND expire_time <= %(now)s AND currency_code = %(currency_code)s
+        AND expire_time < %(to_time)s
+), posted AS (
     SELECT day, billings_nanos AS billings, recognised_usage_nanos AS usage,
-        recognised_breakage_nanos AS breakage
+        recognised_breakage_nanos AS breakage, refunds_nanos AS refunds
     FROM {schema}.deferred_revenue_days
     WHERE currency_code = %(currency_code)s AND day < %(to_day)s
     UNION ALL
     SELECT greatest((expire_time AT TIME ZONE 'UTC')::date, effective_day), 0, 0,
-        consideration_nanos - recognised_usage_nanos - recognised_breakage_nanos
-    FROM {schema}.deferred_revenue_lots
-    WHERE NOT used_up AND expire_time <= %(now)s AND currency_code = %(currency_code)s
-        AND expire_time < %(to_time)s
+        CASE WHEN held_units = 0 THEN recognisable ELSE least(recognisable,
+            div(2 * consideration_nanos::numeric * gone_after + amount_units, 2 * amount_units::numeric)
+        ) END - recognised, 0
+    FROM due WHERE gone_after > gone
 )
-SELECT CASE WHEN day >= %(from_day)s THEN day END, sum(billings)::text, sum(usage)::text, sum(breakage)::text
+SELECT CASE WHEN day >= %(from_day)s THEN day END, sum(billings)::text, sum(usage)::text,
+    sum(breakage)::text, sum(refunds)::text
 FROM posted WHERE day < %(to_day)s GROUP BY 1 ORDER BY 1"""
 
 # One that never ran has no row, and is at 0.

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
 from typing import Any, Final
 
+import msgspec
 import psycopg
 from psycopg.sql import Composed
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
@@ -24,6 +25,7 @@ from ledger_service.application.view_ports import (
     WalletPage,
     WalletView,
 )
+from ledger_service.domain.events import Recurrence
 from ledger_service.domain.service_refusals import PageTokenMalformed, ProjectionBehind
 from ledger_service.domain.values import Asset, GrantCategory, Money, ShortfallMode
 from ledger_service.projections.page_tokens import GrantsToken, WalletsToken, decode_token, encode_token
@@ -31,6 +33,7 @@ from ledger_service.projections.projection import DEFERRED_REVENUE, PROJECTIONS,
 from ledger_service.projections.recognition import DaySums
 from ledger_service.projections.roll_forward import roll_forward_days
 from ledger_service.projections.view_statements import ViewStatements
+from ledger_service.projections.wallet_events import rolls_over
 
 POSITION_WAIT_SECONDS: Final = 2.0
 """Longest wait for a position: a projector that is alive is well under a second behind."""
@@ -40,6 +43,8 @@ POSITION_POLL_SECONDS: Final = 0.01
 
 PAGE_SIZE_MAX: Final = 1_000
 """Largest page, as the protos say."""
+
+_recurrences: Final = msgspec.json.Decoder(Recurrence)
 
 
 class PostgresViews:
@@ -105,7 +110,8 @@ class PostgresViews:
         }
         rows = await self._rows(self._statements.roll_forward, parameters)
         sums = {
-            day: DaySums(int(billings), int(usage), int(breakage)) for day, billings, usage, breakage in rows
+            day: DaySums(int(billings), int(usage), int(breakage), int(refunds))
+            for day, billings, usage, breakage, refunds in rows
         }
         before = sums.pop(None, DaySums())
         return roll_forward_days(before, sums, from_day=from_day, to_day=to_day, position=position)
@@ -171,39 +177,40 @@ def _grants_after(page_token: str, wallet: str) -> int:
 
 
 def _wallet(row: Any) -> WalletView:
-    name, customer, code, scale, mode, limit, contract, phase, open_time, version, *totals = row
+    name, customer, code, scale, mode, limit, contract, phase, open_time, version, *totals, order = row
+    granted, debited, overage, expired, debt, revoked = map(int, totals)
     return WalletView(
-        name,
-        customer,
-        Asset(code, scale),
-        ShortfallMode(mode),
-        limit,
-        contract,
-        phase,
-        open_time.astimezone(UTC),
-        version,
-        *map(int, totals),
+        name=name,
+        customer=customer,
+        asset=Asset(code, scale),
+        shortfall_mode=ShortfallMode(mode),
+        overage_limit_units=limit,
+        contract=contract,
+        contract_phase=phase,
+        open_time=open_time.astimezone(UTC),
+        version=version,
+        granted_units=granted,
+        debited_units=debited,
+        overage_units=overage,
+        expired_units=expired,
+        debt_units=debt,
+        revoked_units=revoked,
+        burn_down_order=order,
     )
 
 
 def _grant(row: Any, now: datetime) -> GrantView:
-    (
-        *identity,
-        category,
-        priority,
-        scope,
-        effective,
-        expire,
-        currency,
-        nanos,
-        reference,
-        contract,
-        drawn,
-        expired,
-    ) = row
+    """Return a grant, settled up to now as far as its expiry goes.
+
+    Holds, and lots of which part rolls over, read as recorded: what becomes of those at the boundary takes
+    the whole wallet to say.
+    """
+    (*identity, category, priority, scope, effective, expire, currency, nanos) = row[:10]
+    reference, contract, purchase, recurrence_text, drawn, expired, held, revoked, rolled = row[10:]
     wallet, version, amount = identity
-    remaining = amount - drawn - expired
-    if expire is not None and expire <= now:
+    recurrence = None if recurrence_text is None else _recurrences.decode(recurrence_text)
+    remaining = amount - drawn - expired - held - revoked - rolled
+    if expire is not None and expire <= now and not rolls_over(recurrence):
         expired, remaining = expired + remaining, 0
     return GrantView(
         wallet=wallet,
@@ -219,5 +226,10 @@ def _grant(row: Any, now: datetime) -> GrantView:
         contract=contract,
         drawn_units=drawn,
         expired_units=expired,
+        held_units=held,
+        revoked_units=revoked,
+        rolled_over_units=rolled,
         remaining_units=remaining,
+        purchase_version=purchase,
+        recurrence=recurrence,
     )

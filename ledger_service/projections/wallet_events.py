@@ -14,7 +14,7 @@ from typing import Final, Generic, TypeVar
 import msgspec
 
 from ledger_service.application.ports import StoredEvent
-from ledger_service.domain.events import Draw
+from ledger_service.domain.events import Draw, LotTerms, Recurrence, Return
 from ledger_service.domain.topics import UnknownTopicError
 from ledger_service.domain.values import Asset, GrantCategory, Money, ShortfallMode
 
@@ -32,6 +32,7 @@ class Opened(Narrow, frozen=True):
     asset: Asset
     shortfall_mode: ShortfallMode
     overage_limit_units: int = 0
+    burn_down_order: str = "default/1"
 
 
 class PolicyChanged(Narrow, frozen=True):
@@ -54,6 +55,9 @@ class Granted(Narrow, frozen=True):
     consideration: Money | None = None
     contract: str = ""
     reference: str = ""
+    purchase_version: int = 0
+    recurrence: Recurrence | None = None
+    series_version: int = 0
 
 
 class Debited(Narrow, frozen=True):
@@ -62,6 +66,7 @@ class Debited(Narrow, frozen=True):
     amount_units: int
     draws: tuple[Draw, ...]
     overage_units: int = 0
+    debt_units: int = 0
 
 
 class Expired(Narrow, frozen=True):
@@ -71,13 +76,113 @@ class Expired(Narrow, frozen=True):
     amount_units: int
 
 
-Change = Opened | PolicyChanged | Granted | Debited | Expired
+class Held(Narrow, frozen=True):
+    """What the projections need of CreditsHeld."""
+
+    amount_units: int
+    slices: tuple[Draw, ...]
+    expire_time: datetime
+
+
+class Captured(Narrow, frozen=True):
+    """What the projections need of HoldCaptured."""
+
+    hold_version: int
+    amount_units: int
+    held_draws: tuple[Draw, ...]
+    final: bool = True
+    returned: tuple[Draw, ...] = ()
+    draws: tuple[Draw, ...] = ()
+    overage_units: int = 0
+    debt_units: int = 0
+
+
+class Released(Narrow, frozen=True):
+    """What the projections need of HoldReleased."""
+
+    hold_version: int
+    returned: tuple[Draw, ...]
+
+
+class Reversed(Narrow, frozen=True):
+    """What the projections need of DebitReversed."""
+
+    amount_units: int
+    returned: tuple[Return, ...] = ()
+    overage_units: int = 0
+    debt_units: int = 0
+
+
+class Revoked(Narrow, frozen=True):
+    """What the projections need of GrantRevoked."""
+
+    grant_version: int
+    amount_units: int
+    clawback: bool = False
+
+
+class Refunded(Narrow, frozen=True):
+    """What the projections need of GrantRefunded."""
+
+    grant_version: int
+    amount_units: int
+    refund: Money
+
+
+class Extended(Narrow, frozen=True):
+    """What the projections need of GrantExpiryExtended."""
+
+    grant_version: int
+    expire_time: datetime | None = None
+
+
+class RolledOver(Narrow, frozen=True):
+    """What the projections need of CreditsRolledOver."""
+
+    grant_version: int
+    amount_units: int
+    lot: LotTerms
+    recurrence: Recurrence
+
+
+class Repaid(Narrow, frozen=True):
+    """What the projections need of DebtRepaid."""
+
+    grant_version: int
+    amount_units: int
+
+
+Change = (
+    Opened
+    | PolicyChanged
+    | Granted
+    | Debited
+    | Expired
+    | Held
+    | Captured
+    | Released
+    | Reversed
+    | Revoked
+    | Refunded
+    | Extended
+    | RolledOver
+    | Repaid
+)
 C_co = TypeVar("C_co", bound=Change, covariant=True)
 
 NARROW_TYPES: Final[dict[str, type[Change]]] = {
     "wallet.CreditsDebited.v1": Debited,
     "wallet.CreditsGranted.v1": Granted,
     "wallet.CreditsExpired.v1": Expired,
+    "wallet.CreditsHeld.v1": Held,
+    "wallet.HoldCaptured.v1": Captured,
+    "wallet.HoldReleased.v1": Released,
+    "wallet.DebitReversed.v1": Reversed,
+    "wallet.GrantRevoked.v1": Revoked,
+    "wallet.GrantRefunded.v1": Refunded,
+    "wallet.GrantExpiryExtended.v1": Extended,
+    "wallet.CreditsRolledOver.v1": RolledOver,
+    "wallet.DebtRepaid.v1": Repaid,
     "wallet.WalletOpened.v1": Opened,
     "wallet.WalletPolicyChanged.v1": PolicyChanged,
 }
@@ -123,6 +228,12 @@ def _narrow(stream: str, version: int, topic: str, state: bytes) -> WalletEvent:
         raise UnknownTopicError(f"topic {topic!r} of stream {stream!r} is not known to the projections")
     stored = decoder.decode(state)
     return WalletEvent(stream, version, stored.effective_time, stored.event)
+
+
+def rolls_over(recurrence: Recurrence | None) -> bool:
+    """Return whether part of a lot's rest carries on at its expiry."""
+    roll_over = None if recurrence is None else recurrence.roll_over
+    return roll_over is not None and roll_over.times_left > 0
 
 
 def utc_day(time: datetime) -> date:

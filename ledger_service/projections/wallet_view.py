@@ -1,9 +1,11 @@
 """The wallet view, as a fold: wallets, their policies, their grants and what is left of them.
 
-A `WalletTally` holds what a run of events did to one wallet. What has begun in the run (the wallet, a grant)
-carries its whole row; what began before it carries differences only. Differences add up, so folding a log in
-any pieces gives the same rows, and nothing has to be read back before it is written. Folded from the first
-event of the log, a tally is the whole wallet.
+A `WalletTally` holds what a run of events did to one wallet. What has begun in the run (the wallet, a grant,
+a hold) carries its whole row; what began before it carries differences only. Differences add up, so folding a
+log in any pieces gives the same rows, and nothing has to be read back before it is written. Folded from the
+first event of the log, a tally is the whole wallet.
+
+Open holds and recurring grants to come are kept for the sweeper, which looks for what time has ended.
 
 Structs here hold no cycles, so the garbage collector is told not to walk through them: with hundreds of
 thousands in memory that is a tenth of the work.
@@ -19,12 +21,22 @@ from typing import Final, assert_never
 
 import msgspec
 
+from ledger_service.domain.events import Draw
 from ledger_service.projections.wallet_events import (
+    Captured,
     Debited,
     Expired,
+    Extended,
     Granted,
+    Held,
     Opened,
     PolicyChanged,
+    Refunded,
+    Released,
+    Repaid,
+    Reversed,
+    Revoked,
+    RolledOver,
     WalletEvent,
 )
 
@@ -48,7 +60,7 @@ class PolicyAt(msgspec.Struct, frozen=True, gc=False):
 
 
 class GrantedAt(msgspec.Struct, frozen=True, gc=False):
-    """A grant that was issued in the run."""
+    """A grant that was issued in the run, or that rolled over from another."""
 
     granted: Granted
     effective_time: datetime
@@ -60,6 +72,19 @@ class LotTally(msgspec.Struct, gc=False):
     issued: GrantedAt | None = None
     drawn_units: int = 0
     expired_units: int = 0
+    held_units: int = 0
+    revoked_units: int = 0
+    rolled_over_units: int = 0
+    extended: Extended | None = None
+    """The last extension: it alone counts."""
+
+
+class HoldTally(msgspec.Struct, gc=False):
+    """What the run did to one hold. Mutable for the same reason."""
+
+    placed: Held | None = None
+    captured_units: int = 0
+    ended: bool = False
 
 
 class WalletTally(msgspec.Struct, gc=False):
@@ -73,6 +98,11 @@ class WalletTally(msgspec.Struct, gc=False):
     debited_units: int = 0
     overage_units: int = 0
     expired_units: int = 0
+    debt_units: int = 0
+    revoked_units: int = 0
+    holds: dict[int, HoldTally] = {}
+    series: dict[int, datetime | None] = {}
+    """By the first grant's version: when the next one is due, None if none is."""
 
 
 Tallies = dict[str, WalletTally]
@@ -86,15 +116,21 @@ def fold_wallet_view(tallies: Tallies, events: Iterable[WalletEvent]) -> None:
         if tally is None:
             tally = tallies[event.wallet] = WalletTally()
         tally.version = event.version
-        _fold_event(tally, event)
+        change = event.change
+        if isinstance(change, Debited):
+            _fold_debit(tally, change)
+        else:
+            _fold_event(tally, event)
 
 
 def count_rows(tallies: Tallies) -> int:
     """Return how many rows storing the tallies would write, for bounding them."""
-    return len(tallies) + sum(len(tally.lots) for tally in tallies.values())
+    return len(tallies) + sum(
+        len(tally.lots) + len(tally.holds) + len(tally.series) for tally in tallies.values()
+    )
 
 
-def _fold_event(tally: WalletTally, event: WalletEvent) -> None:
+def _fold_event(tally: WalletTally, event: WalletEvent) -> None:  # noqa: C901, PLR0912
     match event.change:
         case Debited() as debited:
             _fold_debit(tally, debited)
@@ -103,22 +139,114 @@ def _fold_event(tally: WalletTally, event: WalletEvent) -> None:
             _lot(tally, expired.grant_version).expired_units += expired.amount_units
         case Granted() as granted:
             tally.granted_units += granted.amount_units
-            _lot(tally, event.version).issued = GrantedAt(granted, event.effective_time)
+            _issue(tally, event.version, granted, event.effective_time)
         case Opened() as opened:
-            tally.opened = OpenedAt(opened, event.effective_time)
-            policy = PolicyChanged("", "", opened.shortfall_mode, opened.overage_limit_units)
-            tally.policies.append(PolicyAt(event.version, event.effective_time, policy))
+            _open(tally, event, opened)
         case PolicyChanged() as policy:
             tally.policies.append(PolicyAt(event.version, event.effective_time, policy))
+        case Held() as held:
+            _hold(tally, event.version).placed = held
+            _reserve(tally, held.slices)
+        case Captured() as captured:
+            _fold_capture(tally, captured)
+        case Released() as released:
+            _hold(tally, released.hold_version).ended = True
+            _give_back(tally, released.returned)
+        case Reversed() as reversal:
+            _fold_reversal(tally, reversal)
+        case Revoked() as revoked:
+            _revoke(tally, revoked.grant_version, revoked.amount_units)
+            if not revoked.clawback:
+                tally.series[revoked.grant_version] = None
+        case Refunded() as refunded:
+            _revoke(tally, refunded.grant_version, refunded.amount_units)
+        case Extended() as extended:
+            _lot(tally, extended.grant_version).extended = extended
+        case RolledOver() as rolled:
+            _lot(tally, rolled.grant_version).rolled_over_units += rolled.amount_units
+            _issue(tally, event.version, _carried(rolled), rolled.lot.effective_time)
+        case Repaid() as repaid:
+            tally.debt_units -= repaid.amount_units
+            _lot(tally, repaid.grant_version).drawn_units += repaid.amount_units
         case _ as unreachable:
             assert_never(unreachable)
+
+
+def _open(tally: WalletTally, event: WalletEvent, opened: Opened) -> None:
+    tally.opened = OpenedAt(opened, event.effective_time)
+    policy = PolicyChanged("", "", opened.shortfall_mode, opened.overage_limit_units)
+    tally.policies.append(PolicyAt(event.version, event.effective_time, policy))
+
+
+def _issue(tally: WalletTally, version: int, granted: Granted, effective_time: datetime) -> None:
+    _lot(tally, version).issued = GrantedAt(granted, effective_time)
+    recurrence = granted.recurrence
+    if recurrence is not None:
+        last = recurrence.periods_left == 0
+        tally.series[granted.series_version or version] = None if last else granted.expire_time
+
+
+def _carried(rolled: RolledOver) -> Granted:
+    """Return the grant that a lot which rolled over reads as."""
+    terms = rolled.lot
+    return Granted(
+        amount_units=rolled.amount_units,
+        category=terms.category,
+        priority=terms.priority,
+        scope=terms.scope,
+        expire_time=terms.expire_time,
+        consideration=terms.consideration,
+        purchase_version=terms.purchase_version,
+        recurrence=rolled.recurrence,
+    )
 
 
 def _fold_debit(tally: WalletTally, debited: Debited) -> None:
     tally.debited_units += debited.amount_units
     tally.overage_units += debited.overage_units
-    for draw in debited.draws:
+    tally.debt_units += debited.debt_units
+    _draw(tally, debited.draws)
+
+
+def _fold_capture(tally: WalletTally, captured: Captured) -> None:
+    tally.debited_units += captured.amount_units
+    tally.overage_units += captured.overage_units
+    tally.debt_units += captured.debt_units
+    _draw(tally, captured.draws)
+    _draw(tally, captured.held_draws)
+    _give_back(tally, captured.held_draws)
+    _give_back(tally, captured.returned)
+    hold = _hold(tally, captured.hold_version)
+    hold.captured_units += sum(draw.amount_units for draw in captured.held_draws)
+    hold.ended = hold.ended or captured.final
+
+
+def _fold_reversal(tally: WalletTally, reversal: Reversed) -> None:
+    tally.debited_units -= reversal.amount_units
+    tally.overage_units -= reversal.overage_units
+    tally.debt_units -= reversal.debt_units
+    for each in reversal.returned:
+        _lot(tally, each.grant_version).drawn_units -= each.amount_units
+
+
+def _revoke(tally: WalletTally, grant_version: int, units: int) -> None:
+    tally.revoked_units += units
+    _lot(tally, grant_version).revoked_units += units
+
+
+def _draw(tally: WalletTally, draws: Iterable[Draw]) -> None:
+    for draw in draws:
         _lot(tally, draw.grant_version).drawn_units += draw.amount_units
+
+
+def _reserve(tally: WalletTally, slices: Iterable[Draw]) -> None:
+    for each in slices:
+        _lot(tally, each.grant_version).held_units += each.amount_units
+
+
+def _give_back(tally: WalletTally, slices: Iterable[Draw]) -> None:
+    for each in slices:
+        _lot(tally, each.grant_version).held_units -= each.amount_units
 
 
 def _lot(tally: WalletTally, grant_version: int) -> LotTally:
@@ -126,3 +254,10 @@ def _lot(tally: WalletTally, grant_version: int) -> LotTally:
     if lot is None:
         lot = tally.lots[grant_version] = LotTally()
     return lot
+
+
+def _hold(tally: WalletTally, hold_version: int) -> HoldTally:
+    hold = tally.holds.get(hold_version)
+    if hold is None:
+        hold = tally.holds[hold_version] = HoldTally()
+    return hold

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
+import msgspec
 import psycopg
 
+from ledger_service.domain.events import Recurrence
 from ledger_service.projections.array_text import integers, optional_texts, texts, times
-from ledger_service.projections.tables import Table
+from ledger_service.projections.tables import Table, expect_rows
 from ledger_service.projections.wallet_events import WalletEvent
 from ledger_service.projections.wallet_view import (
     GrantedAt,
@@ -24,18 +26,21 @@ from ledger_service.projections.wallet_view import (
     count_rows,
     fold_wallet_view,
 )
+from ledger_service.projections.wallet_view_rules_store import RULE_TABLES, store_wallet_rules
 
 TABLES: Final = (
     Table("wallet_view_wallets", ("wallet",)),
     Table("wallet_view_policies", ("wallet", "policy_version")),
     Table("wallet_view_grants", ("wallet", "grant_version")),
+    *RULE_TABLES,
 )
 
 _INSERT_WALLETS: Final = """
 INSERT INTO wallet_view_wallets
     (wallet, customer, asset_code, asset_scale, open_time,
-     version, granted_units, debited_units, overage_units, expired_units)
-SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::integer[], %s::timestamptz[],
+     burn_down_order, version, granted_units, debited_units, overage_units, expired_units,
+     debt_units, revoked_units)
+SELECT *, 0, 0 FROM unnest(%s::text[], %s::text[], %s::text[], %s::integer[], %s::timestamptz[], %s::text[],
     %s::bigint[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[])"""
 
 _ADD_TO_WALLETS: Final = """
@@ -59,14 +64,17 @@ SELECT * FROM unnest(%s::text[], %s::bigint[], %s::timestamptz[], %s::text[], %s
 _INSERT_GRANTS: Final = """
 INSERT INTO wallet_view_grants
     (wallet, grant_version, amount_units, category, priority, scope, effective_time, expire_time,
-     currency_code, consideration_nanos, reference, contract, drawn_units, expired_units)
+     currency_code, consideration_nanos, reference, contract, purchase_version, recurrence,
+     drawn_units, expired_units, held_units, revoked_units, rolled_over_units)
 SELECT wallet, grant_version, amount_units, category, priority, scope::text[], effective_time, expire_time,
-    currency_code, consideration_nanos, reference, contract, drawn_units, expired_units
+    currency_code, consideration_nanos, reference, contract, purchase_version, recurrence::jsonb,
+    drawn_units, expired_units, 0, 0, 0
 FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::integer[], %s::text[],
     %s::timestamptz[], %s::timestamptz[], %s::text[], %s::bigint[], %s::text[], %s::text[],
-    %s::bigint[], %s::bigint[])
+    %s::bigint[], %s::text[], %s::bigint[], %s::bigint[])
     AS d (wallet, grant_version, amount_units, category, priority, scope, effective_time, expire_time,
-        currency_code, consideration_nanos, reference, contract, drawn_units, expired_units)"""
+        currency_code, consideration_nanos, reference, contract, purchase_version, recurrence,
+        drawn_units, expired_units)"""
 
 _ADD_TO_GRANTS: Final = """
 UPDATE wallet_view_grants AS g
@@ -74,10 +82,6 @@ SET drawn_units = g.drawn_units + d.drawn_units, expired_units = g.expired_units
 FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::bigint[])
     AS d (wallet, grant_version, drawn_units, expired_units)
 WHERE g.wallet = d.wallet AND g.grant_version = d.grant_version"""
-
-
-class RowMissingError(Exception):
-    """A change met no row of what it changes: the projection does not hold the log before it."""
 
 
 class _OpenedRow(NamedTuple):
@@ -141,6 +145,7 @@ def store_wallet_view(connection: psycopg.Connection[Any], tallies: Tallies) -> 
     _insert_grants(connection, issued)
     _add_to_wallets(connection, moved)
     _add_to_grants(connection, lots)
+    store_wallet_rules(connection, tallies)
 
 
 def _insert_wallets(connection: psycopg.Connection[Any], rows: Sequence[_OpenedRow]) -> None:
@@ -153,6 +158,7 @@ def _insert_wallets(connection: psycopg.Connection[Any], rows: Sequence[_OpenedR
                 texts([row.begin.opened.asset.code for row in rows]),
                 integers([row.begin.opened.asset.scale for row in rows]),
                 times([row.begin.open_time for row in rows]),
+                texts([row.begin.opened.burn_down_order for row in rows]),
                 *_totals([row.tally for row in rows]),
             ),
         )
@@ -161,7 +167,7 @@ def _insert_wallets(connection: psycopg.Connection[Any], rows: Sequence[_OpenedR
 def _add_to_wallets(connection: psycopg.Connection[Any], tallies: Tallies) -> None:
     if tallies:
         cursor = connection.execute(_ADD_TO_WALLETS, (texts(list(tallies)), *_totals(list(tallies.values()))))
-        _expect(cursor.rowcount, len(tallies), "wallets")
+        expect_rows(cursor.rowcount, len(tallies), "wallets of the wallet view")
 
 
 def _totals(tallies: Sequence[WalletTally]) -> list[str]:
@@ -210,10 +216,16 @@ def _insert_grants(connection: psycopg.Connection[Any], rows: Sequence[_IssuedRo
                 integers([None if amount is None else amount.nanos for amount in money]),
                 texts([granted.reference for granted in grants]),
                 texts([granted.contract for granted in grants]),
+                integers([granted.purchase_version for granted in grants]),
+                optional_texts([_recurrence(granted.recurrence) for granted in grants]),
                 integers([row.lot.drawn_units for row in rows]),
                 integers([row.lot.expired_units for row in rows]),
             ),
         )
+
+
+def _recurrence(recurrence: Recurrence | None) -> str | None:
+    return None if recurrence is None else msgspec.json.encode(recurrence).decode()
 
 
 def _add_to_grants(connection: psycopg.Connection[Any], rows: Sequence[_MovedRow]) -> None:
@@ -227,9 +239,4 @@ def _add_to_grants(connection: psycopg.Connection[Any], rows: Sequence[_MovedRow
                 integers([row.lot.expired_units for row in rows]),
             ),
         )
-        _expect(cursor.rowcount, len(rows), "grants")
-
-
-def _expect(changed: int, expected: int, what: str) -> None:
-    if changed != expected:
-        raise RowMissingError(f"changed {changed} of {expected} {what} of the wallet view")
+        expect_rows(cursor.rowcount, len(rows), "grants of the wallet view")

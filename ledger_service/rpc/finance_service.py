@@ -74,5 +74,6 @@ def _write_row(row: RollForwardRow, currency_code: str) -> finance_service_pb2.R
         billings=money(row.billings_nanos),
         recognised_usage=money(row.recognised_usage_nanos),
         recognised_breakage=money(row.recognised_breakage_nanos),
+        refunds=money(row.refunds_nanos),
         closing=money(row.closing_nanos),
     )

@@ -26,7 +26,7 @@ from credits.ledger.v1 import money_pb2 as credits_dot_ledger_dot_v1_dot_money__
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'credits/ledger/v1/finance_service.proto\x12\x11\x63redits.ledger.v1\x1a\x1d\x63redits/ledger/v1/money.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa0\x01\n\x15GetRollForwardRequest\x12-\n\tfrom_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07to_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rcurrency_code\x18\x03 \x01(\t\x12\x14\n\x0cmin_position\x18\x04 \x01(\x03\"\x8d\x01\n\x16GetRollForwardResponse\x12\x30\n\x05total\x18\x01 \x01(\x0b\x32!.credits.ledger.v1.RollForwardRow\x12/\n\x04\x64\x61ys\x18\x02 \x03(\x0b\x32!.credits.ledger.v1.RollForwardRow\x12\x10\n\x08position\x18\x03 \x01(\x03\"\xd9\x02\n\x0eRollForwardRow\x12-\n\tfrom_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07to_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x07opening\x18\x03 \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12*\n\x08\x62illings\x18\x04 \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12\x32\n\x10recognised_usage\x18\x05 \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12\x35\n\x13recognised_breakage\x18\x06 \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12)\n\x07\x63losing\x18\x07 \x01(\x0b\x32\x18.credits.ledger.v1.Money2w\n\x0e\x46inanceService\x12\x65\n\x0eGetRollForward\x12(.credits.ledger.v1.GetRollForwardRequest\x1a).credits.ledger.v1.GetRollForwardResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'credits/ledger/v1/finance_service.proto\x12\x11\x63redits.ledger.v1\x1a\x1d\x63redits/ledger/v1/money.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa0\x01\n\x15GetRollForwardRequest\x12-\n\tfrom_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07to_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rcurrency_code\x18\x03 \x01(\t\x12\x14\n\x0cmin_position\x18\x04 \x01(\x03\"\x8d\x01\n\x16GetRollForwardResponse\x12\x30\n\x05total\x18\x01 \x01(\x0b\x32!.credits.ledger.v1.RollForwardRow\x12/\n\x04\x64\x61ys\x18\x02 \x03(\x0b\x32!.credits.ledger.v1.RollForwardRow\x12\x10\n\x08position\x18\x03 \x01(\x03\"\x84\x03\n\x0eRollForwardRow\x12-\n\tfrom_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07to_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x07opening\x18\x03 \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12*\n\x08\x62illings\x18\x04 \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12\x32\n\x10recognised_usage\x18\x05 \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12\x35\n\x13recognised_breakage\x18\x06 \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12)\n\x07\x63losing\x18\x07 \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12)\n\x07refunds\x18\x08 \x01(\x0b\x32\x18.credits.ledger.v1.Money2w\n\x0e\x46inanceService\x12\x65\n\x0eGetRollForward\x12(.credits.ledger.v1.GetRollForwardRequest\x1a).credits.ledger.v1.GetRollForwardResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,7 +38,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETROLLFORWARDRESPONSE']._serialized_start=290
   _globals['_GETROLLFORWARDRESPONSE']._serialized_end=431
   _globals['_ROLLFORWARDROW']._serialized_start=434
-  _globals['_ROLLFORWARDROW']._serialized_end=779
-  _globals['_FINANCESERVICE']._serialized_start=781
-  _globals['_FINANCESERVICE']._serialized_end=900
+  _globals['_ROLLFORWARDROW']._serialized_end=822
+  _globals['_FINANCESERVICE']._serialized_start=824
+  _globals['_FINANCESERVICE']._serialized_end=943
 # @@protoc_insertion_point(module_scope)

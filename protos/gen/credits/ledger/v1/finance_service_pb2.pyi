@@ -105,6 +105,7 @@ class RollForwardRow(_message.Message):
     RECOGNISED_USAGE_FIELD_NUMBER: _builtins.int
     RECOGNISED_BREAKAGE_FIELD_NUMBER: _builtins.int
     CLOSING_FIELD_NUMBER: _builtins.int
+    REFUNDS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def from_time(self) -> _timestamp_pb2.Timestamp:
         """First instant."""
@@ -123,15 +124,19 @@ class RollForwardRow(_message.Message):
 
     @_builtins.property
     def recognised_usage(self) -> _money_pb2.Money:
-        """Revenue from draws, at cost basis."""
+        """Revenue from draws, at cost basis, reversals taken off."""
 
     @_builtins.property
     def recognised_breakage(self) -> _money_pb2.Money:
-        """Revenue from expiry (remote method, ASC 606-10-55-48)."""
+        """Revenue from expiry and revocation (remote method, ASC 606-10-55-48)."""
 
     @_builtins.property
     def closing(self) -> _money_pb2.Money:
         """Liability at to_time."""
+
+    @_builtins.property
+    def refunds(self) -> _money_pb2.Money:
+        """Refunds of paid grants: liability that was paid back and never was revenue."""
 
     def __init__(
         self,
@@ -143,10 +148,11 @@ class RollForwardRow(_message.Message):
         recognised_usage: _money_pb2.Money | None = ...,
         recognised_breakage: _money_pb2.Money | None = ...,
         closing: _money_pb2.Money | None = ...,
+        refunds: _money_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["billings", b"billings", "closing", b"closing", "from_time", b"from_time", "opening", b"opening", "recognised_breakage", b"recognised_breakage", "recognised_usage", b"recognised_usage", "to_time", b"to_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["billings", b"billings", "closing", b"closing", "from_time", b"from_time", "opening", b"opening", "recognised_breakage", b"recognised_breakage", "recognised_usage", b"recognised_usage", "refunds", b"refunds", "to_time", b"to_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["billings", b"billings", "closing", b"closing", "from_time", b"from_time", "opening", b"opening", "recognised_breakage", b"recognised_breakage", "recognised_usage", b"recognised_usage", "to_time", b"to_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["billings", b"billings", "closing", b"closing", "from_time", b"from_time", "opening", b"opening", "recognised_breakage", b"recognised_breakage", "recognised_usage", b"recognised_usage", "refunds", b"refunds", "to_time", b"to_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -47,8 +47,8 @@ class FinanceServiceServicer:
     """
 
     def GetRollForward(self, request, context):
-        """Roll contract liability forward: opening + billings - recognised usage - recognised breakage = closing.
-        Safe to retry.
+        """Roll contract liability forward: opening + billings - recognised usage - recognised breakage - refunds
+        = closing. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -34,8 +34,8 @@ class FinanceServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> FinanceServiceAsyncStub: ...
     GetRollForward: _grpc.UnaryUnaryMultiCallable[_finance_service_pb2.GetRollForwardRequest, _finance_service_pb2.GetRollForwardResponse]
-    """Roll contract liability forward: opening + billings - recognised usage - recognised breakage = closing.
-    Safe to retry.
+    """Roll contract liability forward: opening + billings - recognised usage - recognised breakage - refunds
+    = closing. Safe to retry.
     """
 
 @_typing.type_check_only
@@ -44,8 +44,8 @@ class FinanceServiceAsyncStub(FinanceServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetRollForward: _aio.UnaryUnaryMultiCallable[_finance_service_pb2.GetRollForwardRequest, _finance_service_pb2.GetRollForwardResponse]  # type: ignore[assignment]
-    """Roll contract liability forward: opening + billings - recognised usage - recognised breakage = closing.
-    Safe to retry.
+    """Roll contract liability forward: opening + billings - recognised usage - recognised breakage - refunds
+    = closing. Safe to retry.
     """
 
 class FinanceServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -57,8 +57,8 @@ class FinanceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _finance_service_pb2.GetRollForwardRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_finance_service_pb2.GetRollForwardResponse, _abc.Awaitable[_finance_service_pb2.GetRollForwardResponse]]:
-        """Roll contract liability forward: opening + billings - recognised usage - recognised breakage = closing.
-        Safe to retry.
+        """Roll contract liability forward: opening + billings - recognised usage - recognised breakage - refunds
+        = closing. Safe to retry.
         """
 
 def add_FinanceServiceServicer_to_server(servicer: FinanceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
