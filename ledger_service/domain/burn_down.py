@@ -45,12 +45,11 @@ class Lot(msgspec.Struct, frozen=True):
     held_units: int = 0
     granted_units: int = 0
     consideration: Money | None = None
-    refunded_units: int = 0
     purchase_version: int = 0
-    clawed_back_units: int = 0
     recurrence: Recurrence | None = None
     rolled_units: int = 0
     lapsed_units: int = 0
+    series_version: int = 0
 
 
 def default_order(lot: Lot) -> tuple[int, datetime, int, bool, datetime, int]:

@@ -183,6 +183,8 @@ class LotTerms(Record, frozen=True):
     scope: tuple[str, ...] = ()
     consideration: Money | None = None
     purchase_version: int = 0
+    recurrence: Recurrence | None = None
+    series_version: int = 0
 
 
 class Return(Record, frozen=True):

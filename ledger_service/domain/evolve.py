@@ -129,8 +129,11 @@ def _debited(wallet: Wallet, event: CreditsDebited, effective_time: datetime, ve
         wallet.reversed_units,
         wallet.revoked_grants,
         wallet.extended_grants,
+        wallet.refunded_units,
+        wallet.clawed_back_units,
     )
-    return debited if len(lots) == len(wallet.lots) and not event.debt_units else _due(debited)
+    # A lot that is emptied is no longer due; one that holds keep alive does not leave the wallet.
+    return debited if len(lots) == len(wallet.lots) and not wallet.holds else _due(debited)
 
 
 def _fraction_after(wallet: Wallet, charge: Charge | None, amount_units: int) -> Decimal:
@@ -194,7 +197,9 @@ def _reversed(wallet: Wallet, event: DebitReversed) -> dict[str, Any]:
         "drawn_units": wallet.drawn_units - sum(each.amount_units for each in event.returned),
         "overage_units": wallet.overage_units - event.overage_units,
         "debts": tuple(debt for debt in debts if debt.amount_units),
-        "reversed_units": wallet.reversed_units | {event.debit_version: before + event.amount_units},
+        # Debt that was reversed is gone from the debts; what is counted here came back from overage and draws.
+        "reversed_units": wallet.reversed_units
+        | {event.debit_version: before + event.amount_units - event.debt_units},
     }
 
 
@@ -202,24 +207,30 @@ def _revoked(wallet: Wallet, event: GrantRevoked) -> dict[str, Any]:
     lots = wallet.lots
     if event.amount_units:
         lots = lots_of.draw(lots, (Draw(event.grant_version, event.amount_units),))
-    lot = lots_of.find(lots, event.grant_version)
-    if lot is not None and event.clawback:
-        lots = lots_of.replace(lots, lot, clawed_back_units=lot.clawed_back_units + event.amount_units)
-    marked = frozenset() if event.clawback else frozenset({event.grant_version})
+    revoked_units = wallet.revoked_units + event.amount_units
+    if event.clawback:
+        clawed_back = _added(wallet.clawed_back_units, event.grant_version, event.amount_units)
+        return {"lots": lots, "revoked_units": revoked_units, "clawed_back_units": clawed_back}
+    lot = lots_of.find(wallet.lots, event.grant_version)
+    ended = (event.grant_version, lot.series_version if lot is not None else 0)
     return {
         "lots": lots,
-        "revoked_units": wallet.revoked_units + event.amount_units,
-        "revoked_grants": wallet.revoked_grants | marked,
-        "series": tuple(each for each in wallet.series if each.series_version not in marked),
+        "revoked_units": revoked_units,
+        "revoked_grants": wallet.revoked_grants | {event.grant_version},
+        "series": tuple(each for each in wallet.series if each.series_version not in ended),
     }
 
 
 def _refunded(wallet: Wallet, event: GrantRefunded) -> dict[str, Any]:
-    lots = lots_of.draw(wallet.lots, (Draw(event.grant_version, event.amount_units),))
-    lot = lots_of.find(lots, event.grant_version)
-    if lot is not None:
-        lots = lots_of.replace(lots, lot, refunded_units=lot.refunded_units + event.amount_units)
-    return {"lots": lots, "revoked_units": wallet.revoked_units + event.amount_units}
+    return {
+        "lots": lots_of.draw(wallet.lots, (Draw(event.grant_version, event.amount_units),)),
+        "revoked_units": wallet.revoked_units + event.amount_units,
+        "refunded_units": _added(wallet.refunded_units, event.grant_version, event.amount_units),
+    }
+
+
+def _added(units: dict[int, int], version: int, more_units: int) -> dict[int, int]:
+    return units | {version: units.get(version, 0) + more_units}
 
 
 def _extended(wallet: Wallet, grant_version: int, expire_time: datetime | None) -> dict[str, Any]:
@@ -238,7 +249,8 @@ def _rolled_over(wallet: Wallet, event: CreditsRolledOver, version: int) -> dict
     lot = lots_of.find(lots, event.grant_version)
     if lot is not None:
         lots = lots_of.replace(lots, lot, rolled_units=lot.rolled_units + event.amount_units)
-    carried = lots_of.from_terms(version, event.amount_units, event.lot, event.recurrence)
+    terms = msgspec.structs.replace(event.lot, recurrence=event.recurrence)
+    carried = lots_of.from_terms(version, event.amount_units, terms)
     return {"lots": insert_lot(lots, carried, order=wallet.burn_down_order)}
 
 

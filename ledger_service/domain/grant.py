@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from ledger_service.domain.burn_down import ORDERS
 from ledger_service.domain.calendar import check_period, check_zone
 from ledger_service.domain.commands import GrantCredits, OpenWallet, RecurrenceTerms
 from ledger_service.domain.drafts import Draft
@@ -51,9 +52,20 @@ def open_wallet(wallet: Wallet | None, command: OpenWallet, now: datetime) -> li
     check_name(command.customer, collection="customers", field="wallet.customer")
     check_asset(command.asset, field="wallet.asset")
     check_range(command.overage_limit_units, low=0, high=UNITS_MAX, field="wallet.overage_limit_units")
+    if command.burn_down_order not in ORDERS:
+        raise FieldMalformed(
+            f"wallet.burn_down_order {command.burn_down_order[:40]!r} is none of {', '.join(ORDERS)}",
+            field="wallet.burn_down_order",
+        )
     if wallet is not None:
         raise WalletExists(f"{command.wallet} was opened before", field="wallet_id")
-    event = WalletOpened(command.customer, command.asset, command.shortfall_mode, command.overage_limit_units)
+    event = WalletOpened(
+        command.customer,
+        command.asset,
+        command.shortfall_mode,
+        command.overage_limit_units,
+        command.burn_down_order,
+    )
     return [Draft(command.wallet, event, now, answers=True)]
 
 
@@ -67,7 +79,8 @@ def grant(wallet: Wallet, command: GrantCredits, now: datetime) -> list[Draft]:
     effective_time = command.effective_time or now
     _check_grant(command)
     check_span(effective_time, command.expire_time, field="grant.expire_time")
-    if wallet.granted_units + command.amount_units > UNITS_MAX:
+    tape = begin(command.wallet, wallet, now)
+    if tape.wallet.granted_units + command.amount_units > UNITS_MAX:
         raise AmountOutOfRange(
             f"all grants of {command.wallet} together would exceed {UNITS_MAX} units",
             field="grant.amount_units",
@@ -87,7 +100,6 @@ def grant(wallet: Wallet, command: GrantCredits, now: datetime) -> list[Draft]:
     )
     if command.recurrence is not None:
         event = _recurring(event, command.recurrence, effective_time)
-    tape = begin(command.wallet, wallet, now)
     _check_bonus(tape.wallet, command)
     tape.add(event, effective_time, answers=True)
     # The grant may repay debts, and a backdated one may have expired or come again already.

@@ -8,7 +8,7 @@ from datetime import datetime
 import msgspec
 
 from ledger_service.domain.burn_down import Lot, insert_lot
-from ledger_service.domain.events import CreditsGranted, Draw, LotTerms, Recurrence, Return
+from ledger_service.domain.events import CreditsGranted, Draw, LotTerms, Return
 
 Lots = tuple[Lot, ...]
 Change = Callable[[Lot, int], Lot]
@@ -81,10 +81,11 @@ def from_grant(grant_version: int, granted: CreditsGranted, effective_time: date
         consideration=granted.consideration,
         purchase_version=granted.purchase_version,
         recurrence=granted.recurrence,
+        series_version=granted.series_version or (grant_version if granted.recurrence else 0),
     )
 
 
-def from_terms(grant_version: int, units: int, terms: LotTerms, recurrence: Recurrence | None = None) -> Lot:
+def from_terms(grant_version: int, units: int, terms: LotTerms) -> Lot:
     """Return a lot of known terms that holds so many units."""
     return Lot(
         grant_version=grant_version,
@@ -97,7 +98,8 @@ def from_terms(grant_version: int, units: int, terms: LotTerms, recurrence: Recu
         granted_units=terms.granted_units,
         consideration=terms.consideration,
         purchase_version=terms.purchase_version,
-        recurrence=recurrence,
+        recurrence=terms.recurrence,
+        series_version=terms.series_version,
     )
 
 
@@ -112,6 +114,8 @@ def terms_of(lot: Lot) -> LotTerms:
         scope=lot.scope,
         consideration=lot.consideration,
         purchase_version=lot.purchase_version,
+        recurrence=lot.recurrence,
+        series_version=lot.series_version,
     )
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import msgspec
+
 from ledger_service.domain.commands import DebitRecord, ReverseDebit
 from ledger_service.domain.drafts import Draft
 from ledger_service.domain.events import DebitReversed, Draw, LotTerms, Return
@@ -26,7 +28,7 @@ def reverse_debit(wallet: Wallet, command: ReverseDebit, now: datetime) -> list[
     )
     drawn_units = sum(draw.amount_units for draw in recorded.draws)
     before = tape.wallet.reversed_units.get(command.debit_version, 0)
-    left_units = recorded.overage_units + owed_units + drawn_units - _reversed_of_rest(recorded, before)
+    left_units = recorded.overage_units + owed_units + drawn_units - before
     amount_units = command.amount_units or left_units
     if amount_units < 0 or left_units == 0:
         raise (
@@ -37,13 +39,9 @@ def reverse_debit(wallet: Wallet, command: ReverseDebit, now: datetime) -> list[
     if amount_units > left_units:
         raise _exceeds(left_units)
     tape.add(_reversal(tape.wallet, command, amount_units, before, owed_units), now, answers=True)
-    lapse_returned(tape, now)
+    # Credit that comes back after the end of its lot has missed the boundary: it does not roll over.
+    lapse_returned(tape, now, rolls_over=False)
     return tape.drafts
-
-
-def _reversed_of_rest(recorded: DebitRecord, before: int) -> int:
-    """Return how much of earlier reversals concerned overage and draws; debt that was reversed is gone."""
-    return min(before, recorded.overage_units + sum(draw.amount_units for draw in recorded.draws))
 
 
 def _exceeds(left_units: int) -> ReversalExceedsDebit:
@@ -89,13 +87,4 @@ def _terms(wallet: Wallet, recorded: DebitRecord, grant_version: int) -> LotTerm
     terms = recorded.lots[grant_version]
     if grant_version not in wallet.extended_grants:
         return terms
-    return LotTerms(
-        category=terms.category,
-        priority=terms.priority,
-        granted_units=terms.granted_units,
-        effective_time=terms.effective_time,
-        expire_time=wallet.extended_grants[grant_version],
-        scope=terms.scope,
-        consideration=terms.consideration,
-        purchase_version=terms.purchase_version,
-    )
+    return msgspec.structs.replace(terms, expire_time=wallet.extended_grants[grant_version])

@@ -46,19 +46,18 @@ def settled(wallet: Wallet, now: datetime) -> Wallet:
     return begin("", wallet, now).wallet
 
 
-def lapse_returned(tape: Tape, now: datetime) -> None:
+def lapse_returned(tape: Tape, now: datetime, *, rolls_over: bool = True) -> None:
     """End what was returned to lots that have expired or been revoked meanwhile: no laundering into fresh credit."""
-    _expire(tape, now)
-    for lot in tape.wallet.lots:
-        if lot.remaining_units and lot.grant_version in tape.wallet.revoked_grants:
-            tape.add(GrantRevoked(lot.grant_version, lot.remaining_units), now)
-    repay(tape, now)
+    _revoke(tape, now)
+    _expire(tape, now, rolls_over=rolls_over)
+    repay(tape, now, since=now)
 
 
-def repay(tape: Tape, now: datetime) -> None:
-    """Let drawable credit repay debts by `now`, oldest debt first."""
+def repay(tape: Tape, now: datetime, *, since: datetime | None = None) -> None:
+    """Let drawable credit repay debts by `now`, oldest debt first; credit that came back repays since then."""
     while (found := _next_repayment(tape.wallet)) is not None and found[0] <= now:
-        _repay_from(tape, *found)
+        instant, lot, debt = found
+        _repay_from(tape, instant if since is None else max(instant, since), lot, debt)
 
 
 def _next_instant(wallet: Wallet) -> datetime | None:
@@ -71,25 +70,31 @@ def _next_instant(wallet: Wallet) -> datetime | None:
 def _settle_instant(tape: Tape, instant: datetime) -> None:
     for hold in tape.wallet.holds:
         if hold.expire_time <= instant:
-            tape.add(HoldReleased(hold.hold_version, hold.slices, timed_out=True), instant)
+            returned = tuple(reversed(hold.slices))
+            tape.add(HoldReleased(hold.hold_version, returned, timed_out=True), instant)
+    _revoke(tape, instant)
     _expire(tape, instant)
-    for lot in tape.wallet.lots:
-        if lot.remaining_units and lot.grant_version in tape.wallet.revoked_grants:
-            tape.add(GrantRevoked(lot.grant_version, lot.remaining_units), instant)
     for series in tape.wallet.series:
         if series.next_time <= instant:
             tape.add(next_grant(series), series.next_time)
-    repay(tape, instant)
+    repay(tape, instant, since=instant)
 
 
-def _expire(tape: Tape, instant: datetime) -> None:
+def _revoke(tape: Tape, instant: datetime) -> None:
+    """Withdraw what holds or reversals returned to revoked grants."""
+    for lot in tape.wallet.lots:
+        if lot.remaining_units and lot.grant_version in tape.wallet.revoked_grants:
+            tape.add(GrantRevoked(lot.grant_version, lot.remaining_units), instant)
+
+
+def _expire(tape: Tape, instant: datetime, *, rolls_over: bool = True) -> None:
     """Expire what expired lots hold, and roll over what their policy carries on."""
     due = [
         lot
         for lot in tape.wallet.lots
         if lot.remaining_units and lot.expire_time is not None and lot.expire_time <= instant
     ]
-    carried = [(lot, carry_units(lot)) for lot in due]
+    carried = [(lot, carry_units(lot) if rolls_over else 0) for lot in due]
     for lot, carry in carried:
         if carry < lot.remaining_units:
             tape.add(CreditsExpired(lot.grant_version, lot.remaining_units - carry), instant)
@@ -105,6 +110,8 @@ def _roll_over(tape: Tape, lot: Lot, carry: int) -> None:
         terms_of(lot),
         effective_time=lot.expire_time,
         expire_time=boundary(recurrence, recurrence.number),
+        recurrence=None,
+        series_version=0,
     )
     tape.add(CreditsRolledOver(lot.grant_version, carry, terms, recurrence), lot.expire_time)
 

@@ -73,9 +73,13 @@ class Wallet(msgspec.Struct, frozen=True):
     """Oldest first."""
     series: tuple[Series, ...] = ()
     reversed_units: dict[int, int] = {}
-    """By version of the debit, for debits that were reversed."""
+    """By version of the debit, for debits that were reversed: what came back from overage and draws, debt left out."""
     revoked_grants: frozenset[int] = frozenset()
     extended_grants: dict[int, datetime | None] = {}
+    refunded_units: dict[int, int] = {}
+    """By version of the grant; kept when its lot is used up, for a reversal may bring it back."""
+    clawed_back_units: dict[int, int] = {}
+    """By version of the bonus grant, kept likewise."""
 
 
 def policy_at(wallet: Wallet, instant: datetime) -> Policy:

@@ -25,12 +25,17 @@ from ledger_service.domain.wallet import Wallet
 def revoke_grant(wallet: Wallet, command: RevokeGrant, now: datetime) -> list[Draft]:
     """Return what fell due and the revocation. What holds return later is revoked then.
 
-    A recurring grant does not come again. Raises GrantNotActive.
+    A recurring grant does not come again, whichever of its periods is named. Raises GrantNotActive.
     """
     check_text(command.reason, field="reason")
     tape = begin(command.wallet, wallet, now)
-    lot = _active(tape.wallet, command.grant_version)
-    return tape.end(GrantRevoked(lot.grant_version, lot.remaining_units, command.reason), now)
+    remaining_units = 0
+    # A series is named by its first grant, whose own lot may be used up or long gone.
+    if command.grant_version not in {each.series_version for each in tape.wallet.series}:
+        remaining_units = _active(tape.wallet, command.grant_version).remaining_units
+    elif (lot := find(tape.wallet.lots, command.grant_version)) is not None:
+        remaining_units = lot.remaining_units
+    return tape.end(GrantRevoked(command.grant_version, remaining_units, command.reason), now)
 
 
 def refund_grant(wallet: Wallet, command: RefundGrant, now: datetime) -> list[Draft]:
@@ -54,11 +59,14 @@ def refund_grant(wallet: Wallet, command: RefundGrant, now: datetime) -> list[Dr
             field="amount_units",
             remaining_units=lot.remaining_units,
         )
-    refund = Money(lot.consideration.currency_code, _refund_nanos(lot, lot.consideration, units))
+    before = tape.wallet.refunded_units.get(lot.grant_version, 0)
+    refund_nanos = _cost_nanos(lot, lot.consideration, before + units)
+    refund_nanos -= _cost_nanos(lot, lot.consideration, before)
+    refund = Money(lot.consideration.currency_code, refund_nanos)
     tape.add(GrantRefunded(lot.grant_version, units, refund), now, answers=True)
     for bonus in tape.wallet.lots:
         if bonus.purchase_version == lot.grant_version:
-            clawed = _clawback_units(lot, bonus, units)
+            clawed = _clawback_units(tape.wallet, lot, bonus)
             if clawed:
                 tape.add(GrantRevoked(bonus.grant_version, clawed, "clawback", clawback=True), now)
     return tape.drafts
@@ -87,14 +95,13 @@ def _active(wallet: Wallet, grant_version: int) -> Lot:
     return lot
 
 
-def _refund_nanos(lot: Lot, consideration: Money, units: int) -> int:
-    """Return the cost basis of units, rounded down cumulatively, so that refunds never exceed what was paid."""
-    before = consideration.nanos * lot.refunded_units // lot.granted_units
-    after = consideration.nanos * (lot.refunded_units + units) // lot.granted_units
-    return after - before
+def _cost_nanos(lot: Lot, consideration: Money, units: int) -> int:
+    """Return the cost basis of the first so many units, rounded down, so that refunds never exceed what was paid."""
+    return consideration.nanos * units // lot.granted_units
 
 
-def _clawback_units(purchase: Lot, bonus: Lot, units: int) -> int:
-    refunded = purchase.refunded_units + units
-    due = bonus.granted_units * refunded // purchase.granted_units
-    return max(min(due - bonus.clawed_back_units, bonus.remaining_units), 0)
+def _clawback_units(wallet: Wallet, purchase: Lot, bonus: Lot) -> int:
+    refunded_units = wallet.refunded_units[purchase.grant_version]
+    due_units = bonus.granted_units * refunded_units // purchase.granted_units
+    before = wallet.clawed_back_units.get(bonus.grant_version, 0)
+    return max(min(due_units - before, bonus.remaining_units), 0)
