@@ -2,9 +2,11 @@
 
 import pytest
 
-from ledger_service.domain.burn_down import Lot, default_order, insert_lot, is_drawable
+from ledger_service.domain.burn_down import ORDERS, Lot, default_order, insert_lot, is_drawable
+from ledger_service.domain.events import CreditsHeld, HoldCaptured
+from ledger_service.domain.refusals import FieldMalformed
 from ledger_service.domain.values import GrantCategory
-from tests.builders import MICROSECOND, NOW, after, book, debit, grant, lot, open_wallet
+from tests.builders import MICROSECOND, NOW, after, book, capture, debit, grant, hold, lot, open_wallet
 
 PROMOTIONAL, INCLUDED, PAID = GrantCategory.PROMOTIONAL, GrantCategory.INCLUDED, GrantCategory.PAID
 
@@ -105,3 +107,65 @@ def test_a_restricted_lot_serves_its_features_only(
     scope: tuple[str, ...], feature: str, drawable: bool
 ) -> None:
     assert is_drawable(lot(scope=scope), effective_time=NOW, feature=feature) is drawable
+
+
+LOTS = (
+    lot(1, priority=1, expire_time=after(days=2), category=PAID, effective_time=after(days=-4)),
+    lot(2, priority=1, expire_time=after(days=1), category=PAID, effective_time=after(days=-1)),
+    lot(3, priority=1, expire_time=after(days=2), category=PROMOTIONAL, effective_time=after(days=-3)),
+    lot(4, priority=0, category=PAID, effective_time=after(days=-2)),
+    lot(5, priority=1, expire_time=after(days=2), category=PAID, effective_time=after(days=-5)),
+    lot(6, priority=0, category=INCLUDED, effective_time=after(days=-1)),
+    lot(7, priority=0, category=PAID, effective_time=after(days=-2), scope=("chat",)),
+)
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [
+        pytest.param("default/1", [6, 7, 4, 2, 3, 5, 1], id="priority, expiry, category, scope, effective"),
+        pytest.param("openmeter/1", [4, 6, 7, 2, 1, 3, 5], id="priority, expiry, granting"),
+        pytest.param("metronome/1", [6, 4, 7, 3, 2, 5, 1], id="priority, category, expiry, effective"),
+        pytest.param("orb/1", [2, 3, 5, 1, 6, 4, 7], id="expiry, category, effective"),
+        pytest.param("fifo/1", [5, 1, 3, 4, 7, 2, 6], id="effective, granting"),
+    ],
+)
+def test_each_preset_orders_by_its_own_keys(order: str, expected: list[int]) -> None:
+    lots: tuple[Lot, ...] = ()
+    for each in LOTS:
+        lots = insert_lot(lots, each, order=order)
+    backwards: tuple[Lot, ...] = ()
+    for each in reversed(LOTS):
+        backwards = insert_lot(backwards, each, order=order)
+
+    assert [each.grant_version for each in lots] == expected
+    assert lots == backwards
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_the_name_of_the_order_stands_on_every_debit_hold_and_capture(order: str) -> None:
+    ledger = book(open_wallet(order=order), grant(10))
+
+    debited = ledger.debit(debit(1))
+    held = ledger.answer(hold(5)).event
+    captured = ledger.answer(capture(len(ledger.log), 1)).event
+
+    assert isinstance(held, CreditsHeld)
+    assert isinstance(captured, HoldCaptured)
+    assert {debited.burn_down_order, held.burn_down_order, captured.burn_down_order} == {order}
+
+
+def test_a_wallet_draws_in_the_order_it_was_opened_with() -> None:
+    ledger = book(
+        open_wallet(order="fifo/1"), grant(10), grant(10, effective_time=after(days=-1), priority=9)
+    )
+
+    assert [draw.grant_version for draw in ledger.debit(debit(15)).draws] == [3, 2]
+
+
+@pytest.mark.parametrize("order", ["", "default", "default/2", "lifo/1"])
+def test_an_order_that_nobody_knows_is_refused(order: str) -> None:
+    with pytest.raises(FieldMalformed) as refused:
+        book(open_wallet(order=order))
+
+    assert refused.value.field == "wallet.burn_down_order"
