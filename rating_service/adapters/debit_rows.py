@@ -1,4 +1,4 @@
-"""Debits and grants as rows, and back as the facts that the domain computes with."""
+"""Debits, reversals and grants as rows, and back as the facts that the domain computes with."""
 
 from __future__ import annotations
 
@@ -7,15 +7,27 @@ from typing import Any, Final
 import msgspec
 from psycopg import sql
 
-from rating_service.domain.debits import DebitFact, Draw, GrantCategory, GrantFact
+from rating_service.domain.debits import (
+    DebitFact,
+    Draw,
+    GrantCategory,
+    GrantFact,
+    Returned,
+    ReversalFact,
+)
 from rating_service.domain.usage import Charge
 
 DEBIT_COLUMNS: Final = sql.SQL(
     "position, wallet, version, effective_time, amount_units, overage_units, draws, charge, usage"
 )
+REVERSAL_COLUMNS: Final = sql.SQL(
+    "r.position, r.wallet, r.version, r.debit_version, r.effective_time, r.amount_units, r.overage_units,"
+    " r.returned"
+)
 GRANT_COLUMNS: Final = sql.SQL("wallet, version, effective_time, amount_units, expire_time, contract")
 
 _draws: Final = msgspec.json.Decoder(tuple[Draw, ...])
+_returned: Final = msgspec.json.Decoder(tuple[Returned, ...])
 _charges: Final = msgspec.json.Decoder(Charge)
 
 
@@ -32,6 +44,21 @@ def debit_from_row(row: Any) -> DebitFact:
         _draws.decode(draws),
         None if charge is None else _charges.decode(charge),
         usage,
+    )
+
+
+def reversal_from_row(row: Any) -> ReversalFact:
+    """Return the reversal behind a row of REVERSAL_COLUMNS."""
+    position, wallet, version, debit_version, effective_time, amount_units, overage_units, returned = row
+    return ReversalFact(
+        position,
+        wallet,
+        version,
+        debit_version,
+        effective_time,
+        amount_units,
+        overage_units,
+        _returned.decode(returned),
     )
 
 

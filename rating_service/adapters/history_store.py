@@ -23,6 +23,11 @@ ADD_GRANT: Final = """
         (wallet, version, position, contract, effective_time, expire_time, amount_units)
     VALUES (%s, %s, %s, %s, %s, %s, %s)
 """
+ADD_REVERSAL: Final = """
+    INSERT INTO rating.debit_reversals
+        (position, wallet, version, debit_version, effective_time, amount_units, overage_units, returned)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
+"""
 COPY_DEBITS: Final = """
     COPY rating.debits (position, wallet, version, effective_time, usage, amount_units, overage_units, draws,
     contract, contract_phase, rate_card_phase, charge) FROM STDIN
@@ -68,6 +73,8 @@ async def _add(lent: psycopg.AsyncConnection[tuple[object, ...]], effect: Effect
             await cursor.executemany(ADD_AGREEMENT, effect.agreements)
         if effect.grants:
             await cursor.executemany(ADD_GRANT, effect.grants)
+        if effect.reversals:
+            await cursor.executemany(ADD_REVERSAL, effect.reversals)
         if effect.debits:
             async with cursor.copy(COPY_DEBITS) as copy:
                 for debit in effect.debits:

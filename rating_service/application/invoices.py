@@ -179,6 +179,7 @@ class Invoicing:
                 cycle=cycle,
                 debits=facts.debits,
                 grants=facts.grants,
+                reversals=facts.reversals,
                 watermark_position=watermark,
                 name=name,
                 issue_time=issue_time,

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 from rating_service.domain.catalogue import Catalogue
-from rating_service.domain.debits import DebitFact, GrantFact
+from rating_service.domain.debits import DebitFact, GrantFact, ReversalFact
 from rating_service.domain.invoice import LineKey
 from rating_service.domain.usage import Charge
 
@@ -53,6 +53,19 @@ class DebitRow(NamedTuple):
     charge: str | None
 
 
+class ReversalRow(NamedTuple):
+    """What was taken back of a debit. `returned` is JSON: units by grant."""
+
+    position: int
+    wallet: str
+    version: int
+    debit_version: int
+    effective_time: datetime
+    amount_units: int
+    overage_units: int
+    returned: str
+
+
 class GrantRow(NamedTuple):
     """A grant that belongs to a cycle of a contract."""
 
@@ -73,6 +86,7 @@ class Effect(NamedTuple):
     agreements: Sequence[LedgerEvent] = ()
     debits: Sequence[DebitRow] = ()
     grants: Sequence[GrantRow] = ()
+    reversals: Sequence[ReversalRow] = ()
 
 
 class StoreUnavailableError(Exception):
@@ -119,10 +133,14 @@ class Span(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What an invoice is computed from. `debits` is read while it is consumed, once."""
+    """What an invoice is computed from. `debits` is read while it is consumed, once.
+
+    `reversals` holds at least those up to the watermark of debits of the span.
+    """
 
     debits: Iterable[DebitFact]
     grants: Sequence[GrantFact]
+    reversals: Sequence[ReversalFact] = ()
 
 
 class InvoiceFacts(Protocol):
@@ -136,7 +154,7 @@ class InvoiceStore(Protocol):
     """The invoices issued, and the debits behind them. Every method raises StoreUnavailableError."""
 
     async def line_debits(self, span: Span, key: LineKey, *, after: int, limit: int) -> list[DebitFact]:
-        """Return debits that may be behind a line, after a position, by position."""
+        """Return debits that may be behind a line, net of reversals, after a position, by position."""
 
     async def add(self, invoice: StoredInvoice) -> bool:
         """Store an invoice; False if its cycle has one already. Nothing is ever overwritten."""

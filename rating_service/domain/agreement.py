@@ -40,6 +40,7 @@ class ShortfallMode(Enum):
 
     HARD = "HARD"
     SOFT = "SOFT"
+    ADVANCE = "ADVANCE"
 
 
 class Asset(Record, frozen=True):

@@ -1,4 +1,7 @@
-"""Facts of a wallet that invoices are made of: debits and grants, decoded from the ledger's events."""
+"""Facts of a wallet that invoices are made of: debits, reversals and grants, decoded from the ledger's events.
+
+A capture of a hold is a debit like any other. A grant that rolled over is a grant of the same category.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,10 @@ from rating_service.domain.agreement import Record
 from rating_service.domain.usage import Charge
 
 DEBIT_TOPIC: Final = "wallet.CreditsDebited.v1"
+CAPTURE_TOPIC: Final = "wallet.HoldCaptured.v1"
+REVERSAL_TOPIC: Final = "wallet.DebitReversed.v1"
 GRANT_TOPIC: Final = "wallet.CreditsGranted.v1"
+ROLL_OVER_TOPIC: Final = "wallet.CreditsRolledOver.v1"
 
 
 class GrantCategory(Enum):
@@ -31,7 +37,7 @@ class Draw(msgspec.Struct, frozen=True, array_like=True):
 
 
 class DebitFact(Record, frozen=True):
-    """Credit was consumed. Draws and overage add up to `amount_units`."""
+    """Credit was consumed. Draws, overage and debt add up to `amount_units`; later grants repay debt."""
 
     position: int
     wallet: str
@@ -62,6 +68,26 @@ class GrantFact(Record, frozen=True):
     contract: str = ""
 
 
+class Returned(Record, frozen=True):
+    """Units that went back to the lot of a grant."""
+
+    grant_version: int
+    amount_units: int
+
+
+class ReversalFact(Record, frozen=True):
+    """A debit was taken back, in part or whole."""
+
+    position: int
+    wallet: str
+    version: int
+    debit_version: int
+    effective_time: datetime
+    amount_units: int
+    overage_units: int = 0
+    returned: tuple[Returned, ...] = ()
+
+
 class _Debited(Record, frozen=True):
     amount_units: int
     draws: tuple[Draw, ...] = ()
@@ -88,8 +114,53 @@ class _GrantFact(Record, frozen=True):
     effective_time: datetime
 
 
+class _Captured(Record, frozen=True):
+    amount_units: int
+    held_draws: tuple[Draw, ...] = ()
+    draws: tuple[Draw, ...] = ()
+    overage_units: int = 0
+    feature: str = ""
+    charge: Charge | None = None
+
+
+class _CaptureFact(Record, frozen=True):
+    event: _Captured
+    effective_time: datetime
+    idempotency_key: str = ""
+
+
+class _Reversed(Record, frozen=True):
+    debit_version: int
+    amount_units: int
+    returned: tuple[Returned, ...] = ()
+    overage_units: int = 0
+
+
+class _ReversalFact(Record, frozen=True):
+    event: _Reversed
+    effective_time: datetime
+
+
+class _LotTerms(Record, frozen=True):
+    category: GrantCategory
+    expire_time: datetime | None = None
+
+
+class _RolledOver(Record, frozen=True):
+    amount_units: int
+    lot: _LotTerms
+
+
+class _RollOverFact(Record, frozen=True):
+    event: _RolledOver
+    effective_time: datetime
+
+
 _debits: Final = msgspec.json.Decoder(_DebitFact)
+_captures: Final = msgspec.json.Decoder(_CaptureFact)
+_reversals: Final = msgspec.json.Decoder(_ReversalFact)
 _grants: Final = msgspec.json.Decoder(_GrantFact)
+_roll_overs: Final = msgspec.json.Decoder(_RollOverFact)
 
 
 def decode_debit(*, position: int, stream: str, version: int, state: bytes) -> DebitFact:
@@ -120,4 +191,49 @@ def decode_grant(*, stream: str, version: int, state: bytes) -> GrantFact:
         category=fact.event.category,
         expire_time=fact.event.expire_time,
         contract=fact.event.contract,
+    )
+
+
+def decode_capture(*, position: int, stream: str, version: int, state: bytes) -> DebitFact:
+    """Return the debit behind an event of CAPTURE_TOPIC. Raises msgspec.ValidationError."""
+    fact = _captures.decode(state)
+    return DebitFact(
+        position=position,
+        wallet=stream,
+        version=version,
+        effective_time=fact.effective_time,
+        amount_units=fact.event.amount_units,
+        overage_units=fact.event.overage_units,
+        draws=fact.event.held_draws + fact.event.draws,
+        charge=fact.event.charge,
+        usage=fact.idempotency_key,
+        feature=fact.event.feature,
+    )
+
+
+def decode_reversal(*, position: int, stream: str, version: int, state: bytes) -> ReversalFact:
+    """Return the reversal behind an event of REVERSAL_TOPIC. Raises msgspec.ValidationError."""
+    fact = _reversals.decode(state)
+    return ReversalFact(
+        position=position,
+        wallet=stream,
+        version=version,
+        debit_version=fact.event.debit_version,
+        effective_time=fact.effective_time,
+        amount_units=fact.event.amount_units,
+        overage_units=fact.event.overage_units,
+        returned=fact.event.returned,
+    )
+
+
+def decode_roll_over(*, stream: str, version: int, state: bytes) -> GrantFact:
+    """Return the grant behind an event of ROLL_OVER_TOPIC, which names no contract. Raises msgspec.ValidationError."""
+    fact = _roll_overs.decode(state)
+    return GrantFact(
+        wallet=stream,
+        version=version,
+        effective_time=fact.effective_time,
+        amount_units=fact.event.amount_units,
+        category=fact.event.lot.category,
+        expire_time=fact.event.lot.expire_time,
     )

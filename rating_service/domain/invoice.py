@@ -4,7 +4,9 @@ A debit belongs to the cycle of its effective time, half-open. It is part of a U
 line as well when lots did not cover it: each line is what debits of one contract phase, rate card phase and
 overage price have in common. What a debit carries of these (its charge) was recorded with it and is not
 looked up again, so no later phase moves an earlier invoice. A debit without a charge is under the contract
-phase in force at its effective time; where there is none it is no business of the contract.
+phase in force at its effective time; where there is none it is no business of the contract. What was taken
+back of a debit by the watermark is taken off first, whenever that was: it changes the debit's own cycle and
+no other, so a debit that was invoiced before is not counted again.
 
 The fee is that of the contract phase in force when the cycle begins, or when the contract does if that is
 later. Amounts stay exact until the end, see `rounding`. The fold is by sums, so the order of debits does not
@@ -21,7 +23,7 @@ from typing import Final
 from rating_service.domain.agreement import Contract, ContractPhase, Money, UnitPrice
 from rating_service.domain.catalogue import find_contract_phase
 from rating_service.domain.cycles import CycleBounds
-from rating_service.domain.debits import DebitFact, GrantCategory, GrantFact
+from rating_service.domain.debits import DebitFact, GrantCategory, GrantFact, ReversalFact
 from rating_service.domain.exact import parse_exact
 from rating_service.domain.invoice_document import (
     Invoice,
@@ -33,6 +35,7 @@ from rating_service.domain.invoice_document import (
     read_document,
 )
 from rating_service.domain.refusals import Reason, Refusal
+from rating_service.domain.reversals import net_debits
 from rating_service.domain.rounding import NANOS_PER_MAJOR, minor_unit_nanos, round_parts
 
 __all__ = [
@@ -69,18 +72,21 @@ def compute_invoice(
     debits: Iterable[DebitFact],
     grants: Iterable[GrantFact],
     watermark_position: int,
+    reversals: Iterable[ReversalFact] = (),
     name: str = "",
     issue_time: datetime | None = None,
 ) -> Invoice:
     """Return the invoice of a cycle. Debits outside the cycle or of other wallets are passed over.
 
-    `grants` are those of the contract's wallet; they say which draws were of included units. The order of
-    debits does not matter. Refuses MIXED_CURRENCIES.
+    `reversals` are those of the wallet; later ones than the watermark, and those of other debits, change
+    nothing. `grants` are those of the contract's wallet; they say which draws were of included units. The
+    order of debits does not matter. Refuses MIXED_CURRENCIES.
     """
     included = {grant.version for grant in grants if _is_included(contract, grant)}
     included_used_units = 0
     sums: dict[LineKey, _Sums] = {}
-    for debit in debits:
+    known = (reversal for reversal in reversals if reversal.position <= watermark_position)
+    for debit in net_debits(debits, known):
         if debit.wallet == contract.wallet and cycle.start_time <= debit.effective_time < cycle.end_time:
             _count(sums, contract, debit)
             included_used_units += sum(d.amount_units for d in debit.draws if d.grant_version in included)

@@ -2,7 +2,7 @@
 
 The whole log is followed, so that nothing which might change a price or an invoice can pass unseen: a topic of
 which that is not known stops the follower. Debits keep the ledger's own JSON text of draws and charge, cut out
-of the event and never built anew.
+of the event and never built anew; only a capture's two lists of draws become one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from rating_service.application.ports import DebitRow, Effect, GrantRow, LedgerEvent
+from rating_service.application.ports import DebitRow, Effect, GrantRow, LedgerEvent, ReversalRow
 from rating_service.domain.catalogue import (
     IGNORED_FAMILIES,
     BrokenLogError,
@@ -21,15 +21,30 @@ from rating_service.domain.catalogue import (
     UnknownTopicError,
     evolve,
 )
-from rating_service.domain.debits import DEBIT_TOPIC, GRANT_TOPIC, GrantCategory, decode_grant
+from rating_service.domain.debits import (
+    CAPTURE_TOPIC,
+    DEBIT_TOPIC,
+    GRANT_TOPIC,
+    REVERSAL_TOPIC,
+    ROLL_OVER_TOPIC,
+    Draw,
+    GrantCategory,
+    GrantFact,
+    decode_grant,
+    decode_reversal,
+    decode_roll_over,
+)
 
 WALLET_FAMILY: Final = "wallet"
 IGNORED_WALLET_EVENTS: Final = frozenset(
-    "WalletOpened WalletPolicyChanged WalletClosed CreditsExpired CreditsHeld HoldReleased CreditsRolledOver "
+    "WalletOpened WalletPolicyChanged WalletClosed CreditsExpired CreditsHeld HoldReleased DebtRepaid "
     "GrantActivated GrantExpiryExtended GrantRevoked GrantRefunded ThresholdCrossed TopUpRequested "
     "TopUpSettled".split()
 )
-"""What happens to wallets without changing any debit. What is not here and not followed is not known."""
+"""What happens to wallets without changing any debit. What is not here and not followed is not known.
+
+Debt that is repaid was part of its debit already.
+"""
 
 _NO_DRAWS: Final = msgspec.Raw(b"[]")
 _NO_CHARGE: Final = msgspec.Raw(b"")
@@ -58,31 +73,48 @@ class _DebitFact(msgspec.Struct):
     idempotency_key: str = ""
 
 
+class _Captured(msgspec.Struct):
+    amount_units: int
+    held_draws: tuple[Draw, ...] = ()
+    draws: tuple[Draw, ...] = ()
+    overage_units: int = 0
+    charge: msgspec.Raw = _NO_CHARGE
+
+
+class _CaptureFact(msgspec.Struct):
+    event: _Captured
+    effective_time: datetime
+    idempotency_key: str = ""
+
+
 _UNCHARGED: Final = _ChargeKeys("", "", "")
 _debits: Final = msgspec.json.Decoder(_DebitFact)
+_captures: Final = msgspec.json.Decoder(_CaptureFact)
 _charge_keys: Final = msgspec.json.Decoder(_ChargeKeys)
+
+
+class _Collected(msgspec.Struct):
+    agreements: list[LedgerEvent] = []
+    debits: list[DebitRow] = []
+    grants: list[GrantRow] = []
+    reversals: list[ReversalRow] = []
 
 
 def effect_of(events: Sequence[LedgerEvent], *, from_position: int, to_position: int) -> Effect:
     """Return what a page changes. Raises UnreadableHistoryError."""
-    agreements: list[LedgerEvent] = []
-    debits: list[DebitRow] = []
-    grants: list[GrantRow] = []
+    effect = _Collected()
     last = from_position
     for event in events:
         if not last < event.position <= to_position:
             raise UnreadableHistoryError(f"position {event.position} follows {last}, up to {to_position}")
         last = event.position
         try:
-            if event.topic == DEBIT_TOPIC:
-                debits.append(_debit_row(event))
-            elif event.topic == GRANT_TOPIC:
-                grants += _grant_rows(event)
-            elif not _is_ignored(event.topic):
-                agreements.append(event)
+            _collect(effect, event)
         except (UnknownTopicError, msgspec.MsgspecError) as cause:
             raise UnreadableHistoryError(f"{event.topic} at position {event.position}: {cause}") from cause
-    return Effect(from_position, to_position, agreements, debits, grants)
+    return Effect(
+        from_position, to_position, effect.agreements, effect.debits, effect.grants, effect.reversals
+    )
 
 
 def next_catalogue(catalogue: Catalogue, agreements: Sequence[LedgerEvent]) -> Catalogue:
@@ -93,6 +125,23 @@ def next_catalogue(catalogue: Catalogue, agreements: Sequence[LedgerEvent]) -> C
         except (UnknownTopicError, BrokenLogError, msgspec.MsgspecError) as cause:
             raise UnreadableHistoryError(f"{event.topic} at position {event.position}: {cause}") from cause
     return catalogue
+
+
+def _collect(effect: _Collected, event: LedgerEvent) -> None:
+    if event.topic == DEBIT_TOPIC:
+        effect.debits.append(_debit_row(event))
+    elif event.topic == CAPTURE_TOPIC:
+        effect.debits += _capture_rows(event)
+    elif event.topic == REVERSAL_TOPIC:
+        effect.reversals.append(_reversal_row(event))
+    elif event.topic == GRANT_TOPIC:
+        fact = decode_grant(stream=event.stream, version=event.version, state=event.state)
+        effect.grants += _grant_rows(event, fact)
+    elif event.topic == ROLL_OVER_TOPIC:
+        fact = decode_roll_over(stream=event.stream, version=event.version, state=event.state)
+        effect.grants += _grant_rows(event, fact)
+    elif not _is_ignored(event.topic):
+        effect.agreements.append(event)
 
 
 def _is_ignored(topic: str) -> bool:
@@ -108,6 +157,22 @@ def _is_ignored(topic: str) -> bool:
 def _debit_row(event: LedgerEvent) -> DebitRow:
     fact = _debits.decode(event.state)
     debited = fact.event
+    return _row(event, fact, debited, bytes(debited.draws).decode())
+
+
+def _capture_rows(event: LedgerEvent) -> list[DebitRow]:
+    """Return a capture as the debit that it is; one of nothing only gave a hold back."""
+    fact = _captures.decode(event.state)
+    captured = fact.event
+    if not captured.amount_units and bytes(captured.charge) == b"":
+        return []
+    draws = msgspec.json.encode(captured.held_draws + captured.draws).decode()
+    return [_row(event, fact, captured, draws)]
+
+
+def _row(
+    event: LedgerEvent, fact: _DebitFact | _CaptureFact, debited: _Debited | _Captured, draws: str
+) -> DebitRow:
     charge = bytes(debited.charge).decode()
     keys = _charge_keys.decode(debited.charge) if charge else _UNCHARGED
     return DebitRow(
@@ -118,7 +183,7 @@ def _debit_row(event: LedgerEvent) -> DebitRow:
         fact.idempotency_key,
         debited.amount_units,
         debited.overage_units,
-        bytes(debited.draws).decode(),
+        draws,
         keys.contract,
         keys.contract_phase,
         keys.rate_card_phase,
@@ -126,9 +191,24 @@ def _debit_row(event: LedgerEvent) -> DebitRow:
     )
 
 
-def _grant_rows(event: LedgerEvent) -> list[GrantRow]:
+def _reversal_row(event: LedgerEvent) -> ReversalRow:
+    fact = decode_reversal(
+        position=event.position, stream=event.stream, version=event.version, state=event.state
+    )
+    return ReversalRow(
+        fact.position,
+        fact.wallet,
+        fact.version,
+        fact.debit_version,
+        fact.effective_time,
+        fact.amount_units,
+        fact.overage_units,
+        msgspec.json.encode(fact.returned).decode(),
+    )
+
+
+def _grant_rows(event: LedgerEvent, fact: GrantFact) -> list[GrantRow]:
     """Return the grant if it belongs to a cycle; other credit is of no interest to an invoice."""
-    fact = decode_grant(stream=event.stream, version=event.version, state=event.state)
     if fact.category is not GrantCategory.INCLUDED:
         return []
     row = GrantRow(
