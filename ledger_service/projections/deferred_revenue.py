@@ -14,7 +14,7 @@ The arithmetic and its sources are in `recognition`; where the rows are kept is 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final, NamedTuple
 
 import msgspec
@@ -100,9 +100,9 @@ def collect(collected: Collected, events: Iterable[WalletEvent]) -> None:
     for event in events:
         change = event.change
         if isinstance(change, Debited):
+            day = utc_day(event.effective_time)
             for draw in change.draws:
-                key = LotKey(event.wallet, draw.grant_version)
-                _move(collected, key, event.effective_time, drawn_units=draw.amount_units)
+                _draw(collected, LotKey(event.wallet, draw.grant_version), day, draw.amount_units)
         elif isinstance(change, Granted):
             lot = _paid_lot(change, event.effective_time)
             if lot is not None:
@@ -173,12 +173,12 @@ def _paid_lot(granted: Granted, effective_time: datetime) -> PaidLot | None:
 
 
 def _collect_rule(collected: Collected, event: WalletEvent, change: Change) -> None:  # noqa: C901
-    time = event.effective_time
+    day = utc_day(event.effective_time)
     match change:
         case Expired(version, units) | Revoked(version, units):
-            _move(collected, LotKey(event.wallet, version), time, expired_units=units)
+            _break(collected, LotKey(event.wallet, version), day, units)
         case Repaid(version, units):
-            _move(collected, LotKey(event.wallet, version), time, drawn_units=units)
+            _draw(collected, LotKey(event.wallet, version), day, units)
         case Held(slices=slices):
             _reserve(collected, event.wallet, slices, sign=1)
         case Released(returned=returned):
@@ -187,10 +187,9 @@ def _collect_rule(collected: Collected, event: WalletEvent, change: Change) -> N
             _capture(collected, event, change)
         case Reversed(returned=returned):
             for each in returned:
-                key = LotKey(event.wallet, each.grant_version)
-                _move(collected, key, time, drawn_units=-each.amount_units)
+                _draw(collected, LotKey(event.wallet, each.grant_version), day, -each.amount_units)
         case Refunded(version, units, refund):
-            paid_back = Refund(utc_day(time), units, refund.nanos)
+            paid_back = Refund(day, units, refund.nanos)
             _note(collected, LotKey(event.wallet, version), paid_back)
         case Extended(version):
             _note(collected, LotKey(event.wallet, version), change)
@@ -200,25 +199,20 @@ def _collect_rule(collected: Collected, event: WalletEvent, change: Change) -> N
             pass
 
 
-def _move(
-    collected: Collected,
-    key: LotKey,
-    effective_time: datetime,
-    *,
-    drawn_units: int = 0,
-    expired_units: int = 0,
-) -> None:
-    day = utc_day(effective_time)
+def _draw(collected: Collected, key: LotKey, day: date, units: int) -> None:
     movements = collected.movements.get(key)
     if movements is None:
-        collected.movements[key] = [Movement(day, drawn_units, expired_units)]
+        collected.movements[key] = [Movement(day, units)]
         return
     last = movements[-1]
     if type(last) is Movement and last.day == day:
-        last.drawn_units += drawn_units
-        last.expired_units += expired_units
+        last.drawn_units += units
     else:
-        movements.append(Movement(day, drawn_units, expired_units))
+        movements.append(Movement(day, units))
+
+
+def _break(collected: Collected, key: LotKey, day: date, units: int) -> None:
+    collected.movements.setdefault(key, []).append(Movement(day, expired_units=units))
 
 
 def _note(collected: Collected, key: LotKey, movement: AnyMovement) -> None:
@@ -234,9 +228,9 @@ def _reserve(collected: Collected, wallet: str, slices: Iterable[Draw], *, sign:
 def _capture(collected: Collected, event: WalletEvent, captured: Captured) -> None:
     _reserve(collected, event.wallet, captured.held_draws, sign=-1)
     _reserve(collected, event.wallet, captured.returned, sign=-1)
+    day = utc_day(event.effective_time)
     for draw in (*captured.held_draws, *captured.draws):
-        key = LotKey(event.wallet, draw.grant_version)
-        _move(collected, key, event.effective_time, drawn_units=draw.amount_units)
+        _draw(collected, LotKey(event.wallet, draw.grant_version), day, draw.amount_units)
 
 
 def _roll_over(collected: Collected, event: WalletEvent, rolled: RolledOver) -> None:

@@ -125,9 +125,7 @@ def fold_wallet_view(tallies: Tallies, events: Iterable[WalletEvent]) -> None:
 
 def count_rows(tallies: Tallies) -> int:
     """Return how many rows storing the tallies would write, for bounding them."""
-    return len(tallies) + sum(
-        len(tally.lots) + len(tally.holds) + len(tally.series) for tally in tallies.values()
-    )
+    return len(tallies) + sum([len(tally.lots) + len(tally.holds) for tally in tallies.values()])
 
 
 def _fold_event(tally: WalletTally, event: WalletEvent) -> None:  # noqa: C901, PLR0912
@@ -204,8 +202,14 @@ def _carried(rolled: RolledOver) -> Granted:
 def _fold_debit(tally: WalletTally, debited: Debited) -> None:
     tally.debited_units += debited.amount_units
     tally.overage_units += debited.overage_units
-    tally.debt_units += debited.debt_units
-    _draw(tally, debited.draws)
+    if debited.debt_units:
+        tally.debt_units += debited.debt_units
+    lots = tally.lots
+    for draw in debited.draws:
+        lot = lots.get(draw.grant_version)
+        if lot is None:
+            lot = lots[draw.grant_version] = LotTally()
+        lot.drawn_units += draw.amount_units
 
 
 def _fold_capture(tally: WalletTally, captured: Captured) -> None:
