@@ -2,30 +2,37 @@
 
 That state may be ahead of the store by the batch that is being committed and the one that is pending behind
 it. A call whose streams are not in memory waits for them to be loaded. A call that would be refused, or whose
-key was seen before, is first looked up by its key, so that a retry of what was done is never refused.
+key was seen before, is first looked up by its key, so that a retry of what was done is never refused. A fault
+while one call is decided costs only that call.
 Everything here happens on the event loop's thread between two awaits: no lock, no race.
 """
 
 from __future__ import annotations
 
+import secrets
 from collections import OrderedDict
 from datetime import UTC, datetime
 from typing import Final
+
+import structlog
 
 from ledger_service.application.calls import Answer, Call, Outcome, Reading
 from ledger_service.application.ports import Clock, LoadedStream, StoredEvent
 from ledger_service.application.staging import Batch, stage
 from ledger_service.application.stream_cache import Entry, StreamCache, restore
+from ledger_service.domain.commands import AnyCommand
 from ledger_service.domain.decide import decide
 from ledger_service.domain.identity import check_same_call
 from ledger_service.domain.refusals import Refusal
-from ledger_service.domain.service_refusals import Contended, NotServing, OutcomeUnknown
+from ledger_service.domain.service_refusals import Contended, DecisionFailed, NotServing, OutcomeUnknown
 from ledger_service.domain.topics import decode_fact
 
 ATTEMPTS_MAX: Final = 5
 """How often a call is decided again after lost commits."""
 RECENT_KEYS_MAX: Final = 50_000
 """Keys remembered so that a retry soon after its call does not fail a whole commit first."""
+
+log = structlog.get_logger("decider")
 
 
 class Decider:
@@ -96,21 +103,30 @@ class Decider:
             entry = entries[call.streams[0]]
             self._answer_when_durable(call, Reading(entry.state, entry.version))
             return
-        now = self.now()
         try:
-            drafts = decide(call.command, {name: entry.state for name, entry in entries.items()}, now)
+            staged = self._stage_decision(call, call.command, entries)
         except Refusal as refusal:
-            if call.key_hash:
-                self.unproven.append((call, refusal))
-            else:
-                self._answer_when_durable(call, refusal)
-            return
+            self._refuse_unless_known(call, refusal)
+        except Exception as error:  # noqa: BLE001 # one broken decision must not end the writer of all others
+            self._refuse_unless_known(call, _fault(call, error))
+        else:
+            if not staged:
+                self._answer_when_durable(call, None)
+
+    def _stage_decision(self, call: Call, command: AnyCommand, entries: dict[str, Entry]) -> bool:
+        now = self.now()
+        drafts = decide(command, {name: entry.state for name, entry in entries.items()}, now)
         if drafts:
             self._next_position = stage(
                 self.pending, call, drafts, entries, record_time=now, next_position=self._next_position
             )
+        return bool(drafts)
+
+    def _refuse_unless_known(self, call: Call, refusal: Refusal) -> None:
+        if call.key_hash:
+            self.unproven.append((call, refusal))
         else:
-            self._answer_when_durable(call, None)
+            self._answer_when_durable(call, refusal)
 
     def cold_streams(self) -> list[str]:
         """Return the streams that cold calls wait for."""
@@ -248,3 +264,17 @@ class Decider:
                 self._answer(follower, answer)
             else:
                 self.admit(follower)
+
+
+def _fault(call: Call, error: Exception) -> DecisionFailed:
+    incident = secrets.token_hex(8)
+    log.error(
+        "fault",
+        command=type(call.command).__name__,
+        stream=call.streams[0],
+        incident=incident,
+        exc_info=error,
+    )
+    return DecisionFailed(
+        f"internal error; quote incident {incident} to the operator; nothing was done", incident=incident
+    )

@@ -42,8 +42,34 @@ def stage(
     record_time: datetime,
     next_position: int,
 ) -> int:
-    """Add a decision's events to the batch and fold them into the entries; return the next free position."""
+    """Add a decision's events to the batch and fold them into the entries; return the next free position.
+
+    A fault on the way leaves batch and entries as they were.
+    """
+    row_count = len(batch.rows)
+    before = [
+        (entry, (entry.state, entry.version, entry.head_hash, entry.snapshot_version))
+        for entry in entries.values()
+    ]
+    try:
+        return _stage(batch, call, drafts, entries, record_time, next_position)
+    except Exception:
+        del batch.rows[row_count:]
+        for entry, fields in before:
+            entry.state, entry.version, entry.head_hash, entry.snapshot_version = fields
+        raise
+
+
+def _stage(
+    batch: Batch,
+    call: Call,
+    drafts: Sequence[Draft],
+    entries: Mapping[str, Entry],
+    record_time: datetime,
+    next_position: int,
+) -> int:
     outcome: Outcome | None = None
+    snapshots: dict[str, Snapshot] = {}
     position = next_position
     for draft in drafts:
         entry = entries[draft.stream]
@@ -53,10 +79,11 @@ def stage(
         if draft.answers:
             outcome = Outcome(draft.stream, row.version, position, fact)
         if entry.version - entry.snapshot_version >= SNAPSHOT_INTERVAL_EVENTS:
-            batch.snapshots[draft.stream] = take_snapshot(draft.stream, entry)
+            snapshots[draft.stream] = take_snapshot(draft.stream, entry)
             entry.snapshot_version = entry.version
         position += 1
     assert outcome is not None or not call.key, "a keyed decision marks the event that answers it"
+    batch.snapshots.update(snapshots)
     batch.answers.append((call, outcome))
     return position
 

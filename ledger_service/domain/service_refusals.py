@@ -23,6 +23,12 @@ class ClockWouldGoBack(Refusal):
     reason = "CLOCK_WOULD_GO_BACK"
 
 
+class DecisionFailed(Refusal):
+    """Deciding the command failed by a fault of ours; nothing was done. The incident id finds it in the log."""
+
+    reason = "INTERNAL"
+
+
 class QueueFull(Refusal):
     """More commands are waiting than the service holds; come back shortly."""
 
