@@ -88,13 +88,17 @@ def identity(command: AnyCommand) -> Identity:  # noqa: C901
     """Return what makes the command itself, beside its stream."""
     match command:
         case Debit():
-            return {
-                "amount_units": command.amount_units,
-                "effective_time": command.effective_time,
-                "feature": command.feature,
-                "delivered": command.delivered,
-                "take_available": command.take_available,
-            } | _usage_of(command.charge)
+            return (
+                {
+                    "amount_units": command.amount_units,
+                    "effective_time": command.effective_time,
+                    "feature": command.feature,
+                    "delivered": command.delivered,
+                    "take_available": command.take_available,
+                }
+                | _late_hold(command.late_hold_version)
+                | _usage_of(command.charge)
+            )
         case GrantCredits():
             return _fields(command, "wallet") | {"scope": sorted(command.scope)}
         case PlaceHold():
@@ -123,13 +127,17 @@ def _recorded_identity(fact: Fact[Event]) -> Identity:  # noqa: C901
     effective_time = None if fact.effective_time == fact.record_time else fact.effective_time
     match event:
         case CreditsDebited():
-            return {
-                "amount_units": 0 if event.charge else event.requested_units or event.amount_units,
-                "effective_time": effective_time,
-                "feature": event.feature,
-                "delivered": event.delivered,
-                "take_available": event.take_available,
-            } | _usage_of(event.charge)
+            return (
+                {
+                    "amount_units": 0 if event.charge else event.requested_units or event.amount_units,
+                    "effective_time": effective_time,
+                    "feature": event.feature,
+                    "delivered": event.delivered,
+                    "take_available": event.take_available,
+                }
+                | _late_hold(event.late_hold_version)
+                | _usage_of(event.charge)
+            )
         case CreditsGranted():
             return _granted(event) | {"effective_time": effective_time}
         case CreditsHeld() | HoldCaptured() | HoldReleased() | DebitReversed():
@@ -187,6 +195,11 @@ def _recorded_hold_or_reversal(
 
 def _fields(struct: msgspec.Struct, *without: str) -> Identity:
     return {name: getattr(struct, name) for name in struct.__struct_fields__ if name not in without}
+
+
+def _late_hold(hold_version: int) -> Identity:
+    # Only late captures have it, so that the fingerprints of ordinary debits stay what they are.
+    return {"hold_version": hold_version} if hold_version else {}
 
 
 def _usage_of(charge: Charge | None) -> Identity:
