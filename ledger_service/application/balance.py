@@ -9,11 +9,15 @@ import msgspec
 from ledger_service.domain.burn_down import Lot
 from ledger_service.domain.settle import settled
 from ledger_service.domain.values import Asset
-from ledger_service.domain.wallet import Wallet
+from ledger_service.domain.wallet import Hold, Wallet, debt_units
 
 
 class Balance(msgspec.Struct, frozen=True):
-    """What a wallet holds; available = posted - held. Lots in burn-down order, pending ones last."""
+    """What a wallet holds; available = posted - held. Lots in burn-down order, pending ones last.
+
+    A lot that has expired counts, as posted and held, as long as holds keep units of it. With a feature, lots
+    and the sums over them are those that a debit for it may draw; all else is the whole wallet's.
+    """
 
     name: str
     asset: Asset
@@ -22,9 +26,13 @@ class Balance(msgspec.Struct, frozen=True):
     held_units: int
     pending_units: int
     overage_units: int
+    debt_units: int
     debited_units: int
     expired_units: int
+    revoked_units: int
     lots: tuple[Lot, ...]
+    holds: tuple[Hold, ...]
+    burn_down_order: str
 
     @property
     def available_units(self) -> int:
@@ -38,15 +46,20 @@ def balance_at(name: str, wallet: Wallet, instant: datetime, *, feature: str = "
     lots = [lot for lot in wallet.lots if not feature or not lot.scope or feature in lot.scope]
     active = [lot for lot in lots if lot.effective_time <= instant]
     pending = [lot for lot in lots if lot.effective_time > instant]
+    owed_units = debt_units(wallet)
     return Balance(
         name=name,
         asset=wallet.asset,
         as_of_time=instant,
-        posted_units=sum(lot.remaining_units for lot in active),
-        held_units=0,
+        posted_units=sum(lot.remaining_units + lot.held_units for lot in active),
+        held_units=sum(lot.held_units for lot in active),
         pending_units=sum(lot.remaining_units for lot in pending),
         overage_units=wallet.overage_units,
-        debited_units=wallet.drawn_units + wallet.overage_units,
+        debt_units=owed_units,
+        debited_units=wallet.drawn_units + wallet.overage_units + owed_units,
         expired_units=wallet.expired_units,
+        revoked_units=wallet.revoked_units,
         lots=(*active, *pending),
+        holds=wallet.holds,
+        burn_down_order=wallet.burn_down_order,
     )

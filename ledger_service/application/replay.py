@@ -25,7 +25,7 @@ class Replay(msgspec.Struct, frozen=True):
 
 
 async def replay_wallet(
-    reader: LogReader, name: str, *, effective_until: datetime, recorded_until: datetime
+    reader: LogReader, name: str, *, effective_until: datetime, recorded_until: datetime, feature: str = ""
 ) -> Replay:
     """Fold what is effective at or before one instant and was recorded at or before another.
 
@@ -47,4 +47,4 @@ async def replay_wallet(
             break
     if wallet is None:
         raise WalletNotFound(f"{name} does not exist at {recorded_until.isoformat()}", field="name")
-    return Replay(balance_at(name, wallet, effective_until), event_count)
+    return Replay(balance_at(name, wallet, effective_until, feature=feature), event_count)

@@ -15,9 +15,9 @@ from ledger_service.application.view_ports import Views
 from ledger_service.application.writer import Writer
 from ledger_service.domain.names import check_name, check_range
 from ledger_service.domain.service_refusals import NotServing
+from ledger_service.rpc.balance_messages import write_balance
 from ledger_service.rpc.calls import Context
 from ledger_service.rpc.values import read_time
-from ledger_service.rpc.wallet_messages import write_balance
 
 PAGE_SIZE_DEFAULT: Final = 500
 PAGE_SIZE_MAX: Final = 5_000

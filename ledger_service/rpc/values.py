@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from credits.ledger.v1 import agreement_pb2, money_pb2, wallet_pb2
@@ -22,11 +23,13 @@ from ledger_service.domain.values import (
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SECONDS_MIN: Final = -62_135_596_800
 _SECONDS_MAX: Final = 253_402_300_799
+_DURATION_SECONDS_MAX: Final = 315_576_000_000
 _NANOS_MAX: Final = 999_999_999
 
 SHORTFALL: Final = {
     wallet_pb2.SHORTFALL_MODE_HARD: ShortfallMode.HARD,
     wallet_pb2.SHORTFALL_MODE_SOFT: ShortfallMode.SOFT,
+    wallet_pb2.SHORTFALL_MODE_ADVANCE: ShortfallMode.ADVANCE,
 }
 CATEGORY: Final = {
     wallet_pb2.GRANT_CATEGORY_PAID: GrantCategory.PAID,
@@ -64,11 +67,18 @@ def write_time(instant: datetime) -> Timestamp:
     return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1000)
 
 
+def read_duration(duration: Duration, *, field: str) -> timedelta:
+    """Return a duration; what is finer than a microsecond is cut off. Raises TimeMalformed."""
+    if not (abs(duration.seconds) <= _DURATION_SECONDS_MAX and abs(duration.nanos) <= _NANOS_MAX):
+        raise TimeMalformed(f"{field} is not a duration of at most 10,000 years", field=field)
+    return timedelta(seconds=duration.seconds, microseconds=duration.nanos // 1000)
+
+
 def read_shortfall(value: wallet_pb2.ShortfallMode.ValueType, *, field: str) -> ShortfallMode:
     """Return a shortfall mode. Raises ValueUnspecified."""
     mode = SHORTFALL.get(value)
     if mode is None:
-        raise ValueUnspecified(f"{field} must be HARD or SOFT", field=field)
+        raise ValueUnspecified(f"{field} must be HARD, SOFT or ADVANCE", field=field)
     return mode
 
 

@@ -1,19 +1,19 @@
-"""Wallets, grants, debits and balances, written for the wire."""
+"""Wallets and grants, written for the wire."""
 
 from __future__ import annotations
 
-from credits.ledger.v1 import wallet_pb2, wallet_service_pb2
+from credits.ledger.v1 import wallet_pb2
 from ledger_service.application.balance import Balance
 from ledger_service.application.calls import Outcome
-from ledger_service.domain.events import Charge, CreditsDebited, CreditsGranted, WalletOpened
+from ledger_service.domain.events import CreditsGranted, Recurrence, WalletOpened
 from ledger_service.domain.wallet import Wallet, policy_at
+from ledger_service.rpc.part_names import write_part_name
 from ledger_service.rpc.values import (
     CATEGORY_WIRE,
     SHORTFALL_WIRE,
     write_asset,
     write_money,
     write_time,
-    write_unit_price,
 )
 
 
@@ -29,6 +29,7 @@ def write_opened(outcome: Outcome) -> wallet_pb2.Wallet:
         overage_limit_units=event.overage_limit_units,
         open_time=write_time(outcome.fact.effective_time),
         version=outcome.version,
+        burn_down_order=event.burn_down_order,
     )
 
 
@@ -44,6 +45,7 @@ def write_wallet(name: str, wallet: Wallet, version: int, balance: Balance) -> w
         contract=policy.contract,
         open_time=write_time(wallet.open_time),
         version=version,
+        burn_down_order=wallet.burn_down_order,
     )
 
 
@@ -52,7 +54,7 @@ def write_granted(outcome: Outcome) -> wallet_pb2.Grant:
     event = outcome.fact.event
     assert isinstance(event, CreditsGranted)
     grant = wallet_pb2.Grant(
-        name=f"{outcome.stream}/grants/{outcome.version}",
+        name=write_part_name(outcome.stream, "grants", outcome.version),
         amount_units=event.amount_units,
         category=CATEGORY_WIRE[event.category],
         priority=event.priority,
@@ -61,7 +63,10 @@ def write_granted(outcome: Outcome) -> wallet_pb2.Grant:
         reference=event.reference,
         remaining_units=event.amount_units,
         contract=event.contract,
+        recurrence=_write_recurrence(event.recurrence) if event.recurrence is not None else None,
     )
+    if event.purchase_version:
+        grant.purchase = write_part_name(outcome.stream, "grants", event.purchase_version)
     if event.expire_time is not None:
         grant.expire_time.CopyFrom(write_time(event.expire_time))
     if event.consideration is not None:
@@ -69,80 +74,18 @@ def write_granted(outcome: Outcome) -> wallet_pb2.Grant:
     return grant
 
 
-def write_debit_response(outcome: Outcome) -> wallet_service_pb2.DebitResponse:
-    """Return the answer to a Debit."""
-    fact = outcome.fact
-    event = fact.event
-    assert isinstance(event, CreditsDebited)
-    stream = outcome.stream
-    debit = wallet_pb2.Debit(
-        name=f"{stream}/debits/{outcome.version}",
-        amount_units=event.amount_units,
-        overage_units=event.overage_units,
-        draws=[
-            wallet_pb2.Draw(grant=f"{stream}/grants/{draw.grant_version}", amount_units=draw.amount_units)
-            for draw in event.draws
-        ],
-        effective_time=write_time(fact.effective_time),
-        record_time=write_time(fact.record_time),
-        feature=event.feature,
-        burn_down_order=event.burn_down_order,
+def _write_recurrence(recurrence: Recurrence) -> wallet_pb2.Recurrence:
+    left = recurrence.periods_left
+    message = wallet_pb2.Recurrence(
+        period=recurrence.period,
+        zone=recurrence.zone,
+        period_count=0 if left is None else recurrence.number + left,
     )
-    if outcome.replayed and event.charge is not None:
-        debit.charge.CopyFrom(write_charge(event.charge))
-    return wallet_service_pb2.DebitResponse(debit=debit, replayed=outcome.replayed, position=outcome.position)
-
-
-def write_charge(charge: Charge) -> wallet_pb2.Charge:
-    """Return a recorded charge."""
-    lines = [
-        wallet_pb2.ChargeLine(
-            dimension=line.dimension,
-            quantity=line.quantity,
-            unit_size=line.unit_size,
-            unit_price=line.unit_price,
-            multiplier=line.multiplier,
-            exact_units=line.exact_units,
+    roll_over = recurrence.roll_over
+    if roll_over is not None:
+        message.roll_over.CopyFrom(
+            wallet_pb2.RollOver(
+                percent=roll_over.percent, cap_units=roll_over.cap_units, times=roll_over.times_left
+            )
         )
-        for line in charge.lines
-    ]
-    message = wallet_pb2.Charge(
-        contract=charge.contract,
-        contract_phase=charge.contract_phase,
-        rate_card_phase=charge.rate_card_phase,
-        phase_hash=charge.phase_hash,
-        properties=charge.properties,
-        lines=lines,
-        exact_units=charge.exact_units,
-    )
-    if charge.overage_price is not None:
-        message.overage_price.CopyFrom(write_unit_price(charge.overage_price))
     return message
-
-
-def write_balance(balance: Balance) -> wallet_pb2.Balance:
-    """Return a balance."""
-    lots = []
-    for lot in balance.lots:
-        message = wallet_pb2.LotBalance(
-            grant=f"{balance.name}/grants/{lot.grant_version}",
-            posted_units=lot.remaining_units,
-            effective_time=write_time(lot.effective_time),
-            category=CATEGORY_WIRE[lot.category],
-        )
-        if lot.expire_time is not None:
-            message.expire_time.CopyFrom(write_time(lot.expire_time))
-        lots.append(message)
-    return wallet_pb2.Balance(
-        name=balance.name,
-        posted_units=balance.posted_units,
-        held_units=balance.held_units,
-        available_units=balance.available_units,
-        pending_units=balance.pending_units,
-        overage_units=balance.overage_units,
-        debited_units=balance.debited_units,
-        expired_units=balance.expired_units,
-        lots=lots,
-        as_of_time=write_time(balance.as_of_time),
-        asset=write_asset(balance.asset),
-    )

@@ -5,32 +5,17 @@ from __future__ import annotations
 from typing import Final
 
 from credits.ledger.v1 import wallet_pb2, wallet_service_pb2
-from ledger_service.domain.commands import Debit, GrantCredits, OpenWallet
-from ledger_service.domain.events import Charge, ChargeLine
-from ledger_service.domain.names import (
-    check_feature,
-    check_id,
-    check_idempotency_key,
-    check_name,
-    check_price,
-    check_range,
-    check_text,
-    check_unit_price,
-    check_word,
-)
-from ledger_service.domain.refusals import FieldRequired, FieldTooLong
-from ledger_service.domain.values import UNITS_MAX, ShortfallMode
-from ledger_service.rpc.values import (
-    read_asset,
-    read_category,
-    read_money,
-    read_shortfall,
-    read_time,
-    read_unit_price,
-)
+from ledger_service.domain.burn_down import DEFAULT_ORDER
+from ledger_service.domain.commands import Debit, GrantCredits, OpenWallet, RecurrenceTerms
+from ledger_service.domain.events import RollOver
+from ledger_service.domain.names import check_feature, check_id, check_idempotency_key, check_name
+from ledger_service.domain.refusals import FieldMalformed
+from ledger_service.domain.values import ShortfallMode
+from ledger_service.rpc.charge_requests import read_charge
+from ledger_service.rpc.part_names import read_part_name
+from ledger_service.rpc.values import read_asset, read_category, read_money, read_shortfall, read_time
 
-CHARGE_LINES_MAX: Final = 64
-PROPERTIES_MAX: Final = 32
+ZONE_DEFAULT: Final = "UTC"
 
 
 def read_open_wallet(request: wallet_service_pb2.OpenWalletRequest) -> OpenWallet:
@@ -47,6 +32,7 @@ def read_open_wallet(request: wallet_service_pb2.OpenWalletRequest) -> OpenWalle
         asset=read_asset(wallet.asset),
         shortfall_mode=mode,
         overage_limit_units=wallet.overage_limit_units,
+        burn_down_order=wallet.burn_down_order or DEFAULT_ORDER,
     )
 
 
@@ -74,6 +60,26 @@ def read_grant(request: wallet_service_pb2.GrantRequest) -> GrantCredits:
         consideration=read_money(grant.consideration) if grant.HasField("consideration") else None,
         contract=grant.contract,
         reference=grant.reference,
+        purchase_version=_read_purchase(grant.purchase, request.name) if grant.purchase else 0,
+        recurrence=_read_recurrence(grant.recurrence) if grant.HasField("recurrence") else None,
+    )
+
+
+def _read_purchase(name: str, wallet: str) -> int:
+    purchase = read_part_name(name, collection="grants", field="grant.purchase")
+    if purchase.wallet != wallet:
+        raise FieldMalformed(f"grant.purchase is not a grant of {wallet}", field="grant.purchase")
+    return purchase.version
+
+
+def _read_recurrence(recurrence: wallet_pb2.Recurrence) -> RecurrenceTerms:
+    roll_over = None
+    if recurrence.HasField("roll_over"):
+        wire = recurrence.roll_over
+        cap_units = wire.cap_units if wire.HasField("cap_units") else None
+        roll_over = RollOver(wire.percent, wire.times, cap_units)
+    return RecurrenceTerms(
+        recurrence.period, recurrence.zone or ZONE_DEFAULT, recurrence.period_count, roll_over
     )
 
 
@@ -92,48 +98,6 @@ def read_debit(request: wallet_service_pb2.DebitRequest) -> Debit:
         else None,
         feature,
         request.delivered,
-        _read_charge(request.charge) if request.HasField("charge") else None,
+        read_charge(request.charge) if request.HasField("charge") else None,
+        request.take_available,
     )
-
-
-def _read_charge(charge: wallet_pb2.Charge) -> Charge:
-    if charge.contract:
-        check_name(charge.contract, collection="contracts", field="charge.contract")
-    if not charge.rate_card_phase:
-        raise FieldRequired("charge.rate_card_phase is required", field="charge.rate_card_phase")
-    for field in ("contract_phase", "rate_card_phase", "phase_hash"):
-        check_text(getattr(charge, field), field=f"charge.{field}")
-    if not charge.lines:
-        raise FieldRequired("charge.lines is required", field="charge.lines")
-    if len(charge.lines) > CHARGE_LINES_MAX:
-        raise FieldTooLong(f"charge.lines exceeds {CHARGE_LINES_MAX} lines", field="charge.lines")
-    properties = dict(charge.properties)
-    if len(properties) > PROPERTIES_MAX:
-        raise FieldTooLong(f"charge.properties exceeds {PROPERTIES_MAX}", field="charge.properties")
-    for key, value in properties.items():
-        check_word(key, field="charge.properties")
-        check_text(value, field="charge.properties")
-    price = read_unit_price(charge.overage_price) if charge.HasField("overage_price") else None
-    if price is not None:
-        check_unit_price(price, field="charge.overage_price")
-    return Charge(
-        charge.contract,
-        charge.contract_phase,
-        charge.rate_card_phase,
-        charge.phase_hash,
-        tuple([_read_line(line) for line in charge.lines]),
-        charge.exact_units,
-        properties,
-        price,
-    )
-
-
-def _read_line(line: wallet_pb2.ChargeLine) -> ChargeLine:
-    dimension, quantity, unit_price = line.dimension, line.quantity, line.unit_price
-    check_word(dimension, field="charge.lines.dimension")
-    check_range(quantity, low=0, high=UNITS_MAX, field="charge.lines.quantity")
-    check_price(unit_price, field="charge.lines.unit_price")
-    multiplier = line.multiplier or "1"
-    if multiplier != "1":
-        check_price(multiplier, field="charge.lines.multiplier")
-    return ChargeLine(dimension, quantity, unit_price, line.exact_units, line.unit_size or 1, multiplier)

@@ -8,15 +8,19 @@ from credits.ledger.v1 import wallet_pb2, wallet_service_pb2, wallet_service_pb2
 from ledger_service.application.balance import balance_at
 from ledger_service.application.calls import Outcome
 from ledger_service.application.ports import LogReader
+from ledger_service.application.replay import replay_wallet
 from ledger_service.application.statement import StatementLine, read_statement
 from ledger_service.application.view_ports import GrantView, Views, WalletView
 from ledger_service.application.writer import Writer
-from ledger_service.domain.commands import AnyCommand, Request
+from ledger_service.domain.commands import Request
 from ledger_service.domain.names import check_name, check_range
 from ledger_service.domain.refusals import Refusal, WalletNotFound
 from ledger_service.domain.service_refusals import BatchTooLarge
 from ledger_service.domain.wallet import Wallet
+from ledger_service.rpc.balance_messages import write_balance
 from ledger_service.rpc.calls import Context, actor_of
+from ledger_service.rpc.debit_messages import write_debit_response
+from ledger_service.rpc.hold_service import HoldMethods
 from ledger_service.rpc.page_tokens import read_page_token, write_page_token
 from ledger_service.rpc.refusal_status import status_of
 from ledger_service.rpc.values import (
@@ -27,13 +31,7 @@ from ledger_service.rpc.values import (
     write_money,
     write_time,
 )
-from ledger_service.rpc.wallet_messages import (
-    write_balance,
-    write_debit_response,
-    write_granted,
-    write_opened,
-    write_wallet,
-)
+from ledger_service.rpc.wallet_messages import write_granted, write_opened, write_wallet
 from ledger_service.rpc.wallet_requests import read_debit, read_grant, read_open_wallet
 
 BATCH_SIZE_MAX: Final = 5_000
@@ -42,13 +40,12 @@ PAGE_SIZE_DEFAULT: Final = 100
 PAGE_SIZE_MAX: Final = 1_000
 
 
-class WalletServicer(wallet_service_pb2_grpc.WalletServiceServicer):
+class WalletServicer(HoldMethods, wallet_service_pb2_grpc.WalletServiceServicer):
     """Turns requests into commands, and outcomes into answers."""
 
     def __init__(self, writer: Writer, reader: LogReader, views: Views) -> None:
         """Serve from a writer, the log and the views."""
-        self._writer = writer
-        self._reader = reader
+        super().__init__(writer, reader)
         self._views = views
 
     async def OpenWallet(
@@ -73,7 +70,9 @@ class WalletServicer(wallet_service_pb2_grpc.WalletServiceServicer):
     async def GetBalance(
         self, request: wallet_service_pb2.GetBalanceRequest, context: Context
     ) -> wallet_service_pb2.GetBalanceResponse:
-        """Read a wallet's balance, true now."""
+        """Read a wallet's balance, true now unless an instant is given."""
+        if request.HasField("as_of_time") or request.HasField("as_of_record_time"):
+            return wallet_service_pb2.GetBalanceResponse(balance=await self._balance_as_of(request))
         wallet, _ = await self._wallet(request.name)
         balance = balance_at(request.name, wallet, self._writer.now(), feature=request.feature)
         return wallet_service_pb2.GetBalanceResponse(balance=write_balance(balance))
@@ -172,10 +171,21 @@ class WalletServicer(wallet_service_pb2_grpc.WalletServiceServicer):
             next_page_token=write_page_token(page.next_after) if page.next_after else "",
         )
 
-    async def _submit(self, command: AnyCommand, key: str, context: Context) -> Outcome:
-        outcome = await self._writer.submit(Request(command, key, actor_of(context)))
-        assert outcome is not None, "a keyed command records something"
-        return outcome
+    async def _balance_as_of(self, request: wallet_service_pb2.GetBalanceRequest) -> wallet_pb2.Balance:
+        check_name(request.name, collection="wallets", field="name")
+        now = self._writer.now()
+        replay = await replay_wallet(
+            self._reader,
+            request.name,
+            effective_until=read_time(request.as_of_time, field="as_of_time")
+            if request.HasField("as_of_time")
+            else now,
+            recorded_until=read_time(request.as_of_record_time, field="as_of_record_time")
+            if request.HasField("as_of_record_time")
+            else now,
+            feature=request.feature,
+        )
+        return write_balance(replay.balance)
 
     async def _wallet(self, name: str) -> tuple[Wallet, int]:
         check_name(name, collection="wallets", field="name")

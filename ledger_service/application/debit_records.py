@@ -1,0 +1,87 @@
+"""What the log says of a debit that is to be reversed: facts that never change, looked up before the decision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from ledger_service.application.ports import LogReader
+from ledger_service.domain.commands import DebitRecord
+from ledger_service.domain.events import (
+    CreditsDebited,
+    CreditsGranted,
+    CreditsRolledOver,
+    DebtRepaid,
+    Draw,
+    Event,
+    Fact,
+    HoldCaptured,
+    LotTerms,
+)
+from ledger_service.domain.lots import from_grant, terms_of
+from ledger_service.domain.refusals import DebitNotFound
+from ledger_service.domain.topics import TOPIC_OF, decode_fact
+
+EVENTS_PER_READ: Final = 1_000
+
+
+async def read_event(reader: LogReader, stream: str, version: int) -> Fact[Event] | None:
+    """Return one event of a stream, None if there is none."""
+    events = await reader.read_stream(stream, after=version - 1, limit=1)
+    if not events or events[0].version != version:
+        return None
+    return decode_fact(events[0].topic, events[0].state)
+
+
+async def read_debit(reader: LogReader, wallet: str, version: int) -> CreditsDebited | HoldCaptured:
+    """Return a debit, be it an ordinary one or a capture. Raises DebitNotFound."""
+    fact = await read_event(reader, wallet, version)
+    if fact is None or not isinstance(fact.event, CreditsDebited | HoldCaptured):
+        raise DebitNotFound(f"{wallet} has no debit {version}", field="name")
+    return fact.event
+
+
+async def read_debit_record(reader: LogReader, wallet: str, version: int) -> DebitRecord:
+    """Return what paid for a debit so far, repayments of its debt at the end. Raises DebitNotFound."""
+    event = await read_debit(reader, wallet, version)
+    draws = event.draws
+    if isinstance(event, HoldCaptured):
+        draws = (*event.held_draws, *draws)
+    if event.debt_units:
+        draws = (*draws, *await _repayments(reader, wallet, version))
+    return DebitRecord(version, draws, event.overage_units, await _terms(reader, wallet, draws))
+
+
+async def _repayments(reader: LogReader, wallet: str, version: int) -> list[Draw]:
+    topics = [TOPIC_OF[DebtRepaid]]
+    found: list[Draw] = []
+    after = version
+    while True:
+        events = await reader.read_stream(wallet, after=after, limit=EVENTS_PER_READ, topics=topics)
+        for stored in events:
+            event = decode_fact(stored.topic, stored.state).event
+            assert isinstance(event, DebtRepaid)
+            found += [
+                Draw(event.grant_version, each.amount_units)
+                for each in event.repayments
+                if each.debit_version == version
+            ]
+        if len(events) < EVENTS_PER_READ:
+            return found
+        after = events[-1].version
+
+
+async def _terms(reader: LogReader, wallet: str, draws: Sequence[Draw]) -> dict[int, LotTerms]:
+    return {
+        version: await _lot_terms(reader, wallet, version)
+        for version in dict.fromkeys(draw.grant_version for draw in draws)
+    }
+
+
+async def _lot_terms(reader: LogReader, wallet: str, version: int) -> LotTerms:
+    fact = await read_event(reader, wallet, version)
+    assert fact is not None, "a draw names an event of its stream"
+    if isinstance(fact.event, CreditsRolledOver):
+        return fact.event.lot
+    assert isinstance(fact.event, CreditsGranted), "a draw names a grant"
+    return terms_of(from_grant(version, fact.event, fact.effective_time))

@@ -1,0 +1,55 @@
+"""Balances and holds, written for the wire."""
+
+from __future__ import annotations
+
+from credits.ledger.v1 import wallet_pb2
+from ledger_service.application.balance import Balance
+from ledger_service.domain.burn_down import Lot
+from ledger_service.domain.wallet import Hold
+from ledger_service.rpc.debit_messages import write_draws
+from ledger_service.rpc.part_names import write_part_name
+from ledger_service.rpc.values import CATEGORY_WIRE, write_asset, write_time
+
+
+def write_balance(balance: Balance) -> wallet_pb2.Balance:
+    """Return a balance."""
+    return wallet_pb2.Balance(
+        name=balance.name,
+        posted_units=balance.posted_units,
+        held_units=balance.held_units,
+        available_units=balance.available_units,
+        pending_units=balance.pending_units,
+        overage_units=balance.overage_units,
+        debited_units=balance.debited_units,
+        expired_units=balance.expired_units,
+        lots=[_write_lot(balance.name, lot) for lot in balance.lots],
+        as_of_time=write_time(balance.as_of_time),
+        asset=write_asset(balance.asset),
+        debt_units=balance.debt_units,
+        revoked_units=balance.revoked_units,
+        holds=[_write_hold(balance, hold) for hold in balance.holds],
+    )
+
+
+def _write_lot(wallet: str, lot: Lot) -> wallet_pb2.LotBalance:
+    message = wallet_pb2.LotBalance(
+        grant=write_part_name(wallet, "grants", lot.grant_version),
+        posted_units=lot.remaining_units + lot.held_units,
+        held_units=lot.held_units,
+        effective_time=write_time(lot.effective_time),
+        category=CATEGORY_WIRE[lot.category],
+    )
+    if lot.expire_time is not None:
+        message.expire_time.CopyFrom(write_time(lot.expire_time))
+    return message
+
+
+def _write_hold(balance: Balance, hold: Hold) -> wallet_pb2.Hold:
+    return wallet_pb2.Hold(
+        name=write_part_name(balance.name, "holds", hold.hold_version),
+        amount_units=sum(each.amount_units for each in hold.slices),
+        slices=write_draws(balance.name, hold.slices),
+        expire_time=write_time(hold.expire_time),
+        feature=hold.feature,
+        burn_down_order=balance.burn_down_order,
+    )

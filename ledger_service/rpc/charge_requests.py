@@ -1,0 +1,66 @@
+"""Charges on the wire, read and checked: usage that a debit or a capture pays for."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from credits.ledger.v1 import wallet_pb2
+from ledger_service.domain.events import Charge, ChargeLine
+from ledger_service.domain.names import (
+    check_name,
+    check_price,
+    check_range,
+    check_text,
+    check_unit_price,
+    check_word,
+)
+from ledger_service.domain.refusals import FieldRequired, FieldTooLong
+from ledger_service.domain.values import UNITS_MAX
+from ledger_service.rpc.values import read_unit_price
+
+CHARGE_LINES_MAX: Final = 64
+PROPERTIES_MAX: Final = 32
+
+
+def read_charge(charge: wallet_pb2.Charge) -> Charge:
+    """Return a charge. Raises Refusal."""
+    if charge.contract:
+        check_name(charge.contract, collection="contracts", field="charge.contract")
+    if not charge.rate_card_phase:
+        raise FieldRequired("charge.rate_card_phase is required", field="charge.rate_card_phase")
+    for field in ("contract_phase", "rate_card_phase", "phase_hash"):
+        check_text(getattr(charge, field), field=f"charge.{field}")
+    if not charge.lines:
+        raise FieldRequired("charge.lines is required", field="charge.lines")
+    if len(charge.lines) > CHARGE_LINES_MAX:
+        raise FieldTooLong(f"charge.lines exceeds {CHARGE_LINES_MAX} lines", field="charge.lines")
+    properties = dict(charge.properties)
+    if len(properties) > PROPERTIES_MAX:
+        raise FieldTooLong(f"charge.properties exceeds {PROPERTIES_MAX}", field="charge.properties")
+    for key, value in properties.items():
+        check_word(key, field="charge.properties")
+        check_text(value, field="charge.properties")
+    price = read_unit_price(charge.overage_price) if charge.HasField("overage_price") else None
+    if price is not None:
+        check_unit_price(price, field="charge.overage_price")
+    return Charge(
+        charge.contract,
+        charge.contract_phase,
+        charge.rate_card_phase,
+        charge.phase_hash,
+        tuple([_read_line(line) for line in charge.lines]),
+        charge.exact_units,
+        properties,
+        price,
+    )
+
+
+def _read_line(line: wallet_pb2.ChargeLine) -> ChargeLine:
+    dimension, quantity, unit_price = line.dimension, line.quantity, line.unit_price
+    check_word(dimension, field="charge.lines.dimension")
+    check_range(quantity, low=0, high=UNITS_MAX, field="charge.lines.quantity")
+    check_price(unit_price, field="charge.lines.unit_price")
+    multiplier = line.multiplier or "1"
+    if multiplier != "1":
+        check_price(multiplier, field="charge.lines.multiplier")
+    return ChargeLine(dimension, quantity, unit_price, line.exact_units, line.unit_size or 1, multiplier)

@@ -1,0 +1,122 @@
+"""Debits, captures, holds and reversals as recorded, written for the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from credits.ledger.v1 import wallet_pb2, wallet_service_pb2
+from ledger_service.application.calls import Outcome
+from ledger_service.domain.events import (
+    Charge,
+    CreditsDebited,
+    CreditsHeld,
+    DebitReversed,
+    Draw,
+    HoldCaptured,
+    Return,
+)
+from ledger_service.rpc.part_names import write_part_name
+from ledger_service.rpc.values import write_time, write_unit_price
+
+
+def write_draws(wallet: str, draws: Iterable[Draw | Return]) -> list[wallet_pb2.Draw]:
+    """Return draws on a wallet's lots, or slices, or what went back."""
+    return [
+        wallet_pb2.Draw(grant=f"{wallet}/grants/{draw.grant_version}", amount_units=draw.amount_units)
+        for draw in draws
+    ]
+
+
+def write_debit_response(outcome: Outcome) -> wallet_service_pb2.DebitResponse:
+    """Return the answer to a Debit."""
+    return wallet_service_pb2.DebitResponse(
+        debit=write_debit(outcome), replayed=outcome.replayed, position=outcome.position
+    )
+
+
+def write_debit(outcome: Outcome) -> wallet_pb2.Debit:
+    """Return the debit that a Debit or a CaptureHold recorded."""
+    fact, stream = outcome.fact, outcome.stream
+    event = fact.event
+    assert isinstance(event, CreditsDebited | HoldCaptured)
+    hold_version, draws = _hold_and_draws(event)
+    debit = wallet_pb2.Debit(
+        name=f"{stream}/debits/{outcome.version}",
+        amount_units=event.amount_units,
+        overage_units=event.overage_units,
+        draws=write_draws(stream, draws),
+        effective_time=write_time(fact.effective_time),
+        record_time=write_time(fact.record_time),
+        feature=event.feature,
+        burn_down_order=event.burn_down_order,
+        debt_units=event.debt_units,
+    )
+    if hold_version:
+        debit.hold = write_part_name(stream, "holds", hold_version)
+        debit.late = isinstance(event, CreditsDebited)
+    if outcome.replayed and event.charge is not None:
+        debit.charge.CopyFrom(write_charge(event.charge))
+    return debit
+
+
+def _hold_and_draws(event: CreditsDebited | HoldCaptured) -> tuple[int, tuple[Draw, ...]]:
+    if isinstance(event, HoldCaptured):
+        return event.hold_version, (*event.held_draws, *event.draws)
+    return event.late_hold_version, event.draws
+
+
+def write_hold(outcome: Outcome) -> wallet_pb2.Hold:
+    """Return the hold that a Hold recorded."""
+    event = outcome.fact.event
+    assert isinstance(event, CreditsHeld)
+    return wallet_pb2.Hold(
+        name=write_part_name(outcome.stream, "holds", outcome.version),
+        amount_units=event.amount_units,
+        slices=write_draws(outcome.stream, event.slices),
+        create_time=write_time(outcome.fact.effective_time),
+        expire_time=write_time(event.expire_time),
+        feature=event.feature,
+        burn_down_order=event.burn_down_order,
+    )
+
+
+def write_reversal(outcome: Outcome) -> wallet_pb2.Reversal:
+    """Return the reversal that a ReverseDebit recorded."""
+    event = outcome.fact.event
+    assert isinstance(event, DebitReversed)
+    return wallet_pb2.Reversal(
+        name=write_part_name(outcome.stream, "reversals", outcome.version),
+        debit=write_part_name(outcome.stream, "debits", event.debit_version),
+        amount_units=event.amount_units,
+        returned=write_draws(outcome.stream, event.returned),
+        overage_units=event.overage_units,
+        debt_units=event.debt_units,
+        effective_time=write_time(outcome.fact.effective_time),
+    )
+
+
+def write_charge(charge: Charge) -> wallet_pb2.Charge:
+    """Return a recorded charge."""
+    lines = [
+        wallet_pb2.ChargeLine(
+            dimension=line.dimension,
+            quantity=line.quantity,
+            unit_size=line.unit_size,
+            unit_price=line.unit_price,
+            multiplier=line.multiplier,
+            exact_units=line.exact_units,
+        )
+        for line in charge.lines
+    ]
+    message = wallet_pb2.Charge(
+        contract=charge.contract,
+        contract_phase=charge.contract_phase,
+        rate_card_phase=charge.rate_card_phase,
+        phase_hash=charge.phase_hash,
+        properties=charge.properties,
+        lines=lines,
+        exact_units=charge.exact_units,
+    )
+    if charge.overage_price is not None:
+        message.overage_price.CopyFrom(write_unit_price(charge.overage_price))
+    return message
