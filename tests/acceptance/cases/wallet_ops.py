@@ -1,0 +1,257 @@
+"""What a wallet case may do: one function an op, in a table. Each reads its fields and returns a timed step."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+from credits.ledger.v1 import wallet_pb2
+from tests.acceptance.cases.fields import Fields, timestamp
+from tests.acceptance.cases.services import Refused
+from tests.acceptance.cases.timeline import Rank, Session, Step
+from tests.acceptance.cases.verdicts import Unsupported
+from tests.acceptance.cases.wallet_play import WalletPlay
+
+CATEGORIES: Final[Mapping[str, wallet_pb2.GrantCategory.ValueType]] = {
+    "paid": wallet_pb2.GRANT_CATEGORY_PAID,
+    "promo": wallet_pb2.GRANT_CATEGORY_PROMOTIONAL,
+    "included": wallet_pb2.GRANT_CATEGORY_INCLUDED,
+}
+RESULTS: Final[Mapping[str, str]] = {
+    "INSUFFICIENT_CREDIT": "INSUFFICIENT",
+    "OVERAGE_LIMIT_EXCEEDED": "INSUFFICIENT",
+    "CAPTURE_EXCEEDS_HOLD": "EXCEEDS_HOLD",
+    "HOLD_ALREADY_CAPTURED": "ALREADY_CAPTURED",
+    "HOLD_ALREADY_RELEASED": "ALREADY_RELEASED",
+    "HOLD_EXPIRED": "EXPIRED",
+    "HOLD_NOT_FOUND": "NOT_FOUND",
+}
+"""How the case files call a refusal; any other reason stands for itself."""
+TTL_LONGEST: Final = timedelta(hours=24)
+LATEST: Final = datetime.max.replace(tzinfo=UTC)
+
+
+class PlannedOp(NamedTuple):
+    """An op's step, and where it stands among those of one instant and rank."""
+
+    step: Step
+    order: tuple[datetime, int, str] = (LATEST, 0, "")
+
+
+class GrantFields(NamedTuple):
+    """A grant as its op describes it."""
+
+    grant_id: str
+    amount: Decimal
+    effective_at: datetime
+    expires_at: datetime | None
+    issued_at: datetime
+    order: tuple[datetime, int, str]
+    grant: wallet_pb2.Grant
+
+
+Run = Callable[[Session], Awaitable[None]]
+OpPlanner = Callable[[Fields, WalletPlay, int], PlannedOp]
+
+
+def read_grant(op: Fields, play: WalletPlay, place: int) -> GrantFields:
+    """Read a grant op, the `place`-th of its case. Raises Unsupported.
+
+    Creation order: created_at, then seq, then id. Without created_at and seq it is the order of the ops.
+    """
+    grant_id, amount = op.text("id"), op.decimal("amount")
+    effective_at, expires_at = op.instant("effective_at"), op.optional_instant("expires_at")
+    created_at = op.optional_instant("created_at")
+    seq = op.integer("seq", place if created_at is None else 0)
+    scope = [str(feature) for feature in op.values("scope")] if "scope" in op else []
+    message = wallet_pb2.Grant(
+        amount_units=play.units(amount),
+        category=_category(op),
+        priority=op.integer("priority", 0),
+        scope=scope,
+        effective_time=timestamp(effective_at),
+        expire_time=timestamp(expires_at) if expires_at is not None else None,
+    )
+    op.ignore("op", "reason")
+    op.finish()
+    issued_at = created_at or effective_at
+    return GrantFields(
+        grant_id, amount, effective_at, expires_at, issued_at, (issued_at, seq, grant_id), message
+    )
+
+
+def _category(op: Fields) -> wallet_pb2.GrantCategory.ValueType:
+    name = op.text("category", "paid")
+    if name not in CATEGORIES:
+        raise Unsupported(f"{op.place}.category {name!r}")
+    return CATEGORIES[name]
+
+
+def plan_grant(op: Fields, play: WalletPlay, place: int) -> PlannedOp:
+    """Issue credit at created_at or effective_at."""
+    fields = read_grant(op, play, place)
+    play.planned_grants.add(fields.grant_id)
+
+    async def run(session: Session) -> None:
+        await play.grant(session, fields.grant_id, fields.grant)
+
+    return PlannedOp(Step(fields.issued_at, Rank.GRANT, run), fields.order)
+
+
+def plan_usage(op: Fields, play: WalletPlay, place: int) -> PlannedOp:
+    """Debit what was delivered already: never refused."""
+    use = _read_use(op, play, place)
+
+    async def run(session: Session) -> None:
+        play.debits[use.use_id] = await play.debit(
+            session, amount_units=use.amount_units, feature=use.feature, delivered=True
+        )
+
+    return PlannedOp(Step(use.at, Rank.USE, run))
+
+
+def plan_debit(op: Fields, play: WalletPlay, place: int) -> PlannedOp:
+    """Debit all or nothing, and note the result."""
+    use = _read_use(op, play, place)
+
+    async def run(session: Session) -> None:
+        debit = await play.debit(
+            session,
+            amount_units=use.amount_units,
+            feature=use.feature,
+            delivered=False,
+            take_available=play.take_available,
+        )
+        if debit.overage_units or debit.debt_units:
+            raise Unsupported(f"{op.place}: a debit refused whole where the policy lets it become overage")
+        play.debits[use.use_id] = debit
+
+    return PlannedOp(Step(use.at, Rank.USE, noting_result(play, run)))
+
+
+def noting_result(play: WalletPlay, run: Run) -> Run:
+    """Return a step that notes whether it was done or how it was refused."""
+
+    async def run_and_note(session: Session) -> None:
+        try:
+            await run(session)
+        except Refused as refusal:
+            if refusal.not_offered:
+                raise
+            play.results.append(RESULTS.get(refusal.reason, refusal.reason))
+        else:
+            play.results.append("OK")
+
+    return run_and_note
+
+
+def plan_hold(op: Fields, play: WalletPlay, place: int) -> PlannedOp:
+    """Reserve credit; a `ttl_s` of null means the longest time there is."""
+    ttl = TTL_LONGEST
+    if "ttl_s" in op:
+        ttl = timedelta(microseconds=int(op.decimal("ttl_s") * 1_000_000))
+    op.ignore("ttl_s")
+    use = _read_use(op, play, place)
+
+    async def run(session: Session) -> None:
+        await play.hold(session, use.use_id, amount_units=use.amount_units, ttl=ttl, feature=use.feature)
+
+    return PlannedOp(Step(use.at, Rank.USE, noting_result(play, run)))
+
+
+def plan_capture(op: Fields, play: WalletPlay, place: int) -> PlannedOp:
+    """Turn a hold into a debit; the capture is the last one unless it says otherwise."""
+    hold_id, final = op.text("hold"), op.flag("final", default=True)
+    allow_late = op.flag("allow_late", default=False)
+    use = _read_use(op, play, place)
+
+    async def run(session: Session) -> None:
+        play.debits[use.use_id] = await play.capture(
+            session, hold_id, amount_units=use.amount_units, final=final, allow_late=allow_late
+        )
+
+    return PlannedOp(Step(use.at, Rank.USE, noting_result(play, run)))
+
+
+def plan_release(op: Fields, play: WalletPlay, place: int) -> PlannedOp:
+    """Give back what a hold reserves."""
+    hold_id, at = op.text("hold"), op.instant("at")
+    op.ignore("reason", "id")
+    op.finish()
+
+    async def run(session: Session) -> None:
+        await play.release(session, hold_id)
+
+    return PlannedOp(Step(at, Rank.USE, noting_result(play, run)))
+
+
+def plan_reverse(op: Fields, play: WalletPlay, place: int) -> PlannedOp:
+    """Take a usage back; without an amount all of it."""
+    debit_id, at = op.text("usage"), op.instant("at")
+    amount_units = play.units(op.decimal("amount")) if "amount" in op else 0
+    op.ignore("amount", "reason", "id")
+    op.finish()
+
+    async def run(session: Session) -> None:
+        await play.reverse(session, debit_id, amount_units=amount_units)
+
+    return PlannedOp(Step(at, Rank.USE, run))
+
+
+def plan_void_grant(op: Fields, play: WalletPlay, place: int) -> PlannedOp:
+    """Withdraw the rest of a grant."""
+    grant_id, at = op.text("grant"), op.instant("at")
+    op.ignore("reason", "id")
+    op.finish()
+
+    async def run(session: Session) -> None:
+        await play.revoke(session, grant_id)
+
+    return PlannedOp(Step(at, Rank.VOID, run))
+
+
+class _Use(NamedTuple):
+    """A usage or debit as its op describes it."""
+
+    use_id: str
+    at: datetime
+    amount_units: int
+    feature: str
+
+
+def _read_use(op: Fields, play: WalletPlay, place: int) -> _Use:
+    use = _Use(
+        op.text("id", f"#{place}"), op.instant("at"), play.units(op.decimal("amount")), op.text("scope", "")
+    )
+    op.ignore("reason")
+    op.finish()
+    return use
+
+
+OPS: Final[Mapping[str, OpPlanner]] = {
+    "grant": plan_grant,
+    "usage": plan_usage,
+    "debit": plan_debit,
+    "hold": plan_hold,
+    "capture": plan_capture,
+    "release": plan_release,
+    "reverse": plan_reverse,
+    "void_grant": plan_void_grant,
+}
+
+
+def plan_ops(ops: Sequence[Fields], play: WalletPlay) -> list[Step]:
+    """Return the steps of all ops; grants in creation order, all else in the order of the ops.
+
+    Raises Unsupported for an op that is not in the table.
+    """
+    planned: list[PlannedOp] = []
+    for place, op in enumerate(ops):
+        name = op.text("op")
+        if name not in OPS:
+            raise Unsupported(f"op {name}")
+        planned.append(OPS[name](op, play, place))
+    planned.sort(key=lambda each: each.order)
+    return [each.step for each in planned]
