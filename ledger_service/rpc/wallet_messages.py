@@ -63,7 +63,7 @@ def write_granted(outcome: Outcome) -> wallet_pb2.Grant:
         reference=event.reference,
         remaining_units=event.amount_units,
         contract=event.contract,
-        recurrence=_write_recurrence(event.recurrence) if event.recurrence is not None else None,
+        recurrence=write_recurrence(event.recurrence) if event.recurrence is not None else None,
     )
     if event.purchase_version:
         grant.purchase = write_part_name(outcome.stream, "grants", event.purchase_version)
@@ -74,7 +74,8 @@ def write_granted(outcome: Outcome) -> wallet_pb2.Grant:
     return grant
 
 
-def _write_recurrence(recurrence: Recurrence) -> wallet_pb2.Recurrence:
+def write_recurrence(recurrence: Recurrence) -> wallet_pb2.Recurrence:
+    """Return a recurrence; its count includes the periods that have passed."""
     left = recurrence.periods_left
     message = wallet_pb2.Recurrence(
         period=recurrence.period,

@@ -10,7 +10,7 @@ from ledger_service.application.calls import Outcome
 from ledger_service.application.ports import LogReader
 from ledger_service.application.replay import replay_wallet
 from ledger_service.application.statement import StatementLine, read_statement
-from ledger_service.application.view_ports import GrantView, Views, WalletView
+from ledger_service.application.view_ports import Views
 from ledger_service.application.writer import Writer
 from ledger_service.domain.commands import Request
 from ledger_service.domain.names import check_name, check_range
@@ -23,14 +23,8 @@ from ledger_service.rpc.debit_messages import write_debit_response
 from ledger_service.rpc.hold_service import HoldMethods
 from ledger_service.rpc.page_tokens import read_page_token, write_page_token
 from ledger_service.rpc.refusal_status import status_of
-from ledger_service.rpc.values import (
-    CATEGORY_WIRE,
-    SHORTFALL_WIRE,
-    read_time,
-    write_asset,
-    write_money,
-    write_time,
-)
+from ledger_service.rpc.values import read_time, write_time
+from ledger_service.rpc.view_messages import write_grant_view, write_wallet_view
 from ledger_service.rpc.wallet_messages import write_granted, write_opened, write_wallet
 from ledger_service.rpc.wallet_requests import read_debit, read_grant, read_open_wallet
 
@@ -128,7 +122,7 @@ class WalletServicer(HoldMethods, wallet_service_pb2_grpc.WalletServiceServicer)
             min_position=request.min_position,
         )
         return wallet_service_pb2.ListWalletsResponse(
-            wallets=[_write_wallet_view(wallet) for wallet in page.wallets],
+            wallets=[write_wallet_view(wallet) for wallet in page.wallets],
             next_page_token=page.next_page_token,
         )
 
@@ -145,7 +139,7 @@ class WalletServicer(HoldMethods, wallet_service_pb2_grpc.WalletServiceServicer)
             min_position=request.min_position,
         )
         return wallet_service_pb2.ListGrantsResponse(
-            grants=[_write_grant_view(grant) for grant in page.grants],
+            grants=[write_grant_view(grant) for grant in page.grants],
             next_page_token=page.next_page_token,
             position=page.position,
         )
@@ -219,37 +213,3 @@ def _write_line(line: StatementLine) -> wallet_pb2.StatementLine:
         overage_units=line.overage_units,
         description=line.description,
     )
-
-
-def _write_wallet_view(wallet: WalletView) -> wallet_pb2.Wallet:
-    return wallet_pb2.Wallet(
-        name=wallet.name,
-        customer=wallet.customer,
-        asset=write_asset(wallet.asset),
-        shortfall_mode=SHORTFALL_WIRE[wallet.shortfall_mode],
-        overage_limit_units=wallet.overage_limit_units,
-        contract=wallet.contract,
-        open_time=write_time(wallet.open_time),
-        version=wallet.version,
-    )
-
-
-def _write_grant_view(grant: GrantView) -> wallet_pb2.Grant:
-    message = wallet_pb2.Grant(
-        name=f"{grant.wallet}/grants/{grant.grant_version}",
-        amount_units=grant.amount_units,
-        category=CATEGORY_WIRE[grant.category],
-        priority=grant.priority,
-        scope=grant.scope,
-        effective_time=write_time(grant.effective_time),
-        reference=grant.reference,
-        remaining_units=grant.remaining_units,
-        drawn_units=grant.drawn_units,
-        expired_units=grant.expired_units,
-        contract=grant.contract,
-    )
-    if grant.expire_time is not None:
-        message.expire_time.CopyFrom(write_time(grant.expire_time))
-    if grant.consideration is not None:
-        message.consideration.CopyFrom(write_money(grant.consideration))
-    return message
