@@ -80,7 +80,7 @@ def grants(
 ) -> None:
     """List a wallet's grants and what is left of them."""
     table = Table("Grant", "Category", "Priority", "Effective", "Expires", title=name)
-    for column in ("Granted", "Drawn", "Expired", "Remaining"):
+    for column in ("Granted", "Drawn", "Expired", "Revoked", "Rolled over", "Held", "Remaining"):
         table.add_column(column, justify="right")
     with connect(address, ca_file) as channel:
         stub = wallet_service_pb2_grpc.WalletServiceStub(channel)
@@ -171,22 +171,27 @@ def _show_balance(balance: wallet_pb2.Balance) -> None:
         "Expires",
         title=f"{balance.name} at {show_instant(balance.as_of_time)}",
     )
+    table.add_column("Held", justify="right")
     table.add_column(balance.asset.code, justify="right")
     for lot in balance.lots:
         expires = show_instant(lot.expire_time) if lot.HasField("expire_time") else "never"
         category = wallet_pb2.GrantCategory.Name(lot.category).removeprefix("GRANT_CATEGORY_")
         effective = show_instant(lot.effective_time)
         posted = show_units(lot.posted_units, scale)
-        table.add_row(lot.grant.rpartition("/")[2], category, effective, expires, posted)
+        held = show_units(lot.held_units, scale) if lot.held_units else ""
+        table.add_row(lot.grant.rpartition("/")[2], category, effective, expires, held, posted)
     table.add_section()
     for label, units in (
+        ("held", balance.held_units),
         ("available", balance.available_units),
         ("pending", balance.pending_units),
         ("debited", balance.debited_units),
         ("of which overage", balance.overage_units),
+        ("of which debt", balance.debt_units),
         ("expired", balance.expired_units),
+        ("revoked", balance.revoked_units),
     ):
-        table.add_row("", "", "", label, show_units(units, scale))
+        table.add_row("", "", "", "", label, show_units(units, scale))
     console.print(table)
 
 
@@ -200,6 +205,9 @@ def _grant_cells(grant: wallet_pb2.Grant, scale: int) -> list[str]:
         show_units(grant.amount_units, scale),
         show_units(grant.drawn_units, scale),
         show_units(grant.expired_units, scale),
+        show_units(grant.revoked_units, scale),
+        show_units(grant.rolled_over_units, scale),
+        show_units(grant.held_units, scale),
         show_units(grant.remaining_units, scale),
     ]
 
