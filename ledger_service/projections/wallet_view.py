@@ -103,6 +103,8 @@ class WalletTally(msgspec.Struct, gc=False):
     holds: dict[int, HoldTally] = {}
     series: dict[int, datetime | None] = {}
     """By the first grant's version: when the next one is due, None if none is."""
+    revoked_grants: set[int] = set()
+    """Grants of before the run whose series, if they are of one, ended in it."""
 
 
 Tallies = dict[str, WalletTally]
@@ -155,7 +157,7 @@ def _fold_event(tally: WalletTally, event: WalletEvent) -> None:  # noqa: C901, 
         case Revoked() as revoked:
             _revoke(tally, revoked.grant_version, revoked.amount_units)
             if not revoked.clawback:
-                tally.series[revoked.grant_version] = None
+                _end_series(tally, revoked.grant_version)
         case Refunded() as refunded:
             _revoke(tally, refunded.grant_version, refunded.amount_units)
         case Extended() as extended:
@@ -182,6 +184,15 @@ def _issue(tally: WalletTally, version: int, granted: Granted, effective_time: d
     if recurrence is not None:
         last = recurrence.periods_left == 0
         tally.series[granted.series_version or version] = None if last else granted.expire_time
+
+
+def _end_series(tally: WalletTally, grant_version: int) -> None:
+    # A revoked grant does not come again, whichever of its periods was revoked.
+    issued = _lot(tally, grant_version).issued
+    if issued is None:
+        tally.revoked_grants.add(grant_version)
+    else:
+        tally.series[issued.granted.series_version or grant_version] = None
 
 
 def _carried(rolled: RolledOver) -> Granted:

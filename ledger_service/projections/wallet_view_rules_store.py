@@ -62,6 +62,12 @@ _DELETE_SERIES: Final = """
 DELETE FROM wallet_view_series AS s USING unnest(%s::text[], %s::bigint[]) AS d (wallet, series_version)
 WHERE s.wallet = d.wallet AND s.series_version = d.series_version"""
 
+_END_SERIES: Final = """
+DELETE FROM wallet_view_series AS s
+USING unnest(%s::text[], %s::bigint[]) AS d (wallet, grant_version)
+JOIN wallet_view_grants AS g ON g.wallet = d.wallet AND g.grant_version = d.grant_version
+WHERE s.wallet = g.wallet AND s.series_version IN (g.series_version, g.grant_version)"""
+
 
 class _LotRow(NamedTuple):
     wallet: str
@@ -167,6 +173,7 @@ def _store_holds(connection: psycopg.Connection[Any], rows: Sequence[_HoldRow]) 
 
 
 def _store_series(connection: psycopg.Connection[Any], tallies: Tallies) -> None:
+    """Put what is due next, then delete what ended: a series that ended never begins again."""
     found = [
         (name, version, next_time)
         for name, tally in tallies.items()
@@ -175,9 +182,13 @@ def _store_series(connection: psycopg.Connection[Any], tallies: Tallies) -> None
     ]
     ended = [each for each in found if each[2] is None]
     due = [each for each in found if each[2] is not None]
-    if ended:
-        keys = (texts([each[0] for each in ended]), integers([each[1] for each in ended]))
-        connection.execute(_DELETE_SERIES, keys)
     if due:
         keys = (texts([each[0] for each in due]), integers([each[1] for each in due]))
         connection.execute(_PUT_SERIES, (*keys, times([each[2] for each in due])))
+    if ended:
+        keys = (texts([each[0] for each in ended]), integers([each[1] for each in ended]))
+        connection.execute(_DELETE_SERIES, keys)
+    revoked = [(name, version) for name, tally in tallies.items() for version in tally.revoked_grants]
+    if revoked:
+        keys = (texts([each[0] for each in revoked]), integers([each[1] for each in revoked]))
+        connection.execute(_END_SERIES, keys)

@@ -64,16 +64,16 @@ SELECT * FROM unnest(%s::text[], %s::bigint[], %s::timestamptz[], %s::text[], %s
 _INSERT_GRANTS: Final = """
 INSERT INTO wallet_view_grants
     (wallet, grant_version, amount_units, category, priority, scope, effective_time, expire_time,
-     currency_code, consideration_nanos, reference, contract, purchase_version, recurrence,
+     currency_code, consideration_nanos, reference, contract, purchase_version, recurrence, series_version,
      drawn_units, expired_units, held_units, revoked_units, rolled_over_units)
 SELECT wallet, grant_version, amount_units, category, priority, scope::text[], effective_time, expire_time,
-    currency_code, consideration_nanos, reference, contract, purchase_version, recurrence::jsonb,
+    currency_code, consideration_nanos, reference, contract, purchase_version, recurrence::jsonb, series_version,
     drawn_units, expired_units, 0, 0, 0
 FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::integer[], %s::text[],
     %s::timestamptz[], %s::timestamptz[], %s::text[], %s::bigint[], %s::text[], %s::text[],
-    %s::bigint[], %s::text[], %s::bigint[], %s::bigint[])
+    %s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[])
     AS d (wallet, grant_version, amount_units, category, priority, scope, effective_time, expire_time,
-        currency_code, consideration_nanos, reference, contract, purchase_version, recurrence,
+        currency_code, consideration_nanos, reference, contract, purchase_version, recurrence, series_version,
         drawn_units, expired_units)"""
 
 _ADD_TO_GRANTS: Final = """
@@ -218,6 +218,7 @@ def _insert_grants(connection: psycopg.Connection[Any], rows: Sequence[_IssuedRo
                 texts([granted.contract for granted in grants]),
                 integers([granted.purchase_version for granted in grants]),
                 optional_texts([_recurrence(granted.recurrence) for granted in grants]),
+                integers([granted.series_version for granted in grants]),
                 integers([row.lot.drawn_units for row in rows]),
                 integers([row.lot.expired_units for row in rows]),
             ),

@@ -11,7 +11,8 @@ ALTER TABLE wallet_view_grants
     ADD COLUMN revoked_units bigint NOT NULL DEFAULT 0,
     ADD COLUMN rolled_over_units bigint NOT NULL DEFAULT 0,
     ADD COLUMN purchase_version bigint NOT NULL DEFAULT 0,
-    ADD COLUMN recurrence jsonb;
+    ADD COLUMN recurrence jsonb,
+    ADD COLUMN series_version bigint NOT NULL DEFAULT 0;
 
 -- Holds that reserve something: the sweeper looks for those whose time is over.
 CREATE TABLE wallet_view_holds (
