@@ -1,0 +1,1 @@
+"""Holds, reversals and withdrawn grants over a real channel."""
