@@ -13,16 +13,26 @@ import msgspec
 
 from ledger_service.domain.commands import DebitRecord, ReverseDebit
 from ledger_service.domain.drafts import Draft
-from ledger_service.domain.events import DebitReversed, Draw, LotTerms, Return
+from ledger_service.domain.events import (
+    CreditsGranted,
+    CreditsRolledOver,
+    DebitReversed,
+    DebtRepaid,
+    Draw,
+    LotTerms,
+    Return,
+)
+from ledger_service.domain.lots import from_grant, terms_of
 from ledger_service.domain.refusals import AmountNotPositive, ReversalExceedsDebit
 from ledger_service.domain.settle import begin, lapse_returned
+from ledger_service.domain.tape import Tape
 from ledger_service.domain.wallet import Wallet
 
 
 def reverse_debit(wallet: Wallet, command: ReverseDebit, now: datetime) -> list[Draft]:
     """Return what fell due and the reversal. Raises AmountNotPositive, ReversalExceedsDebit."""
     tape = begin(command.wallet, wallet, now)
-    recorded = command.recorded
+    recorded = _with_repayments(wallet, tape, command.recorded)
     owed_units = sum(
         debt.amount_units for debt in tape.wallet.debts if debt.debit_version == command.debit_version
     )
@@ -38,7 +48,7 @@ def reverse_debit(wallet: Wallet, command: ReverseDebit, now: datetime) -> list[
         )
     if amount_units > left_units:
         raise _exceeds(left_units)
-    tape.add(_reversal(tape.wallet, command, amount_units, before, owed_units), now, answers=True)
+    tape.add(_reversal(tape.wallet, recorded, amount_units, before, owed_units), now, answers=True)
     # Credit that comes back after the end of its lot has missed the boundary: it does not roll over.
     lapse_returned(tape, now, rolls_over=False)
     return tape.drafts
@@ -51,16 +61,15 @@ def _exceeds(left_units: int) -> ReversalExceedsDebit:
 
 
 def _reversal(
-    wallet: Wallet, command: ReverseDebit, amount_units: int, before: int, owed_units: int
+    wallet: Wallet, recorded: DebitRecord, amount_units: int, before: int, owed_units: int
 ) -> DebitReversed:
-    recorded = command.recorded
     overage_left = max(recorded.overage_units - before, 0)
     overage_units = min(amount_units, overage_left)
     debt_units = min(amount_units - overage_units, owed_units)
     skip_units = max(before - recorded.overage_units, 0)
     returned = _from_the_end(recorded.draws, skip_units, amount_units - overage_units - debt_units)
     return DebitReversed(
-        debit_version=command.debit_version,
+        debit_version=recorded.debit_version,
         amount_units=amount_units,
         returned=tuple(
             Return(draw.grant_version, draw.amount_units, _terms(wallet, recorded, draw.grant_version))
@@ -69,6 +78,26 @@ def _reversal(
         overage_units=overage_units,
         debt_units=debt_units,
     )
+
+
+def _with_repayments(wallet: Wallet, tape: Tape, recorded: DebitRecord) -> DebitRecord:
+    """Return the record with what fell due only now: repayments that settling has just put on the tape."""
+    known = {lot.grant_version: terms_of(lot) for lot in wallet.lots}
+    draws, lots = list(recorded.draws), dict(recorded.lots)
+    for version, draft in enumerate(tape.drafts, start=wallet.version + 1):
+        match draft.event:
+            case CreditsGranted() as granted:
+                known[version] = terms_of(from_grant(version, granted, draft.effective_time))
+            case CreditsRolledOver(lot=terms, recurrence=recurrence):
+                known[version] = msgspec.structs.replace(terms, recurrence=recurrence)
+            case DebtRepaid(grant_version=grant_version, repayments=repayments):
+                for part in repayments:
+                    if part.debit_version == recorded.debit_version:
+                        draws.append(Draw(grant_version, part.amount_units))
+                        lots[grant_version] = known[grant_version]
+            case _:
+                pass
+    return msgspec.structs.replace(recorded, draws=tuple(draws), lots=lots)
 
 
 def _from_the_end(draws: tuple[Draw, ...], skip_units: int, units: int) -> list[Draw]:

@@ -24,6 +24,7 @@ from tests.builders import (
     recurring,
     refund,
     revoke,
+    settle,
 )
 
 HOUR = timedelta(hours=1)
@@ -150,6 +151,18 @@ def test_credit_that_repaid_a_debt_comes_back_to_the_lot_that_paid_before_the_fi
 
     assert returned(event) == [Draw(4, 6), Draw(2, 2)]
     assert {lot.grant_version: lot.remaining_units for lot in ledger.wallet().lots} == {2: 2, 4: 20}
+
+
+@pytest.mark.parametrize("swept", [False, True])
+def test_a_repayment_that_nobody_had_recorded_yet_is_reversed_as_well(swept: bool) -> None:
+    ledger = book(open_wallet(mode=ADVANCE), debit(10), grant(20, effective_time=NOW + HOUR))
+    if swept:
+        ledger.run(settle(), NOW + HOUR)
+
+    reversal = ledger.reverse(2, now=NOW + HOUR)[-1].fact.event
+
+    assert returned(reversal) == [Draw(3, 10)]
+    assert [lot.remaining_units for lot in ledger.wallet().lots] == [20]
 
 
 def test_credit_that_comes_back_repays_other_debts_at_that_instant() -> None:
