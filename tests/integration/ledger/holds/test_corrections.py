@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import grpc
 
@@ -181,7 +182,7 @@ async def test_a_balance_is_read_as_of_an_instant_on_either_clock(sandbox: Clien
     await sandbox.advance(begin + MINUTE)
     await sandbox.debit(wallet, 4, effective_time=timestamp(begin))
 
-    async def available(**fields: object) -> int:
+    async def available(**fields: Any) -> int:
         request = wallet_service_pb2.GetBalanceRequest(name=wallet, **fields)
         return (await sandbox.wallets.GetBalance(request, timeout=CALL_SECONDS)).balance.available_units
 

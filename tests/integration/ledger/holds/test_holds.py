@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import grpc
 import pytest
@@ -86,7 +87,7 @@ async def test_a_final_capture_returns_the_rest_and_ends_the_hold(ledger: Client
 async def test_a_hold_kept_open_is_captured_until_nothing_is_left(ledger: Client) -> None:
     wallet = await ledger.open_wallet(granted_units=1_000)
     name = (await hold(ledger, wallet, 100)).hold.name
-    reject = {"keep_open": True, "over_hold": wallet_service_pb2.OVER_HOLD_REJECT}
+    reject: dict[str, Any] = {"keep_open": True, "over_hold": wallet_service_pb2.OVER_HOLD_REJECT}
 
     await capture(ledger, name, 50, **reject)
     exceeding = await refusal(capture(ledger, name, 51, **reject))
@@ -126,8 +127,8 @@ async def test_a_hold_that_never_was_is_not_found(ledger: Client) -> None:
     for number in (2, 3):
         refused = await refusal(capture(ledger, f"{wallet}/holds/{number}", 1))
         assert (refused.code, refused.reason) == (grpc.StatusCode.NOT_FOUND, "HOLD_NOT_FOUND")
-    for number in ("0", "01", "-1", "x", str(2**63), ""):
-        assert (await refusal(release(ledger, f"{wallet}/holds/{number}"))).reason == "FIELD_MALFORMED"
+    for malformed in ("0", "01", "-1", "x", str(2**63), ""):
+        assert (await refusal(release(ledger, f"{wallet}/holds/{malformed}"))).reason == "FIELD_MALFORMED"
 
 
 async def test_a_hold_is_replayed_and_another_request_with_its_key_refused(ledger: Client) -> None:
