@@ -8,7 +8,14 @@ import msgspec
 
 from ledger_service.application.balance import Balance, balance_at
 from ledger_service.application.ports import LogReader
-from ledger_service.domain.events import WalletOpened
+from ledger_service.domain.events import (
+    Event,
+    Fact,
+    GrantExpiryExtended,
+    GrantRefunded,
+    GrantRevoked,
+    WalletOpened,
+)
 from ledger_service.domain.evolve import evolve
 from ledger_service.domain.refusals import WalletNotFound
 from ledger_service.domain.topics import decode_fact
@@ -34,17 +41,29 @@ async def replay_wallet(
     """
     wallet: Wallet | None = None
     version = event_count = 0
+    left_out: set[int] = set()
     while True:
         events = await reader.read_stream(name, after=version, limit=EVENTS_PER_READ)
         for stored in events:
             version = stored.version
             fact = decode_fact(stored.topic, stored.state)
-            known = fact.record_time <= recorded_until
-            if known and (fact.effective_time <= effective_until or isinstance(fact.event, WalletOpened)):
+            if fact.record_time > recorded_until:
+                continue
+            if _counts(fact, effective_until, left_out):
                 wallet = evolve(wallet, fact, stored.version)
                 event_count += 1
+            else:
+                left_out.add(stored.version)
         if len(events) < EVENTS_PER_READ:
             break
     if wallet is None:
         raise WalletNotFound(f"{name} does not exist at {recorded_until.isoformat()}", field="name")
     return Replay(balance_at(name, wallet, effective_until, feature=feature), event_count)
+
+
+def _counts(fact: Fact[Event], effective_until: datetime, left_out: set[int]) -> bool:
+    """Say whether a fact counts; what concerns a grant that is not yet effective waits with it."""
+    event = fact.event
+    if isinstance(event, GrantRevoked | GrantRefunded | GrantExpiryExtended):
+        return fact.effective_time <= effective_until and event.grant_version not in left_out
+    return fact.effective_time <= effective_until or isinstance(event, WalletOpened)

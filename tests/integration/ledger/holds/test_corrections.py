@@ -190,6 +190,17 @@ async def test_a_balance_is_read_as_of_an_instant_on_either_clock(sandbox: Clien
     assert await available(as_of_record_time=timestamp(begin)) == 10
 
 
+async def test_before_a_grant_begins_its_revocation_does_not_count(sandbox: Client) -> None:
+    wallet = await sandbox.open_wallet()
+    begin = await sandbox.clock()
+    grant = (await sandbox.grant(wallet, 10, effective_time=timestamp(begin + MINUTE))).grant.name
+    await revoke(sandbox, grant)
+
+    request = wallet_service_pb2.GetBalanceRequest(name=wallet, as_of_time=timestamp(begin))
+    balance = (await sandbox.wallets.GetBalance(request, timeout=CALL_SECONDS)).balance
+    assert (balance.posted_units, balance.revoked_units) == (0, 0)
+
+
 async def test_the_statement_ends_with_what_is_posted(ledger: Client) -> None:
     wallet = await ledger.open_wallet(granted_units=10, mode=ADVANCE)
     name = (await hold(ledger, wallet, 6)).hold.name
