@@ -586,7 +586,7 @@ class WalletMachine(RuleBasedStateMachine):
         assert debt_units(wallet) >= 0
 
 
-WalletMachine.TestCase.settings = settings(max_examples=settings().max_examples // 4, stateful_step_count=40)
+WalletMachine.TestCase.settings = settings(max_examples=settings().max_examples // 2, stateful_step_count=40)
 TestWalletAgainstTheModel = WalletMachine.TestCase
 
 
