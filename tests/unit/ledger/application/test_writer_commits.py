@@ -293,6 +293,29 @@ async def test_eviction_never_loses_what_is_not_durable(cached_streams_max: int)
     assert {shard.wallet(name).drawn_units for name in names} == {10}
 
 
+async def test_a_stream_that_is_being_written_is_not_loaded_again() -> None:
+    shard = Shard()
+    await shard.prepared(open_wallet(), grant(10), open_wallet(wallet=OTHER), grant(10, wallet=OTHER))
+    log = HeldLog(shard)
+    async with shard.serving(log, cached_streams_max=0) as writer:
+        log.hold()
+        first = asyncio.create_task(writer.submit(request(debit(1, wallet=OTHER))))
+        await eventually(lambda: log.waiting == 1)
+        second = asyncio.create_task(writer.submit_many([request(debit(1)), request(debit(1, wallet=OTHER))]))
+        await a_while()
+        log.let_one_through()
+        await first
+        await eventually(lambda: log.waiting == 1)
+        third = asyncio.create_task(writer.submit(request(debit(1))))
+        await a_while()
+        log.let_go()
+
+        assert [outcome(answer).version for answer in await second] == [3, 4]
+        assert outcome(await third).version == 4
+
+    assert log.conflicts == 0
+
+
 async def test_record_time_does_not_go_back_when_the_clock_does() -> None:
     shard = Shard()
     async with shard.serving() as writer:
