@@ -46,6 +46,7 @@ class FakeLedger:
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
         self.hard_wallets: set[str] = set()
         self.unavailable_calls = 0
+        self.slow_seconds = 0.0
         self.batch_calls = 0
         self._versions: dict[str, int] = {}
         self._lots: dict[str, dict[int, int]] = {}
@@ -223,6 +224,7 @@ class _Wallets(wallet_service_pb2_grpc.WalletServiceServicer):
 
     async def Debit(self, request: Any, context: Any) -> Any:
         await _maybe_unavailable(self._ledger, context)
+        await asyncio.sleep(self._ledger.slow_seconds)
         outcome = await self._ledger.debit(request)
         await self._ledger.notify()
         if isinstance(outcome, status_pb2.Status):
