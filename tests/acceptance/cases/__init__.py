@@ -1,0 +1,1 @@
+"""Acceptance cases: read from files, planned as timed steps, played over gRPC on one manual clock."""

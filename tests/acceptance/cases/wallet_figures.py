@@ -1,0 +1,120 @@
+"""What a wallet case may look at: one function a figure, in a table. Each returns what the wallet holds."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from tests.acceptance.cases.fields import Fields, parse_instant
+from tests.acceptance.cases.timeline import Rank, Session, Step
+from tests.acceptance.cases.verdicts import Unsupported
+from tests.acceptance.cases.wallet_play import Reading, WalletPlay
+
+Figure = Callable[[Reading, WalletPlay, object], Awaitable[object]]
+"""Given what is expected, whose keys say what to look at, returns what there is."""
+
+
+async def remaining(reading: Reading, play: WalletPlay, expected: object) -> object:
+    """Return what may be spent of each grant that is asked for."""
+    return {key: await reading.spendable(key) for key in _keys(expected)}
+
+
+async def overage(reading: Reading, play: WalletPlay, expected: object) -> object:
+    """Return what no lot covered."""
+    return play.amount((await reading.balance()).overage_units)
+
+
+async def held(reading: Reading, play: WalletPlay, expected: object) -> object:
+    """Return what holds reserve."""
+    return play.amount((await reading.balance()).held_units)
+
+
+async def used(reading: Reading, play: WalletPlay, expected: object) -> object:
+    """Return what was debited, overage included."""
+    return play.amount((await reading.balance()).debited_units)
+
+
+async def total(reading: Reading, play: WalletPlay, expected: object) -> object:
+    """Return what may be spent over all grants."""
+    return play.amount((await reading.balance()).available_units)
+
+
+async def expired_total(reading: Reading, play: WalletPlay, expected: object) -> object:
+    """Return what has expired."""
+    return play.amount((await reading.balance()).expired_units)
+
+
+async def breakage_by_expiry(reading: Reading, play: WalletPlay, expected: object) -> object:
+    """Return, by expiry, what expired then or would expire then as things stand."""
+    found: dict[datetime, int] = {}
+    for grant in (await reading.grants()).values():
+        if grant.HasField("expire_time"):
+            instant = parse_instant(grant.expire_time.ToJsonString())
+            found[instant] = found.get(instant, 0) + grant.remaining_units + grant.expired_units
+    return {key: play.amount(found.get(_instant(key), 0)) for key in _keys(expected)}
+
+
+async def allocations(reading: Reading, play: WalletPlay, expected: object) -> object:
+    """Return what each debit that is asked for drew."""
+    return {key: play.draws_of(key) for key in _keys(expected)}
+
+
+FIGURES: Final[Mapping[str, Figure]] = {
+    "remaining": remaining,
+    "overage": overage,
+    "held": held,
+    "used": used,
+    "total": total,
+    "expired_total": expired_total,
+    "breakage_by_expiry": breakage_by_expiry,
+    "allocations": allocations,
+}
+
+
+def plan_look(expect: Fields, play: WalletPlay, at: datetime, what: str = "") -> Step:
+    """Return the step that compares all figures of an object with the wallet. Raises Unsupported."""
+    asked = {name: expect.raw(name) for name in FIGURES if name in expect}
+
+    async def look(session: Session) -> None:
+        reading = Reading(session, play)
+        for name, expected in asked.items():
+            play.playing.expect(f"{what}{name}", expected, await FIGURES[name](reading, play, expected))
+
+    return Step(at, Rank.LOOK, look)
+
+
+def plan_series(expect: Fields, play: WalletPlay) -> list[Step]:
+    """Return a look for each element of the list `series`."""
+    steps: list[Step] = []
+    for row in expect.objects("series") if "series" in expect else []:
+        at = row.instant("at")
+        steps.append(plan_look(row, play, at, f"{at:%Y-%m-%dT%H:%M:%SZ} "))
+        row.finish()
+    return steps
+
+
+def plan_overage_at(expect: Fields, play: WalletPlay) -> list[Step]:
+    """Return a look for each instant of the object `overage_at`."""
+    asked = expect.optional_fields("overage_at")
+
+    def look_for(name: str, expected: Decimal) -> Callable[[Session], Awaitable[None]]:
+        async def look(session: Session) -> None:
+            got = await overage(Reading(session, play), play, expected)
+            play.playing.expect(f"overage_at.{name}", expected, got)
+
+        return look
+
+    return [Step(_instant(name), Rank.LOOK, look_for(name, asked.decimal(name))) for name in asked.names()]
+
+
+def _keys(expected: object) -> list[str]:
+    return list(map(str, expected)) if isinstance(expected, Mapping) else []
+
+
+def _instant(text: str) -> datetime:
+    try:
+        return parse_instant(text)
+    except ValueError:
+        raise Unsupported(f"{text[:60]!r} is not an instant") from None
