@@ -230,7 +230,13 @@ def _start_metrics(settings: Settings) -> None:
 
 def _view_pool(url: str) -> AsyncConnectionPool:
     return AsyncConnectionPool(
-        url, min_size=1, max_size=VIEW_CONNECTIONS_MAX, kwargs={"autocommit": True}, open=False
+        url,
+        min_size=1,
+        max_size=VIEW_CONNECTIONS_MAX,
+        kwargs={"autocommit": True},
+        # After a restart of the database the pool holds dead connections, which no read may meet.
+        check=AsyncConnectionPool.check_connection,
+        open=False,
     )
 
 
