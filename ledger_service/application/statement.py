@@ -52,17 +52,19 @@ async def read_statement(
     to_time: datetime | None,
 ) -> StatementPage:
     """Return up to `limit` lines after a version and its posted balance; the span [from_time, to_time) only selects."""
-    version, posted_units = after
+    version, posted_units = next_after = after
     lines: list[StatementLine] = []
     while True:
         events = await reader.read_stream(wallet, after=version, limit=EVENTS_PER_READ)
         for stored in events:
             line = _line(stored, posted_units)
             version, posted_units = line.version, line.posted_units
-            if _within(line.effective_time, from_time, to_time):
-                lines.append(line)
+            if not _within(line.effective_time, from_time, to_time):
+                continue
             if len(lines) == limit:
-                return StatementPage(tuple(lines), (version, posted_units))
+                return StatementPage(tuple(lines), next_after)
+            lines.append(line)
+            next_after = version, posted_units
         if len(events) < EVENTS_PER_READ:
             return StatementPage(tuple(lines), None)
 
