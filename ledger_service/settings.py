@@ -6,9 +6,10 @@ import ipaddress
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final, Literal
 
 import msgspec
+from msgspec import Meta
 
 PREFIX: Final = "LEDGER_"
 CLIENT_NAMES: Final = frozenset({"address", "ca_file"})
@@ -26,8 +27,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Any PostgreSQL 15 or later. Empty: an embedded server in `data_directory`."""
     data_directory: str = ".data/postgres"
     """Where the embedded server keeps its data."""
-    schema: str = "ledger"
-    """Schema of the shard."""
+    schema: Annotated[str, Meta(pattern="^[a-z_][a-z0-9_]{0,39}$")] = "ledger"
+    """Schema of the shard: lower case, at most 40 characters."""
     listen: str = "127.0.0.1:7401"
     """Address of the gRPC server; port 0 takes a free one."""
     tls_certificate_file: str = ""
@@ -36,9 +37,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """If set, callers must show a certificate signed by this authority; its common name is the actor."""
     allow_plaintext: bool = False
     """Serve without TLS on an address that is not loopback."""
-    metrics_port: int = 0
+    metrics_port: Annotated[int, Meta(ge=0, le=65_535)] = 0
     """Port for Prometheus on loopback; 0: none."""
-    log_level: str = "info"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
     cached_streams_max: int = 100_000
     """Streams kept in memory, about 1.5 KB each."""
     sandbox: bool = False

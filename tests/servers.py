@@ -11,7 +11,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -71,8 +72,7 @@ class Process:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._process is not None:
-            self.kill()
+        self.kill()
 
     @property
     def pid(self) -> int:
@@ -88,6 +88,7 @@ class Process:
 
     def start(self) -> Self:
         """Start it; its log file begins anew."""
+        assert self._process is None or self._process.returncode is not None, "it runs already"
         with self.log_file.open("wb") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "ledger_service", self._command],
@@ -155,11 +156,13 @@ class LedgerServer(Process):
         """Return host:port."""
         return f"127.0.0.1:{self.port}"
 
-    def start_serving(self) -> Self:
-        """Start it and wait until it serves."""
-        self.start()
-        self.wait_for_line("serving")
-        return self
+
+@contextmanager
+def serving(log_file: Path, **settings: str) -> Iterator[LedgerServer]:
+    """Run a ledger that serves."""
+    with LedgerServer(log_file, **settings) as server:
+        server.wait_for_line("serving")
+        yield server
 
 
 def projector(log_file: Path, **settings: str) -> Process:
