@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -99,6 +100,7 @@ def _check(settings: Settings) -> None:
         path = getattr(settings, name)
         if path and not Path(path).is_file():
             raise SettingsError(f"LEDGER_{name.upper()}: there is no file {path}")
+    _check_certificates(settings)
     if not settings.tls and not settings.allow_plaintext and not is_loopback(settings.host):
         raise SettingsError(
             f"LEDGER_LISTEN: {settings.listen} is not loopback, and without TLS everything would cross the "
@@ -109,6 +111,23 @@ def _check(settings: Settings) -> None:
             raise SettingsError(f"LEDGER_{name.upper()}: must be at least 1")
     if settings.sandbox_start_time is not None and settings.sandbox_start_time.tzinfo is None:
         raise SettingsError("LEDGER_SANDBOX_START_TIME: needs a zone, for instance a final Z")
+
+
+def _check_certificates(settings: Settings) -> None:
+    # gRPC would only say that it cannot listen.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    if settings.tls:
+        try:
+            context.load_cert_chain(settings.tls_certificate_file, settings.tls_key_file)
+        except (ssl.SSLError, OSError) as error:
+            raise SettingsError(
+                f"LEDGER_TLS_CERTIFICATE_FILE, LEDGER_TLS_KEY_FILE: not a certificate and its key: {error}"
+            ) from error
+    if settings.tls_client_ca_file:
+        try:
+            context.load_verify_locations(settings.tls_client_ca_file)
+        except (ssl.SSLError, OSError) as error:
+            raise SettingsError(f"LEDGER_TLS_CLIENT_CA_FILE: not a certificate: {error}") from error
 
 
 def is_loopback(host: str) -> bool:

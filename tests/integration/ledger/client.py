@@ -9,6 +9,7 @@ from typing import Any, Final, Self, TypeVar
 from uuid import uuid4
 
 import grpc
+import msgspec
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2, status_pb2
@@ -156,6 +157,19 @@ class Client:
             found += page.events
             if len(page.events) < 5_000:
                 return found
+
+    async def debit_as(self, actor: str, wallet: str, amount_units: int, idempotency_key: str) -> None:
+        """Debit under a name that the caller gives itself."""
+        request = wallet_service_pb2.DebitRequest(
+            name=wallet, amount_units=amount_units, idempotency_key=idempotency_key
+        )
+        await self.wallets.Debit(request, timeout=CALL_SECONDS, metadata=(("x-credits-actor", actor),))
+
+    async def actors(self, stream: str) -> list[str]:
+        """Return who caused each event of a stream."""
+        return [
+            msgspec.json.decode(event.state).get("actor", "") for event in await self.events(stream=stream)
+        ]
 
     async def clock(self) -> datetime:
         """Return the sandbox's clock."""

@@ -380,3 +380,14 @@ async def test_the_first_events_of_a_wallet_are_told_in_its_statement(ledger: Cl
 
     assert [line.topic for line in lines] == ["wallet.WalletOpened.v1", GRANTED]
     assert all(line.description for line in lines)
+
+
+async def test_without_certificates_the_actor_is_whom_the_caller_says_in_100_characters(
+    ledger: Client,
+) -> None:
+    wallet = await ledger.open_wallet(granted_units=10)
+
+    await ledger.debit_as("billing", wallet, 1, "k-1")
+    await ledger.debit_as("b" * 101, wallet, 1, "k-2")
+
+    assert await ledger.actors(wallet) == ["", "", "billing", "b" * 100]

@@ -154,6 +154,17 @@ def test_a_malformed_setting_is_refused_by_its_name(name: str, value: str) -> No
     assert "\n" not in str(caught.value)
 
 
+def test_files_that_hold_no_certificate_and_key_are_refused_by_the_names_of_their_settings(
+    tmp_path: Path,
+) -> None:
+    garbage = tmp_path / "garbage.pem"
+    garbage.write_text("neither")
+    names = ("LEDGER_TLS_CERTIFICATE_FILE", "LEDGER_TLS_KEY_FILE")
+
+    with pytest.raises(SettingsError, match=", ".join(names)):
+        read_settings(dict.fromkeys(names, str(garbage)))
+
+
 def test_a_malformed_setting_ends_the_process_with_one_line(tmp_path: Path) -> None:
     with LedgerServer(tmp_path / "ledger.log", drain_seconds="soon") as server:
         assert "LEDGER_DRAIN_SECONDS: 'soon'" in failure(server)
