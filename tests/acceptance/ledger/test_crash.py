@@ -88,7 +88,7 @@ async def kill_ten_times(stack: Stack, book: Book, random: Random) -> None:
             return len(book.acknowledged) >= known + 20
 
         await until(is_under_load, f"load before kill {number}")
-        await asyncio.sleep(random.uniform(0, 0.4))
+        await asyncio.sleep(random.uniform(0, 0.25))
         if random.random() < 0.5:
             await stack.kill("projector")
         log.info("kill %s: %s after %s debits", number, victim, len(book.acknowledged))
