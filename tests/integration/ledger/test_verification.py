@@ -96,9 +96,9 @@ async def test_a_healthy_log_has_no_findings(client: Client) -> None:
     ("statements", "findings"),
     [
         pytest.param(
-            # The key of a debit, which nothing but the chain knows: the next event of its stream tells.
+            # The key of a debit, in hexadecimal digits: only the chain knows it, so the next event tells.
             [
-                "UPDATE stored_events SET state = overlay(state PLACING '\\x66'::bytea"
+                "UPDATE stored_events SET state = overlay(state PLACING '\\x5a'::bytea"
                 " FROM position('idempotency_key'::bytea IN state) + 18) WHERE notification_id = 5"
             ],
             {("HASH_CHAIN", 7)},
