@@ -9,9 +9,6 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-import grpc
-import pytest
-
 from credits.ledger.v1 import (
     finance_service_pb2,
     history_service_pb2,
@@ -360,17 +357,6 @@ async def test_grants_are_listed_as_of_a_write_and_settled_up_to_now(sandbox: Cl
     assert await listed() == [(4, 0, 6), (0, 0, 5)]
     await sandbox.advance(begin + SECOND)
     assert await listed() == [(4, 6, 0), (0, 0, 5)]
-
-
-async def test_the_sandbox_clock_moves_forward_only(sandbox: Client) -> None:
-    now = await sandbox.clock()
-
-    await sandbox.advance(now)
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await sandbox.advance(now - MICROSECOND)
-
-    assert caught.value.code() is grpc.StatusCode.FAILED_PRECONDITION
-    assert await sandbox.clock() == now
 
 
 async def test_the_first_events_of_a_wallet_are_told_in_its_statement(ledger: Client) -> None:
