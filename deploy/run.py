@@ -66,6 +66,7 @@ def serve(plan: Plan, console: Console) -> int:
         try:
             with Stack(plan, interruption, on_step=say) as stack:
                 console.print(address_table(plan, stack))
+                console.print(f"Data and logs are in {plan.data_directory}", soft_wrap=True)
                 console.print("Serving. Ctrl-C stops everything.")
                 watch(stack)
         except Interrupted:
@@ -85,18 +86,15 @@ def watch(stack: Stack) -> None:
 
 
 def address_table(plan: Plan, stack: Stack) -> Table:
-    """Return what runs, where it is reached and where it logs."""
+    """Return what runs and where it is reached."""
     addresses = {"ledger": f"grpc {plan.ledger_listen}", "rating": f"grpc {plan.rating_listen}"}
-    if not (plan.ledger_database_url and plan.rating_database_url):
-        addresses["PostgreSQL"] = f"data in {plan.data_directory / 'postgres'}"
     table = Table(box=None, pad_edge=False)
     table.add_column("process")
     table.add_column("pid", justify="right")
-    table.add_column("reached at", overflow="fold")
-    table.add_column("log", overflow="fold")
+    table.add_column("reached at")
     for child in stack.children:
         name = child.program.name
-        table.add_row(name, str(child.pid), addresses.get(name, ""), str(child.program.log_file))
+        table.add_row(name, str(child.pid), addresses.get(name, ""))
     return table
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final, Literal
 
 import msgspec
+from msgspec import Meta
 
 PREFIX: Final = "LEDGER_"
 CLIENT_NAMES: Final = frozenset({"address", "ca_file"})
@@ -26,8 +28,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Any PostgreSQL 15 or later. Empty: an embedded server in `data_directory`."""
     data_directory: str = ".data/postgres"
     """Where the embedded server keeps its data."""
-    schema: str = "ledger"
-    """Schema of the shard."""
+    schema: Annotated[str, Meta(pattern="^[a-z_][a-z0-9_]{0,39}$")] = "ledger"
+    """Schema of the shard: lower case, at most 40 characters."""
     listen: str = "127.0.0.1:7401"
     """Address of the gRPC server; port 0 takes a free one."""
     tls_certificate_file: str = ""
@@ -36,9 +38,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """If set, callers must show a certificate signed by this authority; its common name is the actor."""
     allow_plaintext: bool = False
     """Serve without TLS on an address that is not loopback."""
-    metrics_port: int = 0
+    metrics_port: Annotated[int, Meta(ge=0, le=65_535)] = 0
     """Port for Prometheus on loopback; 0: none."""
-    log_level: str = "info"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
     cached_streams_max: int = 100_000
     """Streams kept in memory, about 1.5 KB each."""
     sandbox: bool = False
@@ -98,6 +100,7 @@ def _check(settings: Settings) -> None:
         path = getattr(settings, name)
         if path and not Path(path).is_file():
             raise SettingsError(f"LEDGER_{name.upper()}: there is no file {path}")
+    _check_certificates(settings)
     if not settings.tls and not settings.allow_plaintext and not is_loopback(settings.host):
         raise SettingsError(
             f"LEDGER_LISTEN: {settings.listen} is not loopback, and without TLS everything would cross the "
@@ -108,6 +111,23 @@ def _check(settings: Settings) -> None:
             raise SettingsError(f"LEDGER_{name.upper()}: must be at least 1")
     if settings.sandbox_start_time is not None and settings.sandbox_start_time.tzinfo is None:
         raise SettingsError("LEDGER_SANDBOX_START_TIME: needs a zone, for instance a final Z")
+
+
+def _check_certificates(settings: Settings) -> None:
+    # gRPC would only say that it cannot listen.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    if settings.tls:
+        try:
+            context.load_cert_chain(settings.tls_certificate_file, settings.tls_key_file)
+        except (ssl.SSLError, OSError) as error:
+            raise SettingsError(
+                f"LEDGER_TLS_CERTIFICATE_FILE, LEDGER_TLS_KEY_FILE: not a certificate and its key: {error}"
+            ) from error
+    if settings.tls_client_ca_file:
+        try:
+            context.load_verify_locations(settings.tls_client_ca_file)
+        except (ssl.SSLError, OSError) as error:
+            raise SettingsError(f"LEDGER_TLS_CLIENT_CA_FILE: not a certificate: {error}") from error
 
 
 def is_loopback(host: str) -> bool:

@@ -36,7 +36,7 @@ SEED_DEFAULT: Final = 7
 USAGES_DEFAULT: Final = 20_000
 USAGES_MAX: Final = 1_000_000
 DIRECTORY_PREFIX: Final = "credits-demo-"
-WIDTH_MIN: Final = 120
+WIDTH_MIN: Final = 132
 """Columns of the report where stdout is no terminal: its tables need about so many."""
 EXIT_FAILED: Final = 1
 EXIT_INPUT: Final = 2

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from credits.ledger.v1 import finance_service_pb2, history_service_pb2, wallet_pb2, wallet_service_pb2
 from deploy.demo.customers import Customer
 from deploy.demo.report import (
+    CategoryFigures,
     ProjectionFigures,
     RollForwardFigures,
     StatementFigures,
@@ -63,6 +64,24 @@ def grants(services: Services, customer: Customer, *, min_position: int) -> Sequ
         name=customer.wallet, page_size=PAGE, min_position=min_position
     )
     return services.wallets.ListGrants(request, timeout=CALL_SECONDS_MAX).grants
+
+
+def credit_figures(books: Books) -> list[CategoryFigures]:
+    """Return what became of the credit, category by category."""
+    found: dict[wallet_pb2.GrantCategory.ValueType, list[wallet_pb2.Grant]] = {}
+    for grant in (grant for each in books.grants.values() for grant in each):
+        found.setdefault(grant.category, []).append(grant)
+    return [
+        CategoryFigures(
+            category=wallet_pb2.GrantCategory.Name(category).removeprefix("GRANT_CATEGORY_"),
+            grants=len(group),
+            granted_units=sum(grant.amount_units for grant in group),
+            drawn_units=sum(grant.drawn_units for grant in group),
+            expired_units=sum(grant.expired_units for grant in group),
+            left_units=sum(grant.remaining_units for grant in group),
+        )
+        for category, group in sorted(found.items())
+    ]
 
 
 def roll_forward(services: Services, timeline: Timeline, *, min_position: int) -> RollForwardFigures:

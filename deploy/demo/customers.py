@@ -126,7 +126,7 @@ PACKS: Final = (
 )
 
 STATEMENT_OF: Final = "starter-02"
-"""The customer whose statement is printed; the invoices printed are those of each plan's first customer."""
+"""The customer whose statement is printed."""
 
 
 def all_customers() -> list[Customer]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from deploy.demo import checks
-from deploy.demo.books import Books, head_position, open_books, projections, statement, verify
+from deploy.demo.books import Books, credit_figures, head_position, open_books, projections, statement, verify
 from deploy.demo.customers import STATEMENT_OF, Customer
 from deploy.demo.invoices import Invoice, invoice_figures
 from deploy.demo.reckoning import Reckoning
@@ -86,6 +86,7 @@ def report(
         usage=usage_figures(source, played),
         customers_by_plan=dict(Counter(each.plan.value for each in played.customers)),
         invoices=[invoice_figures(each) for each in played.invoices],
+        credit=credit_figures(books),
         statement_wallet=wallet,
         statement=statement(world.services, wallet),
         roll_forward=books.roll_forward,

@@ -76,6 +76,17 @@ class InvoiceFigures(msgspec.Struct, frozen=True, kw_only=True):
     hash: str
 
 
+class CategoryFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of all credit of one category, in units; what is left includes the next month's."""
+
+    category: str
+    grants: int
+    granted_units: int
+    drawn_units: int
+    expired_units: int
+    left_units: int
+
+
 class StatementFigures(msgspec.Struct, frozen=True, kw_only=True):
     """One line of a wallet's statement."""
 
@@ -135,6 +146,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     usage: UsageFigures
     customers_by_plan: dict[str, int]
     invoices: list[InvoiceFigures]
+    credit: list[CategoryFigures]
     statement_wallet: str
     statement: list[StatementFigures]
     roll_forward: RollForwardFigures

@@ -23,10 +23,11 @@ LAST_DEBITS: Final = 6
 def print_report(report: Report, console: Console) -> None:
     """Print all of it."""
     print_usage(report, console)
-    for invoice in first_of_each_plan(report.invoices):
+    for invoice in longest_of_each_plan(report.invoices):
         print_invoice(invoice, console)
     total = sum(each.total_nanos for each in report.invoices)
     console.print(f"All {len(report.invoices)} invoices: {money(total, report.roll_forward.currency_code)}\n")
+    print_credit(report, console)
     print_statement(report, console)
     print_roll_forward(report.roll_forward, console)
     print_verification(report, console)
@@ -77,6 +78,20 @@ def print_invoice(invoice: InvoiceFigures, console: Console) -> None:
         f"Included: {credits(invoice.included_used_units)} used of {credits(invoice.included_units)}. "
         f"SHA-256 {invoice.hash}\n"
     )
+
+
+def print_credit(report: Report, console: Console) -> None:
+    """Print what became of all credit; the promotion and the short-lived pack show as expired."""
+    title(console, "Credit of all wallets")
+    table = new_table("category", ">grants", ">granted", ">drawn", ">expired", ">left")
+    for row in report.credit:
+        table.add_row(
+            row.category.lower(),
+            f"{row.grants:,}",
+            *map(credits, (row.granted_units, row.drawn_units, row.expired_units, row.left_units)),
+        )
+    console.print(table)
+    console.print()
 
 
 def print_statement(report: Report, console: Console) -> None:
@@ -186,12 +201,13 @@ def what(line: LineFigures) -> str:
     return f"{line.description}\n[dim]{quantities}[/]" if quantities else line.description
 
 
-def first_of_each_plan(invoices: Iterable[InvoiceFigures]) -> list[InvoiceFigures]:
-    """Return the first invoice of each plan."""
-    first: dict[str, InvoiceFigures] = {}
+def longest_of_each_plan(invoices: Iterable[InvoiceFigures]) -> list[InvoiceFigures]:
+    """Return, for each plan, the invoice with the most lines, the first of equals."""
+    longest: dict[str, InvoiceFigures] = {}
     for invoice in invoices:
-        first.setdefault(invoice.plan, invoice)
-    return list(first.values())
+        if invoice.plan not in longest or len(invoice.lines) > len(longest[invoice.plan].lines):
+            longest[invoice.plan] = invoice
+    return list(longest.values())
 
 
 def credits(units: int) -> str:  # noqa: A001, the word for the amount

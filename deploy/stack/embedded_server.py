@@ -103,7 +103,8 @@ class EmbeddedServer:
         path = os.fsencode(directory / ".s.PGSQL.5432")
         if len(path) <= SOCKET_PATH_BYTES_MAX and b"," not in path:
             return directory
-        made = Path(tempfile.mkdtemp(prefix="credits-socket-"))
+        # TMPDIR may itself be too long, which is how the data directory may have become so.
+        made = Path(tempfile.mkdtemp(prefix="credits-socket-", dir="/tmp"))
         self._made_socket_directory = True
         if server.system_user:
             shutil.chown(made, server.system_user)

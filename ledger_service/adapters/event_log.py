@@ -206,6 +206,8 @@ class PostgresLogReader:
             timeout=READER_WAIT_SECONDS,
             kwargs={"autocommit": True},
             configure=_configure_reader,
+            # After a restart of the server the pool holds dead connections, which no read may meet.
+            check=AsyncConnectionPool.check_connection,
             open=False,
         )
 

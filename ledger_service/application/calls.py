@@ -58,6 +58,13 @@ class Group:
         if self.open_calls == 0 and not self.done.done():
             self.done.set_result(None)
 
+    def only_answer(self) -> Outcome | Reading | None:
+        """Return the answer of a group of one. Raises Refusal."""
+        [answer] = self.answers
+        if isinstance(answer, Refusal):
+            raise answer
+        return answer
+
 
 class Call:
     """One command or read on its way to an answer."""

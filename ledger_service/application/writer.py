@@ -21,6 +21,7 @@ from typing import Final
 import structlog
 
 from ledger_service.application.calls import Call, Group, Outcome, Reading, keyed_call
+from ledger_service.application.committed_position import CommittedPosition
 from ledger_service.application.decider import Decider
 from ledger_service.application.ports import (
     AppendConflictError,
@@ -48,6 +49,8 @@ ESTIMATE_DECAY: Final = (9, 10)
 """Per commit, how much of the estimate of simultaneous callers outlives them."""
 ACQUIRE_INTERVAL_SECONDS: Final = 0.25
 """How often a standby asks for the shard."""
+IDLE_CHECK_SECONDS: Final = 1.0
+"""How often an idle writer makes sure that it holds the shard: what it answers from memory rests on that."""
 OUTCOME_WAIT_SECONDS: Final = 5.0
 """How long the calls of an ambiguous commit wait for the store to come back."""
 
@@ -71,11 +74,10 @@ class Writer:
         self._on_serving_change = on_serving_change
         self._serving = False
         self._draining = False
-        self._committed_position = 0
+        self._committed = CommittedPosition()
         self._callers_estimate = 1
         self._work = asyncio.Event()
         self._company = asyncio.Event()
-        self._committed = asyncio.Event()
 
     @property
     def serving(self) -> bool:
@@ -85,24 +87,22 @@ class Writer:
     @property
     def committed_position(self) -> int:
         """Return the position of the newest durable event."""
-        return self._committed_position
+        return self._committed.value
 
     def now(self) -> datetime:
         """Return the record time that a command decided now would get."""
         return self._decider.now()
 
     async def wait_beyond(self, position: int) -> None:
-        """Wait until an event after `position` is durable."""
-        while self._committed_position <= position:
+        """Wait until an event after `position` is durable, or this instance no longer serves."""
+        while self.serving and self._committed.value <= position:
             await self._committed.wait()
 
     async def submit(self, request: Request) -> Outcome | None:
         """Decide and commit one command; None if there was nothing to do. Raises Refusal."""
         group = self._open_group(1)
         await self._wait_for(group, [keyed_call(group, 0, request)])
-        answer = group.answers[0]
-        if isinstance(answer, Refusal):
-            raise answer
+        answer = group.only_answer()
         assert not isinstance(answer, Reading)
         return answer
 
@@ -119,9 +119,7 @@ class Writer:
         """Return a stream's newest durable state. Raises NotServing, QueueFull."""
         group = self._open_group(1)
         await self._wait_for(group, [Call(group, 0, (stream,))])
-        answer = group.answers[0]
-        if isinstance(answer, Refusal):
-            raise answer
+        answer = group.only_answer()
         assert isinstance(answer, Reading)
         return answer
 
@@ -165,8 +163,6 @@ class Writer:
         if self._decider.open_groups * 2 >= self._callers_estimate:
             self._company.set()
 
-    # Committing
-
     async def run(self) -> None:
         """Hold the shard and commit until cancelled; stand by while another instance holds it."""
         try:
@@ -176,9 +172,7 @@ class Writer:
                 await asyncio.sleep(ACQUIRE_INTERVAL_SECONDS)
         finally:
             self._set_serving(serving=False)
-            self._decider.refuse_committing(
-                OutcomeUnknown("this instance stops while storing; send it again")
-            )
+            self._decider.refuse_committing(OutcomeUnknown("this instance stops; send the call again"))
             self._decider.refuse_all(NotServing("this instance stops; nothing was done"))
             await self._log.close()
 
@@ -186,6 +180,7 @@ class Writer:
         """Take no more calls and return when those inside are answered."""
         self._draining = True
         self._on_serving_change(False)
+        self._committed.wake()
         while self._decider.open_calls:
             self._company.set()
             await asyncio.sleep(0.005)
@@ -199,21 +194,22 @@ class Writer:
         except StoreUnavailableError as error:
             log.warning("store_unavailable", error=str(error))
             return False
-        self._committed_position = head.position if head else 0
+        self._committed.move(head.position if head else 0)
         self._decider.begin_at(head, forget=True)
         return True
 
     def _set_serving(self, *, serving: bool) -> None:
         if serving != self._serving:
             self._serving = serving
-            log.info("serving" if serving else "not_serving", position=self._committed_position)
+            log.info("serving" if serving else "not_serving", position=self._committed.value)
             self._on_serving_change(self.serving)
+            self._committed.wake()
 
     async def _serve(self) -> None:
         self._set_serving(serving=True)
         try:
             while True:
-                await self._work.wait()
+                await self._wait_for_work()
                 await self._linger()
                 await self._look_up_and_load()
                 await self._commit()
@@ -223,6 +219,14 @@ class Writer:
             log.warning("store_lost", error=str(error))
             self._set_serving(serving=False)
             self._decider.refuse_all(NotServing("the database went away; nothing was done"))
+
+    async def _wait_for_work(self) -> None:
+        while not self._work.is_set():
+            try:
+                async with asyncio.timeout(IDLE_CHECK_SECONDS):
+                    await self._work.wait()
+            except TimeoutError:
+                await self._log.head()
 
     async def _linger(self) -> None:
         """Wait a moment for other callers to join the commit, if there seem to be any."""
@@ -267,9 +271,7 @@ class Writer:
 
     def _finish(self, batch: Batch) -> None:
         if batch.rows:
-            self._committed_position = batch.rows[-1].position
-            self._committed.set()
-            self._committed = asyncio.Event()
+            self._committed.move(batch.rows[-1].position)
         self._decider.finish_batch()
 
     async def _resolve(self) -> None:
@@ -278,10 +280,8 @@ class Writer:
         found = await self._log.find_keys(self._decider.key_hashes_in_batches())
         position = head.position if head else 0
         undone = self._decider.undo()
-        self._decider.begin_at(head, forget=position != self._committed_position)
-        self._committed_position = position
-        self._committed.set()
-        self._committed = asyncio.Event()
+        self._decider.begin_at(head, forget=position != self._committed.value)
+        self._committed.move(position)
         self._decider.decide_again(undone, found)
 
     async def _reconnect(self) -> None:

@@ -47,8 +47,7 @@ def connect(address: str, ca_file: str) -> Iterator[grpc.Channel]:
     """Yield a channel; an error of a call inside ends the command with one line that names reason and field."""
     options = [("grpc.max_receive_message_length", MESSAGE_BYTES_MAX)]
     if ca_file:
-        credentials = grpc.ssl_channel_credentials(Path(ca_file).read_bytes())
-        channel = grpc.secure_channel(address, credentials, options)
+        channel = grpc.secure_channel(address, _credentials(ca_file), options)
     else:
         channel = grpc.insecure_channel(address, options)
     try:
@@ -56,6 +55,13 @@ def connect(address: str, ca_file: str) -> Iterator[grpc.Channel]:
             yield channel
     except grpc.RpcError as error:
         fail(_describe(error, address))
+
+
+def _credentials(ca_file: str) -> grpc.ChannelCredentials:
+    try:
+        return grpc.ssl_channel_credentials(Path(ca_file).read_bytes())
+    except OSError as error:
+        fail(f"--ca-file: {ca_file}: {error.strerror}")
 
 
 def _describe(error: Any, address: str) -> str:

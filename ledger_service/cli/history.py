@@ -71,7 +71,7 @@ def verify(address: Address = ADDRESS_DEFAULT, ca_file: CaFile = "", json: AsJso
     last = history_service_pb2.VerifyHistoryResponse()
     with (
         connect(address, ca_file) as channel,
-        Progress(console=console, transient=True, disable=json) as progress,
+        Progress(console=console, transient=True, disable=json or not console.is_terminal) as progress,
     ):
         task = progress.add_task("Verifying", total=None)
         stub = history_service_pb2_grpc.HistoryServiceStub(channel)

@@ -71,7 +71,7 @@ def health(address: Address = ADDRESS_DEFAULT, ca_file: CaFile = "") -> None:
 @app.command()
 def rebuild() -> None:
     """Rebuild every projection of the database in the settings from the first event, and put it in place."""
-    with Progress(console=console, transient=True) as progress:
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("Rebuilding", total=None)
         positions = bootstrap.rebuild_projections(
             _settings(), lambda done, total: progress.update(task, completed=done, total=total)

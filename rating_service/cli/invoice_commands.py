@@ -89,7 +89,8 @@ def list_invoices(
         print_message(answer)
         return
     table = Table()
-    for heading in ("invoice", "customer", "cycle", "issued"):
+    table.add_column("invoice", overflow="fold", min_width=34)
+    for heading in ("customer", "cycle", "issued"):
         table.add_column(heading)
     table.add_column("total", justify="right")
     for found in answer.invoices:

@@ -11,7 +11,6 @@ import sys
 import grpc
 import typer
 
-from rating_service.bootstrap import CannotRunError
 from rating_service.cli import agreement_commands, invoice_commands, usage_commands
 from rating_service.cli.connection import refusal_line
 from rating_service.cli.service_commands import health, serve
@@ -40,8 +39,6 @@ def main() -> None:
         app()
     except grpc.RpcError as failure:
         sys.exit(_say(refusal_line(failure), code=1))
-    except CannotRunError as failure:
-        sys.exit(_say(str(failure), code=1))
     except (SettingsError, FileRefused, OSError) as failure:
         sys.exit(_say(str(failure), code=2))
 

@@ -40,7 +40,7 @@ def quote(
     if as_json:
         print_message(answer)
         return
-    Console().print(_charge_table(answer.charge, f"{answer.exact_amount} whole assets"))
+    _print_charge(answer.charge, f"{answer.exact_amount} whole assets")
 
 
 @app.command()
@@ -66,7 +66,7 @@ def record(
     debit = answer.debit
     again = " (recorded before)" if answer.replayed else ""
     title = f"{debit.name}{again}: {debit.amount_units:,} units, {debit.overage_units:,} of them overage"
-    Console().print(_charge_table(answer.charge, title))
+    _print_charge(answer.charge, title)
 
 
 def _usage(
@@ -99,8 +99,10 @@ def _number(text: str) -> int:
         raise typer.BadParameter(f"{text!r} is not a whole number", param_hint="--quantity") from None
 
 
-def _charge_table(charge: wallet_pb2.Charge, title: str) -> Table:
-    table = Table(title=title, caption=charge.rate_card_phase, show_footer=True)
+def _print_charge(charge: wallet_pb2.Charge, title: str) -> None:
+    console = Console(highlight=False)
+    console.print(title, style="bold")
+    table = Table(caption=charge.rate_card_phase, show_footer=True)
     table.add_column("dimension", "total")
     table.add_column("quantity", justify="right")
     table.add_column("price", justify="right")
@@ -114,4 +116,4 @@ def _charge_table(charge: wallet_pb2.Charge, title: str) -> Table:
             line.multiplier or "1",
             line.exact_units,
         )
-    return table
+    console.print(table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -151,8 +152,10 @@ def cpu_seconds(pids: Sequence[int]) -> float:
     """Return the CPU time, user and system, that these processes have used so far."""
     total = 0.0
     for pid in pids:
-        times = psutil.Process(pid).cpu_times()
-        total += times.user + times.system
+        # A helper of PostgreSQL may end between being listed and being read.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            times = psutil.Process(pid).cpu_times()
+            total += times.user + times.system
     return total
 
 

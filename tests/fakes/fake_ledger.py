@@ -46,6 +46,7 @@ class FakeLedger:
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
         self.hard_wallets: set[str] = set()
         self.unavailable_calls = 0
+        self.slow_seconds = 0.0
         self.batch_calls = 0
         self._versions: dict[str, int] = {}
         self._lots: dict[str, dict[int, int]] = {}
@@ -221,15 +222,16 @@ class _Wallets(wallet_service_pb2_grpc.WalletServiceServicer):
     def __init__(self, ledger: FakeLedger) -> None:
         self._ledger = ledger
 
-    async def Debit(self, request: Any, context: Any) -> Any:
+    async def Debit(self, request: Any, context: Any) -> Any:  # noqa: N802, the name is the protos'
         await _maybe_unavailable(self._ledger, context)
+        await asyncio.sleep(self._ledger.slow_seconds)
         outcome = await self._ledger.debit(request)
         await self._ledger.notify()
         if isinstance(outcome, status_pb2.Status):
             await context.abort_with_status(rpc_status.to_status(outcome))
         return outcome
 
-    async def BatchDebit(self, request: Any, context: Any) -> Any:
+    async def BatchDebit(self, request: Any, context: Any) -> Any:  # noqa: N802, the name is the protos'
         self._ledger.batch_calls += 1
         await _maybe_unavailable(self._ledger, context)
         answer = wallet_service_pb2.BatchDebitResponse()
@@ -247,10 +249,10 @@ class _History(history_service_pb2_grpc.HistoryServiceServicer):
     def __init__(self, ledger: FakeLedger) -> None:
         self._ledger = ledger
 
-    async def ReadEvents(self, request: Any, context: Any) -> Any:
+    async def ReadEvents(self, request: Any, context: Any) -> Any:  # noqa: N802, the name is the protos'
         return history_service_pb2.ReadEventsResponse(head_position=len(self._ledger.events))
 
-    async def FollowEvents(self, request: Any, context: Any) -> Any:
+    async def FollowEvents(self, request: Any, context: Any) -> Any:  # noqa: N802, the name is the protos'
         async for page in self._ledger.pages(request.after_position, set(request.topics)):
             yield page
 
@@ -259,7 +261,7 @@ class _Sandbox(sandbox_service_pb2_grpc.SandboxServiceServicer):
     def __init__(self, ledger: FakeLedger) -> None:
         self._ledger = ledger
 
-    async def GetClock(self, request: Any, context: Any) -> Any:
+    async def GetClock(self, request: Any, context: Any) -> Any:  # noqa: N802, the name is the protos'
         answer = sandbox_service_pb2.GetClockResponse()
         answer.now.FromDatetime(self._ledger.now)
         return answer

@@ -10,7 +10,7 @@ from itertools import count
 from typing import Final
 
 from ledger_service.application.calls import Outcome
-from ledger_service.application.ports import LoadedStream, NewEvent, Snapshot
+from ledger_service.application.ports import AppendConflictError, LoadedStream, NewEvent, Snapshot
 from ledger_service.application.stream_cache import Entry, restore
 from ledger_service.application.writer import Writer
 from ledger_service.domain.commands import AnyCommand, Request
@@ -45,7 +45,9 @@ class HeldLog(MemoryEventLog):
     def __init__(self, shard: MemoryShard, *, heeds_lock: bool = True) -> None:
         super().__init__(shard)
         self.append_sizes: list[int] = []
+        self.conflicts = 0
         self.waiting = 0
+        self.before_load: Callable[[], None] = lambda: None
         self._heeds_lock = heeds_lock
         self._held = False
         self._permits = asyncio.Semaphore(0)
@@ -73,7 +75,16 @@ class HeldLog(MemoryEventLog):
             self.waiting += 1
             await self._permits.acquire()
             self.waiting -= 1
-        await super().append(events, snapshots)
+        try:
+            await super().append(events, snapshots)
+        except AppendConflictError:
+            self.conflicts += 1
+            raise
+
+    async def load(self, streams: Sequence[str], *, snapshot_format: int) -> dict[str, LoadedStream]:
+        self.before_load()
+        await asyncio.sleep(0.001)
+        return await super().load(streams, snapshot_format=snapshot_format)
 
     def _check_open(self) -> None:
         if self._heeds_lock:
@@ -166,7 +177,8 @@ async def a_while() -> None:
 async def refusal_of(answer: Awaitable[object]) -> Refusal:
     """Return the refusal that an awaitable ends with."""
     try:
-        got = await answer
+        async with asyncio.timeout(WAIT_SECONDS_MAX):
+            got = await answer
     except Refusal as refusal:
         return refusal
     raise AssertionError(f"not refused: {got}")

@@ -294,6 +294,26 @@ async def test_eviction_never_loses_what_is_not_durable(cached_streams_max: int)
     assert {shard.wallet(name).drawn_units for name in names} == {10}
 
 
+async def test_a_stream_with_events_that_are_not_durable_is_not_loaded_again() -> None:
+    shard = Shard()
+    await shard.prepared(open_wallet(), grant(10), create_rate_card(), publish_phase(), publish_plan())
+    log = HeldLog(shard)
+    async with shard.serving(log, cached_streams_max=0) as writer:
+        log.hold()
+        under_way = asyncio.create_task(writer.submit(request(debit(1))))
+        await eventually(lambda: log.waiting == 1)
+        pending = asyncio.create_task(writer.submit(request(debit(1))))
+        needs_loading_too = asyncio.create_task(writer.submit(request(sign_contract())))
+        await a_while()
+        log.let_go()
+
+        assert [outcome(await under_way).version, outcome(await pending).version] == [3, 4]
+        assert outcome(await needs_loading_too).stream == CONTRACT
+
+    assert log.conflicts == 0
+    assert shard.entry().version == 5
+
+
 async def test_record_time_does_not_go_back_when_the_clock_does() -> None:
     shard = Shard()
     async with shard.serving() as writer:

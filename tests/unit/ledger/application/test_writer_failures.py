@@ -10,7 +10,6 @@ from ledger_service.application.decider import ATTEMPTS_MAX
 from ledger_service.domain.refusals import InsufficientCredit, Refusal
 from ledger_service.domain.service_refusals import Contended, NotServing, OutcomeUnknown
 from ledger_service.domain.values import ShortfallMode
-from ledger_service.domain.wallet import Wallet, posted_units
 from tests.builders import WALLET, debit, grant, open_wallet
 from tests.fakes.memory_event_log import AppendFailure
 from tests.unit.ledger.application.scenario import (
@@ -91,23 +90,23 @@ async def test_one_race_fewer_is_survived() -> None:
 
 async def test_the_events_of_another_writer_are_seen_after_a_conflict() -> None:
     shard = await funded()
+    await shard.prepared(open_wallet(wallet=OTHER))
     async with (
         shard.standby(HeldLog(shard, heeds_lock=False)) as ours,
         shard.standby(HeldLog(shard, heeds_lock=False)) as theirs,
     ):
         await eventually(lambda: ours.serving and theirs.serving)
-        await ours.read(WALLET)
-        await ours.submit(request(open_wallet(wallet=OTHER)))
-        await refusal_of(theirs.submit(request(debit(11))))
-        await theirs.submit(request(grant(90)))
+        assert [(await ours.read(name)).version for name in (WALLET, OTHER)] == [2, 1]
+        await theirs.submit_many([request(grant(90)), request(grant(7, wallet=OTHER))])
 
         answer = outcome(await ours.submit(request(debit(2))))
         reading = await ours.read(WALLET)
+        untouched = await ours.read(OTHER)
 
     check_log(shard)
-    assert answer.version == 4
-    assert isinstance(reading.state, Wallet)
-    assert posted_units(reading.state) == 98
+    assert (answer.version, answer.position) == (4, 6)
+    assert (reading.state, untouched.state) == (shard.wallet(), shard.wallet(OTHER))
+    assert untouched.version == 2
 
 
 async def test_two_writers_that_both_believe_to_hold_the_shard_spend_no_unit_twice() -> None:

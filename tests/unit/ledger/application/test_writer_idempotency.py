@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from ledger_service.application.calls import Outcome
+from ledger_service.application.decider import ATTEMPTS_MAX
 from ledger_service.domain.commands import AnyCommand
 from ledger_service.domain.refusals import IdempotencyKeyReused, InsufficientCredit
 from tests.builders import (
@@ -207,29 +208,40 @@ async def test_a_key_known_to_the_store_only_costs_its_own_call_and_not_the_comm
     assert shard.wallet().drawn_units == 4
 
 
-async def test_a_storm_of_old_keys_does_not_fail_a_new_call() -> None:
+async def test_old_keys_that_spoil_commit_after_commit_do_not_fail_a_new_call() -> None:
     shard = Shard()
-    old = [request(debit(1), f"old-{index}") for index in range(20)]
+    old = [request(debit(1), f"old-{index}") for index in range(2 * ATTEMPTS_MAX)]
     async with shard.serving() as writer:
         await writer.submit_many([request(open_wallet()), request(grant(100)), *old])
     log = HeldLog(shard)
     async with shard.serving(log) as writer:
-        log.hold()
-        new = asyncio.create_task(writer.submit(request(debit(5))))
-        retries = []
-        for retry in old:
-            retries.append(asyncio.create_task(writer.submit(retry)))
-            await a_while()
-            if log.waiting:
-                log.let_one_through()
-                await a_while()
-        log.let_go()
+        retries: list[asyncio.Task[Outcome | None]] = []
 
+        def retry_one() -> None:
+            if len(retries) < len(old):
+                retries.append(asyncio.create_task(writer.submit(old[len(retries)])))
+
+        log.before_load = retry_one
+        new = outcome(await writer.submit(request(debit(5))))
         answers = [outcome(await retry) for retry in retries]
-        assert not outcome(await new).replayed
 
+    assert log.conflicts == len(answers) == len(old)
+    assert not new.replayed
     assert all(answer.replayed for answer in answers)
-    assert shard.wallet().drawn_units == 25
+    assert shard.wallet().drawn_units == len(old) + 5
+
+
+async def test_a_retry_soon_after_its_call_spoils_no_commit() -> None:
+    shard = Shard()
+    log = HeldLog(shard)
+    async with shard.serving(log) as writer:
+        await writer.submit_many([request(open_wallet()), request(grant(10)), request(debit(2), "k")])
+        answers = await asyncio.gather(
+            writer.submit(request(debit(2), "k")), writer.submit(request(debit(1)))
+        )
+
+    assert [outcome(answer).replayed for answer in answers] == [True, False]
+    assert log.conflicts == 0
 
 
 async def test_a_follower_is_answered_when_the_first_caller_has_gone() -> None:

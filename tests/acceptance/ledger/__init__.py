@@ -1,0 +1,1 @@
+"""Promises of the ledger under kills, races and fail-over."""

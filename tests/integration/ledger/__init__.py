@@ -1,0 +1,1 @@
+"""Tests of the ledger's server: real processes, real PostgreSQL, real channels."""

@@ -1,0 +1,204 @@
+"""The `ledger` command against a live server: exit codes, JSON for machines, errors in one line."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from credits.ledger.v1 import money_pb2
+from tests.integration.ledger.client import Client, timestamp
+from tests.postgres import PostgresServer
+from tests.servers import WAIT_SECONDS, LedgerServer, environment, execute, free_port, projector, serving
+
+
+class CommandLine:
+    """Runs the command with an address and a database in its environment."""
+
+    def __init__(self, server: LedgerServer, wallet: str, url: str) -> None:
+        self.server = server
+        self.wallet = wallet
+        self.url = url
+
+    def run(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end."""
+        usual = {"address": self.server.address, "database_url": self.url}
+        return subprocess.run(
+            [sys.executable, "-m", "ledger_service", *arguments],
+            env=environment(usual | settings),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=WAIT_SECONDS,
+        )
+
+    def json(self, *arguments: str) -> list[dict[str, Any]]:
+        """Return the JSON values that a command prints, which must succeed."""
+        ended = self.run(*arguments, "--json")
+        assert (ended.returncode, ended.stderr) == (0, "")
+        decoder, text, values = json.JSONDecoder(), ended.stdout.strip(), []
+        while text:
+            value, end = decoder.raw_decode(text)
+            values.append(value)
+            text = text[end:].lstrip()
+        return values
+
+
+async def _fill(address: str) -> str:
+    async with Client(address) as client:
+        wallet = await client.open_wallet()
+        price = money_pb2.Money(currency_code="USD", nanos=10**10)
+        now = (await client.balance(wallet)).as_of_time.ToDatetime()
+        await client.grant(wallet, 5_000_000, consideration=price, effective_time=timestamp(now))
+        await client.grant(wallet, 1_000_000, reference="welcome")
+        await client.debit(wallet, 1_500_000)
+        return wallet
+
+
+@pytest.fixture(scope="module")
+def ledger_command(
+    postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[CommandLine]:
+    """The command line beside a ledger with one wallet: 6 CREDIT granted, 1.5 debited."""
+    url = postgres_server.create_database()
+    logs = tmp_path_factory.mktemp("command_line")
+    with (
+        projector(logs / "projector.log", database_url=url),
+        serving(logs / "ledger.log", database_url=url) as server,
+    ):
+        yield CommandLine(server, asyncio.run(_fill(server.address)), url)
+    postgres_server.drop_database(url)
+
+
+def error_line(ended: subprocess.CompletedProcess[str]) -> str:
+    """Return the one line with which a command failed."""
+    assert (ended.returncode, ended.stdout) == (2, "")
+    [line] = ended.stderr.splitlines()
+    return line
+
+
+def test_health_is_told_by_its_exit_code(ledger_command: CommandLine, tmp_path: Path) -> None:
+    served = ledger_command.run("health")
+    with LedgerServer(tmp_path / "standby.log", database_url=ledger_command.url) as standby:
+        standby.wait_for_line("listening")
+        not_served = ledger_command.run("health", address=standby.address)
+
+    assert (served.returncode, served.stdout) == (0, "SERVING\n")
+    assert (not_served.returncode, not_served.stdout) == (1, "NOT_SERVING\n")
+
+
+@pytest.mark.parametrize("arguments", [["health"], ["balance", "wallets/a"], ["verify"]])
+def test_a_ledger_that_does_not_answer_is_named_in_one_line(
+    ledger_command: CommandLine, arguments: list[str]
+) -> None:
+    address = f"127.0.0.1:{free_port()}"
+
+    assert error_line(ledger_command.run(*arguments, address=address)) == (
+        f"ledger: no ledger answers at {address}"
+    )
+
+
+def test_an_unknown_wallet_is_an_error_of_one_line_with_its_reason(ledger_command: CommandLine) -> None:
+    line = error_line(ledger_command.run("balance", "wallets/nobody"))
+
+    assert line.startswith("ledger: wallets/nobody does not exist")
+    assert line.endswith("(WALLET_NOT_FOUND)")
+
+
+def test_a_malformed_time_is_an_error_of_one_line(ledger_command: CommandLine) -> None:
+    line = error_line(ledger_command.run("statement", ledger_command.wallet, "--from", "yesterday"))
+
+    assert line.startswith("ledger: --from: 'yesterday' is not a time")
+
+
+def test_a_malformed_setting_is_an_error_of_one_line(ledger_command: CommandLine) -> None:
+    line = error_line(ledger_command.run("check-history", log_level="loud"))
+
+    assert line.startswith("ledger: LEDGER_LOG_LEVEL")
+
+
+def test_a_missing_authority_file_is_an_error_of_one_line(ledger_command: CommandLine) -> None:
+    line = error_line(ledger_command.run("balance", ledger_command.wallet, "--ca-file", "nowhere.pem"))
+
+    assert "nowhere.pem" in line
+
+
+def test_the_balance_is_shown_in_assets_and_printed_in_units(ledger_command: CommandLine) -> None:
+    [balance] = ledger_command.json("balance", ledger_command.wallet)
+    shown = ledger_command.run("balance", ledger_command.wallet)
+
+    assert (balance["available_units"], balance["debited_units"]) == ("4500000", "1500000")
+    assert balance["held_units"] == "0", "what is 0 is printed too"
+    assert "4.50" in shown.stdout
+
+
+def test_grants_are_listed_with_what_is_left(ledger_command: CommandLine) -> None:
+    grants = ledger_command.json("grants", ledger_command.wallet)
+
+    assert sorted(int(grant["remaining_units"]) for grant in grants) == [1_000_000, 3_500_000]
+
+
+def test_a_statement_has_one_line_an_event_and_a_replay_goes_back_to_it(ledger_command: CommandLine) -> None:
+    lines = ledger_command.json("statement", ledger_command.wallet, "--from", "2020-01-01")
+    [then] = ledger_command.json("replay", ledger_command.wallet, "--as-recorded", lines[1]["record_time"])
+
+    assert [line["posted_units"] for line in lines] == ["0", "5000000", "6000000", "4500000"]
+    assert (then["event_count"], then["balance"]["available_units"]) == ("2", "5000000")
+
+
+def test_events_are_printed_one_a_line_as_stored(ledger_command: CommandLine) -> None:
+    events = ledger_command.json("events", "--stream", ledger_command.wallet, "--after", "2")
+
+    assert [event["version"] for event in events] == [3, 4]
+    assert events[1]["state"]["event"]["amount_units"] == 1_500_000
+
+
+def test_wallets_are_listed_by_customer(ledger_command: CommandLine) -> None:
+    [wallet] = ledger_command.json("wallets", "--customer", "customers/acme")
+
+    assert wallet["name"] == ledger_command.wallet
+    assert ledger_command.json("wallets", "--customer", "customers/other") == []
+
+
+def test_projections_are_shown_with_their_lag(ledger_command: CommandLine) -> None:
+    [response] = ledger_command.json("projections")
+
+    assert [each["name"] for each in response["projections"]] == ["deferred_revenue", "wallet_view"]
+    assert {each["head_position"] for each in response["projections"]} == {"4"}
+
+
+def test_the_roll_forward_ties(ledger_command: CommandLine) -> None:
+    [response] = ledger_command.json("roll-forward", "--from", "2026-01-01", "--to", "2035-01-01")
+    total = {name: int(response["total"][name]["nanos"]) for name in ("opening", "billings", "closing")}
+
+    assert total == {"opening": 0, "billings": 10**10, "closing": 7 * 10**9}
+    assert ledger_command.run("roll-forward", "--from", "2026-01-01", "--to", "2026-01-01").returncode == 2
+
+
+def test_verification_ends_with_1_if_and_only_if_something_is_wrong(ledger_command: CommandLine) -> None:
+    reports = ledger_command.json("verify")
+    lines = ledger_command.json("check-history")
+    execute(ledger_command.url, "UPDATE wallet_view_grants SET drawn_units = drawn_units + 1")
+    wrong = ledger_command.run("verify")
+    wrong_here = ledger_command.run("check-history", "--json")
+    rebuilt = ledger_command.run("rebuild")
+    mended = ledger_command.run("verify")
+
+    assert reports[-1]["done"] is True
+    assert lines[-1]["done"] is True
+    assert (wrong.returncode, wrong_here.returncode) == (1, 1)
+    assert "PROJECTION wallet_view" in wrong.stdout
+    assert "PROJECTION" in wrong_here.stdout
+    assert (rebuilt.returncode, rebuilt.stderr) == (0, "")
+    assert (mended.returncode, mended.stderr) == (0, "")
+    assert "wallet_view rebuilt at position 4" in rebuilt.stdout
+
+
+def test_an_unknown_command_is_refused_with_2(ledger_command: CommandLine) -> None:
+    assert ledger_command.run("balances").returncode == 2

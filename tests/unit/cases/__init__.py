@@ -1,0 +1,1 @@
+"""The acceptance-case runner, without services."""
