@@ -17,7 +17,7 @@ from ledger_service.domain.events import (
     WalletOpened,
 )
 from ledger_service.domain.evolve import evolve
-from ledger_service.domain.refusals import WalletNotFound
+from ledger_service.domain.refusals import AsOfOverdrawn, WalletNotFound
 from ledger_service.domain.topics import decode_fact
 from ledger_service.domain.wallet import Wallet
 
@@ -37,7 +37,7 @@ async def replay_wallet(
     """Fold what is effective at or before one instant and was recorded at or before another.
 
     Draws are stored with each debit, so leaving later facts out changes nothing about earlier ones.
-    Raises WalletNotFound if the wallet had not been opened by then.
+    Raises WalletNotFound if the wallet had not been opened by then, AsOfOverdrawn.
     """
     wallet: Wallet | None = None
     version = event_count = 0
@@ -50,7 +50,7 @@ async def replay_wallet(
             if fact.record_time > recorded_until:
                 continue
             if _counts(fact, effective_until, left_out):
-                wallet = evolve(wallet, fact, stored.version)
+                wallet = _fold(wallet, fact, stored.version, left_out)
                 event_count += 1
             else:
                 left_out.add(stored.version)
@@ -59,6 +59,21 @@ async def replay_wallet(
     if wallet is None:
         raise WalletNotFound(f"{name} does not exist at {recorded_until.isoformat()}", field="name")
     return Replay(balance_at(name, wallet, effective_until, feature=feature), event_count)
+
+
+def _fold(wallet: Wallet | None, fact: Fact[Event], version: int, left_out: set[int]) -> Wallet:
+    try:
+        return evolve(wallet, fact, version)
+    except AssertionError as error:
+        # The whole history folds; part of it may not, where a backdated fact used what came free only later.
+        if not left_out:
+            raise
+        raise AsOfOverdrawn(
+            f"event {version} is backdated and uses credit that was held or spent at that instant; "
+            "ask for an instant on the record clock instead",
+            field="as_of_time",
+            version=version,
+        ) from error
 
 
 def _counts(fact: Fact[Event], effective_until: datetime, left_out: set[int]) -> bool:

@@ -149,6 +149,12 @@ class CaptureExceedsHold(Refusal):
     reason = "CAPTURE_EXCEEDS_HOLD"
 
 
+class AsOfOverdrawn(Refusal):
+    """At that instant, on the effective clock, a backdated debit uses credit that came free only later."""
+
+    reason = "AS_OF_OVERDRAWN"
+
+
 class DebitNotFound(Refusal):
     """There is no such debit."""
 

@@ -11,11 +11,15 @@ from ledger_service.projections.log_pages import head_position, read_page
 from ledger_service.projections.rebuild import compare
 
 PAGE_EVENTS: Final = 10_000
+NOT_COMPARED: Final = Finding(
+    "PROJECTION", "", 0, "not compared: the log holds events that this version of the ledger cannot read"
+)
 
 
 def verify(url: str, *, schema: str) -> Iterator[VerificationProgress]:
     """Yield progress and findings; the last one is done. Changes nothing. Raises psycopg.Error."""
     check = HistoryCheck()
+    readable = True
     with connect(url, schema=schema) as connection:
         total = head_position(connection)
         position = 0
@@ -27,9 +31,11 @@ def verify(url: str, *, schema: str) -> Iterator[VerificationProgress]:
                 yield VerificationProgress(check.checked_events, total, tuple(findings))
                 break
             position = page.through
+            readable = readable and all(finding.check != "UNREADABLE_EVENT" for finding in findings)
             yield VerificationProgress(check.checked_events, total, tuple(findings))
-    comparisons = compare(url, schema=schema)
-    differences = tuple(
+    comparisons = compare(url, schema=schema) if readable else []
+    differences: tuple[Finding, ...] = () if readable else (NOT_COMPARED,)
+    differences += tuple(
         Finding(
             "PROJECTION",
             comparison.projection,

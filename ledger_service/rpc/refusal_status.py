@@ -42,6 +42,7 @@ STATUS_OF: Final[Mapping[type[Refusal], grpc.StatusCode]] = {
     refusals.HoldAlreadyCaptured: Code.FAILED_PRECONDITION,
     refusals.HoldAlreadyReleased: Code.FAILED_PRECONDITION,
     refusals.CaptureExceedsHold: Code.FAILED_PRECONDITION,
+    refusals.AsOfOverdrawn: Code.FAILED_PRECONDITION,
     refusals.DebitNotFound: Code.NOT_FOUND,
     refusals.ReversalExceedsDebit: Code.FAILED_PRECONDITION,
     refusals.GrantNotActive: Code.FAILED_PRECONDITION,

@@ -443,4 +443,5 @@ def test_each_refusal_has_one_status_and_a_reason_of_its_own() -> None:
     assert len(kinds) == len(set(kinds))
     assert set(STATUS_OF) == set(kinds)
     assert len({kind.reason for kind in kinds}) == len(kinds)
-    assert grpc.StatusCode.INTERNAL not in STATUS_OF.values()
+    internal = [kind for kind, code in STATUS_OF.items() if code is grpc.StatusCode.INTERNAL]
+    assert internal == [service_refusals.DecisionFailed], "only a fault of ours is INTERNAL"

@@ -15,6 +15,7 @@ from tests.integration.ledger.holds.calls import (
     extend,
     hold,
     refund,
+    release,
     reverse,
     revoke,
 )
@@ -188,6 +189,22 @@ async def test_a_balance_is_read_as_of_an_instant_on_either_clock(sandbox: Clien
 
     assert await available(as_of_time=timestamp(begin)) == 6
     assert await available(as_of_record_time=timestamp(begin)) == 10
+
+
+async def test_an_instant_at_which_a_backdated_debit_used_held_credit_is_refused_by_name(
+    sandbox: Client,
+) -> None:
+    wallet = await sandbox.open_wallet(granted_units=10)
+    held = (await hold(sandbox, wallet, 10)).hold.name
+    begin = await sandbox.clock()
+    await sandbox.advance(begin + MINUTE)
+    await release(sandbox, held)
+    await sandbox.debit(wallet, 4, effective_time=timestamp(begin))
+
+    request = wallet_service_pb2.GetBalanceRequest(name=wallet, as_of_time=timestamp(begin))
+    refused = await refusal(sandbox.wallets.GetBalance(request, timeout=CALL_SECONDS))
+    assert refused.reason == "AS_OF_OVERDRAWN"
+    assert (await sandbox.balance(wallet)).available_units == 6
 
 
 async def test_before_a_grant_begins_its_revocation_does_not_count(sandbox: Client) -> None:
