@@ -19,7 +19,7 @@ from ledger_service.domain.refusals import Refusal
 from ledger_service.domain.streams import State
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """The recorded event that answers a command."""
 
     stream: str
@@ -66,45 +66,19 @@ class Group:
         return answer
 
 
-class Call:
-    """One command or read on its way to an answer."""
+class Call(msgspec.Struct, eq=False, gc=False):
+    """One command or read on its way to an answer; one without a command reads the first of its streams."""
 
-    __slots__ = (
-        "actor",
-        "attempts",
-        "command",
-        "fingerprint",
-        "followers",
-        "group",
-        "index",
-        "key",
-        "key_hash",
-        "streams",
-    )
-
-    def __init__(
-        self,
-        group: Group,
-        index: int,
-        streams: tuple[str, ...],
-        command: AnyCommand | None = None,
-        *,
-        key: str = "",
-        key_hash: bytes = b"",
-        fingerprint: str = "",
-        actor: str = "",
-    ) -> None:
-        """Begin a call; one without a command reads the first of its streams."""
-        self.group = group
-        self.index = index
-        self.streams = streams
-        self.command = command
-        self.key = key
-        self.key_hash = key_hash
-        self.fingerprint = fingerprint
-        self.actor = actor
-        self.attempts = 0
-        self.followers: list[Call] = []
+    group: Group
+    index: int
+    streams: tuple[str, ...]
+    command: AnyCommand | None = None
+    key: str = ""
+    key_hash: bytes = b""
+    fingerprint: str = ""
+    actor: str = ""
+    attempts: int = 0
+    followers: list[Call] = []
 
     def answer(self, answer: Answer) -> None:
         """Hand the answer to the group."""

@@ -9,7 +9,7 @@ from typing import Protocol
 import msgspec
 
 
-class StoredEvent(msgspec.Struct, frozen=True):
+class StoredEvent(msgspec.Struct, frozen=True, gc=False):
     """One row of the log, as stored."""
 
     position: int
@@ -19,7 +19,7 @@ class StoredEvent(msgspec.Struct, frozen=True):
     state: bytes
 
 
-class NewEvent(msgspec.Struct, frozen=True):
+class NewEvent(msgspec.Struct, frozen=True, gc=False):
     """A row about to be appended. `key_hash` (16 bytes) is set on the event that answers a keyed command."""
 
     position: int

@@ -44,71 +44,56 @@ def stage(
 ) -> int:
     """Add a decision's events to the batch and fold them into the entries; return the next free position.
 
-    A fault on the way leaves batch and entries as they were.
+    Everything that may fail comes first; a fault leaves batch and entries as they were.
     """
-    row_count = len(batch.rows)
-    before = [
-        (entry, (entry.state, entry.version, entry.head_hash, entry.snapshot_version))
-        for entry in entries.values()
-    ]
-    try:
-        return _stage(batch, call, drafts, entries, record_time, next_position)
-    except Exception:
-        del batch.rows[row_count:]
-        for entry, fields in before:
-            entry.state, entry.version, entry.head_hash, entry.snapshot_version = fields
-        raise
-
-
-def _stage(
-    batch: Batch,
-    call: Call,
-    drafts: Sequence[Draft],
-    entries: Mapping[str, Entry],
-    record_time: datetime,
-    next_position: int,
-) -> int:
     outcome: Outcome | None = None
-    snapshots: dict[str, Snapshot] = {}
-    position = next_position
-    for draft in drafts:
-        entry = entries[draft.stream]
-        fact, row = _append(entry, draft, call, record_time, position)
-        batch.rows.append(row)
-        batch.streams.add(draft.stream)
-        if draft.answers:
-            outcome = Outcome(draft.stream, row.version, position, fact)
-        if entry.version - entry.snapshot_version >= SNAPSHOT_INTERVAL_EVENTS:
-            snapshots[draft.stream] = take_snapshot(draft.stream, entry)
-            entry.snapshot_version = entry.version
-        position += 1
-    assert outcome is not None or not call.key, "a keyed decision marks the event that answers it"
-    batch.snapshots.update(snapshots)
-    batch.answers.append((call, outcome))
-    return position
-
-
-def _append(
-    entry: Entry, draft: Draft, call: Call, record_time: datetime, position: int
-) -> tuple[Fact[Event], NewEvent]:
-    stream, event = draft.stream, draft.event
-    topic = TOPIC_OF[type(event)]
-    if draft.answers:
-        fact = Fact(
-            event,
-            record_time,
-            draft.effective_time,
-            entry.head_hash,
-            call.actor,
-            call.key,
-            call.fingerprint,
+    staged: dict[str, Entry] = {}
+    rows: list[NewEvent] = []
+    for position, draft in enumerate(drafts, start=next_position):
+        stream = draft.stream
+        entry = staged.get(stream) or entries[stream]
+        fact = _fact(draft, call, record_time, entry.head_hash)
+        topic = TOPIC_OF[type(draft.event)]
+        state = encode_fact(fact)
+        version = entry.version + 1
+        staged[stream] = Entry(
+            evolve_stream(stream, entry.state, fact, version),
+            version,
+            hash_event(stream, version, topic, state),
+            entry.snapshot_version,
         )
-    else:
-        fact = Fact(event, record_time, draft.effective_time, entry.head_hash, call.actor)
-    state = encode_fact(fact)
-    version = entry.version + 1
-    entry.state = evolve_stream(stream, entry.state, fact, version)
-    entry.version = version
-    entry.head_hash = hash_event(stream, version, topic, state)
-    key_hash = call.key_hash if draft.answers else None
-    return fact, NewEvent(position, stream, version, topic, state, key_hash)
+        if draft.answers:
+            outcome = Outcome(stream, version, position, fact)
+            rows.append(NewEvent(position, stream, version, topic, state, call.key_hash))
+        else:
+            rows.append(NewEvent(position, stream, version, topic, state))
+    assert outcome is not None or not call.key, "a keyed decision marks the event that answers it"
+    snapshots = [
+        take_snapshot(stream, entry)
+        for stream, entry in staged.items()
+        if entry.version - entry.snapshot_version >= SNAPSHOT_INTERVAL_EVENTS
+    ]
+    # Nothing may fail from here on.
+    for snapshot in snapshots:
+        batch.snapshots[snapshot.stream] = snapshot
+        staged[snapshot.stream].snapshot_version = snapshot.version
+    for stream, entry in staged.items():
+        entries[stream].become(entry)
+    batch.rows += rows
+    batch.streams.update(staged)
+    batch.answers.append((call, outcome))
+    return next_position + len(rows)
+
+
+def _fact(draft: Draft, call: Call, record_time: datetime, previous_hash: str) -> Fact[Event]:
+    if not draft.answers:
+        return Fact(draft.event, record_time, draft.effective_time, previous_hash, call.actor)
+    return Fact(
+        draft.event,
+        record_time,
+        draft.effective_time,
+        previous_hash,
+        call.actor,
+        call.key,
+        call.fingerprint,
+    )

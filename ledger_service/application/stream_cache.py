@@ -30,6 +30,13 @@ class Entry(msgspec.Struct):
     head_hash: str = GENESIS_HASH
     snapshot_version: int = 0
 
+    def become(self, other: Entry) -> None:
+        """Take over what another entry says of the same stream."""
+        self.state = other.state
+        self.version = other.version
+        self.head_hash = other.head_hash
+        self.snapshot_version = other.snapshot_version
+
 
 class StreamCache:
     """A bounded mapping from stream to entry."""

@@ -28,7 +28,7 @@ _CATEGORY_RANK: Final = {
 }
 
 
-class Lot(msgspec.Struct, frozen=True):
+class Lot(msgspec.Struct, frozen=True, gc=False):
     """What is left of one grant; the grant is named by its event's version in the stream.
 
     `remaining_units` may be drawn, `held_units` are reserved. At the end of a period `rolled_units` moved on

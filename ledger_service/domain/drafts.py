@@ -9,7 +9,7 @@ import msgspec
 from ledger_service.domain.events import Event
 
 
-class Draft(msgspec.Struct, frozen=True):
+class Draft(msgspec.Struct, frozen=True, gc=False):
     """An event for a stream. `answers` marks the one that carries the idempotency key and answers retries."""
 
     stream: str

@@ -84,7 +84,7 @@ class CreditsGranted(Record, frozen=True):
     series_version: int = 0
 
 
-class Draw(msgspec.Struct, frozen=True, array_like=True):
+class Draw(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Units taken from the lot of the grant at `grant_version` in the same stream."""
 
     grant_version: int

@@ -8,8 +8,9 @@ change gets its first answer.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -56,13 +57,27 @@ from ledger_service.domain.events import (
 from ledger_service.domain.hold import TTL_DEFAULT
 from ledger_service.domain.refusals import IdempotencyKeyReused
 
+_encoder: Final = msgspec.json.Encoder()
+
 Identity = dict[str, Any]
 """Field by field, in the order in which differences are named; values are compared and encoded, never read."""
 
 
 def fingerprint(command: AnyCommand) -> str:
     """Return 16 bytes (hex) that differ for different commands."""
-    encoded = msgspec.json.encode((type(command).__name__, list(identity(command).values())))
+    if type(command) is Debit and command.charge is None and not command.late_hold_version:
+        # The plain debit, written out: what `identity` gives, at a third of the cost.
+        values: Sequence[object] = (
+            command.amount_units,
+            command.effective_time,
+            command.feature,
+            command.delivered,
+            command.take_available,
+            None,
+        )
+    else:
+        values = list(identity(command).values())
+    encoded = _encoder.encode((type(command).__name__, values))
     return blake2b(encoded, digest_size=16).hexdigest()
 
 

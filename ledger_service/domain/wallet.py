@@ -48,7 +48,7 @@ class Debt(msgspec.Struct, frozen=True):
     effective_time: datetime
 
 
-class Wallet(msgspec.Struct, frozen=True):
+class Wallet(msgspec.Struct, frozen=True, gc=False):
     """One customer's credit in one asset."""
 
     customer: str

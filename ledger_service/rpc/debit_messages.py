@@ -16,7 +16,7 @@ from ledger_service.domain.events import (
     Return,
 )
 from ledger_service.rpc.part_names import write_part_name
-from ledger_service.rpc.values import write_time, write_unit_price
+from ledger_service.rpc.values import fill_time, write_time, write_unit_price
 
 
 def write_draws(wallet: str, draws: Iterable[Draw | Return]) -> list[wallet_pb2.Draw]:
@@ -27,36 +27,50 @@ def write_draws(wallet: str, draws: Iterable[Draw | Return]) -> list[wallet_pb2.
     ]
 
 
-def write_debit_response(outcome: Outcome) -> wallet_service_pb2.DebitResponse:
-    """Return the answer to a Debit."""
-    return wallet_service_pb2.DebitResponse(
-        debit=write_debit(outcome), replayed=outcome.replayed, position=outcome.position
-    )
+def write_debit_response(
+    outcome: Outcome, response: wallet_service_pb2.DebitResponse | None = None
+) -> wallet_service_pb2.DebitResponse:
+    """Return the answer to a Debit, written in place if a message is given: an item of a batch is not copied then."""
+    if response is None:
+        response = wallet_service_pb2.DebitResponse()
+    fill_debit(response.debit, outcome)
+    if outcome.replayed:
+        response.replayed = True
+    response.position = outcome.position
+    return response
 
 
 def write_debit(outcome: Outcome) -> wallet_pb2.Debit:
     """Return the debit that a Debit or a CaptureHold recorded."""
+    debit = wallet_pb2.Debit()
+    fill_debit(debit, outcome)
+    return debit
+
+
+def fill_debit(debit: wallet_pb2.Debit, outcome: Outcome) -> None:
+    """Write a debit into an empty message, field by field: building and copying parts costs three times as much."""
     fact, stream = outcome.fact, outcome.stream
     event = fact.event
     assert isinstance(event, CreditsDebited | HoldCaptured)
+    debit.name = f"{stream}/debits/{outcome.version}"
+    debit.amount_units = event.amount_units
     hold_version, draws = _hold_and_draws(event)
-    debit = wallet_pb2.Debit(
-        name=f"{stream}/debits/{outcome.version}",
-        amount_units=event.amount_units,
-        overage_units=event.overage_units,
-        draws=write_draws(stream, draws),
-        effective_time=write_time(fact.effective_time),
-        record_time=write_time(fact.record_time),
-        feature=event.feature,
-        burn_down_order=event.burn_down_order,
-        debt_units=event.debt_units,
-    )
+    for draw in draws:
+        debit.draws.add(grant=f"{stream}/grants/{draw.grant_version}", amount_units=draw.amount_units)
+    fill_time(debit.effective_time, fact.effective_time)
+    fill_time(debit.record_time, fact.record_time)
+    debit.burn_down_order = event.burn_down_order
+    if event.overage_units:
+        debit.overage_units = event.overage_units
+    if event.feature:
+        debit.feature = event.feature
+    if event.debt_units:
+        debit.debt_units = event.debt_units
     if hold_version:
         debit.hold = write_part_name(stream, "holds", hold_version)
         debit.late = isinstance(event, CreditsDebited)
     if outcome.replayed and event.charge is not None:
         debit.charge.CopyFrom(write_charge(event.charge))
-    return debit
 
 
 def _hold_and_draws(event: CreditsDebited | HoldCaptured) -> tuple[int, tuple[Draw, ...]]:

@@ -63,8 +63,16 @@ def read_time(timestamp: Timestamp, *, field: str) -> datetime:
 
 def write_time(instant: datetime) -> Timestamp:
     """Return an instant as a timestamp."""
+    timestamp = Timestamp()
+    fill_time(timestamp, instant)
+    return timestamp
+
+
+def fill_time(timestamp: Timestamp, instant: datetime) -> None:
+    """Write an instant into an empty timestamp."""
     since = instant - EPOCH
-    return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1000)
+    timestamp.seconds = since.days * 86_400 + since.seconds
+    timestamp.nanos = since.microseconds * 1000
 
 
 def read_duration(duration: Duration, *, field: str) -> timedelta:

@@ -108,7 +108,12 @@ class WalletServicer(HoldMethods, wallet_service_pb2_grpc.WalletServiceServicer)
                 readable.append(index)
         for index, answer in zip(readable, await self._writer.submit_many(requests), strict=True):
             answers[index] = answer
-        return wallet_service_pb2.BatchDebitResponse(results=[_write_result(answer) for answer in answers])
+        # Results are written in place: a message that is handed to a constructor is copied once more.
+        response = wallet_service_pb2.BatchDebitResponse()
+        add_result = response.results.add
+        for result in answers:
+            _fill_result(add_result(), result)
+        return response
 
     async def ListWallets(
         self, request: wallet_service_pb2.ListWalletsRequest, context: Context
@@ -195,11 +200,12 @@ def _page_size(asked: int) -> int:
     return limit
 
 
-def _write_result(answer: Outcome | Refusal | None) -> wallet_service_pb2.BatchDebitResult:
+def _fill_result(result: wallet_service_pb2.BatchDebitResult, answer: Outcome | Refusal | None) -> None:
     if isinstance(answer, Refusal):
-        return wallet_service_pb2.BatchDebitResult(error=status_of(answer))
-    assert answer is not None, "a debit records something"
-    return wallet_service_pb2.BatchDebitResult(response=write_debit_response(answer))
+        result.error.CopyFrom(status_of(answer))
+    else:
+        assert answer is not None, "a debit records something"
+        write_debit_response(answer, result.response)
 
 
 def _write_line(line: StatementLine) -> wallet_pb2.StatementLine:
