@@ -30,7 +30,6 @@ from ledger_service.application.ports import (
     OutcomeUnknownError,
     StoreUnavailableError,
 )
-from ledger_service.application.staging import Batch
 from ledger_service.application.stream_cache import SNAPSHOT_FORMAT
 from ledger_service.domain.commands import Request
 from ledger_service.domain.refusals import Refusal
@@ -94,6 +93,10 @@ class Writer:
         """Wait until an event after `position` is durable, or this instance no longer serves."""
         while self.serving and self._committed.value <= position:
             await self._committed.wait()
+
+    def watch(self, stream: str) -> contextlib.AbstractContextManager[asyncio.Event]:
+        """Yield an event, set when the stream may have grown or serving may have ended. Raises WatchersFull."""
+        return self._committed.watch(stream)
 
     async def submit(self, request: Request) -> Outcome | None:
         """Decide and commit one command; None if there was nothing to do. Raises Refusal."""
@@ -262,12 +265,9 @@ class Writer:
             log.warning("outcome_unknown", rows=len(batch.rows), error=str(error))
             await self._reconnect()
         else:
-            self._finish(batch)
-
-    def _finish(self, batch: Batch) -> None:
-        if batch.rows:
-            self._committed.move(batch.rows[-1].position)
-        self._decider.finish_batch()
+            if batch.rows:
+                self._committed.move(batch.rows[-1].position, batch.streams)
+            self._decider.finish_batch()
 
     async def _resolve(self) -> None:
         """Answer the calls of lost batches from the store and decide the rest again."""

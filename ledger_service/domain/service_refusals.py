@@ -35,6 +35,12 @@ class QueueFull(Refusal):
     reason = "QUEUE_FULL"
 
 
+class WatchersFull(Refusal):
+    """As many callers watch balances as the service allows."""
+
+    reason = "WATCHERS_FULL"
+
+
 class NotServing(Refusal):
     """This instance is starting, standing by, draining or without its database; nothing was done."""
 

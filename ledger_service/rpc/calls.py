@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from time import perf_counter
 from typing import Any, Final, TypeVar
 
@@ -36,7 +37,8 @@ log = structlog.get_logger("call")
 Message = TypeVar("Message")
 Context = grpc.aio.ServicerContext[Any, Any]
 Unary = Callable[[Any, Context], Awaitable[Any]]
-Streaming = Callable[[Any, Context], AsyncIterator[Any]]
+Streaming = Callable[[Any, Context], AsyncGenerator[Any, None]]
+StreamingCall = Callable[[Any, Context], Awaitable[None]]
 
 
 def actor_of(context: Context) -> str:
@@ -68,37 +70,42 @@ def wrap_unary(method: str, handler: Unary) -> Unary:
     return call
 
 
-def wrap_streaming(method: str, handler: Streaming) -> Streaming:
-    """Return the server-streaming handler with its line and its errors; the line comes when the stream ends."""
+def wrap_streaming(method: str, handler: Streaming) -> StreamingCall:
+    """Return the handler of a stream of answers with its line and its errors; the line comes when the stream ends.
 
-    async def call(request: Any, context: Context) -> AsyncIterator[Any]:
+    It takes one request or a stream of them. The answers are written here and not yielded on: so a client that
+    goes ends the handler at once, wherever it is, and not when a collector finds it.
+    """
+
+    async def call(request: Any, context: Context) -> None:
         begun = perf_counter()
         count = 0
         try:
-            async for response in handler(request, context):
-                count += 1
-                yield response
-        except (asyncio.CancelledError, GeneratorExit):
+            async with aclosing(handler(request, context)) as responses:
+                async for response in responses:
+                    await context.write(response)
+                    count += 1
+        except asyncio.CancelledError:
             _line(method, "CANCELLED", begun, messages=count)
             raise
         except Exception as error:  # noqa: BLE001
-            await _fail(method, error, context, begun)
+            await _fail(method, error, context, begun, messages=count)
         _line(method, "OK", begun, messages=count)
 
     return call
 
 
-async def _fail(method: str, error: Exception, context: Context, begun: float) -> None:
+async def _fail(method: str, error: Exception, context: Context, begun: float, **fields: object) -> None:
     if isinstance(error, StoreUnavailableError):
         error = NotServing("the database does not answer; try again")
     if isinstance(error, Refusal):
-        _line(method, STATUS_OF[type(error)].name, begun, reason=error.reason, field=error.field)
+        _line(method, STATUS_OF[type(error)].name, begun, reason=error.reason, field=error.field, **fields)
         await context.abort_with_status(rpc_status.to_status(status_of(error)))
     if isinstance(error, grpc.aio.AbortError):
         raise error
     incident = secrets.token_hex(8)
     log.error("fault", method=method, incident=incident, exc_info=error)
-    _line(method, "INTERNAL", begun, incident=incident)
+    _line(method, "INTERNAL", begun, incident=incident, **fields)
     await context.abort_with_status(rpc_status.to_status(status_of_fault(incident)))
 
 

@@ -66,6 +66,7 @@ STATUS_OF: Final[Mapping[type[Refusal], grpc.StatusCode]] = {
     service_refusals.ClockWouldGoBack: Code.FAILED_PRECONDITION,
     service_refusals.DecisionFailed: Code.INTERNAL,
     service_refusals.QueueFull: Code.RESOURCE_EXHAUSTED,
+    service_refusals.WatchersFull: Code.RESOURCE_EXHAUSTED,
     service_refusals.NotServing: Code.UNAVAILABLE,
     service_refusals.OutcomeUnknown: Code.UNAVAILABLE,
     service_refusals.Contended: Code.ABORTED,
@@ -73,6 +74,7 @@ STATUS_OF: Final[Mapping[type[Refusal], grpc.StatusCode]] = {
 }
 RETRY_AFTER_NANOS: Final[Mapping[type[Refusal], int]] = {
     service_refusals.QueueFull: 100_000_000,
+    service_refusals.WatchersFull: 500_000_000,
     service_refusals.NotServing: 500_000_000,
     service_refusals.OutcomeUnknown: 500_000_000,
     service_refusals.Contended: 50_000_000,

@@ -20,6 +20,7 @@ from ledger_service.domain.wallet import Wallet
 from ledger_service.rpc.balance_messages import write_balance
 from ledger_service.rpc.calls import Context, actor_of
 from ledger_service.rpc.debit_messages import write_debit_response
+from ledger_service.rpc.debit_stream_service import DebitStreamMethods
 from ledger_service.rpc.hold_service import HoldMethods
 from ledger_service.rpc.page_tokens import read_page_token, write_page_token
 from ledger_service.rpc.refusal_status import status_of
@@ -27,6 +28,7 @@ from ledger_service.rpc.values import read_time, write_time
 from ledger_service.rpc.view_messages import write_grant_view, write_wallet_view
 from ledger_service.rpc.wallet_messages import write_granted, write_opened, write_wallet
 from ledger_service.rpc.wallet_requests import read_debit, read_grant, read_open_wallet
+from ledger_service.rpc.watch_service import WatchMethods
 
 BATCH_SIZE_MAX: Final = 5_000
 """Debits in one BatchDebit, about 2 MB with charges."""
@@ -34,7 +36,9 @@ PAGE_SIZE_DEFAULT: Final = 100
 PAGE_SIZE_MAX: Final = 1_000
 
 
-class WalletServicer(HoldMethods, wallet_service_pb2_grpc.WalletServiceServicer):
+class WalletServicer(
+    HoldMethods, DebitStreamMethods, WatchMethods, wallet_service_pb2_grpc.WalletServiceServicer
+):
     """Turns requests into commands, and outcomes into answers."""
 
     def __init__(self, writer: Writer, reader: LogReader, views: Views) -> None:

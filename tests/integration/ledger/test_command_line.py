@@ -138,6 +138,25 @@ def test_the_balance_is_shown_in_assets_and_printed_in_units(ledger_command: Com
     assert "4.50" in shown.stdout
 
 
+def test_a_watched_balance_is_one_line_a_state(ledger_command: CommandLine) -> None:
+    ended = ledger_command.run("watch", ledger_command.wallet, "--messages", "1", "--json")
+    [line] = ended.stdout.splitlines()
+    state = json.loads(line)
+    shown = ledger_command.run("watch", ledger_command.wallet, "--messages", "1")
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert (state["version"], state["balance"]["available_units"]) == ("4", "4500000")
+    assert shown.stdout.endswith("version 4: 4.50 CREDIT available, 0.00 held\n")
+
+
+def test_a_watch_is_resumed_after_a_version_and_refused_in_one_line(ledger_command: CommandLine) -> None:
+    [state] = ledger_command.json("watch", ledger_command.wallet, "--after-version", "3", "--messages", "1")
+    line = error_line(ledger_command.run("watch", "wallets/nobody"))
+
+    assert state["version"] == "4"
+    assert line.endswith("(WALLET_NOT_FOUND)")
+
+
 def test_grants_are_listed_with_what_is_left(ledger_command: CommandLine) -> None:
     grants = ledger_command.json("grants", ledger_command.wallet)
 

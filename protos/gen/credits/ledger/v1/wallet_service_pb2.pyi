@@ -585,6 +585,134 @@ class BatchDebitResult(_message.Message):
 Global___BatchDebitResult: _TypeAlias = BatchDebitResult  # noqa: Y015
 
 @_typing.final
+class StreamDebitsRequest(_message.Message):
+    """StreamDebitsRequest is one debit of a stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    DEBIT_FIELD_NUMBER: _builtins.int
+    sequence: _builtins.int
+    """Chosen by the caller, given back with the answer; any number, not looked at. Default 0."""
+    @_builtins.property
+    def debit(self) -> Global___DebitRequest:
+        """The debit, as for Debit. Required. Safe to send again with the same key."""
+
+    def __init__(
+        self,
+        *,
+        sequence: _builtins.int = ...,
+        debit: Global___DebitRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["debit", b"debit"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["debit", b"debit", "sequence", b"sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamDebitsRequest: _TypeAlias = StreamDebitsRequest  # noqa: Y015
+
+@_typing.final
+class StreamDebitsResponse(_message.Message):
+    """StreamDebitsResponse answers one debit of a stream; the answers come in the order of the requests."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    RESPONSE_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    sequence: _builtins.int
+    """The sequence of the request."""
+    @_builtins.property
+    def response(self) -> Global___DebitResponse:
+        """It was debited, and is durable."""
+
+    @_builtins.property
+    def error(self) -> _status_pb2.Status:
+        """It was refused; the same status that Debit would have given. The other debits are not affected."""
+
+    def __init__(
+        self,
+        *,
+        sequence: _builtins.int = ...,
+        response: Global___DebitResponse | None = ...,
+        error: _status_pb2.Status | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "outcome", b"outcome", "response", b"response"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "outcome", b"outcome", "response", b"response", "sequence", b"sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["response", "error"]  # noqa: Y015
+    _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
+
+Global___StreamDebitsResponse: _TypeAlias = StreamDebitsResponse  # noqa: Y015
+
+@_typing.final
+class WatchBalanceRequest(_message.Message):
+    """WatchBalanceRequest names a wallet to follow."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    AFTER_VERSION_FIELD_NUMBER: _builtins.int
+    FEATURE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """wallets/{wallet}. Required."""
+    after_version: _builtins.int
+    """Version of the wallet that the caller knows, from 0: the first message waits for a later one or for the next
+    5 s. Default 0: the balance now, at once.
+    """
+    feature: _builtins.str
+    """Count only the lots that a debit for this feature may draw. Default: all lots."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        after_version: _builtins.int = ...,
+        feature: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_version", b"after_version", "feature", b"feature", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchBalanceRequest: _TypeAlias = WatchBalanceRequest  # noqa: Y015
+
+@_typing.final
+class WatchBalanceResponse(_message.Message):
+    """WatchBalanceResponse is a wallet's durable state."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BALANCE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the wallet's stream that the balance counts."""
+    position: _builtins.int
+    """Position of the log up to which the balance counts every event of the wallet; it may count later ones too."""
+    @_builtins.property
+    def balance(self) -> _wallet_pb2.Balance:
+        """The balance now."""
+
+    def __init__(
+        self,
+        *,
+        balance: _wallet_pb2.Balance | None = ...,
+        version: _builtins.int = ...,
+        position: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance", "position", b"position", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchBalanceResponse: _TypeAlias = WatchBalanceResponse  # noqa: Y015
+
+@_typing.final
 class ListStatementLinesRequest(_message.Message):
     """ListStatementLinesRequest asks for a page of a statement."""
 

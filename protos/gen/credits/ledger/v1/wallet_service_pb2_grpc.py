@@ -55,6 +55,11 @@ class WalletServiceStub:
                 request_serializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.GetBalanceRequest.SerializeToString,
                 response_deserializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.GetBalanceResponse.FromString,
                 _registered_method=True)
+        self.WatchBalance = channel.unary_stream(
+                '/credits.ledger.v1.WalletService/WatchBalance',
+                request_serializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.WatchBalanceRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.WatchBalanceResponse.FromString,
+                _registered_method=True)
         self.Grant = channel.unary_unary(
                 '/credits.ledger.v1.WalletService/Grant',
                 request_serializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.GrantRequest.SerializeToString,
@@ -74,6 +79,11 @@ class WalletServiceStub:
                 '/credits.ledger.v1.WalletService/BatchDebit',
                 request_serializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.BatchDebitRequest.SerializeToString,
                 response_deserializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.BatchDebitResponse.FromString,
+                _registered_method=True)
+        self.StreamDebits = channel.stream_stream(
+                '/credits.ledger.v1.WalletService/StreamDebits',
+                request_serializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.StreamDebitsRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.StreamDebitsResponse.FromString,
                 _registered_method=True)
         self.ReverseDebit = channel.unary_unary(
                 '/credits.ledger.v1.WalletService/ReverseDebit',
@@ -149,6 +159,15 @@ class WalletServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchBalance(self, request, context):
+        """Follow a wallet's balance: now, and whenever its stream grows. States in between may be left out, the newest never
+        is; at most one message in 20 ms. The balance is sent anew every 5 s in any case. Ends with UNAVAILABLE when this
+        instance stops serving: watch again after the last version received. At most 1,000 watchers an instance.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Grant(self, request, context):
         """Issue credit. Safe to retry with the same key.
         """
@@ -172,6 +191,16 @@ class WalletServiceServicer:
 
     def BatchDebit(self, request, context):
         """Consume credit for many usages; each item has its own outcome and its own key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamDebits(self, request_iterator, context):
+        """Consume credit for usages as they come. Each debit is answered once it is durable, in the order sent; at most 1,000
+        of a stream are inside, beyond that the server stops reading. What was read is decided even if the caller goes: open
+        another stream and send all that was not answered again with the same keys. Ends with UNAVAILABLE when this
+        instance stops serving, after answering what it had read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -256,6 +285,11 @@ def add_WalletServiceServicer_to_server(servicer, server):
                     request_deserializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.GetBalanceRequest.FromString,
                     response_serializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.GetBalanceResponse.SerializeToString,
             ),
+            'WatchBalance': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchBalance,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.WatchBalanceRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.WatchBalanceResponse.SerializeToString,
+            ),
             'Grant': grpc.unary_unary_rpc_method_handler(
                     servicer.Grant,
                     request_deserializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.GrantRequest.FromString,
@@ -275,6 +309,11 @@ def add_WalletServiceServicer_to_server(servicer, server):
                     servicer.BatchDebit,
                     request_deserializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.BatchDebitRequest.FromString,
                     response_serializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.BatchDebitResponse.SerializeToString,
+            ),
+            'StreamDebits': grpc.stream_stream_rpc_method_handler(
+                    servicer.StreamDebits,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.StreamDebitsRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.StreamDebitsResponse.SerializeToString,
             ),
             'ReverseDebit': grpc.unary_unary_rpc_method_handler(
                     servicer.ReverseDebit,
@@ -437,6 +476,33 @@ class WalletService:
             _registered_method=True)
 
     @staticmethod
+    def WatchBalance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/credits.ledger.v1.WalletService/WatchBalance',
+            credits_dot_ledger_dot_v1_dot_wallet__service__pb2.WatchBalanceRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_wallet__service__pb2.WatchBalanceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def Grant(request,
             target,
             options=(),
@@ -534,6 +600,33 @@ class WalletService:
             '/credits.ledger.v1.WalletService/BatchDebit',
             credits_dot_ledger_dot_v1_dot_wallet__service__pb2.BatchDebitRequest.SerializeToString,
             credits_dot_ledger_dot_v1_dot_wallet__service__pb2.BatchDebitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamDebits(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/credits.ledger.v1.WalletService/StreamDebits',
+            credits_dot_ledger_dot_v1_dot_wallet__service__pb2.StreamDebitsRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_wallet__service__pb2.StreamDebitsResponse.FromString,
             options,
             channel_credentials,
             insecure,

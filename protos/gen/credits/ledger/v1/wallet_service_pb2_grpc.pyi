@@ -47,6 +47,11 @@ class WalletServiceStub:
     """List wallets in the order of their names, from the wallet view."""
     GetBalance: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.GetBalanceRequest, _wallet_service_pb2.GetBalanceResponse]
     """Read a wallet's balance, true now."""
+    WatchBalance: _grpc.UnaryStreamMultiCallable[_wallet_service_pb2.WatchBalanceRequest, _wallet_service_pb2.WatchBalanceResponse]
+    """Follow a wallet's balance: now, and whenever its stream grows. States in between may be left out, the newest never
+    is; at most one message in 20 ms. The balance is sent anew every 5 s in any case. Ends with UNAVAILABLE when this
+    instance stops serving: watch again after the last version received. At most 1,000 watchers an instance.
+    """
     Grant: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.GrantRequest, _wallet_service_pb2.GrantResponse]
     """Issue credit. Safe to retry with the same key."""
     ListGrants: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.ListGrantsRequest, _wallet_service_pb2.ListGrantsResponse]
@@ -55,6 +60,12 @@ class WalletServiceStub:
     """Consume credit. Safe to retry with the same key."""
     BatchDebit: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.BatchDebitRequest, _wallet_service_pb2.BatchDebitResponse]
     """Consume credit for many usages; each item has its own outcome and its own key."""
+    StreamDebits: _grpc.StreamStreamMultiCallable[_wallet_service_pb2.StreamDebitsRequest, _wallet_service_pb2.StreamDebitsResponse]
+    """Consume credit for usages as they come. Each debit is answered once it is durable, in the order sent; at most 1,000
+    of a stream are inside, beyond that the server stops reading. What was read is decided even if the caller goes: open
+    another stream and send all that was not answered again with the same keys. Ends with UNAVAILABLE when this
+    instance stops serving, after answering what it had read.
+    """
     ReverseDebit: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.ReverseDebitRequest, _wallet_service_pb2.ReverseDebitResponse]
     """Take a debit back, in part or whole; each unit goes back to the lot it came from. Safe to retry with the same key."""
     Hold: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.HoldRequest, _wallet_service_pb2.HoldResponse]
@@ -85,6 +96,11 @@ class WalletServiceAsyncStub(WalletServiceStub):
     """List wallets in the order of their names, from the wallet view."""
     GetBalance: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.GetBalanceRequest, _wallet_service_pb2.GetBalanceResponse]  # type: ignore[assignment]
     """Read a wallet's balance, true now."""
+    WatchBalance: _aio.UnaryStreamMultiCallable[_wallet_service_pb2.WatchBalanceRequest, _wallet_service_pb2.WatchBalanceResponse]  # type: ignore[assignment]
+    """Follow a wallet's balance: now, and whenever its stream grows. States in between may be left out, the newest never
+    is; at most one message in 20 ms. The balance is sent anew every 5 s in any case. Ends with UNAVAILABLE when this
+    instance stops serving: watch again after the last version received. At most 1,000 watchers an instance.
+    """
     Grant: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.GrantRequest, _wallet_service_pb2.GrantResponse]  # type: ignore[assignment]
     """Issue credit. Safe to retry with the same key."""
     ListGrants: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.ListGrantsRequest, _wallet_service_pb2.ListGrantsResponse]  # type: ignore[assignment]
@@ -93,6 +109,12 @@ class WalletServiceAsyncStub(WalletServiceStub):
     """Consume credit. Safe to retry with the same key."""
     BatchDebit: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.BatchDebitRequest, _wallet_service_pb2.BatchDebitResponse]  # type: ignore[assignment]
     """Consume credit for many usages; each item has its own outcome and its own key."""
+    StreamDebits: _aio.StreamStreamMultiCallable[_wallet_service_pb2.StreamDebitsRequest, _wallet_service_pb2.StreamDebitsResponse]  # type: ignore[assignment]
+    """Consume credit for usages as they come. Each debit is answered once it is durable, in the order sent; at most 1,000
+    of a stream are inside, beyond that the server stops reading. What was read is decided even if the caller goes: open
+    another stream and send all that was not answered again with the same keys. Ends with UNAVAILABLE when this
+    instance stops serving, after answering what it had read.
+    """
     ReverseDebit: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.ReverseDebitRequest, _wallet_service_pb2.ReverseDebitResponse]  # type: ignore[assignment]
     """Take a debit back, in part or whole; each unit goes back to the lot it came from. Safe to retry with the same key."""
     Hold: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.HoldRequest, _wallet_service_pb2.HoldResponse]  # type: ignore[assignment]
@@ -146,6 +168,17 @@ class WalletServiceServicer(metaclass=_abc_1.ABCMeta):
         """Read a wallet's balance, true now."""
 
     @_abc_1.abstractmethod
+    def WatchBalance(
+        self,
+        request: _wallet_service_pb2.WatchBalanceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_wallet_service_pb2.WatchBalanceResponse], _abc.AsyncIterator[_wallet_service_pb2.WatchBalanceResponse]]:
+        """Follow a wallet's balance: now, and whenever its stream grows. States in between may be left out, the newest never
+        is; at most one message in 20 ms. The balance is sent anew every 5 s in any case. Ends with UNAVAILABLE when this
+        instance stops serving: watch again after the last version received. At most 1,000 watchers an instance.
+        """
+
+    @_abc_1.abstractmethod
     def Grant(
         self,
         request: _wallet_service_pb2.GrantRequest,
@@ -176,6 +209,18 @@ class WalletServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_wallet_service_pb2.BatchDebitResponse, _abc.Awaitable[_wallet_service_pb2.BatchDebitResponse]]:
         """Consume credit for many usages; each item has its own outcome and its own key."""
+
+    @_abc_1.abstractmethod
+    def StreamDebits(
+        self,
+        request_iterator: _MaybeAsyncIterator[_wallet_service_pb2.StreamDebitsRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_wallet_service_pb2.StreamDebitsResponse], _abc.AsyncIterator[_wallet_service_pb2.StreamDebitsResponse]]:
+        """Consume credit for usages as they come. Each debit is answered once it is durable, in the order sent; at most 1,000
+        of a stream are inside, beyond that the server stops reading. What was read is decided even if the caller goes: open
+        another stream and send all that was not answered again with the same keys. Ends with UNAVAILABLE when this
+        instance stops serving, after answering what it had read.
+        """
 
     @_abc_1.abstractmethod
     def ReverseDebit(

@@ -1,0 +1,72 @@
+"""The method of WalletService that follows a wallet's balance.
+
+A watcher sleeps until a commit has touched its wallet, and then reads the state that the writer holds in
+memory: an idle wallet costs a message in HEARTBEAT_SECONDS, a busy one at most one in INTERVAL_SECONDS.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Final
+
+from credits.ledger.v1 import wallet_service_pb2
+from ledger_service.application.balance import balance_at
+from ledger_service.application.writer import Writer
+from ledger_service.domain.names import check_name, check_range
+from ledger_service.domain.refusals import WalletNotFound
+from ledger_service.domain.wallet import Wallet
+from ledger_service.rpc.balance_messages import write_balance
+from ledger_service.rpc.calls import Context
+
+INTERVAL_SECONDS: Final = 0.02
+"""Shortest time between two messages: faster than people see, slower than wallets change."""
+HEARTBEAT_SECONDS: Final = 5.0
+"""How often an idle stream shows that it is alive, with the balance that time alone may have changed."""
+VERSION_MAX: Final = 2**63 - 1
+
+
+class WatchMethods:
+    """Part of the WalletServicer."""
+
+    _writer: Writer
+
+    async def WatchBalance(
+        self, request: wallet_service_pb2.WatchBalanceRequest, context: Context
+    ) -> AsyncGenerator[wallet_service_pb2.WatchBalanceResponse, None]:
+        """Send the balance, and again whenever the wallet's stream has grown."""
+        check_name(request.name, collection="wallets", field="name")
+        check_range(request.after_version, low=0, high=VERSION_MAX, field="after_version")
+        known_version = request.after_version
+        alive = True
+        with self._writer.watch(request.name) as grown:
+            while True:
+                grown.clear()
+                response = await self._read(request)
+                if response.version > known_version or not alive:
+                    yield response
+                    known_version = max(known_version, response.version)
+                    await asyncio.sleep(INTERVAL_SECONDS)
+                alive = await _is_set_within(grown, HEARTBEAT_SECONDS)
+
+    async def _read(
+        self, request: wallet_service_pb2.WatchBalanceRequest
+    ) -> wallet_service_pb2.WatchBalanceResponse:
+        # Taken first: what is committed while the state is read may or may not be in it.
+        position = self._writer.committed_position
+        reading = await self._writer.read(request.name)
+        if not isinstance(reading.state, Wallet):
+            raise WalletNotFound(f"{request.name} does not exist", field="name")
+        balance = balance_at(request.name, reading.state, self._writer.now(), feature=request.feature)
+        return wallet_service_pb2.WatchBalanceResponse(
+            balance=write_balance(balance), version=reading.version, position=position
+        )
+
+
+async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
