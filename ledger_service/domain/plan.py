@@ -1,7 +1,8 @@
 """Plans and contracts: what is offered and what was agreed.
 
 A plan version never changes. Signing a contract turns the plan's phases into instants and hands the wallet the
-policy of each phase from its instant, in the same commit.
+policy of each phase from its instant, in the same commit. Where the last phase ends, so does the contract: from
+there on the policy that the wallet was opened with applies again.
 """
 
 from __future__ import annotations
@@ -140,15 +141,30 @@ def sign_contract(
         cycle=command.cycle,
         phases=phases,
     )
-    policies = [
+    return [Draft(command.contract, signed, now, answers=True), *_policies(wallet, command, phases)]
+
+
+def _policies(wallet: Wallet, command: SignContract, phases: tuple[ContractPhase, ...]) -> list[Draft]:
+    changes = [
         Draft(
             command.wallet,
-            WalletPolicyChanged(command.contract, phase.terms.key, phase.terms.shortfall_mode),
+            WalletPolicyChanged(
+                command.contract,
+                phase.terms.key,
+                phase.terms.shortfall_mode,
+                phase.terms.overage_limit_units,
+            ),
             phase.from_time,
         )
         for phase in phases
     ]
-    return [Draft(command.contract, signed, now, answers=True), *policies]
+    end_time = phases[-1].to_time
+    if end_time is not None:
+        # Nothing is agreed any more: what the wallet was opened with applies again.
+        opened = wallet.policies[0]
+        own = WalletPolicyChanged("", "", opened.shortfall_mode, opened.overage_limit_units)
+        changes.append(Draft(command.wallet, own, end_time))
+    return changes
 
 
 def _plan_version(plan: Plan | None, command: SignContract) -> PlanPublished:
@@ -197,6 +213,7 @@ def _check_phase(phase: PlanPhase, *, field: str) -> None:
     if phase.base_fee is not None:
         check_money(phase.base_fee, field=f"{field}.base_fee")
     check_range(phase.included_units, low=0, high=UNITS_MAX, field=f"{field}.included_units")
+    check_range(phase.overage_limit_units, low=0, high=UNITS_MAX, field=f"{field}.overage_limit_units")
     if phase.overage_price is not None:
         check_unit_price(phase.overage_price, field=f"{field}.overage_price")
 
