@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from itertools import zip_longest
 from typing import Final
 
 import msgspec
@@ -20,7 +21,7 @@ from ledger_service.domain.agreement_events import (
     PlanPhase,
     PlanPublished,
 )
-from ledger_service.domain.calendar import add_period, check_period, check_zone
+from ledger_service.domain.calendar import add_periods, check_period, check_zone
 from ledger_service.domain.commands import PublishPlan, SignContract
 from ledger_service.domain.drafts import Draft
 from ledger_service.domain.events import Event, Fact, WalletPolicyChanged
@@ -177,13 +178,10 @@ def _plan_version(plan: Plan | None, command: SignContract) -> PlanPublished:
 
 
 def _schedule(phases: tuple[PlanPhase, ...], start: datetime, zone: str) -> tuple[ContractPhase, ...]:
-    scheduled: list[ContractPhase] = []
-    from_time = start
-    for phase in phases:
-        to_time = add_period(from_time, phase.duration, zone) if phase.duration else None
-        scheduled.append(ContractPhase(from_time, phase, to_time))
-        from_time = to_time or from_time
-    return tuple(scheduled)
+    ends = add_periods(start, [phase.duration for phase in phases if phase.duration], zone)
+    # Only the last phase may lack an end.
+    spans = zip_longest([start, *ends][: len(phases)], ends)
+    return tuple(ContractPhase(begin, phase, end) for phase, (begin, end) in zip(phases, spans, strict=True))
 
 
 def _check_phases(phases: tuple[PlanPhase, ...]) -> None:

@@ -1,6 +1,7 @@
 """Plans and contracts: terms become instants, and a wallet learns its policies."""
 
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import msgspec
 import pytest
@@ -79,6 +80,35 @@ def test_a_last_phase_with_a_duration_has_an_end() -> None:
     (phase,) = signed(agreed(plan_phase(duration="P1D"))).phases
 
     assert phase.to_time == after(days=1)
+
+
+def test_consecutive_months_count_from_where_the_first_began() -> None:
+    ledger = agreed(*(plan_phase(f"m{number}", duration="P1M") for number in range(3)), plan_phase())
+
+    phases = signed(ledger, start_time=datetime(2026, 1, 31, tzinfo=UTC)).phases
+
+    assert [phase.from_time.date().isoformat() for phase in phases] == [
+        "2026-01-31",
+        "2026-02-28",
+        "2026-03-31",
+        "2026-04-30",
+    ]
+    assert all(earlier.to_time == later.from_time for earlier, later in pairwise(phases))
+
+
+def test_months_after_days_count_from_where_the_days_ended() -> None:
+    durations = ("P30D", "P1M", "P1Y", "P1D", "P1M")
+    ledger = agreed(*(plan_phase(f"p{at}", duration=period) for at, period in enumerate(durations)))
+
+    phases = signed(ledger, start_time=datetime(2026, 1, 1, tzinfo=UTC)).phases
+
+    assert [str(phase.to_time)[:10] for phase in phases] == [
+        "2026-01-31",
+        "2026-02-28",
+        "2027-02-28",
+        "2027-03-01",
+        "2027-04-01",
+    ]
 
 
 def test_phases_follow_the_calendar_of_the_contracts_zone() -> None:

@@ -401,7 +401,9 @@ class PlanPhase(_message.Message):
     key: _builtins.str
     """Names the phase within the plan: 1 to 64 of a-z, 0-9, _ and -."""
     duration: _builtins.str
-    """ISO 8601 period of days, months or years (P14D, P1M, P1Y); empty, in the last phase, means without end."""
+    """ISO 8601 period of days, months or years (P14D, P1M, P1Y); empty, in the last phase, means without end.
+    Consecutive months and years are counted from where the first of them began: 31 January, 28 February, 31 March.
+    """
     rate_card: _builtins.str
     """rateCards/{rate_card} that prices usage. Required."""
     included_units: _builtins.int
