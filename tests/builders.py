@@ -193,7 +193,7 @@ def settle(*, wallet: str = WALLET) -> SettleWallet:
 def charge(
     *exact_units: str,
     total: str | None = None,
-    contract: str = CONTRACT,
+    contract: str = "",
     properties: Mapping[str, str] | None = None,
     unit_price: str = "1",
 ) -> Charge:
