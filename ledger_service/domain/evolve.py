@@ -35,7 +35,7 @@ from ledger_service.domain.events import (
     WalletPolicyChanged,
 )
 from ledger_service.domain.exact import EXACT, exact
-from ledger_service.domain.recurrence import series_of
+from ledger_service.domain.recurrence import may_come, series_of
 from ledger_service.domain.wallet import Debt, Hold, Policy, Wallet, take_front
 
 
@@ -270,7 +270,7 @@ def _repaid(wallet: Wallet, event: DebtRepaid) -> dict[str, Any]:
 def _due(wallet: Wallet) -> Wallet:
     instants = [lot.expire_time for lot in wallet.lots if lot.expire_time is not None and lot.remaining_units]
     instants += [hold.expire_time for hold in wallet.holds]
-    instants += [each.next_time for each in wallet.series]
+    instants += [each.next_time for each in wallet.series if may_come(each, wallet.granted_units)]
     return msgspec.structs.replace(wallet, next_due_time=min(instants, default=None))
 
 

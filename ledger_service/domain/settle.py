@@ -23,7 +23,7 @@ from ledger_service.domain.events import (
     Repayment,
 )
 from ledger_service.domain.lots import terms_of
-from ledger_service.domain.recurrence import after_roll_over, boundary, carry_units, next_grant
+from ledger_service.domain.recurrence import after_roll_over, boundary, carry_units, may_come, next_grant
 from ledger_service.domain.tape import Tape
 from ledger_service.domain.wallet import Debt, Wallet
 
@@ -75,7 +75,7 @@ def _settle_instant(tape: Tape, instant: datetime) -> None:
     _revoke(tape, instant)
     _expire(tape, instant)
     for series in tape.wallet.series:
-        if series.next_time <= instant:
+        if series.next_time <= instant and may_come(series, tape.wallet.granted_units):
             tape.add(next_grant(series), series.next_time)
     repay(tape, instant, since=instant)
 
