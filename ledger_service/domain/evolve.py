@@ -131,6 +131,7 @@ def _debited(wallet: Wallet, event: CreditsDebited, effective_time: datetime, ve
         wallet.extended_grants,
         wallet.refunded_units,
         wallet.clawed_back_units,
+        wallet.purchased_units,
     )
     # A lot that is emptied is no longer due; one that holds keep alive does not leave the wallet.
     return debited if len(lots) == len(wallet.lots) and not wallet.holds else _due(debited)
@@ -222,7 +223,10 @@ def _revoked(wallet: Wallet, event: GrantRevoked) -> dict[str, Any]:
 
 
 def _refunded(wallet: Wallet, event: GrantRefunded) -> dict[str, Any]:
+    purchase = lots_of.find(wallet.lots, event.grant_version)
+    assert purchase is not None, "a refund names a lot that holds nothing"
     return {
+        "purchased_units": wallet.purchased_units | {event.grant_version: purchase.granted_units},
         "lots": lots_of.draw(wallet.lots, (Draw(event.grant_version, event.amount_units),)),
         "revoked_units": wallet.revoked_units + event.amount_units,
         "refunded_units": _added(wallet.refunded_units, event.grant_version, event.amount_units),
