@@ -193,7 +193,7 @@ def settle(*, wallet: str = WALLET) -> SettleWallet:
 def charge(
     *exact_units: str,
     total: str | None = None,
-    contract: str = CONTRACT,
+    contract: str = "",
     properties: Mapping[str, str] | None = None,
     unit_price: str = "1",
 ) -> Charge:
@@ -235,9 +235,10 @@ def plan_phase(
     duration: str = "",
     rate_card: str = RATE_CARD,
     mode: ShortfallMode = ShortfallMode.HARD,
+    overage_limit_units: int = 0,
 ) -> PlanPhase:
     """Return a phase of a plan, without end unless told."""
-    return PlanPhase(key, rate_card, mode, duration)
+    return PlanPhase(key, rate_card, mode, duration, overage_limit_units=overage_limit_units)
 
 
 def publish_plan(*phases: PlanPhase, plan: str = PLAN, asset: Asset = CREDIT) -> PublishPlan:

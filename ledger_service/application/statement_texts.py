@@ -39,6 +39,8 @@ def describe(event: Event) -> Text:
     match event:
         case WalletOpened(asset=asset, shortfall_mode=mode):
             return Text(0, 0, f"Opened in {asset.code}/{asset.scale}, shortfall {mode.value}")
+        case WalletPolicyChanged(contract="", shortfall_mode=mode):
+            return Text(0, 0, f"The contract ended, shortfall {mode.value}")
         case WalletPolicyChanged(contract=contract, contract_phase=phase, shortfall_mode=mode):
             return Text(0, 0, f"Phase {phase} of {contract}, shortfall {mode.value}")
         case CreditsGranted() as granted:

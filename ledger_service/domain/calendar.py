@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import calendar
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -11,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from ledger_service.domain.refusals import FieldMalformed, TimeMalformed
 
 _PERIOD: Final = re.compile(r"P(?:([1-9][0-9]{0,3})([DWMY])|T([1-9][0-9]{0,3})H)", re.ASCII)
+_MONTHS: Final = {"M": 1, "Y": 12}
 
 
 def check_zone(zone: str, *, field: str) -> None:
@@ -42,9 +44,9 @@ def add_period(instant: datetime, period: str, zone: str, *, times: int = 1) -> 
             return instant + timedelta(hours=int(match[3]) * times)
         count, unit = int(match[1]) * times, match[2]
         local = instant.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
-        months = {"M": count, "Y": 12 * count}.get(unit, 0)
+        months = count * _MONTHS.get(unit, 0)
         days = {"D": count, "W": 7 * count}.get(unit, 0)
-        moved = _add_months(local, months) if months else local + timedelta(days=days)
+        moved = _later_month(local, months) if months else local + timedelta(days=days)
         return moved.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
     except (OverflowError, ValueError) as error:
         raise TimeMalformed(
@@ -52,7 +54,32 @@ def add_period(instant: datetime, period: str, zone: str, *, times: int = 1) -> 
         ) from error
 
 
-def _add_months(local: datetime, months: int) -> datetime:
+def add_periods(instant: datetime, periods: Sequence[str], zone: str) -> list[datetime]:
+    """Return the end of each of consecutive periods, the first of which begins at the instant.
+
+    Months and years that follow each other are counted together from where the first of them began, so that the
+    31st comes back after a February. Raises TimeMalformed like add_period.
+    """
+    ends: list[datetime] = []
+    anchor, months = instant, 0
+    for period in periods:
+        added = _months_of(period)
+        if added == 0:
+            anchor, months = add_period(ends[-1] if ends else instant, period, zone), 0
+            ends.append(anchor)
+            continue
+        months += added
+        ends.append(add_period(anchor, "P1M", zone, times=months))
+    return ends
+
+
+def _months_of(period: str) -> int:
+    match = _PERIOD.fullmatch(period)
+    assert match is not None, "the period was checked before"
+    return int(match[1]) * _MONTHS[match[2]] if match[2] in _MONTHS else 0
+
+
+def _later_month(local: datetime, months: int) -> datetime:
     index = local.year * 12 + local.month - 1 + months
     year, month = index // 12, index % 12 + 1
     return local.replace(year=year, month=month, day=min(local.day, calendar.monthrange(year, month)[1]))

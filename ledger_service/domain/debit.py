@@ -24,6 +24,7 @@ from ledger_service.domain.exact import EXACT, exact, is_exact_text
 from ledger_service.domain.refusals import (
     AmountNotPositive,
     AmountOutOfRange,
+    ChargeContractMismatch,
     ChargeInconsistent,
     FieldMalformed,
     FieldNotAllowed,
@@ -51,7 +52,7 @@ def debit(wallet: Wallet, command: Debit, now: datetime) -> list[Draft]:
     """Return what fell due and the debit.
 
     Raises AmountNotPositive, AmountOutOfRange, FieldNotAllowed, FieldMalformed, ChargeInconsistent,
-    TimeInFuture, InsufficientCredit, OverageLimitExceeded.
+    ChargeContractMismatch, TimeInFuture, InsufficientCredit, OverageLimitExceeded.
     """
     effective_time = command.effective_time or now
     check_not_ahead(effective_time, now)
@@ -135,9 +136,14 @@ def draw_units(
 def charged_units(wallet: Wallet, charge: Charge) -> int:
     """Return the whole units that a charge takes, the wallet's carried fraction counted in.
 
-    Raises FieldMalformed, ChargeInconsistent, AmountOutOfRange.
+    Raises FieldMalformed, ChargeInconsistent, ChargeContractMismatch, AmountOutOfRange.
     """
     _check_sum(charge)
+    # A charge need not name a contract, but one that does is invoiced there: it must be paid from that wallet.
+    if charge.contract and all(policy.contract != charge.contract for policy in wallet.policies):
+        raise ChargeContractMismatch(
+            f"{charge.contract} is not this wallet's contract", field="charge.contract"
+        )
     charged = EXACT.add(wallet.carried_fraction, exact(charge.exact_units))
     amount_units = int(charged.to_integral_value(ROUND_FLOOR))
     if amount_units > UNITS_MAX:

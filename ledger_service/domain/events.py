@@ -37,7 +37,7 @@ class WalletOpened(Record, frozen=True):
 
 
 class WalletPolicyChanged(Record, frozen=True):
-    """From the effective time a contract phase decides what happens when credit runs out."""
+    """From the effective time a contract phase decides what happens when credit runs out; without one, the wallet."""
 
     contract: str
     contract_phase: str

@@ -35,7 +35,7 @@ from ledger_service.domain.events import (
     WalletPolicyChanged,
 )
 from ledger_service.domain.exact import EXACT, exact
-from ledger_service.domain.recurrence import series_of
+from ledger_service.domain.recurrence import may_come, series_of
 from ledger_service.domain.wallet import Debt, Hold, Policy, Wallet, take_front
 
 
@@ -131,6 +131,7 @@ def _debited(wallet: Wallet, event: CreditsDebited, effective_time: datetime, ve
         wallet.extended_grants,
         wallet.refunded_units,
         wallet.clawed_back_units,
+        wallet.purchased_units,
     )
     # A lot that is emptied is no longer due; one that holds keep alive does not leave the wallet.
     return debited if len(lots) == len(wallet.lots) and not wallet.holds else _due(debited)
@@ -222,7 +223,10 @@ def _revoked(wallet: Wallet, event: GrantRevoked) -> dict[str, Any]:
 
 
 def _refunded(wallet: Wallet, event: GrantRefunded) -> dict[str, Any]:
+    purchase = lots_of.find(wallet.lots, event.grant_version)
+    assert purchase is not None, "a refund names a lot that holds nothing"
     return {
+        "purchased_units": wallet.purchased_units | {event.grant_version: purchase.granted_units},
         "lots": lots_of.draw(wallet.lots, (Draw(event.grant_version, event.amount_units),)),
         "revoked_units": wallet.revoked_units + event.amount_units,
         "refunded_units": _added(wallet.refunded_units, event.grant_version, event.amount_units),
@@ -270,7 +274,7 @@ def _repaid(wallet: Wallet, event: DebtRepaid) -> dict[str, Any]:
 def _due(wallet: Wallet) -> Wallet:
     instants = [lot.expire_time for lot in wallet.lots if lot.expire_time is not None and lot.remaining_units]
     instants += [hold.expire_time for hold in wallet.holds]
-    instants += [each.next_time for each in wallet.series]
+    instants += [each.next_time for each in wallet.series if may_come(each, wallet.granted_units)]
     return msgspec.structs.replace(wallet, next_due_time=min(instants, default=None))
 
 

@@ -24,7 +24,7 @@ from ledger_service.domain.names import (
     check_span,
     check_text,
 )
-from ledger_service.domain.recurrence import boundary
+from ledger_service.domain.recurrence import boundary, due_steps
 from ledger_service.domain.refusals import (
     AmountNotPositive,
     AmountOutOfRange,
@@ -41,6 +41,8 @@ from ledger_service.domain.wallet import Wallet
 
 PERIOD_COUNT_MAX: Final = 100_000
 """Eleven years of hours."""
+DUE_STEPS_MAX: Final = 10_000
+"""Most periods and roll-overs of a backdated grant that may be due when it is made: one settling records them all."""
 PERCENT_MAX: Final = 100
 PRIORITY_MAX: Final = 1_000_000
 SCOPE_SIZE_MAX: Final = 32
@@ -74,7 +76,8 @@ def grant(wallet: Wallet, command: GrantCredits, now: datetime) -> list[Draft]:
 
     The effective time may lie in the past or the future. A lot that has expired already when it is granted is
     recorded all the same, and settled as expired.
-    Raises AmountNotPositive, AmountOutOfRange, TimesOutOfOrder and what the checks of its fields raise.
+    Raises AmountNotPositive, AmountOutOfRange, NumberOutOfRange, TimesOutOfOrder and what the checks of its
+    fields raise.
     """
     effective_time = command.effective_time or now
     _check_grant(command)
@@ -99,7 +102,7 @@ def grant(wallet: Wallet, command: GrantCredits, now: datetime) -> list[Draft]:
         purchase_version=command.purchase_version,
     )
     if command.recurrence is not None:
-        event = _recurring(event, command.recurrence, effective_time)
+        event = _recurring(event, command.recurrence, effective_time, now)
     _check_bonus(tape.wallet, command)
     tape.add(event, effective_time, answers=True)
     # The grant may repay debts, and a backdated one may have expired or come again already.
@@ -107,7 +110,9 @@ def grant(wallet: Wallet, command: GrantCredits, now: datetime) -> list[Draft]:
     return tape.drafts
 
 
-def _recurring(event: CreditsGranted, terms: RecurrenceTerms, anchor_time: datetime) -> CreditsGranted:
+def _recurring(
+    event: CreditsGranted, terms: RecurrenceTerms, anchor_time: datetime, now: datetime
+) -> CreditsGranted:
     check_period(terms.period, field="grant.recurrence.period")
     check_zone(terms.zone, field="grant.recurrence.zone")
     check_range(terms.period_count, low=0, high=PERIOD_COUNT_MAX, field="grant.recurrence.period_count")
@@ -126,7 +131,13 @@ def _recurring(event: CreditsGranted, terms: RecurrenceTerms, anchor_time: datet
         periods_left=terms.period_count - 1 if terms.period_count else None,
         roll_over=terms.roll_over,
     )
-    return msgspec.structs.replace(event, expire_time=boundary(recurrence, 1), recurrence=recurrence)
+    expire_time = boundary(recurrence, 1)
+    if due_steps(recurrence, now, most=DUE_STEPS_MAX) > DUE_STEPS_MAX:
+        raise NumberOutOfRange(
+            f"more than {DUE_STEPS_MAX} periods and roll-overs would be due at once",
+            field="grant.recurrence.period",
+        )
+    return msgspec.structs.replace(event, expire_time=expire_time, recurrence=recurrence)
 
 
 def _check_roll_over(roll_over: RollOver) -> None:

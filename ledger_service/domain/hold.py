@@ -83,7 +83,7 @@ def capture_hold(wallet: Wallet, command: CaptureHold, now: datetime) -> list[Dr
         charge=command.charge,
     )
     tape.add(captured, now, answers=True)
-    lapse_returned(tape, now)
+    lapse_returned(tape, now, captured.returned)
     return tape.drafts
 
 
@@ -91,8 +91,9 @@ def release_hold(wallet: Wallet, command: ReleaseHold, now: datetime) -> list[Dr
     """Return what fell due and the release. Raises HoldNotActive."""
     tape = begin(command.wallet, wallet, now)
     hold = _active(tape.wallet, command.hold_version)
-    tape.add(HoldReleased(hold.hold_version, tuple(reversed(hold.slices))), now, answers=True)
-    lapse_returned(tape, now)
+    released = HoldReleased(hold.hold_version, tuple(reversed(hold.slices)))
+    tape.add(released, now, answers=True)
+    lapse_returned(tape, now, released.returned)
     return tape.drafts
 
 

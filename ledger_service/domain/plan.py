@@ -1,13 +1,15 @@
 """Plans and contracts: what is offered and what was agreed.
 
 A plan version never changes. Signing a contract turns the plan's phases into instants and hands the wallet the
-policy of each phase from its instant, in the same commit.
+policy of each phase from its instant, in the same commit. Where the last phase ends, so does the contract: from
+there on the policy that the wallet was opened with applies again.
 """
 
 from __future__ import annotations
 
 import re
 from datetime import datetime
+from itertools import zip_longest
 from typing import Final
 
 import msgspec
@@ -19,7 +21,7 @@ from ledger_service.domain.agreement_events import (
     PlanPhase,
     PlanPublished,
 )
-from ledger_service.domain.calendar import add_period, check_period, check_zone
+from ledger_service.domain.calendar import add_periods, check_period, check_zone
 from ledger_service.domain.commands import PublishPlan, SignContract
 from ledger_service.domain.drafts import Draft
 from ledger_service.domain.events import Event, Fact, WalletPolicyChanged
@@ -140,15 +142,30 @@ def sign_contract(
         cycle=command.cycle,
         phases=phases,
     )
-    policies = [
+    return [Draft(command.contract, signed, now, answers=True), *_policies(wallet, command, phases)]
+
+
+def _policies(wallet: Wallet, command: SignContract, phases: tuple[ContractPhase, ...]) -> list[Draft]:
+    changes = [
         Draft(
             command.wallet,
-            WalletPolicyChanged(command.contract, phase.terms.key, phase.terms.shortfall_mode),
+            WalletPolicyChanged(
+                command.contract,
+                phase.terms.key,
+                phase.terms.shortfall_mode,
+                phase.terms.overage_limit_units,
+            ),
             phase.from_time,
         )
         for phase in phases
     ]
-    return [Draft(command.contract, signed, now, answers=True), *policies]
+    end_time = phases[-1].to_time
+    if end_time is not None:
+        # Nothing is agreed any more: what the wallet was opened with applies again.
+        opened = wallet.policies[0]
+        own = WalletPolicyChanged("", "", opened.shortfall_mode, opened.overage_limit_units)
+        changes.append(Draft(command.wallet, own, end_time))
+    return changes
 
 
 def _plan_version(plan: Plan | None, command: SignContract) -> PlanPublished:
@@ -161,13 +178,10 @@ def _plan_version(plan: Plan | None, command: SignContract) -> PlanPublished:
 
 
 def _schedule(phases: tuple[PlanPhase, ...], start: datetime, zone: str) -> tuple[ContractPhase, ...]:
-    scheduled: list[ContractPhase] = []
-    from_time = start
-    for phase in phases:
-        to_time = add_period(from_time, phase.duration, zone) if phase.duration else None
-        scheduled.append(ContractPhase(from_time, phase, to_time))
-        from_time = to_time or from_time
-    return tuple(scheduled)
+    ends = add_periods(start, [phase.duration for phase in phases if phase.duration], zone)
+    # Only the last phase may lack an end.
+    spans = zip_longest([start, *ends][: len(phases)], ends)
+    return tuple(ContractPhase(begin, phase, end) for phase, (begin, end) in zip(phases, spans, strict=True))
 
 
 def _check_phases(phases: tuple[PlanPhase, ...]) -> None:
@@ -197,6 +211,7 @@ def _check_phase(phase: PlanPhase, *, field: str) -> None:
     if phase.base_fee is not None:
         check_money(phase.base_fee, field=f"{field}.base_fee")
     check_range(phase.included_units, low=0, high=UNITS_MAX, field=f"{field}.included_units")
+    check_range(phase.overage_limit_units, low=0, high=UNITS_MAX, field=f"{field}.overage_limit_units")
     if phase.overage_price is not None:
         check_unit_price(phase.overage_price, field=f"{field}.overage_price")
 

@@ -7,16 +7,19 @@ wallet issues what fell due, each with its exact instant.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal
 from typing import Final
 
 import msgspec
 
-from ledger_service.domain.burn_down import Lot
+from ledger_service.domain.burn_down import NEVER, Lot
 from ledger_service.domain.calendar import add_period
 from ledger_service.domain.events import CreditsGranted, Recurrence
 from ledger_service.domain.exact import EXACT, exact
+from ledger_service.domain.refusals import TimeMalformed
+from ledger_service.domain.values import UNITS_MAX
 
 HUNDRED: Final = Decimal(100)
 
@@ -44,6 +47,30 @@ def series_of(series: tuple[Series, ...], granted: CreditsGranted, version: int)
     if recurrence.periods_left == 0 or granted.expire_time is None:
         return others
     return (*others, Series(first, granted.expire_time, granted))
+
+
+def may_come(series: Series, granted_units: int) -> bool:
+    """Say whether the next grant fits beside all that was granted; a series whose next does not fit has ended.
+
+    What was granted only grows, so that a series that has ended stays so, and settling never fails on it.
+    """
+    return granted_units + series.granted.amount_units <= UNITS_MAX
+
+
+def due_steps(recurrence: Recurrence, now: datetime, *, most: int) -> int:
+    """Return how many periods and roll-overs of a first grant fall due by now, exact up to so many."""
+    numbers = range(1, most + 2)
+    passed = bisect_right(numbers, now, key=lambda number: _boundary_or_never(recurrence, number))
+    issued = passed if recurrence.periods_left is None else min(passed, recurrence.periods_left)
+    times = recurrence.roll_over.times_left if recurrence.roll_over is not None else 0
+    return issued + (issued + 1) * min(times, passed)
+
+
+def _boundary_or_never(recurrence: Recurrence, number: int) -> datetime:
+    try:
+        return boundary(recurrence, number)
+    except TimeMalformed:
+        return NEVER
 
 
 def next_grant(series: Series) -> CreditsGranted:

@@ -95,6 +95,12 @@ class ChargeInconsistent(Refusal):
     reason = "CHARGE_INCONSISTENT"
 
 
+class ChargeContractMismatch(Refusal):
+    """A charge names a contract that the wallet is not bound to."""
+
+    reason = "CHARGE_CONTRACT_MISMATCH"
+
+
 class WalletNotFound(Refusal):
     """There is no such wallet."""
 

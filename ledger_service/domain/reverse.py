@@ -48,9 +48,10 @@ def reverse_debit(wallet: Wallet, command: ReverseDebit, now: datetime) -> list[
         )
     if amount_units > left_units:
         raise _exceeds(left_units)
-    tape.add(_reversal(tape.wallet, recorded, amount_units, before, owed_units), now, answers=True)
+    reversal = _reversal(tape.wallet, recorded, amount_units, before, owed_units)
+    tape.add(reversal, now, answers=True)
     # Credit that comes back after the end of its lot has missed the boundary: it does not roll over.
-    lapse_returned(tape, now, rolls_over=False)
+    lapse_returned(tape, now, reversal.returned, rolls_over=False)
     return tape.drafts
 
 

@@ -8,6 +8,7 @@ effective repaying debts. Revocations are commands and come after all of these.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
@@ -18,14 +19,16 @@ from ledger_service.domain.events import (
     CreditsExpired,
     CreditsRolledOver,
     DebtRepaid,
+    Draw,
     GrantRevoked,
     HoldReleased,
     Repayment,
+    Return,
 )
 from ledger_service.domain.lots import terms_of
-from ledger_service.domain.recurrence import after_roll_over, boundary, carry_units, next_grant
+from ledger_service.domain.recurrence import after_roll_over, boundary, carry_units, may_come, next_grant
 from ledger_service.domain.tape import Tape
-from ledger_service.domain.wallet import Debt, Wallet
+from ledger_service.domain.wallet import Debt, Wallet, clawback_units
 
 
 def settle(name: str, wallet: Wallet, now: datetime) -> list[Draft]:
@@ -46,9 +49,15 @@ def settled(wallet: Wallet, now: datetime) -> Wallet:
     return begin("", wallet, now).wallet
 
 
-def lapse_returned(tape: Tape, now: datetime, *, rolls_over: bool = True) -> None:
-    """End what was returned to lots that have expired or been revoked meanwhile: no laundering into fresh credit."""
+def lapse_returned(
+    tape: Tape, now: datetime, returned: Sequence[Draw | Return], *, rolls_over: bool = True
+) -> None:
+    """End what was returned to lots that have lapsed meanwhile: no laundering into fresh credit.
+
+    Lots lapse when they expire, are revoked, or came with a purchase that was refunded.
+    """
     _revoke(tape, now)
+    _claw_back(tape, now, returned)
     _expire(tape, now, rolls_over=rolls_over)
     repay(tape, now, since=now)
 
@@ -72,10 +81,11 @@ def _settle_instant(tape: Tape, instant: datetime) -> None:
         if hold.expire_time <= instant:
             returned = tuple(reversed(hold.slices))
             tape.add(HoldReleased(hold.hold_version, returned, timed_out=True), instant)
+            _claw_back(tape, instant, returned)
     _revoke(tape, instant)
     _expire(tape, instant)
     for series in tape.wallet.series:
-        if series.next_time <= instant:
+        if series.next_time <= instant and may_come(series, tape.wallet.granted_units):
             tape.add(next_grant(series), series.next_time)
     repay(tape, instant, since=instant)
 
@@ -85,6 +95,19 @@ def _revoke(tape: Tape, instant: datetime) -> None:
     for lot in tape.wallet.lots:
         if lot.remaining_units and lot.grant_version in tape.wallet.revoked_grants:
             tape.add(GrantRevoked(lot.grant_version, lot.remaining_units), instant)
+
+
+def _claw_back(tape: Tape, instant: datetime, returned: Sequence[Draw | Return]) -> None:
+    """Withdraw a refunded purchase's part of the bonuses that holds or reversals returned.
+
+    Of a recurring bonus a refund withdraws what it finds and no more: its later lots have a part of their own.
+    """
+    versions = {each.grant_version for each in returned}
+    for lot in tape.wallet.lots:
+        if lot.purchase_version and lot.recurrence is None and lot.grant_version in versions:
+            units = 0 if lot.grant_version in tape.wallet.revoked_grants else clawback_units(tape.wallet, lot)
+            if units:
+                tape.add(GrantRevoked(lot.grant_version, units, "clawback", clawback=True), instant)
 
 
 def _expire(tape: Tape, instant: datetime, *, rolls_over: bool = True) -> None:

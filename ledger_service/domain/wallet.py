@@ -80,6 +80,8 @@ class Wallet(msgspec.Struct, frozen=True, gc=False):
     """By version of the grant; kept when its lot is used up, for a reversal may bring it back."""
     clawed_back_units: dict[int, int] = {}
     """By version of the bonus grant, kept likewise."""
+    purchased_units: dict[int, int] = {}
+    """By version of the refunded grant: what it had issued, of which its bonuses are clawed back in proportion."""
 
 
 def policy_at(wallet: Wallet, instant: datetime) -> Policy:
@@ -99,6 +101,16 @@ def posted_units(wallet: Wallet) -> int:
 def debt_units(wallet: Wallet) -> int:
     """Return what debits still owe."""
     return sum(debt.amount_units for debt in wallet.debts)
+
+
+def clawback_units(wallet: Wallet, bonus: Lot) -> int:
+    """Return what may be clawed back of a bonus now: its part of what was refunded, of what the lot has left."""
+    refunded_units = wallet.refunded_units.get(bonus.purchase_version, 0)
+    if not refunded_units:
+        return 0
+    due_units = bonus.granted_units * refunded_units // wallet.purchased_units[bonus.purchase_version]
+    before = wallet.clawed_back_units.get(bonus.grant_version, 0)
+    return max(min(due_units - before, bonus.remaining_units), 0)
 
 
 def take_front(slices: tuple[Draw, ...], units: int) -> tuple[tuple[Draw, ...], tuple[Draw, ...]]:

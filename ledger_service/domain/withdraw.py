@@ -19,7 +19,7 @@ from ledger_service.domain.refusals import (
 )
 from ledger_service.domain.settle import begin, repay
 from ledger_service.domain.values import Money
-from ledger_service.domain.wallet import Wallet
+from ledger_service.domain.wallet import Wallet, clawback_units
 
 
 def revoke_grant(wallet: Wallet, command: RevokeGrant, now: datetime) -> list[Draft]:
@@ -66,7 +66,7 @@ def refund_grant(wallet: Wallet, command: RefundGrant, now: datetime) -> list[Dr
     tape.add(GrantRefunded(lot.grant_version, units, refund), now, answers=True)
     for bonus in tape.wallet.lots:
         if bonus.purchase_version == lot.grant_version:
-            clawed = _clawback_units(tape.wallet, lot, bonus)
+            clawed = clawback_units(tape.wallet, bonus)
             if clawed:
                 tape.add(GrantRevoked(bonus.grant_version, clawed, "clawback", clawback=True), now)
     return tape.drafts
@@ -98,10 +98,3 @@ def _active(wallet: Wallet, grant_version: int) -> Lot:
 def _cost_nanos(lot: Lot, consideration: Money, units: int) -> int:
     """Return the cost basis of the first so many units, rounded down, so that refunds never exceed what was paid."""
     return consideration.nanos * units // lot.granted_units
-
-
-def _clawback_units(wallet: Wallet, purchase: Lot, bonus: Lot) -> int:
-    refunded_units = wallet.refunded_units[purchase.grant_version]
-    due_units = bonus.granted_units * refunded_units // purchase.granted_units
-    before = wallet.clawed_back_units.get(bonus.grant_version, 0)
-    return max(min(due_units - before, bonus.remaining_units), 0)

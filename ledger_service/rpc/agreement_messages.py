@@ -162,6 +162,7 @@ def _read_plan_phase(phase: agreement_pb2.PlanPhase, field: str) -> PlanPhase:
         base_fee=read_money(phase.base_fee) if phase.HasField("base_fee") else None,
         included_units=phase.included_units,
         overage_price=read_unit_price(phase.overage_price) if phase.HasField("overage_price") else None,
+        overage_limit_units=phase.overage_limit_units,
     )
 
 
@@ -183,6 +184,7 @@ def _write_plan_phase(phase: PlanPhase) -> agreement_pb2.PlanPhase:
         rate_card=phase.rate_card,
         included_units=phase.included_units,
         shortfall_mode=SHORTFALL_WIRE[phase.shortfall_mode],
+        overage_limit_units=phase.overage_limit_units,
     )
     if phase.base_fee is not None:
         message.base_fee.CopyFrom(write_money(phase.base_fee))

@@ -32,6 +32,7 @@ STATUS_OF: Final[Mapping[type[Refusal], grpc.StatusCode]] = {
     refusals.TimeInFuture: Code.OUT_OF_RANGE,
     refusals.TimesOutOfOrder: Code.INVALID_ARGUMENT,
     refusals.ChargeInconsistent: Code.INVALID_ARGUMENT,
+    refusals.ChargeContractMismatch: Code.FAILED_PRECONDITION,
     refusals.WalletNotFound: Code.NOT_FOUND,
     refusals.WalletExists: Code.ALREADY_EXISTS,
     refusals.InsufficientCredit: Code.FAILED_PRECONDITION,

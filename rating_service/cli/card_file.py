@@ -56,7 +56,7 @@ def read_plan(text: str, *, file: str) -> PlanFile:
     source = read_source(text, file=file)
     tree = _checked(source, "plan.schema.json")
     scale = tree["asset"]["scale"]
-    _refuse(source, _included_problems(tree, scale))
+    _refuse(source, _units_problems(tree, scale))
     plan = agreement_pb2.Plan(
         display_name=tree.get("display_name", ""),
         asset=_asset(tree["asset"]),
@@ -125,11 +125,12 @@ def _instant_problems(tree: dict[str, Any]) -> Iterable[tuple[Path, str]]:
             yield ("phases", at, "from_time"), f"{phase['from_time']} is no instant of the calendar"
 
 
-def _included_problems(tree: dict[str, Any], scale: int) -> Iterable[tuple[Path, str]]:
+def _units_problems(tree: dict[str, Any], scale: int) -> Iterable[tuple[Path, str]]:
     for at, phase in enumerate(tree["phases"]):
-        units = Decimal(phase.get("included", "0")).scaleb(scale)
-        if units != int(units) or units >= 2**63:
-            yield ("phases", at, "included"), f"not a whole number of units at scale {scale}, or too large"
+        for key in ("included", "overage_limit"):
+            units = Decimal(phase.get(key, "0")).scaleb(scale)
+            if units != int(units) or units >= 2**63:
+                yield ("phases", at, key), f"not a whole number of units at scale {scale}, or too large"
 
 
 def _phase(tree: dict[str, Any]) -> agreement_pb2.RateCardPhase:
@@ -171,6 +172,7 @@ def _plan_phase(tree: dict[str, Any], scale: int) -> agreement_pb2.PlanPhase:
         overage_price=money_pb2.UnitPrice(currency_code=overage["currency"], price=overage["price"])
         if overage
         else None,
+        overage_limit_units=int(Decimal(tree.get("overage_limit", "0")).scaleb(scale)),
     )
 
 

@@ -125,6 +125,7 @@ class PlanPhase(Record, frozen=True):
     base_fee: Money | None = None
     included_units: int = 0
     overage_price: UnitPrice | None = None
+    overage_limit_units: int = 0
 
 
 class Plan(Record, frozen=True):

@@ -55,6 +55,7 @@ TERMS = a.PlanPhase(
     included_units=5_000_000,
     overage_price=UnitPrice("EUR", "0.0125"),
 )
+LIMITED = msgspec.structs.replace(TERMS, overage_limit_units=7)
 CHARGE = e.Charge(
     contract="contracts/acme",
     contract_phase="trial",
@@ -104,6 +105,17 @@ LOT = e.LotTerms(
     purchase_version=2,
     recurrence=RECURRENCE,
     series_version=4,
+)
+
+SIGNED = a.ContractSigned(
+    customer="customers/acme",
+    wallet="wallets/acme",
+    plan="plans/pro",
+    plan_version=2,
+    asset=CREDIT,
+    start_time=EFFECTIVE,
+    cycle=a.Cycle(CycleInterval.MONTH, EFFECTIVE, count=3, zone="Europe/Berlin"),
+    phases=(a.ContractPhase(EFFECTIVE, TERMS, LATER),),
 )
 
 EXAMPLES: dict[str, e.Event] = {
@@ -171,15 +183,10 @@ EXAMPLES: dict[str, e.Event] = {
         ),
     ),
     "plan.PlanPublished.v1": a.PlanPublished(2, CREDIT, (TERMS,), "Pro"),
-    "contract.ContractSigned.v1": a.ContractSigned(
-        customer="customers/acme",
-        wallet="wallets/acme",
-        plan="plans/pro",
-        plan_version=2,
-        asset=CREDIT,
-        start_time=EFFECTIVE,
-        cycle=a.Cycle(CycleInterval.MONTH, EFFECTIVE, count=3, zone="Europe/Berlin"),
-        phases=(a.ContractPhase(EFFECTIVE, TERMS, LATER),),
+    "plan.PlanPublished.v1+1": a.PlanPublished(2, CREDIT, (LIMITED,), "Pro"),
+    "contract.ContractSigned.v1": SIGNED,
+    "contract.ContractSigned.v1+1": msgspec.structs.replace(
+        SIGNED, phases=(a.ContractPhase(EFFECTIVE, LIMITED, LATER),)
     ),
 }
 
@@ -235,7 +242,7 @@ def test_the_example_holds_every_member_of_the_event(topic: str) -> None:
         (a.Rate, ("rate_card.RateCardPhasePublished.v1", "rates", 0)),
         (a.Multiplier, ("rate_card.RateCardPhasePublished.v1", "multipliers", 0)),
         (a.MultiplierTier, ("rate_card.RateCardPhasePublished.v1", "multipliers", 0, "tiers", 0)),
-        (a.PlanPhase, ("plan.PlanPublished.v1", "phases", 0)),
+        (a.PlanPhase, ("plan.PlanPublished.v1+1", "phases", 0)),
         (a.Cycle, ("contract.ContractSigned.v1", "cycle")),
         (a.ContractPhase, ("contract.ContractSigned.v1", "phases", 0)),
         (e.Recurrence, ("wallet.CreditsGranted.v1+1", "recurrence")),

@@ -275,6 +275,12 @@ CASES: Final = [
     charging(
         "lines that do not add up", refusals.ChargeInconsistent, "charge.exact_units", exact_units="1.01"
     ),
+    charging(
+        "a contract on an unbound wallet",
+        refusals.ChargeContractMismatch,
+        "charge.contract",
+        contract="contracts/a",
+    ),
     charging("no total", MALFORMED, "charge.exact_units", exact_units=""),
     charging("a negative total", MALFORMED, "charge.exact_units", exact_units="-1"),
     charging("no phase", REQUIRED, "charge.rate_card_phase", rate_card_phase=""),

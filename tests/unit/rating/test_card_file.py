@@ -39,6 +39,7 @@ phases:
     base_fee: {currency: USD, amount: "29.5"}
     included: "5000.25"
     shortfall_mode: SOFT
+    overage_limit: "200.5"
     overage_price: {currency: USD, price: "0.01"}
 """
 
@@ -77,6 +78,7 @@ def test_a_plan_file_says_what_is_to_be_published() -> None:
     assert trial.shortfall_mode == wallet_pb2.SHORTFALL_MODE_HARD
     assert (evergreen.base_fee.currency_code, evergreen.base_fee.nanos) == ("USD", 29_500_000_000)
     assert evergreen.included_units == 5_000_250_000
+    assert (trial.overage_limit_units, evergreen.overage_limit_units) == (0, 200_500_000)
     assert evergreen.overage_price.price == "0.01"
 
 

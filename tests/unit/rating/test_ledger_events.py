@@ -31,6 +31,7 @@ TERMS = agreement_events.PlanPhase(
     base_fee=values.Money("USD", 29 * 10**9),
     included_units=5,
     overage_price=PRICE,
+    overage_limit_units=7,
 )
 PHASE = agreement_events.RateCardPhasePublished(
     phase=1,

@@ -6,13 +6,30 @@ import pytest
 
 from ledger_service.domain.refusals import (
     AmountOutOfRange,
+    ChargeContractMismatch,
     ChargeInconsistent,
     FieldMalformed,
     FieldNotAllowed,
     InsufficientCredit,
 )
-from ledger_service.domain.values import UNITS_MAX
-from tests.builders import Book, book, charge, debit, grant, open_wallet
+from ledger_service.domain.values import UNITS_MAX, ShortfallMode
+from tests.builders import (
+    CONTRACT,
+    Book,
+    after,
+    agreed,
+    book,
+    capture,
+    charge,
+    debit,
+    grant,
+    hold,
+    open_wallet,
+    plan_phase,
+    sign_contract,
+)
+
+SOFT = ShortfallMode.SOFT
 
 
 def funded() -> Book:
@@ -125,3 +142,35 @@ def test_a_carried_fraction_counts_towards_the_range() -> None:
 
     with pytest.raises(AmountOutOfRange):
         ledger.run(debit(charge=charge(f"{UNITS_MAX}.5")))
+
+
+@pytest.mark.parametrize("contract", ["", CONTRACT])
+def test_a_charge_names_the_wallets_own_contract_or_none(contract: str) -> None:
+    ledger = agreed(plan_phase(mode=SOFT))
+    ledger.run(sign_contract())
+
+    assert ledger.debit(debit(charge=charge("3", contract=contract))).amount_units == 3
+
+
+@pytest.mark.parametrize("bound", [False, True])
+def test_a_charge_under_a_contract_that_is_not_the_wallets_is_refused(bound: bool) -> None:
+    ledger = agreed(plan_phase(mode=SOFT), mode=SOFT)
+    ledger.run(grant(5))
+    version = ledger.place(hold(2))
+    if bound:
+        ledger.run(sign_contract(contract="contracts/another"))
+
+    for command in (
+        debit(charge=charge("3", contract=CONTRACT)),
+        capture(version, charge=charge("1", contract=CONTRACT)),
+    ):
+        with pytest.raises(ChargeContractMismatch) as refused:
+            ledger.run(command)
+        assert refused.value.field == "charge.contract"
+
+
+def test_a_charge_names_its_contract_after_the_end_too() -> None:
+    ledger = agreed(plan_phase(duration="P1D", mode=SOFT), mode=SOFT)
+    ledger.run(sign_contract())
+
+    assert ledger.debit(debit(charge=charge("3", contract=CONTRACT)), after(days=2)).amount_units == 3

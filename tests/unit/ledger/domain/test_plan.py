@@ -1,6 +1,7 @@
 """Plans and contracts: terms become instants, and a wallet learns its policies."""
 
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import msgspec
 import pytest
@@ -18,6 +19,7 @@ from ledger_service.domain.refusals import (
     FieldTooLong,
     InsufficientCredit,
     NumberOutOfRange,
+    OverageLimitExceeded,
     PlanNotFound,
     RateCardNotFound,
     Refusal,
@@ -80,6 +82,35 @@ def test_a_last_phase_with_a_duration_has_an_end() -> None:
     assert phase.to_time == after(days=1)
 
 
+def test_consecutive_months_count_from_where_the_first_began() -> None:
+    ledger = agreed(*(plan_phase(f"m{number}", duration="P1M") for number in range(3)), plan_phase())
+
+    phases = signed(ledger, start_time=datetime(2026, 1, 31, tzinfo=UTC)).phases
+
+    assert [phase.from_time.date().isoformat() for phase in phases] == [
+        "2026-01-31",
+        "2026-02-28",
+        "2026-03-31",
+        "2026-04-30",
+    ]
+    assert all(earlier.to_time == later.from_time for earlier, later in pairwise(phases))
+
+
+def test_months_after_days_count_from_where_the_days_ended() -> None:
+    durations = ("P30D", "P1M", "P1Y", "P1D", "P1M")
+    ledger = agreed(*(plan_phase(f"p{at}", duration=period) for at, period in enumerate(durations)))
+
+    phases = signed(ledger, start_time=datetime(2026, 1, 1, tzinfo=UTC)).phases
+
+    assert [str(phase.to_time)[:10] for phase in phases] == [
+        "2026-01-31",
+        "2026-02-28",
+        "2027-02-28",
+        "2027-03-01",
+        "2027-04-01",
+    ]
+
+
 def test_phases_follow_the_calendar_of_the_contracts_zone() -> None:
     ledger = agreed(plan_phase("intro", duration="P1M"), plan_phase())
     first_of_march_in_berlin = datetime(2026, 2, 28, 23, tzinfo=UTC)
@@ -99,6 +130,40 @@ def test_the_wallet_gets_the_policy_of_each_phase_from_its_instant() -> None:
         WalletPolicyChanged(CONTRACT, "standard", SOFT),
     ]
     assert [each.fact.effective_time for each in recorded[1:]] == [after(days=1), after(days=15)]
+
+
+def test_a_phase_carries_its_overage_limit_to_the_wallet() -> None:
+    ledger = agreed(
+        plan_phase("trial", duration="P14D", mode=SOFT, overage_limit_units=5),
+        plan_phase(mode=SOFT),
+        mode=SOFT,
+    )
+    ledger.run(sign_contract())
+
+    assert ledger.debit(debit(5)).overage_units == 5
+    with pytest.raises(OverageLimitExceeded):
+        ledger.debit(debit(1))
+    assert ledger.debit(debit(1), after(days=14)).overage_units == 1
+
+
+def test_where_the_last_phase_ends_the_wallets_own_policy_applies_again() -> None:
+    ledger = book(
+        create_rate_card(),
+        publish_plan(plan_phase("trial", duration="P14D", mode=HARD)),
+        open_wallet(mode=SOFT, overage_limit_units=9),
+    )
+
+    recorded = ledger.run(sign_contract(start_time=after(days=1)))
+
+    assert events_of(recorded)[1:] == [
+        WalletPolicyChanged(CONTRACT, "trial", HARD),
+        WalletPolicyChanged("", "", SOFT, 9),
+    ]
+    assert recorded[-1].fact.effective_time == after(days=15)
+    last = policy_at(ledger.wallet(), after(days=15, microseconds=-1))
+    own = policy_at(ledger.wallet(), after(days=15))
+    assert (last.contract, last.shortfall_mode) == (CONTRACT, HARD)
+    assert (own.contract, own.shortfall_mode, own.overage_limit_units) == ("", SOFT, 9)
 
 
 @pytest.mark.parametrize(
@@ -297,6 +362,8 @@ def test_a_plan_needs_a_phase() -> None:
         ({"base_fee": Money("EUR", -1)}, AmountOutOfRange, "base_fee.nanos"),
         ({"included_units": -1}, NumberOutOfRange, "included_units"),
         ({"included_units": UNITS_MAX + 1}, NumberOutOfRange, "included_units"),
+        ({"overage_limit_units": -1}, NumberOutOfRange, "overage_limit_units"),
+        ({"overage_limit_units": UNITS_MAX + 1}, NumberOutOfRange, "overage_limit_units"),
         ({"overage_price": UnitPrice("EUR", "-1")}, FieldMalformed, "overage_price.price"),
     ],
 )
@@ -323,6 +390,7 @@ def phase_with(changes: dict[str, object]) -> PlanPhase:
         {"duration": "P9999D"},
         {"base_fee": Money("EUR", UNITS_MAX)},
         {"included_units": UNITS_MAX},
+        {"overage_limit_units": UNITS_MAX},
         {"overage_price": UnitPrice("EUR", "0")},
     ],
 )

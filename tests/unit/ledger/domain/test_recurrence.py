@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from ledger_service.domain.commands import GrantCredits, RecurrenceTerms
@@ -13,9 +14,10 @@ from ledger_service.domain.events import (
     Recurrence,
     RollOver,
 )
-from ledger_service.domain.grant import PERIOD_COUNT_MAX
+from ledger_service.domain.grant import DUE_STEPS_MAX, PERIOD_COUNT_MAX
 from ledger_service.domain.recurrence import boundary
 from ledger_service.domain.refusals import FieldMalformed, FieldNotAllowed, NumberOutOfRange, TimeMalformed
+from ledger_service.domain.values import UNITS_MAX
 from ledger_service.domain.wallet import posted_units
 from tests.builders import (
     MICROSECOND,
@@ -191,6 +193,56 @@ def test_a_grant_backdated_by_periods_has_come_as_often_as_time_says() -> None:
     ledger.run(debit(10))
 
     assert (ledger.wallet().granted_units, ledger.wallet().expired_units) == (40, 30)
+
+
+def test_a_backdated_grant_may_have_so_many_periods_due_and_no_more() -> None:
+    begin = NOW - DUE_STEPS_MAX * HOUR
+    ledger = book(open_wallet(), grant(1, effective_time=begin, recurrence=recurring("PT1H")))
+
+    ledger.run(settle())
+
+    assert ledger.wallet().granted_units == DUE_STEPS_MAX + 1
+    with pytest.raises(NumberOutOfRange) as refused:
+        ledger.run(grant(1, effective_time=begin - HOUR, recurrence=recurring("PT1H")))
+    assert refused.value.field == "grant.recurrence.period"
+
+
+@pytest.mark.parametrize(("count", "times", "hours"), [(1, 10_000, 20_000), (100, 99, 20_000), (0, 98, 100)])
+def test_what_comes_due_is_counted_with_its_roll_overs(count: int, times: int, hours: int) -> None:
+    begin = NOW - hours * HOUR
+    granted = grant(
+        1, effective_time=begin, recurrence=recurring("PT1H", count=count, percent="1", times=times)
+    )
+    longer = recurring("PT1H", count=count, percent="1", times=times + 2)
+
+    assert book(open_wallet(), granted).wallet().granted_units == 1
+    with pytest.raises(NumberOutOfRange):
+        book(open_wallet(), msgspec.structs.replace(granted, recurrence=longer))
+
+
+def test_a_series_ends_before_all_grants_together_would_exceed_int64() -> None:
+    half = UNITS_MAX // 2
+    ledger = book(open_wallet(), grant(half, recurrence=recurring("P1D")), grant(1))
+
+    ledger.run(settle(), after(days=1))
+    assert ledger.wallet().granted_units == UNITS_MAX
+
+    assert ledger.run(debit(1), after(days=1, hours=1)) != []
+    assert ledger.wallet().next_due_time == after(days=2)
+    ledger.run(settle(), after(days=9))
+    assert ledger.wallet().granted_units == UNITS_MAX
+    assert ledger.wallet().next_due_time is None
+    assert ledger.run(settle(), after(days=99)) == []
+
+
+def test_of_two_series_due_at_one_instant_only_what_fits_comes() -> None:
+    third = UNITS_MAX // 3
+    commands = [grant(third, recurrence=recurring("P1D")) for _ in range(2)]
+    ledger = book(open_wallet(), *commands)
+
+    ledger.run(settle(), after(days=1))
+
+    assert ledger.wallet().granted_units == 3 * third
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from tests.builders import (
     Book,
     after,
     book,
+    capture,
     debit,
     events_of,
     extend,
@@ -222,6 +223,73 @@ def test_no_more_of_a_bonus_is_clawed_back_than_is_left_of_it() -> None:
     assert clawbacks(ledger) == [(3, 1)]
 
 
+def held_bonus() -> tuple[Book, int]:
+    """Return a book whose purchase of 10 was refunded while 4 of its bonus of 5 were held, and the hold."""
+    ledger = book(
+        open_wallet(),
+        grant(10, paid_nanos=100, scope=("chat",)),
+        grant(5, category=PROMOTIONAL, purchase_version=2),
+    )
+    version = ledger.place(hold(4))
+    ledger.run(refund(2))
+    assert clawbacks(ledger) == [(3, 1)]
+    return ledger, version
+
+
+def test_a_bonus_that_was_held_is_clawed_back_when_the_hold_gives_it_back() -> None:
+    ledger, version = held_bonus()
+
+    ledger.run(release(version))
+
+    assert clawbacks(ledger) == [(3, 1), (3, 4)]
+    assert ledger.wallet().lots == ()
+
+
+def test_a_bonus_that_a_timeout_gives_back_is_clawed_back_at_that_instant() -> None:
+    ledger, _ = held_bonus()
+
+    ledger.run(settle(), NOW + HOUR)
+
+    assert clawbacks(ledger) == [(3, 1), (3, 4)]
+    assert ledger.log[-1].fact.effective_time == ledger.log[-2].fact.effective_time < NOW + HOUR
+
+
+def test_a_bonus_that_a_reversal_gives_back_after_the_refund_is_clawed_back() -> None:
+    ledger = book(
+        open_wallet(),
+        grant(10, paid_nanos=100, scope=("chat",)),
+        grant(5, category=PROMOTIONAL, purchase_version=2),
+        debit(4),
+        refund(2),
+    )
+
+    ledger.reverse(4)
+
+    assert clawbacks(ledger) == [(3, 1), (3, 4)]
+
+
+def test_only_what_a_capture_leaves_of_a_bonus_is_clawed_back() -> None:
+    ledger, version = held_bonus()
+
+    ledger.run(capture(version, 3))
+
+    assert clawbacks(ledger) == [(3, 1), (3, 1)]
+
+
+def test_a_held_bonus_is_clawed_back_in_proportion_to_a_partial_refund() -> None:
+    ledger = book(
+        open_wallet(),
+        grant(10, paid_nanos=100, scope=("chat",)),
+        grant(5, category=PROMOTIONAL, purchase_version=2),
+    )
+    version = ledger.place(hold(5))
+    ledger.run(refund(2, 4))
+    ledger.run(release(version))
+
+    assert clawbacks(ledger) == [(3, 2)]
+    assert sorted(lot.remaining_units for lot in ledger.wallet().lots) == [3, 6]
+
+
 def test_a_bonus_comes_with_a_purchase_and_is_promotional() -> None:
     ledger = book(open_wallet(), grant(10, paid_nanos=100), grant(10))
 
@@ -295,7 +363,7 @@ def test_a_recurring_grant_ends_with_its_period() -> None:
 
 
 def test_what_recurred_before_a_grant_counts_towards_the_range() -> None:
-    half = 2**62
+    half = 2**62 - 1
     ledger = book(open_wallet(mode=ShortfallMode.HARD), grant(half, recurrence=recurring("PT1H", count=2)))
     swept = book(open_wallet(), grant(half, recurrence=recurring("PT1H", count=2)))
     swept.run(settle(), NOW + HOUR)

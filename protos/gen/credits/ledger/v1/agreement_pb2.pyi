@@ -397,16 +397,23 @@ class PlanPhase(_message.Message):
     INCLUDED_UNITS_FIELD_NUMBER: _builtins.int
     SHORTFALL_MODE_FIELD_NUMBER: _builtins.int
     OVERAGE_PRICE_FIELD_NUMBER: _builtins.int
+    OVERAGE_LIMIT_UNITS_FIELD_NUMBER: _builtins.int
     key: _builtins.str
     """Names the phase within the plan: 1 to 64 of a-z, 0-9, _ and -."""
     duration: _builtins.str
-    """ISO 8601 period of days, months or years (P14D, P1M, P1Y); empty, in the last phase, means without end."""
+    """ISO 8601 period of days, months or years (P14D, P1M, P1Y); empty, in the last phase, means without end.
+    Consecutive months and years are counted from where the first of them began: 31 January, 28 February, 31 March.
+    """
     rate_card: _builtins.str
     """rateCards/{rate_card} that prices usage. Required."""
     included_units: _builtins.int
     """Units included in each cycle. 0 means none."""
     shortfall_mode: _wallet_pb2.ShortfallMode.ValueType
     """What happens when credit runs out. Required."""
+    overage_limit_units: _builtins.int
+    """Most units that overage and debt together may reach while the phase lasts; a delivered debit is recorded beyond it.
+    0 means no limit. Default 0.
+    """
     @_builtins.property
     def base_fee(self) -> _money_pb2.Money:
         """Fee of one cycle. Absent means none."""
@@ -425,10 +432,11 @@ class PlanPhase(_message.Message):
         included_units: _builtins.int = ...,
         shortfall_mode: _wallet_pb2.ShortfallMode.ValueType = ...,
         overage_price: _money_pb2.UnitPrice | None = ...,
+        overage_limit_units: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["base_fee", b"base_fee", "overage_price", b"overage_price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_fee", b"base_fee", "duration", b"duration", "included_units", b"included_units", "key", b"key", "overage_price", b"overage_price", "rate_card", b"rate_card", "shortfall_mode", b"shortfall_mode"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_fee", b"base_fee", "duration", b"duration", "included_units", b"included_units", "key", b"key", "overage_limit_units", b"overage_limit_units", "overage_price", b"overage_price", "rate_card", b"rate_card", "shortfall_mode", b"shortfall_mode"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -242,7 +242,8 @@ Global___Grant: _TypeAlias = Grant  # noqa: Y015
 @_typing.final
 class Recurrence(_message.Message):
     """Recurrence issues a grant anew every period, in the calendar of a zone. Periods are counted from the grant's
-    effective time; a day that a month lacks becomes its last.
+    effective time; a day that a month lacks becomes its last. The series ends before all grants of the wallet
+    together would exceed int64.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -252,7 +253,9 @@ class Recurrence(_message.Message):
     PERIOD_COUNT_FIELD_NUMBER: _builtins.int
     ROLL_OVER_FIELD_NUMBER: _builtins.int
     period: _builtins.str
-    """ISO 8601 period of hours, days, weeks, months or years: PT1H, P1D, P1W, P1M, P1Y. Required."""
+    """ISO 8601 period of hours, days, weeks, months or years: PT1H, P1D, P1W, P1M, P1Y. Required.
+    At most 10,000 periods and roll-overs of a backdated grant may be due when it is made.
+    """
     zone: _builtins.str
     """IANA time zone whose calendar counts. Default UTC."""
     period_count: _builtins.int
