@@ -158,6 +158,11 @@ def _check_bonus(wallet: Wallet, command: GrantCredits) -> None:
         raise GrantNotActive(
             f"grant {command.purchase_version} is no purchase that has anything left", field="grant.purchase"
         )
+    if command.purchase_version in wallet.refunded_units:
+        raise GrantNotActive(
+            f"grant {command.purchase_version} was refunded in part: its bonus would be clawed back at once",
+            field="grant.purchase",
+        )
     if command.category is not GrantCategory.PROMOTIONAL:
         raise FieldNotAllowed("a bonus is PROMOTIONAL", field="grant.category")
 

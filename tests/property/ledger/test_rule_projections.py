@@ -209,7 +209,7 @@ def _paid(wallet: Wallet) -> dict[int, tuple[int, int, object]]:
 def test_the_histories_meet_every_rule() -> None:
     kinds = Counter(
         type(each.fact.event).__name__
-        for seed in range(30)
+        for seed in range(60)
         for mode in ShortfallMode
         for each in play_acts(random_acts(seed, 60), mode).log
     )

@@ -199,6 +199,14 @@ def test_a_bonus_is_clawed_back_in_proportion_to_the_refund(units: int) -> None:
     assert refunds(ledger) == [10 * units]
 
 
+def test_a_purchase_refunded_in_part_gets_no_bonus_any_more() -> None:
+    ledger = book(open_wallet(), grant(10, paid_nanos=100))
+    ledger.run(refund(2, 1))
+
+    with pytest.raises(GrantNotActive):
+        ledger.run(grant(5, category=PROMOTIONAL, purchase_version=2))
+
+
 def test_clawbacks_add_up_whatever_the_parts_of_the_refund() -> None:
     ledger = book(
         open_wallet(), grant(10, paid_nanos=100), grant(5, category=PROMOTIONAL, purchase_version=2)
