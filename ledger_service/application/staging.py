@@ -28,10 +28,6 @@ class Batch:
         self.streams: set[str] = set()
         self.answers: list[tuple[Call, Answer]] = []
 
-    def calls(self) -> list[Call]:
-        """Return the calls that wait for this batch, in the order they were decided."""
-        return [call for call, _ in self.answers]
-
 
 def stage(
     batch: Batch,
