@@ -12,7 +12,7 @@ from typing import Final
 import grpc
 import psycopg
 import structlog
-from prometheus_client import start_http_server
+from prometheus_client import Gauge, start_http_server
 from psycopg_pool import AsyncConnectionPool
 
 from credits.ledger.v1 import (
@@ -55,6 +55,7 @@ from ledger_service.settings import Settings, sandbox_start
 VIEW_CONNECTIONS_MAX: Final = 4
 GC_THRESHOLDS: Final = (100_000, 50, 1_000)
 """Allocations before a young collection, and how many of those before an older one."""
+CALLS_WAITING: Final = Gauge("ledger_calls_waiting", "Commands and reads inside that are not answered yet")
 
 log = structlog.get_logger("ledger")
 
@@ -113,6 +114,7 @@ async def _serve(
         services.append(_sandbox(SandboxServicer(writer, clock.advance, sweeper.sweep)))
     server = build_server(services, health)
     await health.begin([service.descriptor.full_name for service in services])
+    CALLS_WAITING.set_function(lambda: writer.waiting)
     _start_metrics(settings)
     port = _listen(settings, server)
     await server.start()

@@ -85,6 +85,11 @@ class Writer:
         """Return the position of the newest durable event."""
         return self._committed.value
 
+    @property
+    def waiting(self) -> int:
+        """Return how many calls are inside and not answered yet."""
+        return self._decider.open_calls
+
     def now(self) -> datetime:
         """Return the record time that a command decided now would get."""
         return self._decider.now()

@@ -31,10 +31,18 @@ def failure(process: Process) -> str:
     return lines[-1]
 
 
+def metrics(port: int) -> str:
+    """Return what the metrics port of a process on this host shows."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as response:
+        return str(response.read().decode())
+
+
 async def test_calls_in_flight_are_answered_before_the_process_ends(
     database_url: str, tmp_path: Path
 ) -> None:
-    with serving(tmp_path / "ledger.log", database_url=database_url) as server:
+    port = free_port()
+    settings = {"database_url": database_url, "metrics_port": str(port)}
+    with serving(tmp_path / "ledger.log", **settings) as server:
         async with Client(server.address) as client:
             wallet = await client.open_wallet(granted_units=100)
             with stalled_log(database_url):
@@ -42,6 +50,9 @@ async def test_calls_in_flight_are_answered_before_the_process_ends(
                     asyncio.create_task(client.debit(wallet, 1, idempotency_key=f"k-{n}")) for n in range(10)
                 ]
                 await asyncio.to_thread(wait_until, lambda: waiting_appends(database_url) > 0, "the append")
+                await asyncio.to_thread(
+                    wait_until, lambda: "ledger_calls_waiting 10.0" in metrics(port), "all ten calls"
+                )
                 server.terminate()
                 async with asyncio.timeout(WAIT_SECONDS):
                     while await client.serves():  # noqa: ASYNC110
@@ -197,11 +208,7 @@ async def test_the_metrics_port_counts_calls_by_method_and_code(database_url: st
             await client.debit(wallet, 1)
             await refusal(client.debit(wallet, 1))
 
-        def metrics() -> str:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as response:
-                return str(response.read().decode())
-
-        text = await asyncio.to_thread(metrics)
+        text = await asyncio.to_thread(metrics, port)
 
     assert 'ledger_calls_total{code="OK",method="WalletService/Debit"} 1.0' in text
     assert 'ledger_calls_total{code="FAILED_PRECONDITION",method="WalletService/Debit"} 1.0' in text
