@@ -9,8 +9,6 @@ from functools import reduce
 
 import msgspec
 
-from ledger_service.domain.agreement_events import Cycle, PlanPhase, Rate
-from ledger_service.domain.burn_down import DEFAULT_ORDER, Lot
 from ledger_service.domain.commands import (
     AnyCommand,
     CaptureHold,
@@ -39,21 +37,25 @@ from ledger_service.domain.events import (
     CreditsDebited,
     CreditsGranted,
     CreditsRolledOver,
+    Cycle,
     DebtRepaid,
     Draw,
     Event,
     Fact,
     HoldCaptured,
     LotTerms,
+    PlanPhase,
+    Rate,
     RollOver,
 )
 from ledger_service.domain.exact import EXACT
 from ledger_service.domain.identity import fingerprint
-from ledger_service.domain.lots import from_grant, terms_of
 from ledger_service.domain.streams import State, evolve_stream
 from ledger_service.domain.topics import GENESIS_HASH, TOPIC_OF, encode_fact, hash_event
 from ledger_service.domain.values import Asset, CycleInterval, GrantCategory, Money, ShortfallMode
-from ledger_service.domain.wallet import Wallet
+from ledger_service.domain.wallet.burn_down import DEFAULT_ORDER, Lot
+from ledger_service.domain.wallet.lots import from_grant, terms_of
+from ledger_service.domain.wallet.state import Wallet
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)

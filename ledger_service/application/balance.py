@@ -6,10 +6,10 @@ from datetime import datetime
 
 import msgspec
 
-from ledger_service.domain.burn_down import Lot
-from ledger_service.domain.settle import settled
 from ledger_service.domain.values import Asset
-from ledger_service.domain.wallet import Hold, Wallet, debt_units
+from ledger_service.domain.wallet.burn_down import Lot
+from ledger_service.domain.wallet.settle import settled
+from ledger_service.domain.wallet.state import Hold, Wallet, debt_units
 
 
 class Balance(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from ledger_service.domain.service_refusals import WatchersFull
+from ledger_service.domain.refusals.service import WatchersFull
 
 WATCHERS_MAX: Final = 1_000
 """Watchers of single streams at once; each may cost a balance every 20 ms and one when idle every 5 s."""

@@ -18,9 +18,9 @@ from ledger_service.domain.events import (
     HoldCaptured,
     LotTerms,
 )
-from ledger_service.domain.lots import from_grant, terms_of
 from ledger_service.domain.refusals import DebitNotFound
 from ledger_service.domain.topics import TOPIC_OF, decode_fact
+from ledger_service.domain.wallet.lots import from_grant, terms_of
 
 EVENTS_PER_READ: Final = 1_000
 

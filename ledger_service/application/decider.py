@@ -24,7 +24,7 @@ from ledger_service.domain.commands import AnyCommand
 from ledger_service.domain.decide import decide
 from ledger_service.domain.identity import check_same_call
 from ledger_service.domain.refusals import Refusal
-from ledger_service.domain.service_refusals import Contended, DecisionFailed, NotServing, OutcomeUnknown
+from ledger_service.domain.refusals.service import Contended, DecisionFailed, NotServing, OutcomeUnknown
 from ledger_service.domain.topics import decode_fact
 
 ATTEMPTS_MAX: Final = 5

@@ -16,10 +16,10 @@ from ledger_service.domain.events import (
     GrantRevoked,
     WalletOpened,
 )
-from ledger_service.domain.evolve import evolve
 from ledger_service.domain.refusals import AsOfOverdrawn, WalletNotFound
 from ledger_service.domain.topics import decode_fact
-from ledger_service.domain.wallet import Wallet
+from ledger_service.domain.wallet.evolve import evolve
+from ledger_service.domain.wallet.state import Wallet
 
 EVENTS_PER_READ = 1_000
 

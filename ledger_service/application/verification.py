@@ -12,9 +12,9 @@ from collections.abc import Iterable
 import msgspec
 
 from ledger_service.application.ports import StoredEvent
-from ledger_service.domain.invariants import broken_invariants
 from ledger_service.domain.streams import State, evolve_stream
 from ledger_service.domain.topics import GENESIS_HASH, UnknownTopicError, decode_fact, hash_event
+from ledger_service.domain.wallet.invariants import broken_invariants
 
 
 class Finding(msgspec.Struct, frozen=True):

@@ -33,7 +33,7 @@ from ledger_service.application.ports import (
 from ledger_service.application.stream_cache import SNAPSHOT_FORMAT
 from ledger_service.domain.commands import Request
 from ledger_service.domain.refusals import Refusal
-from ledger_service.domain.service_refusals import NotServing, OutcomeUnknown, QueueFull
+from ledger_service.domain.refusals.service import NotServing, OutcomeUnknown, QueueFull
 
 CALLS_MAX: Final = 20_000
 """Calls waiting inside the writer, about a second of work; beyond it callers are told to come back."""

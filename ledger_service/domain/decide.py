@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TypeVar
 
+from ledger_service.domain.agreement.plan import Contract, Plan, publish_plan, sign_contract
+from ledger_service.domain.agreement.rate_card import RateCard, create_rate_card, publish_phase
 from ledger_service.domain.commands import (
     AnyCommand,
     CaptureHold,
@@ -27,18 +29,16 @@ from ledger_service.domain.commands import (
     SettleWallet,
     SignContract,
 )
-from ledger_service.domain.debit import debit
 from ledger_service.domain.drafts import Draft
-from ledger_service.domain.grant import grant, open_wallet
-from ledger_service.domain.hold import capture_hold, place_hold, release_hold
-from ledger_service.domain.plan import Contract, Plan, publish_plan, sign_contract
-from ledger_service.domain.rate_card import RateCard, create_rate_card, publish_phase
 from ledger_service.domain.refusals import RateCardNotFound, WalletNotFound
-from ledger_service.domain.reverse import reverse_debit
-from ledger_service.domain.settle import settle
 from ledger_service.domain.streams import State
-from ledger_service.domain.wallet import Wallet
-from ledger_service.domain.withdraw import extend_grant, refund_grant, revoke_grant
+from ledger_service.domain.wallet.debit import debit
+from ledger_service.domain.wallet.grant import grant, open_wallet
+from ledger_service.domain.wallet.hold import capture_hold, place_hold, release_hold
+from ledger_service.domain.wallet.reverse import reverse_debit
+from ledger_service.domain.wallet.settle import settle
+from ledger_service.domain.wallet.state import Wallet
+from ledger_service.domain.wallet.withdraw import extend_grant, refund_grant, revoke_grant
 
 WalletCommand = (
     PlaceHold

@@ -14,12 +14,6 @@ from typing import Any, Final
 
 import msgspec
 
-from ledger_service.domain.agreement_events import (
-    ContractSigned,
-    PlanPublished,
-    RateCardCreated,
-    RateCardPhasePublished,
-)
 from ledger_service.domain.commands import (
     AnyCommand,
     CaptureHold,
@@ -41,6 +35,7 @@ from ledger_service.domain.commands import (
 )
 from ledger_service.domain.events import (
     Charge,
+    ContractSigned,
     CreditsDebited,
     CreditsGranted,
     CreditsHeld,
@@ -52,10 +47,13 @@ from ledger_service.domain.events import (
     GrantRevoked,
     HoldCaptured,
     HoldReleased,
+    PlanPublished,
+    RateCardCreated,
+    RateCardPhasePublished,
     WalletOpened,
 )
-from ledger_service.domain.hold import TTL_DEFAULT
 from ledger_service.domain.refusals import IdempotencyKeyReused
+from ledger_service.domain.wallet.hold import TTL_DEFAULT
 
 _encoder: Final = msgspec.json.Encoder()
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from ledger_service.domain import evolve, plan, rate_card, wallet
+from ledger_service.domain.agreement import plan, rate_card
 from ledger_service.domain.events import Event, Fact
+from ledger_service.domain.wallet import evolve, state
 
-State = wallet.Wallet | rate_card.RateCard | plan.Plan | plan.Contract
+State = state.Wallet | rate_card.RateCard | plan.Plan | plan.Contract
 Evolve = Callable[[Any, Fact[Event], int], State]
 
 EVOLVE: Final[dict[str, Evolve]] = {
@@ -18,7 +19,7 @@ EVOLVE: Final[dict[str, Evolve]] = {
     "contracts": plan.evolve_contract,
 }
 STATE_TYPE: Final[dict[str, type[State]]] = {
-    "wallets": wallet.Wallet,
+    "wallets": state.Wallet,
     "rateCards": rate_card.RateCard,
     "plans": plan.Plan,
     "contracts": plan.Contract,

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ledger_service.domain import agreement_events, events
+from ledger_service.domain import events
 
 TOPICS: Final[dict[str, type[events.Event]]] = {
     "wallet.CreditsDebited.v1": events.CreditsDebited,
@@ -28,10 +28,10 @@ TOPICS: Final[dict[str, type[events.Event]]] = {
     "wallet.DebtRepaid.v1": events.DebtRepaid,
     "wallet.WalletOpened.v1": events.WalletOpened,
     "wallet.WalletPolicyChanged.v1": events.WalletPolicyChanged,
-    "rate_card.RateCardCreated.v1": agreement_events.RateCardCreated,
-    "rate_card.RateCardPhasePublished.v1": agreement_events.RateCardPhasePublished,
-    "plan.PlanPublished.v1": agreement_events.PlanPublished,
-    "contract.ContractSigned.v1": agreement_events.ContractSigned,
+    "rate_card.RateCardCreated.v1": events.RateCardCreated,
+    "rate_card.RateCardPhasePublished.v1": events.RateCardPhasePublished,
+    "plan.PlanPublished.v1": events.PlanPublished,
+    "contract.ContractSigned.v1": events.ContractSigned,
 }
 TOPIC_OF: Final[dict[type, str]] = {event_type: topic for topic, event_type in TOPICS.items()}
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import msgspec
 
-from ledger_service.domain.service_refusals import PageTokenMalformed
+from ledger_service.domain.refusals.service import PageTokenMalformed
 
 
 class WalletsToken(msgspec.Struct, frozen=True, array_like=True, tag="wallets"):

@@ -26,7 +26,7 @@ from ledger_service.application.view_ports import (
     WalletView,
 )
 from ledger_service.domain.events import Recurrence
-from ledger_service.domain.service_refusals import PageTokenMalformed, ProjectionBehind
+from ledger_service.domain.refusals.service import PageTokenMalformed, ProjectionBehind
 from ledger_service.domain.values import Asset, GrantCategory, Money, ShortfallMode
 from ledger_service.projections.page_tokens import GrantsToken, WalletsToken, decode_token, encode_token
 from ledger_service.projections.projection import DEFERRED_REVENUE, PROJECTIONS, WALLET_VIEW

@@ -5,7 +5,9 @@ from __future__ import annotations
 from itertools import pairwise
 
 from credits.ledger.v1 import agreement_pb2, contract_service_pb2, rate_card_service_pb2
-from ledger_service.domain.agreement_events import (
+from ledger_service.domain.agreement.rate_card import RateCard
+from ledger_service.domain.commands import CreateRateCard, PublishPlan, PublishRateCardPhase, SignContract
+from ledger_service.domain.events import (
     ContractSigned,
     Cycle,
     Multiplier,
@@ -15,9 +17,7 @@ from ledger_service.domain.agreement_events import (
     Rate,
     RateCardPhasePublished,
 )
-from ledger_service.domain.commands import CreateRateCard, PublishPlan, PublishRateCardPhase, SignContract
 from ledger_service.domain.names import check_id, check_idempotency_key, check_name
-from ledger_service.domain.rate_card import RateCard
 from ledger_service.domain.refusals import FieldNotAllowed, FieldRequired, ValueUnspecified
 from ledger_service.rpc.values import (
     BEYOND,

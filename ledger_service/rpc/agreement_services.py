@@ -12,16 +12,16 @@ from credits.ledger.v1 import (
 )
 from ledger_service.application.calls import Outcome
 from ledger_service.application.writer import Writer
-from ledger_service.domain.agreement_events import (
+from ledger_service.domain.agreement.plan import Contract, Plan
+from ledger_service.domain.agreement.rate_card import RateCard
+from ledger_service.domain.commands import AnyCommand, Request
+from ledger_service.domain.events import (
     ContractSigned,
     PlanPublished,
     RateCardCreated,
     RateCardPhasePublished,
 )
-from ledger_service.domain.commands import AnyCommand, Request
 from ledger_service.domain.names import check_name
-from ledger_service.domain.plan import Contract, Plan
-from ledger_service.domain.rate_card import RateCard
 from ledger_service.domain.refusals import ContractNotFound, PlanNotFound, RateCardNotFound
 from ledger_service.rpc.agreement_messages import (
     read_create_rate_card,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from credits.ledger.v1 import wallet_pb2
 from ledger_service.application.balance import Balance
-from ledger_service.domain.burn_down import Lot
-from ledger_service.domain.wallet import Hold
+from ledger_service.domain.wallet.burn_down import Lot
+from ledger_service.domain.wallet.state import Hold
 from ledger_service.rpc.debit_messages import write_draws
 from ledger_service.rpc.part_names import write_part_name
 from ledger_service.rpc.values import CATEGORY_WIRE, write_asset, write_time

@@ -20,7 +20,7 @@ from prometheus_client import Counter, Histogram
 
 from ledger_service.application.ports import StoreUnavailableError
 from ledger_service.domain.refusals import Refusal
-from ledger_service.domain.service_refusals import NotServing
+from ledger_service.domain.refusals.service import NotServing
 from ledger_service.rpc.refusal_status import STATUS_OF, status_of, status_of_fault
 
 CALLS: Final = Counter("ledger_calls", "Calls answered.", ["method", "code"])

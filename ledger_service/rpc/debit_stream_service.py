@@ -16,7 +16,7 @@ from ledger_service.application.calls import Outcome
 from ledger_service.application.writer import Writer
 from ledger_service.domain.commands import Request
 from ledger_service.domain.refusals import Refusal
-from ledger_service.domain.service_refusals import NotServing
+from ledger_service.domain.refusals.service import NotServing
 from ledger_service.rpc.calls import Context, actor_of
 from ledger_service.rpc.debit_messages import write_debit_response
 from ledger_service.rpc.refusal_status import status_of

@@ -14,7 +14,7 @@ from ledger_service.application.verification import VerificationProgress
 from ledger_service.application.view_ports import Views
 from ledger_service.application.writer import Writer
 from ledger_service.domain.names import check_name, check_range
-from ledger_service.domain.service_refusals import NotServing
+from ledger_service.domain.refusals.service import NotServing
 from ledger_service.rpc.balance_messages import write_balance
 from ledger_service.rpc.calls import Context
 from ledger_service.rpc.values import read_time

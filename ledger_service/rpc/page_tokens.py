@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
-from ledger_service.domain.service_refusals import PageTokenMalformed
+from ledger_service.domain.refusals.service import PageTokenMalformed
 
 T = TypeVar("T")
 

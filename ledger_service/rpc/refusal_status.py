@@ -13,8 +13,9 @@ import grpc
 from google.protobuf import duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 
-from ledger_service.domain import refusals, service_refusals
+from ledger_service.domain import refusals
 from ledger_service.domain.refusals import Refusal
+from ledger_service.domain.refusals import service as service_refusals
 
 ERROR_DOMAIN: Final = "ledger.credits"
 

@@ -6,7 +6,7 @@ from credits.ledger.v1 import wallet_pb2
 from ledger_service.application.balance import Balance
 from ledger_service.application.calls import Outcome
 from ledger_service.domain.events import CreditsGranted, Recurrence, WalletOpened
-from ledger_service.domain.wallet import Wallet, policy_at
+from ledger_service.domain.wallet.state import Wallet, policy_at
 from ledger_service.rpc.part_names import write_part_name
 from ledger_service.rpc.values import (
     CATEGORY_WIRE,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from credits.ledger.v1 import wallet_pb2, wallet_service_pb2
-from ledger_service.domain.burn_down import DEFAULT_ORDER
 from ledger_service.domain.commands import Debit, GrantCredits, OpenWallet, RecurrenceTerms
 from ledger_service.domain.events import RollOver
 from ledger_service.domain.names import check_feature, check_id, check_idempotency_key, check_name
 from ledger_service.domain.refusals import FieldMalformed
 from ledger_service.domain.values import ShortfallMode
+from ledger_service.domain.wallet.burn_down import DEFAULT_ORDER
 from ledger_service.rpc.charge_requests import read_charge
 from ledger_service.rpc.part_names import read_part_name
 from ledger_service.rpc.values import read_asset, read_category, read_money, read_shortfall, read_time

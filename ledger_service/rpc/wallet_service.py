@@ -15,8 +15,8 @@ from ledger_service.application.writer import Writer
 from ledger_service.domain.commands import Request
 from ledger_service.domain.names import check_name, check_range
 from ledger_service.domain.refusals import Refusal, WalletNotFound
-from ledger_service.domain.service_refusals import BatchTooLarge
-from ledger_service.domain.wallet import Wallet
+from ledger_service.domain.refusals.service import BatchTooLarge
+from ledger_service.domain.wallet.state import Wallet
 from ledger_service.rpc.balance_messages import write_balance
 from ledger_service.rpc.calls import Context, actor_of
 from ledger_service.rpc.debit_messages import write_debit_response

@@ -15,7 +15,7 @@ from ledger_service.application.balance import balance_at
 from ledger_service.application.writer import Writer
 from ledger_service.domain.names import check_name, check_range
 from ledger_service.domain.refusals import WalletNotFound
-from ledger_service.domain.wallet import Wallet
+from ledger_service.domain.wallet.state import Wallet
 from ledger_service.rpc.balance_messages import write_balance
 from ledger_service.rpc.calls import Context
 

@@ -16,13 +16,13 @@ import psycopg
 
 from ledger_service.application.ports import Snapshot
 from ledger_service.application.stream_cache import Entry, take_snapshot
-from ledger_service.domain.burn_down import DEFAULT_ORDER
 from ledger_service.domain.commands import Debit, GrantCredits, OpenWallet
 from ledger_service.domain.events import CreditsDebited, CreditsGranted, Draw, Event, Fact, WalletOpened
 from ledger_service.domain.identity import fingerprint, hash_key
 from ledger_service.domain.streams import evolve_stream
 from ledger_service.domain.topics import TOPIC_OF, encode_fact, hash_event
 from ledger_service.domain.values import Asset, GrantCategory, ShortfallMode
+from ledger_service.domain.wallet.burn_down import DEFAULT_ORDER
 from tests.benchmarks.jobs import wallet_name
 
 CREDIT: Final = Asset("CREDIT", 6)

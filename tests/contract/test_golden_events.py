@@ -15,9 +15,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from ledger_service.domain import agreement_events as a
 from ledger_service.domain import events as e
 from ledger_service.domain import topics
+from ledger_service.domain.events import agreements as a
 from ledger_service.domain.record import Record
 from ledger_service.domain.topics import (
     GENESIS_HASH,

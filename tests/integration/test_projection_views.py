@@ -15,7 +15,7 @@ from ledger_service.application.ports import StoredEvent, StoreUnavailableError
 from ledger_service.application.view_ports import GrantView, RollForward, Views, WalletView
 from ledger_service.domain.commands import SettleWallet
 from ledger_service.domain.events import Fact, WalletPolicyChanged
-from ledger_service.domain.service_refusals import PageTokenMalformed, ProjectionBehind
+from ledger_service.domain.refusals.service import PageTokenMalformed, ProjectionBehind
 from ledger_service.domain.topics import encode_fact
 from ledger_service.domain.values import GrantCategory, ShortfallMode
 from ledger_service.projections.views import PostgresViews

@@ -20,8 +20,9 @@ from credits.ledger.v1 import (
     wallet_pb2,
     wallet_service_pb2,
 )
-from ledger_service.domain import refusals, service_refusals
+from ledger_service.domain import refusals
 from ledger_service.domain.refusals import Refusal
+from ledger_service.domain.refusals import service as service_refusals
 from ledger_service.rpc.refusal_status import STATUS_OF
 from tests.integration.ledger.client import (
     CREDIT,

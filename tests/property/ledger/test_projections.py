@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ledger_service.application.ports import StoredEvent
 from ledger_service.domain.values import GrantCategory
-from ledger_service.domain.wallet import Wallet
+from ledger_service.domain.wallet.state import Wallet
 from ledger_service.projections.deferred_revenue import LotKey
 from ledger_service.projections.recognition import DaySums, recognised_nanos
 from ledger_service.projections.roll_forward import liability_nanos, roll_forward_days

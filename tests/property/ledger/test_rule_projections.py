@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ledger_service.application.ports import StoredEvent
 from ledger_service.domain.values import ShortfallMode
-from ledger_service.domain.wallet import Wallet, debt_units
+from ledger_service.domain.wallet.state import Wallet, debt_units
 from ledger_service.projections.recognition import PaidLot, recognised_nanos
 from ledger_service.projections.roll_forward import liability_nanos
 from ledger_service.projections.wallet_events import read_wallet_events

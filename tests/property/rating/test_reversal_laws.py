@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ledger_service.domain import values
 from ledger_service.domain.topics import TOPIC_OF, encode_fact
-from ledger_service.domain.wallet import debt_units
+from ledger_service.domain.wallet.state import debt_units
 from rating_service.application.ports import LedgerEvent
 from rating_service.domain.agreement import (
     Asset,

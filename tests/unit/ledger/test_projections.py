@@ -11,7 +11,7 @@ import pytest
 from ledger_service.application.ports import StoredEvent
 from ledger_service.domain import events
 from ledger_service.domain.events import CreditsDebited, CreditsGranted, Draw, Fact, WalletPolicyChanged
-from ledger_service.domain.service_refusals import PageTokenMalformed
+from ledger_service.domain.refusals.service import PageTokenMalformed
 from ledger_service.domain.topics import GENESIS_HASH, TOPICS, UnknownTopicError, encode_fact
 from ledger_service.domain.values import GrantCategory, Money, ShortfallMode
 from ledger_service.projections.array_text import booleans, integers, optional_texts, texts

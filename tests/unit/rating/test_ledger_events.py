@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import msgspec
 
-from ledger_service.domain import agreement_events, events, topics, values
+from ledger_service.domain import events, topics, values
 from rating_service.domain import agreement, debits
 from rating_service.domain.catalogue import (
     AGREEMENT_TOPICS,
@@ -23,7 +23,7 @@ from tests.unit.rating.builders import JANUARY
 
 ASSET = values.Asset("CREDIT", 6)
 PRICE = values.UnitPrice("USD", "0.01")
-TERMS = agreement_events.PlanPhase(
+TERMS = events.PlanPhase(
     key="evergreen",
     rate_card="rateCards/llm",
     shortfall_mode=values.ShortfallMode.SOFT,
@@ -33,31 +33,29 @@ TERMS = agreement_events.PlanPhase(
     overage_price=PRICE,
     overage_limit_units=7,
 )
-PHASE = agreement_events.RateCardPhasePublished(
+PHASE = events.RateCardPhasePublished(
     phase=1,
     from_time=JANUARY,
-    rates=(
-        agreement_events.Rate(dimension="tokens", unit_price="2.5", unit_size=1000, match={"model": "gpt-*"}),
-    ),
+    rates=(events.Rate(dimension="tokens", unit_price="2.5", unit_size=1000, match={"model": "gpt-*"}),),
     phase_hash="hash-1",
     multipliers=(
-        agreement_events.Multiplier(
+        events.Multiplier(
             property="context_tokens",
-            tiers=(agreement_events.MultiplierTier(8192, "1.0"),),
+            tiers=(events.MultiplierTier(8192, "1.0"),),
             dimensions=("tokens",),
             beyond_last_tier=values.BeyondLastTier.LAST_APPLIES,
         ),
     ),
 )
-CONTRACT = agreement_events.ContractSigned(
+CONTRACT = events.ContractSigned(
     customer="customers/acme",
     wallet="wallets/acme",
     plan="plans/starter",
     plan_version=1,
     asset=ASSET,
     start_time=JANUARY,
-    cycle=agreement_events.Cycle(values.CycleInterval.MONTH, JANUARY, 3, "Europe/Berlin"),
-    phases=(agreement_events.ContractPhase(JANUARY, TERMS, JANUARY + timedelta(days=14)),),
+    cycle=events.Cycle(values.CycleInterval.MONTH, JANUARY, 3, "Europe/Berlin"),
+    phases=(events.ContractPhase(JANUARY, TERMS, JANUARY + timedelta(days=14)),),
 )
 
 
@@ -83,7 +81,7 @@ def same(mine: object, theirs: object) -> bool:
 
 
 def test_a_rate_card_phase_is_read_as_it_was_written() -> None:
-    created = followed("rateCards/llm", agreement_events.RateCardCreated(asset=ASSET, display_name="LLM"))
+    created = followed("rateCards/llm", events.RateCardCreated(asset=ASSET, display_name="LLM"))
     card = rate_card(followed("rateCards/llm", PHASE, created), "rateCards/llm")
 
     (phase,) = card.phases
@@ -95,7 +93,7 @@ def test_a_rate_card_phase_is_read_as_it_was_written() -> None:
 
 def test_a_plan_is_read_as_it_was_written() -> None:
     found = plan(
-        followed("plans/starter", agreement_events.PlanPublished(1, ASSET, (TERMS,), "Starter")),
+        followed("plans/starter", events.PlanPublished(1, ASSET, (TERMS,), "Starter")),
         "plans/starter",
     )
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from ledger_service.domain.commands import AnyCommand, Debit, GrantCredits, OverHold, SettleWallet
 from ledger_service.domain.events import CreditsDebited, CreditsHeld, HoldCaptured
 from ledger_service.domain.refusals import Refusal
-from ledger_service.domain.settle import settled
 from ledger_service.domain.values import GrantCategory, ShortfallMode
+from ledger_service.domain.wallet.settle import settled
 from tests.builders import (
     NOW,
     WALLET,

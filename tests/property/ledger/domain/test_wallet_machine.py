@@ -47,10 +47,10 @@ from ledger_service.domain.refusals import (
     Refusal,
     ReversalExceedsDebit,
 )
-from ledger_service.domain.settle import settled
 from ledger_service.domain.topics import TOPIC_OF, encode_fact
 from ledger_service.domain.values import GrantCategory, ShortfallMode
-from ledger_service.domain.wallet import debt_units, posted_units
+from ledger_service.domain.wallet.settle import settled
+from ledger_service.domain.wallet.state import debt_units, posted_units
 from tests.builders import (
     CONTRACT,
     NOW,

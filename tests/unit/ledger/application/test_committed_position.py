@@ -7,7 +7,7 @@ import contextlib
 import pytest
 
 from ledger_service.application.committed_position import WATCHERS_MAX, CommittedPosition
-from ledger_service.domain.service_refusals import WatchersFull
+from ledger_service.domain.refusals.service import WatchersFull
 
 
 def test_a_commit_wakes_the_watchers_of_the_streams_it_touched() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from ledger_service.application.ports import LoadedStream, StoredEvent
 from ledger_service.application.stream_cache import Entry, StreamCache, restore, take_snapshot
-from ledger_service.domain.agreement_events import Multiplier, MultiplierTier, Rate
+from ledger_service.domain.events import Multiplier, MultiplierTier, Rate
 from ledger_service.domain.streams import EVOLVE, STATE_TYPE, collection_of
 from ledger_service.domain.topics import TOPICS
 from tests.builders import (

@@ -10,9 +10,9 @@ from ledger_service.application.staging import SNAPSHOT_INTERVAL_EVENTS
 from ledger_service.domain.commands import SettleWallet
 from ledger_service.domain.events import CreditsDebited
 from ledger_service.domain.refusals import InsufficientCredit, WalletNotFound
-from ledger_service.domain.service_refusals import NotServing, QueueFull
+from ledger_service.domain.refusals.service import NotServing, QueueFull
 from ledger_service.domain.topics import decode_fact
-from ledger_service.domain.wallet import Wallet, posted_units
+from ledger_service.domain.wallet.state import Wallet, posted_units
 from tests.builders import (
     CONTRACT,
     WALLET,

@@ -8,7 +8,7 @@ from ledger_service.application import writer as writer_module
 from ledger_service.application.calls import Outcome, Reading
 from ledger_service.application.decider import ATTEMPTS_MAX
 from ledger_service.domain.refusals import InsufficientCredit, Refusal
-from ledger_service.domain.service_refusals import Contended, NotServing, OutcomeUnknown
+from ledger_service.domain.refusals.service import Contended, NotServing, OutcomeUnknown
 from ledger_service.domain.values import ShortfallMode
 from tests.builders import WALLET, debit, grant, open_wallet
 from tests.fakes.memory_event_log import AppendFailure

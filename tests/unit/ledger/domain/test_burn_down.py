@@ -2,10 +2,10 @@
 
 import pytest
 
-from ledger_service.domain.burn_down import ORDERS, Lot, default_order, insert_lot, is_drawable
 from ledger_service.domain.events import CreditsHeld, HoldCaptured
 from ledger_service.domain.refusals import FieldMalformed
 from ledger_service.domain.values import GrantCategory
+from ledger_service.domain.wallet.burn_down import ORDERS, Lot, default_order, insert_lot, is_drawable
 from tests.builders import MICROSECOND, NOW, after, book, capture, debit, grant, hold, lot, open_wallet
 
 PROMOTIONAL, INCLUDED, PAID = GrantCategory.PROMOTIONAL, GrantCategory.INCLUDED, GrantCategory.PAID

@@ -2,7 +2,6 @@
 
 import pytest
 
-from ledger_service.domain.burn_down import DEFAULT_ORDER
 from ledger_service.domain.events import CreditsDebited, Draw
 from ledger_service.domain.refusals import (
     AmountNotPositive,
@@ -13,7 +12,8 @@ from ledger_service.domain.refusals import (
     WalletNotFound,
 )
 from ledger_service.domain.values import UNITS_MAX, ShortfallMode
-from ledger_service.domain.wallet import posted_units
+from ledger_service.domain.wallet.burn_down import DEFAULT_ORDER
+from ledger_service.domain.wallet.state import posted_units
 from tests.builders import Book, after, book, debit, grant, open_wallet
 
 SOFT = ShortfallMode.SOFT

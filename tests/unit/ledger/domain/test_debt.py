@@ -7,7 +7,7 @@ import pytest
 from ledger_service.domain.events import CreditsDebited, DebtRepaid, Draw, Repayment
 from ledger_service.domain.refusals import FieldNotAllowed, InsufficientCredit, OverageLimitExceeded
 from ledger_service.domain.values import ShortfallMode
-from ledger_service.domain.wallet import debt_units, posted_units
+from ledger_service.domain.wallet.state import debt_units, posted_units
 from tests.builders import (
     NOW,
     Book,

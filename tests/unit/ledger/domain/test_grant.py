@@ -6,7 +6,6 @@ import msgspec
 import pytest
 
 from ledger_service.domain.commands import GrantCredits
-from ledger_service.domain.grant import PRIORITY_MAX, SCOPE_SIZE_MAX
 from ledger_service.domain.refusals import (
     AmountNotPositive,
     AmountOutOfRange,
@@ -21,7 +20,8 @@ from ledger_service.domain.refusals import (
     WalletNotFound,
 )
 from ledger_service.domain.values import UNITS_MAX, Asset, GrantCategory, Money
-from ledger_service.domain.wallet import posted_units
+from ledger_service.domain.wallet.grant import PRIORITY_MAX, SCOPE_SIZE_MAX
+from ledger_service.domain.wallet.state import posted_units
 from tests.builders import (
     CONTRACT,
     MICROSECOND,

@@ -14,7 +14,6 @@ from ledger_service.domain.events import (
     HoldCaptured,
     HoldReleased,
 )
-from ledger_service.domain.hold import TTL_DEFAULT, TTL_MAX
 from ledger_service.domain.refusals import (
     AmountNotPositive,
     AmountOutOfRange,
@@ -26,7 +25,8 @@ from ledger_service.domain.refusals import (
     OverageLimitExceeded,
 )
 from ledger_service.domain.values import UNITS_MAX, ShortfallMode
-from ledger_service.domain.wallet import posted_units
+from ledger_service.domain.wallet.hold import TTL_DEFAULT, TTL_MAX
+from ledger_service.domain.wallet.state import posted_units
 from tests.builders import (
     MICROSECOND,
     NOW,

@@ -6,14 +6,22 @@ from typing import get_args
 import msgspec
 import pytest
 
-from ledger_service.domain.agreement_events import ContractSigned, Multiplier, MultiplierTier, Rate
 from ledger_service.domain.commands import AnyCommand, Command, DebitRecord, ReverseDebit, SettleWallet
-from ledger_service.domain.events import Draw, Event, Fact, LotTerms
-from ledger_service.domain.hold import TTL_DEFAULT
+from ledger_service.domain.events import (
+    ContractSigned,
+    Draw,
+    Event,
+    Fact,
+    LotTerms,
+    Multiplier,
+    MultiplierTier,
+    Rate,
+)
 from ledger_service.domain.identity import check_same_call, fingerprint, hash_key
 from ledger_service.domain.refusals import IdempotencyKeyReused
 from ledger_service.domain.topics import TOPIC_OF, decode_fact, encode_fact
 from ledger_service.domain.values import Asset, GrantCategory, Money, ShortfallMode
+from ledger_service.domain.wallet.hold import TTL_DEFAULT
 from tests.builders import (
     CONTRACT,
     WALLET,

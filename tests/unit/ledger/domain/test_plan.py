@@ -6,9 +6,8 @@ from itertools import pairwise
 import msgspec
 import pytest
 
-from ledger_service.domain.agreement_events import ContractSigned, Cycle, PlanPhase, PlanPublished
-from ledger_service.domain.events import WalletPolicyChanged
-from ledger_service.domain.plan import CYCLE_COUNT_MAX, PHASES_MAX
+from ledger_service.domain.agreement.plan import CYCLE_COUNT_MAX, PHASES_MAX
+from ledger_service.domain.events import ContractSigned, Cycle, PlanPhase, PlanPublished, WalletPolicyChanged
 from ledger_service.domain.refusals import (
     AmountOutOfRange,
     AssetMismatch,
@@ -27,7 +26,7 @@ from ledger_service.domain.refusals import (
     WalletNotFound,
 )
 from ledger_service.domain.values import UNITS_MAX, Asset, CycleInterval, Money, ShortfallMode, UnitPrice
-from ledger_service.domain.wallet import policy_at
+from ledger_service.domain.wallet.state import policy_at
 from tests.builders import (
     CONTRACT,
     Book,

@@ -3,9 +3,7 @@
 import msgspec
 import pytest
 
-from ledger_service.domain.agreement_events import Multiplier, MultiplierTier, Rate, RateCardPhasePublished
-from ledger_service.domain.commands import PublishRateCardPhase
-from ledger_service.domain.rate_card import (
+from ledger_service.domain.agreement.rate_card import (
     MATCHES_MAX,
     MULTIPLIERS_MAX,
     RATES_MAX,
@@ -13,6 +11,8 @@ from ledger_service.domain.rate_card import (
     UNIT_SIZE_MAX,
     hash_phase,
 )
+from ledger_service.domain.commands import PublishRateCardPhase
+from ledger_service.domain.events import Multiplier, MultiplierTier, Rate, RateCardPhasePublished
 from ledger_service.domain.refusals import (
     FieldMalformed,
     FieldRequired,

@@ -14,11 +14,11 @@ from ledger_service.domain.events import (
     Recurrence,
     RollOver,
 )
-from ledger_service.domain.grant import DUE_STEPS_MAX, PERIOD_COUNT_MAX
-from ledger_service.domain.recurrence import boundary
 from ledger_service.domain.refusals import FieldMalformed, FieldNotAllowed, NumberOutOfRange, TimeMalformed
 from ledger_service.domain.values import UNITS_MAX
-from ledger_service.domain.wallet import posted_units
+from ledger_service.domain.wallet.grant import DUE_STEPS_MAX, PERIOD_COUNT_MAX
+from ledger_service.domain.wallet.recurrence import boundary
+from ledger_service.domain.wallet.state import posted_units
 from tests.builders import (
     MICROSECOND,
     NOW,

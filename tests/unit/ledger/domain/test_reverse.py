@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from ledger_service.domain.burn_down import Lot
 from ledger_service.domain.events import CreditsExpired, DebitReversed, Draw, Event, GrantRevoked
 from ledger_service.domain.refusals import AmountNotPositive, ReversalExceedsDebit
 from ledger_service.domain.values import GrantCategory, ShortfallMode
-from ledger_service.domain.wallet import debt_units
+from ledger_service.domain.wallet.burn_down import Lot
+from ledger_service.domain.wallet.state import debt_units
 from tests.builders import (
     NOW,
     Book,

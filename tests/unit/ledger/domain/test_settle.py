@@ -5,8 +5,8 @@ import pytest
 from ledger_service.domain.commands import SettleWallet
 from ledger_service.domain.events import CreditsDebited, CreditsExpired, CreditsGranted
 from ledger_service.domain.refusals import InsufficientCredit, WalletNotFound
-from ledger_service.domain.settle import settled
 from ledger_service.domain.values import GrantCategory
+from ledger_service.domain.wallet.settle import settled
 from tests.builders import WALLET, Book, after, book, debit, events_of, grant, open_wallet
 
 SETTLE = SettleWallet(WALLET)

@@ -3,12 +3,11 @@
 import msgspec
 import pytest
 
-from ledger_service.domain.agreement_events import RateCardCreated
-from ledger_service.domain.events import CreditsDebited, Draw, Event, Fact
-from ledger_service.domain.evolve import evolve
+from ledger_service.domain.events import CreditsDebited, Draw, Event, Fact, RateCardCreated
 from ledger_service.domain.topics import GENESIS_HASH
 from ledger_service.domain.values import ShortfallMode
-from ledger_service.domain.wallet import posted_units
+from ledger_service.domain.wallet.evolve import evolve
+from ledger_service.domain.wallet.state import posted_units
 from tests.builders import CREDIT, after, book, debit, grant, open_wallet
 
 

@@ -14,10 +14,16 @@ from typing import Final
 
 import msgspec
 
-from ledger_service.domain.agreement_events import Multiplier, Rate, RateCardCreated, RateCardPhasePublished
 from ledger_service.domain.commands import CreateRateCard, PublishRateCardPhase
 from ledger_service.domain.drafts import Draft
-from ledger_service.domain.events import Event, Fact
+from ledger_service.domain.events import (
+    Event,
+    Fact,
+    Multiplier,
+    Rate,
+    RateCardCreated,
+    RateCardPhasePublished,
+)
 from ledger_service.domain.names import check_asset, check_price, check_range, check_text, check_word
 from ledger_service.domain.refusals import (
     FieldRequired,

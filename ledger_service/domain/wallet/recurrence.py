@@ -14,12 +14,12 @@ from typing import Final
 
 import msgspec
 
-from ledger_service.domain.burn_down import NEVER, Lot
 from ledger_service.domain.calendar import add_period
 from ledger_service.domain.events import CreditsGranted, Recurrence
 from ledger_service.domain.exact import EXACT, exact
 from ledger_service.domain.refusals import TimeMalformed
 from ledger_service.domain.values import UNITS_MAX
+from ledger_service.domain.wallet.burn_down import NEVER, Lot
 
 HUNDRED: Final = Decimal(100)
 

@@ -12,10 +12,10 @@ from typing import Final
 
 import msgspec
 
-from ledger_service.domain.burn_down import DEFAULT_ORDER, Lot
 from ledger_service.domain.events import Draw
-from ledger_service.domain.recurrence import Series
 from ledger_service.domain.values import Asset, ShortfallMode
+from ledger_service.domain.wallet.burn_down import DEFAULT_ORDER, Lot
+from ledger_service.domain.wallet.recurrence import Series
 
 ZERO: Final = Decimal(0)
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from ledger_service.domain.burn_down import Lot
 from ledger_service.domain.commands import ExtendGrant, RefundGrant, RevokeGrant
 from ledger_service.domain.drafts import Draft
 from ledger_service.domain.events import GrantExpiryExtended, GrantRefunded, GrantRevoked
-from ledger_service.domain.lots import find
 from ledger_service.domain.names import check_text
 from ledger_service.domain.refusals import (
     AmountNotPositive,
@@ -17,9 +15,11 @@ from ledger_service.domain.refusals import (
     GrantNotRefundable,
     RefundExceedsGrant,
 )
-from ledger_service.domain.settle import begin, repay
 from ledger_service.domain.values import Money
-from ledger_service.domain.wallet import Wallet, clawback_units
+from ledger_service.domain.wallet.burn_down import Lot
+from ledger_service.domain.wallet.lots import find
+from ledger_service.domain.wallet.settle import begin, repay
+from ledger_service.domain.wallet.state import Wallet, clawback_units
 
 
 def revoke_grant(wallet: Wallet, command: RevokeGrant, now: datetime) -> list[Draft]:

@@ -22,11 +22,11 @@ from ledger_service.domain.events import (
     LotTerms,
     Return,
 )
-from ledger_service.domain.lots import from_grant, terms_of
 from ledger_service.domain.refusals import AmountNotPositive, ReversalExceedsDebit
-from ledger_service.domain.settle import begin, lapse_returned
-from ledger_service.domain.tape import Tape
-from ledger_service.domain.wallet import Wallet
+from ledger_service.domain.wallet.lots import from_grant, terms_of
+from ledger_service.domain.wallet.settle import begin, lapse_returned
+from ledger_service.domain.wallet.state import Wallet
+from ledger_service.domain.wallet.tape import Tape
 
 
 def reverse_debit(wallet: Wallet, command: ReverseDebit, now: datetime) -> list[Draft]:

@@ -14,17 +14,20 @@ from typing import Final
 
 import msgspec
 
-from ledger_service.domain.agreement_events import (
-    ContractPhase,
-    ContractSigned,
-    Cycle,
-    PlanPhase,
-    PlanPublished,
-)
+from ledger_service.domain.agreement.rate_card import RateCard
 from ledger_service.domain.calendar import add_periods, check_period, check_zone
 from ledger_service.domain.commands import PublishPlan, SignContract
 from ledger_service.domain.drafts import Draft
-from ledger_service.domain.events import Event, Fact, WalletPolicyChanged
+from ledger_service.domain.events import (
+    ContractPhase,
+    ContractSigned,
+    Cycle,
+    Event,
+    Fact,
+    PlanPhase,
+    PlanPublished,
+    WalletPolicyChanged,
+)
 from ledger_service.domain.names import (
     check_asset,
     check_money,
@@ -33,7 +36,6 @@ from ledger_service.domain.names import (
     check_text,
     check_unit_price,
 )
-from ledger_service.domain.rate_card import RateCard
 from ledger_service.domain.refusals import (
     AssetMismatch,
     ContractExists,
@@ -45,7 +47,7 @@ from ledger_service.domain.refusals import (
     RateCardNotFound,
 )
 from ledger_service.domain.values import UNITS_MAX
-from ledger_service.domain.wallet import Wallet
+from ledger_service.domain.wallet.state import Wallet
 
 PHASES_MAX: Final = 16
 CYCLE_COUNT_MAX: Final = 120

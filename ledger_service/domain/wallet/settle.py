@@ -13,7 +13,6 @@ from datetime import datetime
 
 import msgspec
 
-from ledger_service.domain.burn_down import Lot, is_drawable
 from ledger_service.domain.drafts import Draft
 from ledger_service.domain.events import (
     CreditsExpired,
@@ -25,10 +24,17 @@ from ledger_service.domain.events import (
     Repayment,
     Return,
 )
-from ledger_service.domain.lots import terms_of
-from ledger_service.domain.recurrence import after_roll_over, boundary, carry_units, may_come, next_grant
-from ledger_service.domain.tape import Tape
-from ledger_service.domain.wallet import Debt, Wallet, clawback_units
+from ledger_service.domain.wallet.burn_down import Lot, is_drawable
+from ledger_service.domain.wallet.lots import terms_of
+from ledger_service.domain.wallet.recurrence import (
+    after_roll_over,
+    boundary,
+    carry_units,
+    may_come,
+    next_grant,
+)
+from ledger_service.domain.wallet.state import Debt, Wallet, clawback_units
+from ledger_service.domain.wallet.tape import Tape
 
 
 def settle(name: str, wallet: Wallet, now: datetime) -> list[Draft]:

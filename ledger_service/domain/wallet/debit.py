@@ -16,7 +16,6 @@ from typing import Final
 
 import msgspec
 
-from ledger_service.domain.burn_down import is_drawable
 from ledger_service.domain.commands import Debit
 from ledger_service.domain.drafts import Draft
 from ledger_service.domain.events import Charge, CreditsDebited, Draw
@@ -32,9 +31,10 @@ from ledger_service.domain.refusals import (
     OverageLimitExceeded,
     TimeInFuture,
 )
-from ledger_service.domain.settle import begin, repay
 from ledger_service.domain.values import UNITS_MAX, ShortfallMode
-from ledger_service.domain.wallet import Wallet, debt_units, policy_at
+from ledger_service.domain.wallet.burn_down import is_drawable
+from ledger_service.domain.wallet.settle import begin, repay
+from ledger_service.domain.wallet.state import Wallet, debt_units, policy_at
 
 AHEAD_MAX: Final = timedelta(minutes=5)
 """How far a debit's effective time may lie ahead of the server's clock: what clock skew explains."""

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from ledger_service.domain.commands import CaptureHold, OverHold, PlaceHold, ReleaseHold
-from ledger_service.domain.debit import Cover, charged_units, cover_units, draw_units
 from ledger_service.domain.drafts import Draft
 from ledger_service.domain.events import CreditsHeld, HoldCaptured, HoldReleased
 from ledger_service.domain.refusals import (
@@ -23,9 +22,10 @@ from ledger_service.domain.refusals import (
     InsufficientCredit,
     NumberOutOfRange,
 )
-from ledger_service.domain.settle import begin, lapse_returned
 from ledger_service.domain.values import UNITS_MAX
-from ledger_service.domain.wallet import Hold, Wallet, take_front
+from ledger_service.domain.wallet.debit import Cover, charged_units, cover_units, draw_units
+from ledger_service.domain.wallet.settle import begin, lapse_returned
+from ledger_service.domain.wallet.state import Hold, Wallet, take_front
 
 TTL_DEFAULT: Final = timedelta(minutes=10)
 TTL_MAX: Final = timedelta(hours=24)

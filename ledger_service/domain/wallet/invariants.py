@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ledger_service.domain.events import CreditsDebited, Event, Fact, HoldCaptured
 from ledger_service.domain.streams import State
-from ledger_service.domain.wallet import Wallet, posted_units
+from ledger_service.domain.wallet.state import Wallet, posted_units
 
 
 def broken_invariants(state: State, fact: Fact[Event]) -> Iterator[tuple[str, str]]:

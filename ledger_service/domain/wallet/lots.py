@@ -7,8 +7,8 @@ from datetime import datetime
 
 import msgspec
 
-from ledger_service.domain.burn_down import Lot, insert_lot
 from ledger_service.domain.events import CreditsGranted, Draw, LotTerms, Return
+from ledger_service.domain.wallet.burn_down import Lot, insert_lot
 
 Lots = tuple[Lot, ...]
 Change = Callable[[Lot, int], Lot]

@@ -7,13 +7,11 @@ from typing import Final
 
 import msgspec
 
-from ledger_service.domain.burn_down import ORDERS
 from ledger_service.domain.calendar import check_period, check_zone
 from ledger_service.domain.commands import GrantCredits, OpenWallet, RecurrenceTerms
 from ledger_service.domain.drafts import Draft
 from ledger_service.domain.events import CreditsGranted, Recurrence, RollOver, WalletOpened
 from ledger_service.domain.exact import exact
-from ledger_service.domain.lots import find
 from ledger_service.domain.names import (
     check_asset,
     check_feature,
@@ -24,7 +22,6 @@ from ledger_service.domain.names import (
     check_span,
     check_text,
 )
-from ledger_service.domain.recurrence import boundary, due_steps
 from ledger_service.domain.refusals import (
     AmountNotPositive,
     AmountOutOfRange,
@@ -35,9 +32,12 @@ from ledger_service.domain.refusals import (
     NumberOutOfRange,
     WalletExists,
 )
-from ledger_service.domain.settle import begin, repay
 from ledger_service.domain.values import UNITS_MAX, GrantCategory
-from ledger_service.domain.wallet import Wallet
+from ledger_service.domain.wallet.burn_down import ORDERS
+from ledger_service.domain.wallet.lots import find
+from ledger_service.domain.wallet.recurrence import boundary, due_steps
+from ledger_service.domain.wallet.settle import begin, repay
+from ledger_service.domain.wallet.state import Wallet
 
 PERIOD_COUNT_MAX: Final = 100_000
 """Eleven years of hours."""

@@ -6,8 +6,8 @@ from datetime import datetime
 
 from ledger_service.domain.drafts import Draft
 from ledger_service.domain.events import Event, Fact
-from ledger_service.domain.evolve import evolve
-from ledger_service.domain.wallet import Wallet
+from ledger_service.domain.wallet.evolve import evolve
+from ledger_service.domain.wallet.state import Wallet
 
 
 class Tape:

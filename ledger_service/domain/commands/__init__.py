@@ -1,0 +1,91 @@
+"""Commands: what callers ask for, in the domain's own words.
+
+A command is data; the decision of the same name turns it into events. `Request` adds what every mutating
+call carries. Times are UTC; a time of None means "now", as the server's clock has it when it decides.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from ledger_service.domain.commands.agreements import (
+    CreateRateCard,
+    PublishPlan,
+    PublishRateCardPhase,
+    SignContract,
+)
+from ledger_service.domain.commands.base import (
+    Command,
+)
+from ledger_service.domain.commands.debits import (
+    Debit,
+    DebitRecord,
+    ReverseDebit,
+)
+from ledger_service.domain.commands.grants import (
+    ExtendGrant,
+    GrantCredits,
+    RecurrenceTerms,
+    RefundGrant,
+    RevokeGrant,
+)
+from ledger_service.domain.commands.holds import (
+    CaptureHold,
+    OverHold,
+    PlaceHold,
+    ReleaseHold,
+)
+from ledger_service.domain.commands.wallets import (
+    OpenWallet,
+    SettleWallet,
+)
+
+__all__ = [
+    "AnyCommand",
+    "CaptureHold",
+    "Command",
+    "CreateRateCard",
+    "Debit",
+    "DebitRecord",
+    "ExtendGrant",
+    "GrantCredits",
+    "OpenWallet",
+    "OverHold",
+    "PlaceHold",
+    "PublishPlan",
+    "PublishRateCardPhase",
+    "RecurrenceTerms",
+    "RefundGrant",
+    "ReleaseHold",
+    "Request",
+    "ReverseDebit",
+    "RevokeGrant",
+    "SettleWallet",
+    "SignContract",
+]
+
+AnyCommand = (
+    OpenWallet
+    | GrantCredits
+    | Debit
+    | PlaceHold
+    | CaptureHold
+    | ReleaseHold
+    | ReverseDebit
+    | RevokeGrant
+    | RefundGrant
+    | ExtendGrant
+    | SettleWallet
+    | CreateRateCard
+    | PublishRateCardPhase
+    | PublishPlan
+    | SignContract
+)
+
+
+class Request(msgspec.Struct, frozen=True):
+    """A command with its idempotency key (scoped to the command's own stream) and who sent it."""
+
+    command: AnyCommand
+    idempotency_key: str
+    actor: str

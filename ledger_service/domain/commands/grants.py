@@ -1,0 +1,59 @@
+"""Commands on grants."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from ledger_service.domain.commands.base import Command
+from ledger_service.domain.events import RollOver
+from ledger_service.domain.values import GrantCategory, Money
+
+
+class RecurrenceTerms(Command, frozen=True):
+    """How a grant comes again: every period, so many periods in all (0: for ever), and what rolls over."""
+
+    period: str
+    zone: str = "UTC"
+    period_count: int = 0
+    roll_over: RollOver | None = None
+
+
+class GrantCredits(Command, frozen=True):
+    """Issue credit to a wallet."""
+
+    wallet: str
+    amount_units: int
+    category: GrantCategory
+    priority: int = 0
+    scope: tuple[str, ...] = ()
+    effective_time: datetime | None = None
+    expire_time: datetime | None = None
+    consideration: Money | None = None
+    contract: str = ""
+    reference: str = ""
+    purchase_version: int = 0
+    recurrence: RecurrenceTerms | None = None
+
+
+class RevokeGrant(Command, frozen=True):
+    """Withdraw the unheld rest of a grant."""
+
+    wallet: str
+    grant_version: int
+    reason: str = ""
+
+
+class RefundGrant(Command, frozen=True):
+    """Withdraw unheld units of a paid grant and owe their cost basis back; 0: all of them."""
+
+    wallet: str
+    grant_version: int
+    amount_units: int = 0
+
+
+class ExtendGrant(Command, frozen=True):
+    """Let a lot live longer; None: for ever."""
+
+    wallet: str
+    grant_version: int
+    expire_time: datetime | None = None

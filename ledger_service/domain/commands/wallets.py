@@ -1,0 +1,23 @@
+"""Commands on a wallet as a whole."""
+
+from __future__ import annotations
+
+from ledger_service.domain.commands.base import Command
+from ledger_service.domain.values import Asset, ShortfallMode
+
+
+class OpenWallet(Command, frozen=True):
+    """Open wallets/{wallet}."""
+
+    wallet: str
+    customer: str
+    asset: Asset
+    shortfall_mode: ShortfallMode
+    overage_limit_units: int = 0
+    burn_down_order: str = "default/1"
+
+
+class SettleWallet(Command, frozen=True):
+    """Record what time has done to an idle wallet. Needs no key: a second one finds nothing to do."""
+
+    wallet: str

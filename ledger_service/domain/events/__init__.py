@@ -1,0 +1,130 @@
+"""The facts that the ledger records, and their stable topics.
+
+An event is what happened, in the past tense; a `Fact` is an event with what every event carries: both clocks,
+who did it, the idempotency key and fingerprint of the command, and the hash of the event before it in its
+stream. Stored forms are frozen by `tests/contract/golden_events.json`: fields may be added with a default,
+never renamed or removed; a new form gets a new topic version and an upcaster in `topics.py`.
+
+Times are UTC datetimes with microseconds, amounts are integer units of the wallet's asset, money is integer
+nanos (10^-9 of the currency's major unit), exact figures are decimal text.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from ledger_service.domain.events.agreements import (
+    ContractPhase,
+    ContractSigned,
+    Cycle,
+    Multiplier,
+    MultiplierTier,
+    PlanPhase,
+    PlanPublished,
+    Rate,
+    RateCardCreated,
+    RateCardPhasePublished,
+)
+from ledger_service.domain.events.debits import (
+    Charge,
+    ChargeLine,
+    CreditsDebited,
+    DebitReversed,
+    DebtRepaid,
+    Draw,
+    Repayment,
+    Return,
+)
+from ledger_service.domain.events.grants import (
+    CreditsExpired,
+    CreditsGranted,
+    CreditsRolledOver,
+    GrantExpiryExtended,
+    GrantRefunded,
+    GrantRevoked,
+    LotTerms,
+    Recurrence,
+    RollOver,
+)
+from ledger_service.domain.events.holds import (
+    CreditsHeld,
+    HoldCaptured,
+    HoldReleased,
+)
+from ledger_service.domain.events.wallets import (
+    WalletOpened,
+    WalletPolicyChanged,
+)
+from ledger_service.domain.record import Record
+
+__all__ = [
+    "Charge",
+    "ChargeLine",
+    "ContractPhase",
+    "ContractSigned",
+    "CreditsDebited",
+    "CreditsExpired",
+    "CreditsGranted",
+    "CreditsHeld",
+    "CreditsRolledOver",
+    "Cycle",
+    "DebitReversed",
+    "DebtRepaid",
+    "Draw",
+    "Event",
+    "Fact",
+    "GrantExpiryExtended",
+    "GrantRefunded",
+    "GrantRevoked",
+    "HoldCaptured",
+    "HoldReleased",
+    "LotTerms",
+    "Multiplier",
+    "MultiplierTier",
+    "PlanPhase",
+    "PlanPublished",
+    "Rate",
+    "RateCardCreated",
+    "RateCardPhasePublished",
+    "Recurrence",
+    "Repayment",
+    "Return",
+    "RollOver",
+    "WalletOpened",
+    "WalletPolicyChanged",
+]
+
+Event = (
+    WalletOpened
+    | WalletPolicyChanged
+    | CreditsGranted
+    | CreditsDebited
+    | CreditsExpired
+    | CreditsHeld
+    | HoldCaptured
+    | HoldReleased
+    | DebitReversed
+    | GrantRevoked
+    | GrantRefunded
+    | GrantExpiryExtended
+    | CreditsRolledOver
+    | DebtRepaid
+    | RateCardCreated
+    | RateCardPhasePublished
+    | PlanPublished
+    | ContractSigned
+)
+E_co = TypeVar("E_co", bound=Event, covariant=True)
+
+
+class Fact(Record, Generic[E_co], frozen=True):
+    """An event as stored: what every event carries, beside its stream, version and topic."""
+
+    event: E_co
+    record_time: datetime
+    effective_time: datetime
+    previous_hash: str
+    actor: str = ""
+    idempotency_key: str = ""
+    fingerprint: str = ""

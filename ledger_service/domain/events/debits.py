@@ -1,0 +1,93 @@
+"""What is recorded of credit that is used, given back or owed."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ledger_service.domain.events.grants import LotTerms
+from ledger_service.domain.record import Record
+from ledger_service.domain.values import UnitPrice
+
+
+class Draw(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Units taken from the lot of the grant at `grant_version` in the same stream."""
+
+    grant_version: int
+    amount_units: int
+
+
+class ChargeLine(Record, frozen=True):
+    """One dimension of a charge: quantity / unit_size x unit_price x multiplier, exact."""
+
+    dimension: str
+    quantity: int
+    unit_price: str
+    exact_units: str
+    unit_size: int = 1
+    multiplier: str = "1"
+
+
+class Charge(Record, frozen=True):
+    """Usage priced under the phase in force."""
+
+    contract: str
+    contract_phase: str
+    rate_card_phase: str
+    phase_hash: str
+    lines: tuple[ChargeLine, ...]
+    exact_units: str
+    properties: dict[str, str] = {}
+    overage_price: UnitPrice | None = None
+
+
+class CreditsDebited(Record, frozen=True):
+    """Credit was consumed. Draws, overage and debt add up to amount_units.
+
+    Overage is final, debt is repaid by later grants. `requested_units` is set where the debit took what there
+    was; `late_hold_version` names the hold that had timed out before its capture.
+    """
+
+    amount_units: int
+    draws: tuple[Draw, ...]
+    burn_down_order: str
+    overage_units: int = 0
+    feature: str = ""
+    delivered: bool = False
+    charge: Charge | None = None
+    debt_units: int = 0
+    take_available: bool = False
+    requested_units: int = 0
+    late_hold_version: int = 0
+
+
+class Return(Record, frozen=True):
+    """Units that went back to the lot of a grant."""
+
+    grant_version: int
+    amount_units: int
+    lot: LotTerms
+
+
+class DebitReversed(Record, frozen=True):
+    """A debit was taken back in part or whole: overage first, then debt, then its draws, last one first."""
+
+    debit_version: int
+    amount_units: int
+    returned: tuple[Return, ...] = ()
+    overage_units: int = 0
+    debt_units: int = 0
+
+
+class Repayment(msgspec.Struct, frozen=True, array_like=True):
+    """Units of the debt of the debit at `debit_version` in the same stream."""
+
+    debit_version: int
+    amount_units: int
+
+
+class DebtRepaid(Record, frozen=True):
+    """A lot paid back what earlier debits owed, oldest debt first."""
+
+    grant_version: int
+    amount_units: int
+    repayments: tuple[Repayment, ...]

@@ -1,0 +1,106 @@
+"""Refusals: every way in which the ledger says no, each with a stable reason.
+
+A refusal is an answer, not a fault: it leaves nothing behind and the command may be sent again. The reason
+may not change once released; the text may. `field` names the request field that caused it, `metadata` holds
+what a program may want to read. How a refusal looks on the wire is decided in `rpc/refusal_status.py`.
+"""
+
+from __future__ import annotations
+
+from ledger_service.domain.refusals.agreements import (
+    AssetMismatch,
+    ContractExists,
+    ContractNotFound,
+    CustomerMismatch,
+    PhaseInPast,
+    PhaseOverlaps,
+    PlanNotFound,
+    RateCardExists,
+    RateCardNotFound,
+    RatesAmbiguous,
+    TiersOutOfOrder,
+)
+from ledger_service.domain.refusals.base import (
+    Refusal,
+)
+from ledger_service.domain.refusals.fields import (
+    AmountNotPositive,
+    AmountOutOfRange,
+    FieldMalformed,
+    FieldNotAllowed,
+    FieldRequired,
+    FieldTooLong,
+    IdempotencyKeyReused,
+    NumberOutOfRange,
+    TimeInFuture,
+    TimeMalformed,
+    TimesOutOfOrder,
+    ValueUnspecified,
+)
+from ledger_service.domain.refusals.wallets import (
+    AsOfOverdrawn,
+    CaptureExceedsHold,
+    ChargeContractMismatch,
+    ChargeInconsistent,
+    DebitNotFound,
+    ExtensionNotLater,
+    GrantNotActive,
+    GrantNotRefundable,
+    HoldAlreadyCaptured,
+    HoldAlreadyReleased,
+    HoldExpired,
+    HoldNotActive,
+    HoldNotFound,
+    InsufficientCredit,
+    OverageLimitExceeded,
+    RefundExceedsGrant,
+    ReversalExceedsDebit,
+    WalletExists,
+    WalletNotFound,
+)
+
+__all__ = [
+    "AmountNotPositive",
+    "AmountOutOfRange",
+    "AsOfOverdrawn",
+    "AssetMismatch",
+    "CaptureExceedsHold",
+    "ChargeContractMismatch",
+    "ChargeInconsistent",
+    "ContractExists",
+    "ContractNotFound",
+    "CustomerMismatch",
+    "DebitNotFound",
+    "ExtensionNotLater",
+    "FieldMalformed",
+    "FieldNotAllowed",
+    "FieldRequired",
+    "FieldTooLong",
+    "GrantNotActive",
+    "GrantNotRefundable",
+    "HoldAlreadyCaptured",
+    "HoldAlreadyReleased",
+    "HoldExpired",
+    "HoldNotActive",
+    "HoldNotFound",
+    "IdempotencyKeyReused",
+    "InsufficientCredit",
+    "NumberOutOfRange",
+    "OverageLimitExceeded",
+    "PhaseInPast",
+    "PhaseOverlaps",
+    "PlanNotFound",
+    "RateCardExists",
+    "RateCardNotFound",
+    "RatesAmbiguous",
+    "RefundExceedsGrant",
+    "Refusal",
+    "ReversalExceedsDebit",
+    "TiersOutOfOrder",
+    "TimeInFuture",
+    "TimeMalformed",
+    "TimesOutOfOrder",
+    "ValueUnspecified",
+    "WalletExists",
+    "WalletNotFound",
+]

@@ -1,0 +1,71 @@
+"""Refusals concerning rate cards, plans and contracts."""
+
+from __future__ import annotations
+
+from ledger_service.domain.refusals.base import Refusal
+
+
+class RateCardNotFound(Refusal):
+    """There is no such rate card."""
+
+    reason = "RATE_CARD_NOT_FOUND"
+
+
+class RateCardExists(Refusal):
+    """A rate card of this name was created before, under another idempotency key."""
+
+    reason = "RATE_CARD_EXISTS"
+
+
+class PhaseOverlaps(Refusal):
+    """A phase begins at or before one that is published already."""
+
+    reason = "PHASE_OVERLAPS"
+
+
+class PhaseInPast(Refusal):
+    """A phase begins in the past, where usage may have been priced already."""
+
+    reason = "PHASE_IN_PAST"
+
+
+class RatesAmbiguous(Refusal):
+    """Two equally specific rates could price the same usage."""
+
+    reason = "RATES_AMBIGUOUS"
+
+
+class TiersOutOfOrder(Refusal):
+    """A multiplier's tiers do not ascend."""
+
+    reason = "TIERS_OUT_OF_ORDER"
+
+
+class PlanNotFound(Refusal):
+    """There is no such plan, or not in this version."""
+
+    reason = "PLAN_NOT_FOUND"
+
+
+class ContractNotFound(Refusal):
+    """There is no such contract."""
+
+    reason = "CONTRACT_NOT_FOUND"
+
+
+class ContractExists(Refusal):
+    """A contract of this name was signed before, or the wallet is bound to another one."""
+
+    reason = "CONTRACT_EXISTS"
+
+
+class CustomerMismatch(Refusal):
+    """The wallet belongs to another customer."""
+
+    reason = "CUSTOMER_MISMATCH"
+
+
+class AssetMismatch(Refusal):
+    """Two things that must count the same asset do not."""
+
+    reason = "ASSET_MISMATCH"

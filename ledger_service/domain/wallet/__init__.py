@@ -1,0 +1,1 @@
+"""The wallet: its state, how events change it, and the decisions that it makes."""

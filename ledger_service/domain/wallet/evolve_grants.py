@@ -1,0 +1,98 @@
+"""Evolve: what becomes of lots when credit is granted, withdrawn, extended, or ended by time."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from ledger_service.domain.events import (
+    CreditsExpired,
+    CreditsGranted,
+    CreditsRolledOver,
+    Draw,
+    GrantRefunded,
+    GrantRevoked,
+)
+from ledger_service.domain.wallet import lots as lots_of
+from ledger_service.domain.wallet.burn_down import insert_lot
+from ledger_service.domain.wallet.recurrence import series_of
+from ledger_service.domain.wallet.state import Wallet
+
+
+def granted(wallet: Wallet, event: CreditsGranted, effective_time: datetime, version: int) -> dict[str, Any]:
+    """Return what a new grant changes."""
+    lot = lots_of.from_grant(version, event, effective_time)
+    return {
+        "lots": insert_lot(wallet.lots, lot, order=wallet.burn_down_order),
+        "granted_units": wallet.granted_units + event.amount_units,
+        "series": series_of(wallet.series, event, version),
+    }
+
+
+def expired(wallet: Wallet, event: CreditsExpired) -> dict[str, Any]:
+    """Return what an expiry changes."""
+    lots = lots_of.draw(wallet.lots, (Draw(event.grant_version, event.amount_units),))
+    lot = lots_of.find(lots, event.grant_version)
+    if lot is not None:
+        lots = lots_of.replace(lots, lot, lapsed_units=lot.lapsed_units + event.amount_units)
+    return {"lots": lots, "expired_units": wallet.expired_units + event.amount_units}
+
+
+def revoked(wallet: Wallet, event: GrantRevoked) -> dict[str, Any]:
+    """Return what a revocation or clawback changes."""
+    lots = wallet.lots
+    if event.amount_units:
+        lots = lots_of.draw(lots, (Draw(event.grant_version, event.amount_units),))
+    revoked_units = wallet.revoked_units + event.amount_units
+    if event.clawback:
+        clawed_back = _added(wallet.clawed_back_units, event.grant_version, event.amount_units)
+        return {"lots": lots, "revoked_units": revoked_units, "clawed_back_units": clawed_back}
+    lot = lots_of.find(wallet.lots, event.grant_version)
+    ended = (event.grant_version, lot.series_version if lot is not None else 0)
+    return {
+        "lots": lots,
+        "revoked_units": revoked_units,
+        "revoked_grants": wallet.revoked_grants | {event.grant_version},
+        "series": tuple(each for each in wallet.series if each.series_version not in ended),
+    }
+
+
+def refunded(wallet: Wallet, event: GrantRefunded) -> dict[str, Any]:
+    """Return what a refund changes."""
+    purchase = lots_of.find(wallet.lots, event.grant_version)
+    assert purchase is not None, "a refund names a lot that holds nothing"
+    return {
+        "purchased_units": wallet.purchased_units | {event.grant_version: purchase.granted_units},
+        "lots": lots_of.draw(wallet.lots, (Draw(event.grant_version, event.amount_units),)),
+        "revoked_units": wallet.revoked_units + event.amount_units,
+        "refunded_units": _added(wallet.refunded_units, event.grant_version, event.amount_units),
+    }
+
+
+def extended(wallet: Wallet, grant_version: int, expire_time: datetime | None) -> dict[str, Any]:
+    """Return what an extension changes."""
+    lot = lots_of.find(wallet.lots, grant_version)
+    assert lot is not None, "an extension names a lot that holds nothing"
+    others = tuple(each for each in wallet.lots if each is not lot)
+    longer = msgspec.structs.replace(lot, expire_time=expire_time)
+    return {
+        "lots": insert_lot(others, longer, order=wallet.burn_down_order),
+        "extended_grants": wallet.extended_grants | {grant_version: expire_time},
+    }
+
+
+def rolled_over(wallet: Wallet, event: CreditsRolledOver, version: int) -> dict[str, Any]:
+    """Return what a roll-over changes."""
+    lots = lots_of.draw(wallet.lots, (Draw(event.grant_version, event.amount_units),))
+    lot = lots_of.find(lots, event.grant_version)
+    if lot is not None:
+        lots = lots_of.replace(lots, lot, rolled_units=lot.rolled_units + event.amount_units)
+    terms = msgspec.structs.replace(event.lot, recurrence=event.recurrence)
+    carried = lots_of.from_terms(version, event.amount_units, terms)
+    return {"lots": insert_lot(lots, carried, order=wallet.burn_down_order)}
+
+
+def _added(units: dict[int, int], version: int, more_units: int) -> dict[int, int]:
+    return units | {version: units.get(version, 0) + more_units}
