@@ -22,6 +22,7 @@ from ledger_service.domain.events import (
     HoldReleased,
     WalletOpened,
     WalletPolicyChanged,
+    WalletUpdated,
 )
 from ledger_service.domain.values import Money
 
@@ -43,6 +44,8 @@ def describe(event: Event) -> Text:
             return Text(0, 0, f"The contract ended, shortfall {mode.value}")
         case WalletPolicyChanged(contract=contract, contract_phase=phase, shortfall_mode=mode):
             return Text(0, 0, f"Phase {phase} of {contract}, shortfall {mode.value}")
+        case WalletUpdated(paths=paths):
+            return Text(0, 0, f"Updated: {', '.join(paths)}")
         case CreditsGranted() as granted:
             return Text(granted.amount_units, 0, _describe_grant(granted))
         case CreditsDebited() as debited:

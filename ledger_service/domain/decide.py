@@ -28,6 +28,7 @@ from ledger_service.domain.commands import (
     RevokeGrant,
     SettleWallet,
     SignContract,
+    UpdateWallet,
 )
 from ledger_service.domain.drafts import Draft
 from ledger_service.domain.refusals import RateCardNotFound, WalletNotFound
@@ -36,6 +37,7 @@ from ledger_service.domain.wallet.debit import debit
 from ledger_service.domain.wallet.grant import grant, open_wallet
 from ledger_service.domain.wallet.hold import capture_hold, place_hold, release_hold
 from ledger_service.domain.wallet.reverse import reverse_debit
+from ledger_service.domain.wallet.rules import update_wallet
 from ledger_service.domain.wallet.settle import settle
 from ledger_service.domain.wallet.state import Wallet
 from ledger_service.domain.wallet.withdraw import extend_grant, refund_grant, revoke_grant
@@ -48,6 +50,7 @@ WalletCommand = (
     | RevokeGrant
     | RefundGrant
     | ExtendGrant
+    | UpdateWallet
     | SettleWallet
 )
 States = Mapping[str, State | None]
@@ -82,6 +85,7 @@ def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:
             | RevokeGrant()
             | RefundGrant()
             | ExtendGrant()
+            | UpdateWallet()
             | SettleWallet()
         ):
             return _decide_wallet(_wallet(states, command.wallet, field="name"), command, now)
@@ -120,6 +124,8 @@ def _decide_wallet(wallet: Wallet, command: WalletCommand, now: datetime) -> lis
             return refund_grant(wallet, command, now)
         case ExtendGrant():
             return extend_grant(wallet, command, now)
+        case UpdateWallet():
+            return update_wallet(wallet, command, now)
         case SettleWallet():
             return settle(command.wallet, wallet, now)
 

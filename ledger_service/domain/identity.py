@@ -32,6 +32,7 @@ from ledger_service.domain.commands import (
     RevokeGrant,
     SettleWallet,
     SignContract,
+    UpdateWallet,
 )
 from ledger_service.domain.events import (
     Charge,
@@ -51,9 +52,12 @@ from ledger_service.domain.events import (
     RateCardCreated,
     RateCardPhasePublished,
     WalletOpened,
+    WalletUpdated,
 )
+from ledger_service.domain.events.wallets import POLICY_PATHS
 from ledger_service.domain.refusals import IdempotencyKeyReused
 from ledger_service.domain.wallet.hold import TTL_DEFAULT
+from ledger_service.domain.wallet.rules import RULE_OF
 
 _encoder: Final = msgspec.json.Encoder()
 
@@ -122,6 +126,8 @@ def identity(command: AnyCommand) -> Identity:  # noqa: C901
             return _fields(command, "wallet", "recorded")
         case ReleaseHold() | RevokeGrant() | RefundGrant() | ExtendGrant():
             return _fields(command, "wallet")
+        case UpdateWallet():
+            return _update(command)
         case OpenWallet() | SettleWallet():
             return _fields(command, "wallet")
         case CreateRateCard():
@@ -161,6 +167,8 @@ def _recorded_identity(fact: Fact[Event]) -> Identity:  # noqa: C901
             return _fields(event, "refund")
         case GrantExpiryExtended():
             return _fields(event)
+        case WalletUpdated():
+            return _update(event)
         case WalletOpened() | RateCardCreated():
             return _fields(event)
         case RateCardPhasePublished():
@@ -208,6 +216,15 @@ def _recorded_hold_or_reversal(
 
 def _fields(struct: msgspec.Struct, *without: str) -> Identity:
     return {name: getattr(struct, name) for name in struct.__struct_fields__ if name not in without}
+
+
+def _update(update: UpdateWallet | WalletUpdated) -> Identity:
+    """Return what an update names, and no more: the event also holds what stayed as it was."""
+    values: Identity = {path: getattr(update, path) for path in POLICY_PATHS if path in update.paths}
+    values |= {path: getattr(update.rules, name) for path, name in RULE_OF.items() if path in update.paths}
+    if "rules" in update.paths:
+        values["rules"] = update.rules
+    return {"update_mask": update.paths} | values
 
 
 def _late_hold(hold_version: int) -> Identity:

@@ -28,6 +28,7 @@ TOPICS: Final[dict[str, type[events.Event]]] = {
     "wallet.DebtRepaid.v1": events.DebtRepaid,
     "wallet.WalletOpened.v1": events.WalletOpened,
     "wallet.WalletPolicyChanged.v1": events.WalletPolicyChanged,
+    "wallet.WalletUpdated.v1": events.WalletUpdated,
     "rate_card.RateCardCreated.v1": events.RateCardCreated,
     "rate_card.RateCardPhasePublished.v1": events.RateCardPhasePublished,
     "plan.PlanPublished.v1": events.PlanPublished,

@@ -44,6 +44,14 @@ class PolicyChanged(Narrow, frozen=True):
     overage_limit_units: int = 0
 
 
+class Updated(Narrow, frozen=True):
+    """What the projections need of WalletUpdated."""
+
+    paths: tuple[str, ...]
+    shortfall_mode: ShortfallMode
+    overage_limit_units: int = 0
+
+
 class Granted(Narrow, frozen=True):
     """What the projections need of CreditsGranted."""
 
@@ -155,6 +163,7 @@ class Repaid(Narrow, frozen=True):
 Change = (
     Opened
     | PolicyChanged
+    | Updated
     | Granted
     | Debited
     | Expired
@@ -185,6 +194,7 @@ NARROW_TYPES: Final[dict[str, type[Change]]] = {
     "wallet.DebtRepaid.v1": Repaid,
     "wallet.WalletOpened.v1": Opened,
     "wallet.WalletPolicyChanged.v1": PolicyChanged,
+    "wallet.WalletUpdated.v1": Updated,
 }
 
 

@@ -22,6 +22,7 @@ from typing import Final, assert_never
 import msgspec
 
 from ledger_service.domain.events import Draw
+from ledger_service.domain.events.wallets import changes_policy
 from ledger_service.projections.wallet_events import (
     Captured,
     Debited,
@@ -37,6 +38,7 @@ from ledger_service.projections.wallet_events import (
     Reversed,
     Revoked,
     RolledOver,
+    Updated,
     WalletEvent,
 )
 
@@ -144,6 +146,10 @@ def _fold_event(tally: WalletTally, event: WalletEvent) -> None:  # noqa: C901, 
             _open(tally, event, opened)
         case PolicyChanged() as policy:
             tally.policies.append(PolicyAt(event.version, event.effective_time, policy))
+        case Updated() as updated:
+            if changes_policy(updated.paths):
+                policy = PolicyChanged("", "", updated.shortfall_mode, updated.overage_limit_units)
+                tally.policies.append(PolicyAt(event.version, event.effective_time, policy))
         case Held() as held:
             _hold(tally, event.version).placed = held
             _reserve(tally, held.slices)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from credits.ledger.v1 import wallet_pb2
 from ledger_service.application.balance import Balance
 from ledger_service.application.calls import Outcome
-from ledger_service.domain.events import CreditsGranted, Recurrence, WalletOpened
+from ledger_service.domain.events import CreditsGranted, Recurrence, WalletOpened, WalletUpdated
 from ledger_service.domain.wallet.state import Wallet, policy_at
 from ledger_service.rpc.part_names import write_part_name
+from ledger_service.rpc.rules_messages import write_rules
 from ledger_service.rpc.values import (
     CATEGORY_WIRE,
     SHORTFALL_WIRE,
@@ -30,6 +31,20 @@ def write_opened(outcome: Outcome) -> wallet_pb2.Wallet:
         open_time=write_time(outcome.fact.effective_time),
         version=outcome.version,
         burn_down_order=event.burn_down_order,
+        rules=write_rules(event.rules),
+    )
+
+
+def write_updated(outcome: Outcome) -> wallet_pb2.Wallet:
+    """Return what an UpdateWallet recorded."""
+    event = outcome.fact.event
+    assert isinstance(event, WalletUpdated)
+    return wallet_pb2.Wallet(
+        name=outcome.stream,
+        shortfall_mode=SHORTFALL_WIRE[event.shortfall_mode],
+        overage_limit_units=event.overage_limit_units,
+        version=outcome.version,
+        rules=write_rules(event.rules),
     )
 
 
@@ -46,6 +61,7 @@ def write_wallet(name: str, wallet: Wallet, version: int, balance: Balance) -> w
         open_time=write_time(wallet.open_time),
         version=version,
         burn_down_order=wallet.burn_down_order,
+        rules=write_rules(wallet.rules),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from credits.ledger.v1 import wallet_pb2, wallet_service_pb2
-from ledger_service.domain.commands import Debit, GrantCredits, OpenWallet, RecurrenceTerms
+from ledger_service.domain.commands import Debit, GrantCredits, OpenWallet, RecurrenceTerms, UpdateWallet
 from ledger_service.domain.events import RollOver
 from ledger_service.domain.names import check_feature, check_id, check_idempotency_key, check_name
 from ledger_service.domain.refusals import FieldMalformed
@@ -13,6 +13,7 @@ from ledger_service.domain.values import ShortfallMode
 from ledger_service.domain.wallet.burn_down import DEFAULT_ORDER
 from ledger_service.rpc.charge_requests import read_charge
 from ledger_service.rpc.part_names import read_part_name
+from ledger_service.rpc.rules_messages import read_rules
 from ledger_service.rpc.values import read_asset, read_category, read_money, read_shortfall, read_time
 
 ZONE_DEFAULT: Final = "UTC"
@@ -33,6 +34,25 @@ def read_open_wallet(request: wallet_service_pb2.OpenWalletRequest) -> OpenWalle
         shortfall_mode=mode,
         overage_limit_units=wallet.overage_limit_units,
         burn_down_order=wallet.burn_down_order or DEFAULT_ORDER,
+        rules=read_rules(wallet.rules, field="wallet.rules"),
+    )
+
+
+def read_update_wallet(request: wallet_service_pb2.UpdateWalletRequest) -> UpdateWallet:
+    """Return the command. Raises Refusal."""
+    wallet = request.wallet
+    check_name(wallet.name, collection="wallets", field="wallet.name")
+    check_idempotency_key(request.idempotency_key)
+    paths = tuple(sorted(set(request.update_mask.paths)))
+    mode = ShortfallMode.HARD
+    if "shortfall_mode" in paths and wallet.shortfall_mode:
+        mode = read_shortfall(wallet.shortfall_mode, field="wallet.shortfall_mode")
+    return UpdateWallet(
+        wallet=wallet.name,
+        paths=paths,
+        shortfall_mode=mode,
+        overage_limit_units=wallet.overage_limit_units,
+        rules=read_rules(wallet.rules, field="wallet.rules"),
     )
 
 

@@ -26,8 +26,8 @@ from ledger_service.rpc.page_tokens import read_page_token, write_page_token
 from ledger_service.rpc.refusal_status import status_of
 from ledger_service.rpc.values import read_time, write_time
 from ledger_service.rpc.view_messages import write_grant_view, write_wallet_view
-from ledger_service.rpc.wallet_messages import write_granted, write_opened, write_wallet
-from ledger_service.rpc.wallet_requests import read_debit, read_grant, read_open_wallet
+from ledger_service.rpc.wallet_messages import write_granted, write_opened, write_updated, write_wallet
+from ledger_service.rpc.wallet_requests import read_debit, read_grant, read_open_wallet, read_update_wallet
 from ledger_service.rpc.watch_service import WatchMethods
 
 BATCH_SIZE_MAX: Final = 5_000
@@ -53,6 +53,15 @@ class WalletServicer(
         outcome = await self._submit(read_open_wallet(request), request.idempotency_key, context)
         return wallet_service_pb2.OpenWalletResponse(
             wallet=write_opened(outcome), replayed=outcome.replayed, position=outcome.position
+        )
+
+    async def UpdateWallet(
+        self, request: wallet_service_pb2.UpdateWalletRequest, context: Context
+    ) -> wallet_service_pb2.UpdateWalletResponse:
+        """Change a wallet's own policy and rules."""
+        outcome = await self._submit(read_update_wallet(request), request.idempotency_key, context)
+        return wallet_service_pb2.UpdateWalletResponse(
+            wallet=write_updated(outcome), replayed=outcome.replayed, position=outcome.position
         )
 
     async def GetWallet(

@@ -37,7 +37,7 @@ from rating_service.domain.debits import (
 
 WALLET_FAMILY: Final = "wallet"
 IGNORED_WALLET_EVENTS: Final = frozenset(
-    "WalletOpened WalletPolicyChanged WalletClosed CreditsExpired CreditsHeld HoldReleased DebtRepaid "
+    "WalletOpened WalletUpdated WalletPolicyChanged WalletClosed CreditsExpired CreditsHeld HoldReleased DebtRepaid "
     "GrantActivated GrantExpiryExtended GrantRevoked GrantRefunded ThresholdCrossed TopUpRequested "
     "TopUpSettled".split()
 )

@@ -94,6 +94,24 @@ RECURRENCE = e.Recurrence(
     periods_left=10,
     roll_over=e.RollOver("50", 3, cap_units=1_000),
 )
+RULES = e.WalletRules(
+    late_usage_grace_seconds=3600,
+    spend_cap=e.SpendCap(500, "P1M", EFFECTIVE, zone="Europe/Berlin"),
+    budgets=(e.Budget("bots", 50, EFFECTIVE, api_key="key-7", period="P1D", zone="Europe/Berlin"),),
+    alerts=e.AlertRules((50, 80), (10, 0), e.FastRise("PT1H", 24, "3", minimum_units=5)),
+    auto_top_up=e.AutoTopUp(
+        threshold_units=10,
+        price=Money("EUR", 5_000_000_000),
+        price_units=100,
+        amount_units=200,
+        per_day_max=2,
+        per_month_max=20,
+        back_off_seconds=60,
+        back_off_max_seconds=600,
+        valid_for="P1Y",
+        zone="Europe/Berlin",
+    ),
+)
 LOT = e.LotTerms(
     category=GrantCategory.PAID,
     priority=3,
@@ -167,6 +185,17 @@ EXAMPLES: dict[str, e.Event] = {
     "wallet.GrantExpiryExtended.v1": e.GrantExpiryExtended(2, LATER),
     "wallet.CreditsRolledOver.v1": e.CreditsRolledOver(2, 50, LOT, RECURRENCE),
     "wallet.DebtRepaid.v1": e.DebtRepaid(2, 3, (e.Repayment(9, 2), e.Repayment(11, 1))),
+    "wallet.WalletOpened.v1+2": e.WalletOpened(
+        "customers/acme",
+        CREDIT,
+        ShortfallMode.SOFT,
+        overage_limit_units=100,
+        burn_down_order="fifo/1",
+        rules=RULES,
+    ),
+    "wallet.WalletUpdated.v1": e.WalletUpdated(
+        ("overage_limit_units", "rules"), ShortfallMode.SOFT, overage_limit_units=7, rules=RULES
+    ),
     "rate_card.RateCardCreated.v1": a.RateCardCreated(CREDIT, "LLM prices", {"input_tokens": "tokens sent"}),
     "rate_card.RateCardPhasePublished.v1": a.RateCardPhasePublished(
         phase=1,
@@ -249,6 +278,10 @@ def test_the_example_holds_every_member_of_the_event(topic: str) -> None:
         (e.RollOver, ("wallet.CreditsGranted.v1+1", "recurrence", "roll_over")),
         (e.LotTerms, ("wallet.CreditsRolledOver.v1", "lot")),
         (e.Return, ("wallet.DebitReversed.v1", "returned", 0)),
+        (e.WalletRules, ("wallet.WalletUpdated.v1", "rules")),
+        (e.SpendCap, ("wallet.WalletUpdated.v1", "rules", "spend_cap")),
+        (e.AlertRules, ("wallet.WalletUpdated.v1", "rules", "alerts")),
+        (e.FastRise, ("wallet.WalletUpdated.v1", "rules", "alerts", "fast_rise")),
     ],
 )
 def test_the_example_holds_every_member_of_its_parts(part: type[Record], path: tuple[str, ...]) -> None:

@@ -47,7 +47,7 @@ from ledger_service.domain.refusals import (
     RateCardNotFound,
 )
 from ledger_service.domain.values import UNITS_MAX
-from ledger_service.domain.wallet.state import Wallet
+from ledger_service.domain.wallet.state import Wallet, own_policy
 
 PHASES_MAX: Final = 16
 CYCLE_COUNT_MAX: Final = 120
@@ -163,8 +163,8 @@ def _policies(wallet: Wallet, command: SignContract, phases: tuple[ContractPhase
     ]
     end_time = phases[-1].to_time
     if end_time is not None:
-        # Nothing is agreed any more: what the wallet was opened with applies again.
-        opened = wallet.policies[0]
+        # Nothing is agreed any more: what the wallet itself was told applies again.
+        opened = own_policy(wallet)
         own = WalletPolicyChanged("", "", opened.shortfall_mode, opened.overage_limit_units)
         changes.append(Draft(command.wallet, own, end_time))
     return changes

@@ -35,10 +35,7 @@ from ledger_service.domain.commands.holds import (
     PlaceHold,
     ReleaseHold,
 )
-from ledger_service.domain.commands.wallets import (
-    OpenWallet,
-    SettleWallet,
-)
+from ledger_service.domain.commands.wallets import OpenWallet, SettleWallet, UpdateWallet
 
 __all__ = [
     "AnyCommand",
@@ -62,10 +59,12 @@ __all__ = [
     "RevokeGrant",
     "SettleWallet",
     "SignContract",
+    "UpdateWallet",
 ]
 
 AnyCommand = (
     OpenWallet
+    | UpdateWallet
     | GrantCredits
     | Debit
     | PlaceHold

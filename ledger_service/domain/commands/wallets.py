@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ledger_service.domain.commands.base import Command
+from ledger_service.domain.events import WalletRules
 from ledger_service.domain.values import Asset, ShortfallMode
 
 
@@ -15,6 +16,17 @@ class OpenWallet(Command, frozen=True):
     shortfall_mode: ShortfallMode
     overage_limit_units: int = 0
     burn_down_order: str = "default/1"
+    rules: WalletRules = WalletRules()
+
+
+class UpdateWallet(Command, frozen=True):
+    """Change what `paths` name of a wallet's own policy and rules, from now on; other fields are not looked at."""
+
+    wallet: str
+    paths: tuple[str, ...]
+    shortfall_mode: ShortfallMode = ShortfallMode.HARD
+    overage_limit_units: int = 0
+    rules: WalletRules = WalletRules()
 
 
 class SettleWallet(Command, frozen=True):

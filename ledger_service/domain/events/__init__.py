@@ -52,13 +52,21 @@ from ledger_service.domain.events.holds import (
     HoldCaptured,
     HoldReleased,
 )
-from ledger_service.domain.events.wallets import (
-    WalletOpened,
-    WalletPolicyChanged,
+from ledger_service.domain.events.rules import (
+    AlertRules,
+    AutoTopUp,
+    Budget,
+    FastRise,
+    SpendCap,
+    WalletRules,
 )
+from ledger_service.domain.events.wallets import WalletOpened, WalletPolicyChanged, WalletUpdated
 from ledger_service.domain.record import Record
 
 __all__ = [
+    "AlertRules",
+    "AutoTopUp",
+    "Budget",
     "Charge",
     "ChargeLine",
     "ContractPhase",
@@ -74,6 +82,7 @@ __all__ = [
     "Draw",
     "Event",
     "Fact",
+    "FastRise",
     "GrantExpiryExtended",
     "GrantRefunded",
     "GrantRevoked",
@@ -91,13 +100,17 @@ __all__ = [
     "Repayment",
     "Return",
     "RollOver",
+    "SpendCap",
     "WalletOpened",
     "WalletPolicyChanged",
+    "WalletRules",
+    "WalletUpdated",
 ]
 
 Event = (
     WalletOpened
     | WalletPolicyChanged
+    | WalletUpdated
     | CreditsGranted
     | CreditsDebited
     | CreditsExpired

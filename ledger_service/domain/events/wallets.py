@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+from ledger_service.domain.events.rules import WalletRules
 from ledger_service.domain.record import Record
 from ledger_service.domain.values import Asset, ShortfallMode
 
@@ -14,6 +17,16 @@ class WalletOpened(Record, frozen=True):
     shortfall_mode: ShortfallMode
     overage_limit_units: int = 0
     burn_down_order: str = "default/1"
+    rules: WalletRules = WalletRules()
+
+
+POLICY_PATHS: Final = ("shortfall_mode", "overage_limit_units")
+"""What an update names to change the wallet's own policy; every other path is a rule."""
+
+
+def changes_policy(paths: tuple[str, ...]) -> bool:
+    """Say whether an update of these paths changes the wallet's own policy."""
+    return any(path in paths for path in POLICY_PATHS)
 
 
 class WalletPolicyChanged(Record, frozen=True):
@@ -23,3 +36,12 @@ class WalletPolicyChanged(Record, frozen=True):
     contract_phase: str
     shortfall_mode: ShortfallMode
     overage_limit_units: int = 0
+
+
+class WalletUpdated(Record, frozen=True):
+    """The wallet's own policy and rules changed; `paths` names what was asked, the rest stayed as it was."""
+
+    paths: tuple[str, ...]
+    shortfall_mode: ShortfallMode
+    overage_limit_units: int = 0
+    rules: WalletRules = WalletRules()

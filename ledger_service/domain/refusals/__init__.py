@@ -15,6 +15,7 @@ from ledger_service.domain.refusals.agreements import (
     PhaseInPast,
     PhaseOverlaps,
     PlanNotFound,
+    PolicyByContract,
     RateCardExists,
     RateCardNotFound,
     RatesAmbiguous,
@@ -39,6 +40,7 @@ from ledger_service.domain.refusals.fields import (
 )
 from ledger_service.domain.refusals.wallets import (
     AsOfOverdrawn,
+    BudgetsOverlap,
     CaptureExceedsHold,
     ChargeContractMismatch,
     ChargeInconsistent,
@@ -64,6 +66,7 @@ __all__ = [
     "AmountOutOfRange",
     "AsOfOverdrawn",
     "AssetMismatch",
+    "BudgetsOverlap",
     "CaptureExceedsHold",
     "ChargeContractMismatch",
     "ChargeInconsistent",
@@ -90,6 +93,7 @@ __all__ = [
     "PhaseInPast",
     "PhaseOverlaps",
     "PlanNotFound",
+    "PolicyByContract",
     "RateCardExists",
     "RateCardNotFound",
     "RatesAmbiguous",

@@ -69,3 +69,9 @@ class AssetMismatch(Refusal):
     """Two things that must count the same asset do not."""
 
     reason = "ASSET_MISMATCH"
+
+
+class PolicyByContract(Refusal):
+    """A contract's phase decides the wallet's shortfall policy now: change the contract instead."""
+
+    reason = "POLICY_BY_CONTRACT"

@@ -117,3 +117,9 @@ class OverageLimitExceeded(Refusal):
     """The debit would bring the wallet's overage above its limit."""
 
     reason = "OVERAGE_LIMIT_EXCEEDED"
+
+
+class BudgetsOverlap(Refusal):
+    """Two budgets have one name, or cap the same key, user or feature."""
+
+    reason = "BUDGETS_OVERLAP"

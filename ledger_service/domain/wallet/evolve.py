@@ -28,7 +28,9 @@ from ledger_service.domain.events import (
     HoldReleased,
     WalletOpened,
     WalletPolicyChanged,
+    WalletUpdated,
 )
+from ledger_service.domain.events.wallets import changes_policy
 from ledger_service.domain.wallet import lots as lots_of
 from ledger_service.domain.wallet.due import with_due_time
 from ledger_service.domain.wallet.evolve_debits import captured, debited, repaid, reversed_debit
@@ -64,6 +66,8 @@ def _changes(wallet: Wallet, fact: Fact[Event], version: int) -> dict[str, Any]:
             return expired(wallet, event)
         case WalletPolicyChanged() as event:
             return {"policies": _with_policy(wallet.policies, event, fact.effective_time)}
+        case WalletUpdated() as event:
+            return _updated(wallet, event, fact.effective_time)
         case CreditsHeld(slices=slices, expire_time=expire_time, feature=feature):
             holds = (*wallet.holds, Hold(version, slices, expire_time, feature))
             return {"lots": lots_of.hold(wallet.lots, slices), "holds": holds}
@@ -89,7 +93,7 @@ def _changes(wallet: Wallet, fact: Fact[Event], version: int) -> dict[str, Any]:
 
 
 def _opened(event: WalletOpened, open_time: datetime, version: int) -> Wallet:
-    policy = Policy(open_time, event.shortfall_mode, event.overage_limit_units)
+    policy = Policy(open_time, event.shortfall_mode, event.overage_limit_units, own=True)
     return Wallet(
         event.customer,
         event.asset,
@@ -97,7 +101,15 @@ def _opened(event: WalletOpened, open_time: datetime, version: int) -> Wallet:
         (policy,),
         version=version,
         burn_down_order=event.burn_down_order,
+        rules=event.rules,
     )
+
+
+def _updated(wallet: Wallet, event: WalletUpdated, from_time: datetime) -> dict[str, Any]:
+    if not changes_policy(event.paths):
+        return {"rules": event.rules}
+    policy = Policy(from_time, event.shortfall_mode, event.overage_limit_units, own=True)
+    return {"rules": event.rules, "policies": _in_order(wallet.policies, policy)}
 
 
 def _with_policy(
@@ -106,5 +118,9 @@ def _with_policy(
     policy = Policy(
         from_time, event.shortfall_mode, event.overage_limit_units, event.contract, event.contract_phase
     )
+    return _in_order(policies, policy)
+
+
+def _in_order(policies: tuple[Policy, ...], policy: Policy) -> tuple[Policy, ...]:
     # The first policy keeps its place even if the change is older than the wallet: it is the fallback.
     return (policies[0], *sorted((*policies[1:], policy), key=lambda each: each.from_time))

@@ -36,6 +36,7 @@ from ledger_service.domain.values import UNITS_MAX, GrantCategory
 from ledger_service.domain.wallet.burn_down import ORDERS
 from ledger_service.domain.wallet.lots import find
 from ledger_service.domain.wallet.recurrence import boundary, due_steps
+from ledger_service.domain.wallet.rules import check_rules
 from ledger_service.domain.wallet.settle import begin, repay
 from ledger_service.domain.wallet.state import Wallet
 
@@ -54,6 +55,7 @@ def open_wallet(wallet: Wallet | None, command: OpenWallet, now: datetime) -> li
     check_name(command.customer, collection="customers", field="wallet.customer")
     check_asset(command.asset, field="wallet.asset")
     check_range(command.overage_limit_units, low=0, high=UNITS_MAX, field="wallet.overage_limit_units")
+    check_rules(command.rules, field="wallet.rules")
     if command.burn_down_order not in ORDERS:
         raise FieldMalformed(
             f"wallet.burn_down_order {command.burn_down_order[:40]!r} is none of {', '.join(ORDERS)}",
@@ -67,6 +69,7 @@ def open_wallet(wallet: Wallet | None, command: OpenWallet, now: datetime) -> li
         command.shortfall_mode,
         command.overage_limit_units,
         command.burn_down_order,
+        command.rules,
     )
     return [Draft(command.wallet, event, now, answers=True)]
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from ledger_service.domain.events import Draw
+from ledger_service.domain.events import Draw, WalletRules
 from ledger_service.domain.values import Asset, ShortfallMode
 from ledger_service.domain.wallet.burn_down import DEFAULT_ORDER, Lot
 from ledger_service.domain.wallet.recurrence import Series
@@ -28,6 +28,8 @@ class Policy(msgspec.Struct, frozen=True):
     overage_limit_units: int
     contract: str = ""
     contract_phase: str = ""
+    own: bool = False
+    """The wallet was opened with it or updated to it; no contract, nor its end, brought it."""
 
 
 class Hold(msgspec.Struct, frozen=True):
@@ -82,6 +84,7 @@ class Wallet(msgspec.Struct, frozen=True, gc=False):
     """By version of the bonus grant, kept likewise."""
     purchased_units: dict[int, int] = {}
     """By version of the refunded grant: what it had issued, of which its bonuses are clawed back in proportion."""
+    rules: WalletRules = WalletRules()
 
 
 def policy_at(wallet: Wallet, instant: datetime) -> Policy:
@@ -91,6 +94,15 @@ def policy_at(wallet: Wallet, instant: datetime) -> Policy:
         if policy.from_time <= instant:
             in_force = policy
     return in_force
+
+
+def own_policy(wallet: Wallet) -> Policy:
+    """Return what the wallet itself was told last; contracts and their ends left out."""
+    own = wallet.policies[0]
+    for policy in wallet.policies[1:]:
+        if policy.own and policy.from_time >= own.from_time:
+            own = policy
+    return own
 
 
 def posted_units(wallet: Wallet) -> int:

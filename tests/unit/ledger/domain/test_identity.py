@@ -6,7 +6,14 @@ from typing import get_args
 import msgspec
 import pytest
 
-from ledger_service.domain.commands import AnyCommand, Command, DebitRecord, ReverseDebit, SettleWallet
+from ledger_service.domain.commands import (
+    AnyCommand,
+    Command,
+    DebitRecord,
+    ReverseDebit,
+    SettleWallet,
+    UpdateWallet,
+)
 from ledger_service.domain.events import (
     ContractSigned,
     Draw,
@@ -16,6 +23,7 @@ from ledger_service.domain.events import (
     Multiplier,
     MultiplierTier,
     Rate,
+    WalletRules,
 )
 from ledger_service.domain.identity import check_same_call, fingerprint, hash_key
 from ledger_service.domain.refusals import IdempotencyKeyReused
@@ -80,6 +88,13 @@ REVERSE = ReverseDebit(WALLET, DEBIT, DebitRecord(DEBIT, (Draw(BONUS, 5),), 0, {
 REVOKE = revoke(PURCHASE, reason="fraud")
 REFUND = refund(PURCHASE, 4)
 EXTEND = extend(BONUS, after(days=20))
+UPDATE = UpdateWallet(
+    WALLET,
+    ("overage_limit_units", "rules.late_usage_grace", "shortfall_mode"),
+    ShortfallMode.HARD,
+    3,
+    WalletRules(9),
+)
 
 EXAMPLES: list[AnyCommand] = [
     OPEN,
@@ -107,6 +122,8 @@ EXAMPLES: list[AnyCommand] = [
     REVOKE,
     REFUND,
     EXTEND,
+    UPDATE,
+    UpdateWallet(WALLET, ("rules",), rules=WalletRules(9)),
     extend(BONUS),
 ]
 
@@ -192,6 +209,11 @@ CHANGES: list[tuple[AnyCommand, dict[str, object], str]] = [
     (EXTEND, {"grant_version": PURCHASE}, "grant_version"),
     (EXTEND, {"expire_time": after(days=21)}, "expire_time"),
     (EXTEND, {"expire_time": None}, "expire_time"),
+    (OPEN, {"rules": WalletRules(9)}, "rules"),
+    (UPDATE, {"paths": ("rules.late_usage_grace",)}, "update_mask"),
+    (UPDATE, {"shortfall_mode": ShortfallMode.SOFT}, "shortfall_mode"),
+    (UPDATE, {"overage_limit_units": 4}, "overage_limit_units"),
+    (UPDATE, {"rules": WalletRules(8)}, "rules.late_usage_grace"),
 ]
 
 OWN_STREAM = {"wallet", "rate_card", "plan", "contract"}

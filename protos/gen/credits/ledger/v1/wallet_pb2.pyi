@@ -5,6 +5,7 @@ The facts of one wallet as callers see them."""
 
 from collections import abc as _abc
 from credits.ledger.v1 import money_pb2 as _money_pb2
+from credits.ledger.v1 import wallet_rules_pb2 as _wallet_rules_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -92,6 +93,7 @@ class Wallet(_message.Message):
     OPEN_TIME_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     BURN_DOWN_ORDER_FIELD_NUMBER: _builtins.int
+    RULES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """wallets/{wallet}. Output only in OpenWallet, which takes `wallet_id`."""
     customer: _builtins.str
@@ -116,6 +118,10 @@ class Wallet(_message.Message):
     def open_time(self) -> _timestamp_pb2.Timestamp:
         """When the wallet was opened. Output only."""
 
+    @_builtins.property
+    def rules(self) -> _wallet_rules_pb2.WalletRules:
+        """Grace, caps, budgets, alerts and automatic top-ups."""
+
     def __init__(
         self,
         *,
@@ -128,10 +134,11 @@ class Wallet(_message.Message):
         open_time: _timestamp_pb2.Timestamp | None = ...,
         version: _builtins.int = ...,
         burn_down_order: _builtins.str = ...,
+        rules: _wallet_rules_pb2.WalletRules | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "open_time", b"open_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "open_time", b"open_time", "rules", b"rules"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "burn_down_order", b"burn_down_order", "contract", b"contract", "customer", b"customer", "name", b"name", "open_time", b"open_time", "overage_limit_units", b"overage_limit_units", "shortfall_mode", b"shortfall_mode", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "burn_down_order", b"burn_down_order", "contract", b"contract", "customer", b"customer", "name", b"name", "open_time", b"open_time", "overage_limit_units", b"overage_limit_units", "rules", b"rules", "shortfall_mode", b"shortfall_mode", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

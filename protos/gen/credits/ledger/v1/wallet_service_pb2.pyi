@@ -14,6 +14,7 @@ from credits.ledger.v1 import money_pb2 as _money_pb2
 from credits.ledger.v1 import wallet_pb2 as _wallet_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -117,6 +118,74 @@ class OpenWalletResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___OpenWalletResponse: _TypeAlias = OpenWalletResponse  # noqa: Y015
+
+@_typing.final
+class UpdateWalletRequest(_message.Message):
+    """UpdateWalletRequest changes what a wallet was told."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WALLET_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    idempotency_key: _builtins.str
+    """1 to 200 characters. Required."""
+    @_builtins.property
+    def wallet(self) -> _wallet_pb2.Wallet:
+        """The wallet's name and the new values. Required."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """What changes: shortfall_mode, overage_limit_units, rules, rules.late_usage_grace, rules.spend_cap, rules.budgets,
+        rules.alerts or rules.auto_top_up. Required, at least one. A field that is named and absent becomes its default.
+        """
+
+    def __init__(
+        self,
+        *,
+        wallet: _wallet_pb2.Wallet | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        idempotency_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["update_mask", b"update_mask", "wallet", b"wallet"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["idempotency_key", b"idempotency_key", "update_mask", b"update_mask", "wallet", b"wallet"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateWalletRequest: _TypeAlias = UpdateWalletRequest  # noqa: Y015
+
+@_typing.final
+class UpdateWalletResponse(_message.Message):
+    """UpdateWalletResponse answers UpdateWallet."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WALLET_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """True if an earlier call with this key had done it already."""
+    position: _builtins.int
+    """Position of the event in the notification log."""
+    @_builtins.property
+    def wallet(self) -> _wallet_pb2.Wallet:
+        """The wallet's policy and rules as recorded."""
+
+    def __init__(
+        self,
+        *,
+        wallet: _wallet_pb2.Wallet | None = ...,
+        replayed: _builtins.bool = ...,
+        position: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["wallet", b"wallet"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["position", b"position", "replayed", b"replayed", "wallet", b"wallet"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateWalletResponse: _TypeAlias = UpdateWalletResponse  # noqa: Y015
 
 @_typing.final
 class GetWalletRequest(_message.Message):

@@ -40,6 +40,11 @@ class WalletServiceStub:
                 request_serializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.OpenWalletRequest.SerializeToString,
                 response_deserializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.OpenWalletResponse.FromString,
                 _registered_method=True)
+        self.UpdateWallet = channel.unary_unary(
+                '/credits.ledger.v1.WalletService/UpdateWallet',
+                request_serializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.UpdateWalletRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.UpdateWalletResponse.FromString,
+                _registered_method=True)
         self.GetWallet = channel.unary_unary(
                 '/credits.ledger.v1.WalletService/GetWallet',
                 request_serializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.GetWalletRequest.SerializeToString,
@@ -133,6 +138,13 @@ class WalletServiceServicer:
 
     def OpenWallet(self, request, context):
         """Open a wallet. Safe to retry with the same key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateWallet(self, request, context):
+        """Change a wallet's own policy and rules from now on. Safe to retry with the same key.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -270,6 +282,11 @@ def add_WalletServiceServicer_to_server(servicer, server):
                     request_deserializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.OpenWalletRequest.FromString,
                     response_serializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.OpenWalletResponse.SerializeToString,
             ),
+            'UpdateWallet': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateWallet,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.UpdateWalletRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.UpdateWalletResponse.SerializeToString,
+            ),
             'GetWallet': grpc.unary_unary_rpc_method_handler(
                     servicer.GetWallet,
                     request_deserializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.GetWalletRequest.FromString,
@@ -384,6 +401,33 @@ class WalletService:
             '/credits.ledger.v1.WalletService/OpenWallet',
             credits_dot_ledger_dot_v1_dot_wallet__service__pb2.OpenWalletRequest.SerializeToString,
             credits_dot_ledger_dot_v1_dot_wallet__service__pb2.OpenWalletResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateWallet(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.WalletService/UpdateWallet',
+            credits_dot_ledger_dot_v1_dot_wallet__service__pb2.UpdateWalletRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_wallet__service__pb2.UpdateWalletResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,8 @@ class WalletServiceStub:
     def __new__(cls, channel: _aio.Channel) -> WalletServiceAsyncStub: ...
     OpenWallet: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.OpenWalletRequest, _wallet_service_pb2.OpenWalletResponse]
     """Open a wallet. Safe to retry with the same key."""
+    UpdateWallet: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.UpdateWalletRequest, _wallet_service_pb2.UpdateWalletResponse]
+    """Change a wallet's own policy and rules from now on. Safe to retry with the same key."""
     GetWallet: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.GetWalletRequest, _wallet_service_pb2.GetWalletResponse]
     """Read a wallet's identity and policy."""
     ListWallets: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.ListWalletsRequest, _wallet_service_pb2.ListWalletsResponse]
@@ -90,6 +92,8 @@ class WalletServiceAsyncStub(WalletServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     OpenWallet: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.OpenWalletRequest, _wallet_service_pb2.OpenWalletResponse]  # type: ignore[assignment]
     """Open a wallet. Safe to retry with the same key."""
+    UpdateWallet: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.UpdateWalletRequest, _wallet_service_pb2.UpdateWalletResponse]  # type: ignore[assignment]
+    """Change a wallet's own policy and rules from now on. Safe to retry with the same key."""
     GetWallet: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.GetWalletRequest, _wallet_service_pb2.GetWalletResponse]  # type: ignore[assignment]
     """Read a wallet's identity and policy."""
     ListWallets: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.ListWalletsRequest, _wallet_service_pb2.ListWalletsResponse]  # type: ignore[assignment]
@@ -142,6 +146,14 @@ class WalletServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_wallet_service_pb2.OpenWalletResponse, _abc.Awaitable[_wallet_service_pb2.OpenWalletResponse]]:
         """Open a wallet. Safe to retry with the same key."""
+
+    @_abc_1.abstractmethod
+    def UpdateWallet(
+        self,
+        request: _wallet_service_pb2.UpdateWalletRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_wallet_service_pb2.UpdateWalletResponse, _abc.Awaitable[_wallet_service_pb2.UpdateWalletResponse]]:
+        """Change a wallet's own policy and rules from now on. Safe to retry with the same key."""
 
     @_abc_1.abstractmethod
     def GetWallet(
