@@ -6,38 +6,37 @@ from typing import Final
 
 from credits.ledger.v1 import wallet_pb2, wallet_service_pb2, wallet_service_pb2_grpc
 from ledger_service.application.balance import balance_at
-from ledger_service.application.calls import Outcome
 from ledger_service.application.ports import LogReader
 from ledger_service.application.replay import replay_wallet
 from ledger_service.application.statement import StatementLine, read_statement
 from ledger_service.application.view_ports import Views
 from ledger_service.application.writer import Writer
-from ledger_service.domain.commands import Request
 from ledger_service.domain.names import check_name, check_range
-from ledger_service.domain.refusals import Refusal, WalletNotFound
-from ledger_service.domain.refusals.service import BatchTooLarge
+from ledger_service.domain.refusals import WalletNotFound
 from ledger_service.domain.wallet.state import Wallet
 from ledger_service.rpc.balance_messages import write_balance
-from ledger_service.rpc.calls import Context, actor_of
+from ledger_service.rpc.batch_debit_service import BatchDebitMethods
+from ledger_service.rpc.calls import Context
 from ledger_service.rpc.debit_messages import write_debit_response
 from ledger_service.rpc.debit_stream_service import DebitStreamMethods
 from ledger_service.rpc.hold_service import HoldMethods
 from ledger_service.rpc.page_tokens import read_page_token, write_page_token
-from ledger_service.rpc.refusal_status import status_of
 from ledger_service.rpc.values import read_time, write_time
 from ledger_service.rpc.view_messages import write_grant_view, write_wallet_view
 from ledger_service.rpc.wallet_messages import write_granted, write_opened, write_wallet
 from ledger_service.rpc.wallet_requests import read_debit, read_grant, read_open_wallet
 from ledger_service.rpc.watch_service import WatchMethods
 
-BATCH_SIZE_MAX: Final = 5_000
-"""Debits in one BatchDebit, about 2 MB with charges."""
 PAGE_SIZE_DEFAULT: Final = 100
 PAGE_SIZE_MAX: Final = 1_000
 
 
 class WalletServicer(
-    HoldMethods, DebitStreamMethods, WatchMethods, wallet_service_pb2_grpc.WalletServiceServicer
+    HoldMethods,
+    BatchDebitMethods,
+    DebitStreamMethods,
+    WatchMethods,
+    wallet_service_pb2_grpc.WalletServiceServicer,
 ):
     """Turns requests into commands, and outcomes into answers."""
 
@@ -89,35 +88,6 @@ class WalletServicer(
     ) -> wallet_service_pb2.DebitResponse:
         """Consume credit."""
         return write_debit_response(await self._submit(read_debit(request), request.idempotency_key, context))
-
-    async def BatchDebit(
-        self, request: wallet_service_pb2.BatchDebitRequest, context: Context
-    ) -> wallet_service_pb2.BatchDebitResponse:
-        """Consume credit for many usages."""
-        items = request.requests
-        if not 1 <= len(items) <= BATCH_SIZE_MAX:
-            raise BatchTooLarge(
-                f"requests must hold 1 to {BATCH_SIZE_MAX} debits, not {len(items)}", field="requests"
-            )
-        actor = actor_of(context)
-        answers: list[Outcome | Refusal | None] = [None] * len(items)
-        readable: list[int] = []
-        requests: list[Request] = []
-        for index, item in enumerate(items):
-            try:
-                requests.append(Request(read_debit(item), item.idempotency_key, actor))
-            except Refusal as refusal:
-                answers[index] = refusal
-            else:
-                readable.append(index)
-        for index, answer in zip(readable, await self._writer.submit_many(requests), strict=True):
-            answers[index] = answer
-        # Results are written in place: a message that is handed to a constructor is copied once more.
-        response = wallet_service_pb2.BatchDebitResponse()
-        add_result = response.results.add
-        for result in answers:
-            _fill_result(add_result(), result)
-        return response
 
     async def ListWallets(
         self, request: wallet_service_pb2.ListWalletsRequest, context: Context
@@ -202,14 +172,6 @@ def _page_size(asked: int) -> int:
     limit = asked or PAGE_SIZE_DEFAULT
     check_range(limit, low=1, high=PAGE_SIZE_MAX, field="page_size")
     return limit
-
-
-def _fill_result(result: wallet_service_pb2.BatchDebitResult, answer: Outcome | Refusal | None) -> None:
-    if isinstance(answer, Refusal):
-        result.error.CopyFrom(status_of(answer))
-    else:
-        assert answer is not None, "a debit records something"
-        write_debit_response(answer, result.response)
 
 
 def _write_line(line: StatementLine) -> wallet_pb2.StatementLine:
