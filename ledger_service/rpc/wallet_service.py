@@ -6,6 +6,7 @@ from typing import Final
 
 from credits.ledger.v1 import wallet_pb2, wallet_service_pb2, wallet_service_pb2_grpc
 from ledger_service.application.balance import balance_at
+from ledger_service.application.page_tokens import StatementToken, decode_token, encode_token
 from ledger_service.application.ports import LogReader
 from ledger_service.application.replay import replay_wallet
 from ledger_service.application.statement import StatementLine, read_statement
@@ -13,6 +14,7 @@ from ledger_service.application.view_ports import Views
 from ledger_service.application.writer import Writer
 from ledger_service.domain.names import check_name, check_range
 from ledger_service.domain.refusals import WalletNotFound
+from ledger_service.domain.refusals.service import PageTokenMalformed
 from ledger_service.domain.wallet.state import Wallet
 from ledger_service.rpc.balance_messages import write_balance
 from ledger_service.rpc.batch_debit_service import BatchDebitMethods
@@ -20,7 +22,6 @@ from ledger_service.rpc.calls import Context
 from ledger_service.rpc.debit_messages import write_debit_response
 from ledger_service.rpc.debit_stream_service import DebitStreamMethods
 from ledger_service.rpc.hold_service import HoldMethods
-from ledger_service.rpc.page_tokens import read_page_token, write_page_token
 from ledger_service.rpc.values import read_time, write_time
 from ledger_service.rpc.view_messages import write_grant_view, write_wallet_view
 from ledger_service.rpc.wallet_messages import write_granted, write_opened, write_wallet
@@ -128,11 +129,10 @@ class WalletServicer(
     ) -> wallet_service_pb2.ListStatementLinesResponse:
         """List what happened to a wallet."""
         await self._wallet(request.name)
-        after = read_page_token(request.page_token, tuple[int, int]) if request.page_token else (0, 0)
         page = await read_statement(
             self._reader,
             request.name,
-            after=after,
+            after=_statement_after(request.page_token, request.name),
             limit=_page_size(request.page_size),
             from_time=read_time(request.from_time, field="from_time")
             if request.HasField("from_time")
@@ -141,7 +141,9 @@ class WalletServicer(
         )
         return wallet_service_pb2.ListStatementLinesResponse(
             lines=[_write_line(line) for line in page.lines],
-            next_page_token=write_page_token(page.next_after) if page.next_after else "",
+            next_page_token=encode_token(StatementToken(request.name, *page.next_after))
+            if page.next_after
+            else "",
         )
 
     async def _balance_as_of(self, request: wallet_service_pb2.GetBalanceRequest) -> wallet_pb2.Balance:
@@ -172,6 +174,15 @@ def _page_size(asked: int) -> int:
     limit = asked or PAGE_SIZE_DEFAULT
     check_range(limit, low=1, high=PAGE_SIZE_MAX, field="page_size")
     return limit
+
+
+def _statement_after(page_token: str, wallet: str) -> tuple[int, int]:
+    if not page_token:
+        return 0, 0
+    token = decode_token(page_token, StatementToken)
+    if token.wallet != wallet:
+        raise PageTokenMalformed("the page token is of another wallet's statement", field="page_token")
+    return token.after_version, token.posted_units
 
 
 def _write_line(line: StatementLine) -> wallet_pb2.StatementLine:
