@@ -36,7 +36,12 @@ class Reading(msgspec.Struct, frozen=True):
     version: int
 
 
-Answer = Outcome | Reading | Refusal | None
+Result = Outcome | Refusal | None
+"""What becomes of a command; None if there was nothing to do."""
+Answer = Result | Reading
+Answers = tuple[Answer, ...]
+"""Those of the members of a bundle (see bundles.py), in order."""
+AnyAnswer = Answer | Answers
 
 
 class Group:

@@ -9,30 +9,27 @@ Everything here happens on the event loop's thread between two awaits: no lock, 
 
 from __future__ import annotations
 
-import secrets
 from collections import OrderedDict
 from datetime import UTC, datetime
 from typing import Final
 
-import structlog
-
-from ledger_service.application.calls import Answer, Call, Outcome, Reading
+from ledger_service.application.bundles import Bundle, BundleRefusedError, key_hashes, stage_bundle
+from ledger_service.application.calls import Answer, Answers, AnyAnswer, Call, Outcome, Reading
+from ledger_service.application.faults import fault
+from ledger_service.application.first_answers import first_answer, replayed
 from ledger_service.application.ports import Clock, LoadedStream, StoredEvent
 from ledger_service.application.staging import Batch, stage
 from ledger_service.application.stream_cache import Entry, StreamCache, restore
 from ledger_service.domain.commands import AnyCommand
 from ledger_service.domain.decide import decide
-from ledger_service.domain.identity import check_same_call
 from ledger_service.domain.refusals import Refusal
-from ledger_service.domain.refusals.service import Contended, DecisionFailed, NotServing, OutcomeUnknown
+from ledger_service.domain.refusals.service import Contended, NotServing, OutcomeUnknown
 from ledger_service.domain.topics import decode_fact
 
 ATTEMPTS_MAX: Final = 5
 """How often a call is decided again after lost commits."""
 RECENT_KEYS_MAX: Final = 50_000
 """Keys remembered so that a retry soon after its call does not fail a whole commit first."""
-
-log = structlog.get_logger("decider")
 
 
 class Decider:
@@ -50,8 +47,8 @@ class Decider:
         self.pending = Batch()
         self.cold: list[Call] = []
         """Calls that wait for their streams to be loaded, in order of arrival."""
-        self.unproven: list[tuple[Call, Refusal | None]] = []
-        """Calls to be looked up by key, each with the refusal it gets if the key is new; None: decide it."""
+        self.unproven: list[tuple[Call, Refusal | Answers | None]] = []
+        """Calls to be looked up by key, each with what refuses it if the key is new; None: decide it."""
         self.open_calls = 0
         self.open_groups = 0
         """Callers that wait for an answer now; those answered no longer count, even before they have run."""
@@ -86,7 +83,21 @@ class Decider:
             if call.key_hash in self._recent_keys:
                 self.unproven.append((call, None))
                 return
+        elif isinstance(call, Bundle) and not self._claim_keys(call):
+            return
         self._decide_or_queue(call)
+
+    def _claim_keys(self, bundle: Bundle) -> bool:
+        """Claim all keys of a bundle at once, or have it wait for the first that is taken; say if it may go on."""
+        taken = [self._in_flight[key] for key in key_hashes([bundle]) if key in self._in_flight]
+        if taken:
+            taken[0].followers.append(bundle)
+            return False
+        self._in_flight.update((member.key_hash, member) for member in bundle.members)
+        if not self._recent_keys.keys().isdisjoint(key_hashes([bundle])):
+            self.unproven.append((bundle, None))
+            return False
+        return True
 
     def _decide_or_queue(self, call: Call) -> None:
         entries: dict[str, Entry] = {}
@@ -100,15 +111,14 @@ class Decider:
 
     def _decide(self, call: Call, entries: dict[str, Entry]) -> None:
         if call.command is None:
-            entry = entries[call.streams[0]]
-            self._answer_when_durable(call, Reading(entry.state, entry.version))
+            self._decide_bundle_or_read(call, entries)
             return
         try:
             staged = self._stage_decision(call, call.command, entries)
         except Refusal as refusal:
             self._refuse_unless_known(call, refusal)
         except Exception as error:  # noqa: BLE001 # one broken decision must not end the writer of all others
-            self._refuse_unless_known(call, _fault(call, error))
+            self._refuse_unless_known(call, fault(call, error))
         else:
             if not staged:
                 self._answer_when_durable(call, None)
@@ -121,6 +131,19 @@ class Decider:
                 self.pending, call, drafts, entries, record_time=now, next_position=self._next_position
             )
         return bool(drafts)
+
+    def _decide_bundle_or_read(self, call: Call, entries: dict[str, Entry]) -> None:
+        if not isinstance(call, Bundle):
+            entry = entries[call.streams[0]]
+            self._answer_when_durable(call, Reading(entry.state, entry.version))
+            return
+        now = self.now()
+        try:
+            self._next_position = stage_bundle(
+                self.pending, call, entries, record_time=now, next_position=self._next_position
+            )
+        except BundleRefusedError as refused:
+            self.unproven.append((call, refused.answers))
 
     def _refuse_unless_known(self, call: Call, refusal: Refusal) -> None:
         if call.key_hash:
@@ -141,12 +164,14 @@ class Decider:
         for call in calls:
             self._decide_or_queue(call)
 
-    def prove(self, looked_up: list[tuple[Call, Refusal | None]], found: dict[bytes, StoredEvent]) -> None:
+    def prove(
+        self, looked_up: list[tuple[Call, Refusal | Answers | None]], found: dict[bytes, StoredEvent]
+    ) -> None:
         """Answer calls that were looked up by key: a known key from its event, a new one as decided."""
         for call, refusal in looked_up:
-            stored = found.get(call.key_hash)
-            if stored is not None:
-                self._replay_stored(call, stored)
+            first = first_answer(call, found)
+            if first is not None:
+                self._answer(call, first)
             elif refusal is not None:
                 self._answer_when_durable(call, refusal)
             else:
@@ -167,6 +192,8 @@ class Decider:
         for call, answer in batch.answers:
             if call.key_hash:
                 self._recent_keys[call.key_hash] = None
+            elif isinstance(call, Bundle):
+                self._recent_keys.update(dict.fromkeys(key_hashes([call])))
             self._answer(call, answer)
         while len(self._recent_keys) > RECENT_KEYS_MAX:
             self._recent_keys.popitem(last=False)
@@ -175,9 +202,9 @@ class Decider:
     def key_hashes_in_batches(self) -> list[bytes]:
         """Return the keys of all calls that a lost commit would undo."""
         batches = [batch for batch in (self._committing, self.pending) if batch is not None]
-        return [call.key_hash for batch in batches for call, _ in batch.answers if call.key_hash]
+        return key_hashes(call for batch in batches for call, _ in batch.answers)
 
-    def undo(self) -> list[tuple[Call, Answer]]:
+    def undo(self) -> list[tuple[Call, AnyAnswer]]:
         """Drop every batch and the streams it touched; return its calls, with the answers they lost, in order."""
         batches = [batch for batch in (self._committing, self.pending) if batch is not None]
         self._committing, self.pending = None, Batch()
@@ -188,15 +215,14 @@ class Decider:
         self.unproven = [(call, None) for call, _ in self.unproven]
         return [item for batch in batches for item in batch.answers]
 
-    def decide_again(self, undone: list[tuple[Call, Answer]], found: dict[bytes, StoredEvent]) -> None:
+    def decide_again(self, undone: list[tuple[Call, AnyAnswer]], found: dict[bytes, StoredEvent]) -> None:
         """Answer undone calls from the store, or decide them once more. Needs `begin_at` first."""
         # A commit that failed for a known key answered that call: only races lost to others count.
         lost_race = not found
         for call, lost in undone:
-            stored = found.get(call.key_hash) if call.key_hash else None
-            if stored is not None:
-                ours = isinstance(lost, Outcome) and lost.position == stored.position
-                self._replay_stored(call, stored, replayed=not ours)
+            first = first_answer(call, found, lost)
+            if first is not None:
+                self._answer(call, first)
                 continue
             call.attempts += lost_race
             if call.attempts >= ATTEMPTS_MAX:
@@ -227,7 +253,7 @@ class Decider:
 
     # Answers
 
-    def _answer_when_durable(self, call: Call, answer: Answer) -> None:
+    def _answer_when_durable(self, call: Call, answer: AnyAnswer) -> None:
         """Answer what rests on state in memory once that state is durable."""
         if not self.pending.streams.isdisjoint(call.streams):
             self.pending.answers.append((call, answer))
@@ -236,45 +262,32 @@ class Decider:
         else:
             self._answer(call, answer)
 
-    def _replay_stored(self, call: Call, stored: StoredEvent, *, replayed: bool = True) -> None:
-        fact = decode_fact(stored.topic, stored.state)
-        self._replay(call, Outcome(stored.stream, stored.version, stored.position, fact), replayed=replayed)
-
-    def _replay(self, call: Call, first: Outcome, *, replayed: bool = True) -> None:
-        assert call.command is not None
-        try:
-            check_same_call(call.command, first.fact)
-        except Refusal as refusal:
-            self._answer(call, refusal)
+    def _answer(self, call: Call, answer: AnyAnswer) -> None:
+        if call.key_hash:
+            if self._in_flight.get(call.key_hash) is call:
+                del self._in_flight[call.key_hash]
+        elif isinstance(call, Bundle):
+            self._answer_members(call, answer)
             return
-        self._answer(call, Outcome(first.stream, first.version, first.position, first.fact, replayed))
-
-    def _answer(self, call: Call, answer: Answer) -> None:
-        if call.key_hash and self._in_flight.get(call.key_hash) is call:
-            del self._in_flight[call.key_hash]
+        assert not isinstance(answer, tuple), "only a bundle has several answers"
         self.open_calls -= 1
         call.answer(answer)
         if call.group.open_calls == 0:
             self.open_groups -= 1
         followers, call.followers = call.followers, []
         for follower in followers:
-            if isinstance(answer, Outcome):
-                self._replay(follower, answer)
-            elif isinstance(answer, NotServing | OutcomeUnknown | Contended):
-                self._answer(follower, answer)
-            else:
-                self.admit(follower)
+            self._answer_follower(follower, answer)
 
+    def _answer_members(self, bundle: Bundle, answer: AnyAnswer) -> None:
+        """Give each member its own answer, or all of them the one that there is."""
+        answers = answer if isinstance(answer, tuple) else (answer,) * len(bundle.members)
+        for member, each in zip(bundle.members, answers, strict=True):
+            self._answer(member, each)
 
-def _fault(call: Call, error: Exception) -> DecisionFailed:
-    incident = secrets.token_hex(8)
-    log.error(
-        "fault",
-        command=type(call.command).__name__,
-        stream=call.streams[0],
-        incident=incident,
-        exc_info=error,
-    )
-    return DecisionFailed(
-        f"internal error; quote incident {incident} to the operator; nothing was done", incident=incident
-    )
+    def _answer_follower(self, follower: Call, answer: Answer) -> None:
+        if isinstance(answer, NotServing | OutcomeUnknown | Contended):
+            self._answer(follower, answer)
+        elif isinstance(answer, Outcome) and not isinstance(follower, Bundle):
+            self._answer(follower, replayed(follower, answer))
+        else:
+            self.admit(follower)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from ledger_service.application.calls import Answer, Call, Outcome
+from ledger_service.application.calls import AnyAnswer, Call, Outcome
 from ledger_service.application.ports import NewEvent, Snapshot
 from ledger_service.application.stream_cache import Entry, take_snapshot
 from ledger_service.domain.drafts import Draft
@@ -26,7 +26,7 @@ class Batch:
         self.rows: list[NewEvent] = []
         self.snapshots: dict[str, Snapshot] = {}
         self.streams: set[str] = set()
-        self.answers: list[tuple[Call, Answer]] = []
+        self.answers: list[tuple[Call, AnyAnswer]] = []
 
 
 def stage(

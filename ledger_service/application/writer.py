@@ -20,7 +20,8 @@ from typing import Final
 
 import structlog
 
-from ledger_service.application.calls import Call, Group, Outcome, Reading, keyed_call
+from ledger_service.application.bundles import calls_of, key_hashes
+from ledger_service.application.calls import Call, Group, Outcome, Reading, Result, keyed_call
 from ledger_service.application.committed_position import CommittedPosition
 from ledger_service.application.decider import Decider
 from ledger_service.application.ports import (
@@ -32,7 +33,6 @@ from ledger_service.application.ports import (
 )
 from ledger_service.application.stream_cache import SNAPSHOT_FORMAT
 from ledger_service.domain.commands import Request
-from ledger_service.domain.refusals import Refusal
 from ledger_service.domain.refusals.service import NotServing, OutcomeUnknown, QueueFull
 
 CALLS_MAX: Final = 20_000
@@ -111,13 +111,12 @@ class Writer:
         assert not isinstance(answer, Reading)
         return answer
 
-    async def submit_many(self, requests: Sequence[Request]) -> list[Outcome | Refusal | None]:
-        """Decide and commit commands in order; each has its own outcome. Raises NotServing, QueueFull."""
+    async def submit_many(self, requests: Sequence[Request], atomic: Sequence[range] = ()) -> list[Result]:
+        """Decide and commit commands in order, each `atomic` range as one. Raises NotServing, QueueFull."""
         if not requests:
             return []
         group = self._open_group(len(requests))
-        calls = [keyed_call(group, index, request) for index, request in enumerate(requests)]
-        await self._wait_for(group, calls)
+        await self._wait_for(group, calls_of(group, requests, atomic))
         return [answer for answer in group.answers if not isinstance(answer, Reading)]
 
     async def read(self, stream: str) -> Reading:
@@ -138,10 +137,12 @@ class Writer:
         return Group(size, asyncio.get_running_loop())
 
     async def _wait_for(self, group: Group, calls: list[Call]) -> None:
-        for index, call in enumerate(calls):
-            if index and index % CALLS_BETWEEN_YIELDS == 0:
+        turn_end = CALLS_BETWEEN_YIELDS
+        for place, call in enumerate(calls):
+            if call.index >= turn_end:
+                turn_end = call.index + CALLS_BETWEEN_YIELDS
                 self._wake()
-                await self._yield(calls[index:])
+                await self._yield(calls[place:])
             self._take(call)
         self._wake()
         await group.done
@@ -246,12 +247,10 @@ class Writer:
     async def _look_up_and_load(self) -> None:
         decider = self._decider
         if decider.unproven:
-            looked_up, decider.unproven = decider.unproven, []
-            try:
-                found = await self._log.find_keys([call.key_hash for call, _ in looked_up])
-            except StoreUnavailableError:
-                decider.unproven = looked_up + decider.unproven
-                raise
+            looked_up = decider.unproven[:]
+            found = await self._log.find_keys(key_hashes(call for call, _ in looked_up))
+            # Meanwhile more may have come, behind these.
+            del decider.unproven[: len(looked_up)]
             decider.prove(looked_up, found)
         if decider.cold:
             streams = decider.cold_streams()[:STREAMS_PER_LOAD_MAX]

@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 from typing import Annotated
-from uuid import uuid4
 
 import typer
 
-from credits.ledger.v1 import money_pb2, wallet_pb2, wallet_service_pb2, wallet_service_pb2_grpc
+from credits.ledger.v1 import money_pb2, wallet_pb2, wallet_service_pb2
 from ledger_service.cli.client import (
     ADDRESS_DEFAULT,
-    CALL_SECONDS_MAX,
     Address,
     AsJson,
     CaFile,
-    connect,
-    console,
     fail,
-    print_json,
     read_instant,
     show_units,
 )
+from ledger_service.cli.wallet_calls import Key, Units, given_or_fresh, send, show
 
 app = typer.Typer()
 MONEY_SCALE = 9
 Name = Annotated[str, typer.Argument(help="wallets/{wallet}")]
 GrantName = Annotated[str, typer.Argument(help="wallets/{wallet}/grants/{grant}")]
-Units = Annotated[int, typer.Argument(help="Smallest units of the asset.")]
-Key = Annotated[str, typer.Option(help="Idempotency key; a fresh one if empty.")]
 
 
 @app.command("open")
@@ -47,20 +41,15 @@ def open_wallet(
         fail(f"--asset {asset!r} is not CODE/scale, or --shortfall {shortfall!r} is no mode")
     request = wallet_service_pb2.OpenWalletRequest(
         wallet_id=wallet_id,
-        idempotency_key=key or uuid4().hex,
+        idempotency_key=given_or_fresh(key),
         wallet=wallet_pb2.Wallet(
             customer=customer,
             asset=money_pb2.Asset(code=code, scale=int(scale)),
             shortfall_mode=wallet_pb2.ShortfallMode.Value(f"SHORTFALL_MODE_{shortfall}"),
         ),
     )
-    with connect(address, ca_file) as channel:
-        stub = wallet_service_pb2_grpc.WalletServiceStub(channel)
-        response = stub.OpenWallet(request, timeout=CALL_SECONDS_MAX)
-    if json:
-        print_json(response)
-    else:
-        console.print(f"{response.wallet.name} opened")
+    answer = send(lambda wallets: wallets.OpenWallet, request, address, ca_file)
+    show(answer, f"{answer.wallet.name} opened", json=json)
 
 
 @app.command()
@@ -84,14 +73,9 @@ def grant(
         priority=priority,
         expire_time=read_instant(expires, option="--expires") if expires else None,
     )
-    request = wallet_service_pb2.GrantRequest(name=name, idempotency_key=key or uuid4().hex, grant=issued)
-    with connect(address, ca_file) as channel:
-        stub = wallet_service_pb2_grpc.WalletServiceStub(channel)
-        response = stub.Grant(request, timeout=CALL_SECONDS_MAX)
-    if json:
-        print_json(response)
-    else:
-        console.print(f"{response.grant.name} of {response.grant.amount_units:,} units")
+    request = wallet_service_pb2.GrantRequest(name=name, idempotency_key=given_or_fresh(key), grant=issued)
+    answer = send(lambda wallets: wallets.Grant, request, address, ca_file)
+    show(answer, f"{answer.grant.name} of {answer.grant.amount_units:,} units", json=json)
 
 
 @app.command()
@@ -109,19 +93,14 @@ def debit(
     """Consume credit."""
     request = wallet_service_pb2.DebitRequest(
         name=name,
-        idempotency_key=key or uuid4().hex,
+        idempotency_key=given_or_fresh(key),
         amount_units=units,
         feature=feature,
         delivered=delivered,
         take_available=take_available,
     )
-    with connect(address, ca_file) as channel:
-        stub = wallet_service_pb2_grpc.WalletServiceStub(channel)
-        response = stub.Debit(request, timeout=CALL_SECONDS_MAX)
-    if json:
-        print_json(response)
-    else:
-        console.print(f"{response.debit.name} of {response.debit.amount_units:,} units")
+    answer = send(lambda wallets: wallets.Debit, request, address, ca_file)
+    show(answer, f"{answer.debit.name} of {answer.debit.amount_units:,} units", json=json)
 
 
 @app.command()
@@ -135,15 +114,10 @@ def revoke(
 ) -> None:
     """Withdraw the unheld rest of a grant."""
     request = wallet_service_pb2.RevokeGrantRequest(
-        name=name, idempotency_key=key or uuid4().hex, reason=reason
+        name=name, idempotency_key=given_or_fresh(key), reason=reason
     )
-    with connect(address, ca_file) as channel:
-        stub = wallet_service_pb2_grpc.WalletServiceStub(channel)
-        response = stub.RevokeGrant(request, timeout=CALL_SECONDS_MAX)
-    if json:
-        print_json(response)
-    else:
-        console.print(f"{response.revoked_units:,} units revoked")
+    answer = send(lambda wallets: wallets.RevokeGrant, request, address, ca_file)
+    show(answer, f"{answer.revoked_units:,} units revoked", json=json)
 
 
 @app.command()
@@ -157,16 +131,11 @@ def refund(
 ) -> None:
     """Withdraw unheld units of a paid grant and owe their cost basis back."""
     request = wallet_service_pb2.RefundGrantRequest(
-        name=name, idempotency_key=key or uuid4().hex, amount_units=units
+        name=name, idempotency_key=given_or_fresh(key), amount_units=units
     )
-    with connect(address, ca_file) as channel:
-        stub = wallet_service_pb2_grpc.WalletServiceStub(channel)
-        response = stub.RefundGrant(request, timeout=CALL_SECONDS_MAX)
-    if json:
-        print_json(response)
-    else:
-        owed = f"{response.refund.currency_code} {show_units(response.refund.nanos, MONEY_SCALE)}"
-        console.print(f"{response.refunded_units:,} units refunded: {owed}")
+    answer = send(lambda wallets: wallets.RefundGrant, request, address, ca_file)
+    owed = f"{answer.refund.currency_code} {show_units(answer.refund.nanos, MONEY_SCALE)}"
+    show(answer, f"{answer.refunded_units:,} units refunded: {owed}", json=json)
 
 
 @app.command()
@@ -181,13 +150,8 @@ def extend(
     """Let a grant live longer."""
     request = wallet_service_pb2.ExtendGrantRequest(
         name=name,
-        idempotency_key=key or uuid4().hex,
+        idempotency_key=given_or_fresh(key),
         expire_time=read_instant(expires, option="--expires") if expires else None,
     )
-    with connect(address, ca_file) as channel:
-        stub = wallet_service_pb2_grpc.WalletServiceStub(channel)
-        response = stub.ExtendGrant(request, timeout=CALL_SECONDS_MAX)
-    if json:
-        print_json(response)
-    else:
-        console.print(f"{name} extended")
+    answer = send(lambda wallets: wallets.ExtendGrant, request, address, ca_file)
+    show(answer, f"{name} extended", json=json)

@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 from typing import Annotated
-from uuid import uuid4
 
 import typer
 
-from credits.ledger.v1 import wallet_service_pb2, wallet_service_pb2_grpc
-from ledger_service.cli.client import (
-    ADDRESS_DEFAULT,
-    CALL_SECONDS_MAX,
-    Address,
-    AsJson,
-    CaFile,
-    connect,
-    console,
-    print_json,
-)
+from credits.ledger.v1 import wallet_service_pb2
+from ledger_service.cli.client import ADDRESS_DEFAULT, Address, AsJson, CaFile
+from ledger_service.cli.wallet_calls import Key, Units, given_or_fresh, send, show
 
 app = typer.Typer()
-Units = Annotated[int, typer.Argument(help="Smallest units of the asset.")]
-Key = Annotated[str, typer.Option(help="Idempotency key; a fresh one if empty.")]
 HoldName = Annotated[str, typer.Argument(help="wallets/{wallet}/holds/{hold}")]
 
 
@@ -38,16 +27,11 @@ def hold(
 ) -> None:
     """Reserve credit, all of it or none."""
     request = wallet_service_pb2.HoldRequest(
-        name=name, idempotency_key=key or uuid4().hex, amount_units=units, feature=feature
+        name=name, idempotency_key=given_or_fresh(key), amount_units=units, feature=feature
     )
     request.ttl.FromSeconds(ttl_seconds)
-    with connect(address, ca_file) as channel:
-        stub = wallet_service_pb2_grpc.WalletServiceStub(channel)
-        response = stub.Hold(request, timeout=CALL_SECONDS_MAX)
-    if json:
-        print_json(response)
-    else:
-        console.print(f"{response.hold.name} reserves {response.hold.amount_units:,} units")
+    answer = send(lambda wallets: wallets.Hold, request, address, ca_file)
+    show(answer, f"{answer.hold.name} reserves {answer.hold.amount_units:,} units", json=json)
 
 
 @app.command()
@@ -70,19 +54,14 @@ def capture(
     )
     request = wallet_service_pb2.CaptureHoldRequest(
         name=name,
-        idempotency_key=key or uuid4().hex,
+        idempotency_key=given_or_fresh(key),
         amount_units=units,
         keep_open=keep_open,
         over_hold=over_hold,
         allow_late=allow_late,
     )
-    with connect(address, ca_file) as channel:
-        stub = wallet_service_pb2_grpc.WalletServiceStub(channel)
-        response = stub.CaptureHold(request, timeout=CALL_SECONDS_MAX)
-    if json:
-        print_json(response)
-    else:
-        console.print(f"{response.debit.name} of {response.debit.amount_units:,} units")
+    answer = send(lambda wallets: wallets.CaptureHold, request, address, ca_file)
+    show(answer, f"{answer.debit.name} of {answer.debit.amount_units:,} units", json=json)
 
 
 @app.command()
@@ -94,14 +73,9 @@ def release(
     json: AsJson = False,
 ) -> None:
     """Give back what a hold reserves."""
-    request = wallet_service_pb2.ReleaseHoldRequest(name=name, idempotency_key=key or uuid4().hex)
-    with connect(address, ca_file) as channel:
-        stub = wallet_service_pb2_grpc.WalletServiceStub(channel)
-        response = stub.ReleaseHold(request, timeout=CALL_SECONDS_MAX)
-    if json:
-        print_json(response)
-    else:
-        console.print(f"{sum(each.amount_units for each in response.returned):,} units returned")
+    request = wallet_service_pb2.ReleaseHoldRequest(name=name, idempotency_key=given_or_fresh(key))
+    answer = send(lambda wallets: wallets.ReleaseHold, request, address, ca_file)
+    show(answer, f"{sum(each.amount_units for each in answer.returned):,} units returned", json=json)
 
 
 @app.command()
@@ -115,12 +89,7 @@ def reverse(
 ) -> None:
     """Take a debit back, in part or whole."""
     request = wallet_service_pb2.ReverseDebitRequest(
-        name=name, idempotency_key=key or uuid4().hex, amount_units=units
+        name=name, idempotency_key=given_or_fresh(key), amount_units=units
     )
-    with connect(address, ca_file) as channel:
-        stub = wallet_service_pb2_grpc.WalletServiceStub(channel)
-        response = stub.ReverseDebit(request, timeout=CALL_SECONDS_MAX)
-    if json:
-        print_json(response)
-    else:
-        console.print(f"{response.reversal.amount_units:,} units of {response.reversal.debit} reversed")
+    answer = send(lambda wallets: wallets.ReverseDebit, request, address, ca_file)
+    show(answer, f"{answer.reversal.amount_units:,} units of {answer.reversal.debit} reversed", json=json)

@@ -16,6 +16,7 @@ import psycopg
 from psycopg.sql import Composed
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
+from ledger_service.application.page_tokens import GrantsToken, WalletsToken, decode_token, encode_token
 from ledger_service.application.ports import StoreUnavailableError
 from ledger_service.application.view_ports import (
     GrantPage,
@@ -28,7 +29,6 @@ from ledger_service.application.view_ports import (
 from ledger_service.domain.events import Recurrence
 from ledger_service.domain.refusals.service import PageTokenMalformed, ProjectionBehind
 from ledger_service.domain.values import Asset, GrantCategory, Money, ShortfallMode
-from ledger_service.projections.page_tokens import GrantsToken, WalletsToken, decode_token, encode_token
 from ledger_service.projections.projection import DEFERRED_REVENUE, PROJECTIONS, WALLET_VIEW
 from ledger_service.projections.recognition import DaySums
 from ledger_service.projections.roll_forward import roll_forward_days

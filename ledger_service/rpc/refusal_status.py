@@ -66,6 +66,8 @@ STATUS_OF: Final[Mapping[type[Refusal], grpc.StatusCode]] = {
     refusals.CustomerMismatch: Code.FAILED_PRECONDITION,
     refusals.AssetMismatch: Code.FAILED_PRECONDITION,
     service_refusals.BatchTooLarge: Code.INVALID_ARGUMENT,
+    service_refusals.GroupMalformed: Code.INVALID_ARGUMENT,
+    service_refusals.GroupRefused: Code.FAILED_PRECONDITION,
     service_refusals.PageTokenMalformed: Code.INVALID_ARGUMENT,
     service_refusals.ClockWouldGoBack: Code.FAILED_PRECONDITION,
     service_refusals.DecisionFailed: Code.INTERNAL,

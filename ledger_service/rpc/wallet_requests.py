@@ -8,7 +8,7 @@ from credits.ledger.v1 import wallet_pb2, wallet_service_pb2
 from ledger_service.domain.commands import Debit, GrantCredits, OpenWallet, RecurrenceTerms, UpdateWallet
 from ledger_service.domain.events import RollOver
 from ledger_service.domain.names import check_feature, check_id, check_idempotency_key, check_name
-from ledger_service.domain.refusals import FieldMalformed
+from ledger_service.domain.refusals import FieldMalformed, FieldNotAllowed
 from ledger_service.domain.values import ShortfallMode
 from ledger_service.domain.wallet.burn_down import DEFAULT_ORDER
 from ledger_service.rpc.charge_requests import read_charge
@@ -104,7 +104,14 @@ def _read_recurrence(recurrence: wallet_pb2.Recurrence) -> RecurrenceTerms:
 
 
 def read_debit(request: wallet_service_pb2.DebitRequest) -> Debit:
-    """Return the command. Raises Refusal."""
+    """Return the command of a debit on its own. Raises Refusal."""
+    if request.group:
+        raise FieldNotAllowed("group is for the items of a BatchDebit", field="group")
+    return read_batched_debit(request)
+
+
+def read_batched_debit(request: wallet_service_pb2.DebitRequest) -> Debit:
+    """Return the command of a debit that may belong to a group. Raises Refusal."""
     check_name(request.name, collection="wallets", field="name")
     check_idempotency_key(request.idempotency_key)
     feature = request.feature

@@ -6,38 +6,38 @@ from typing import Final
 
 from credits.ledger.v1 import wallet_pb2, wallet_service_pb2, wallet_service_pb2_grpc
 from ledger_service.application.balance import balance_at
-from ledger_service.application.calls import Outcome
+from ledger_service.application.page_tokens import StatementToken, decode_token, encode_token
 from ledger_service.application.ports import LogReader
 from ledger_service.application.replay import replay_wallet
 from ledger_service.application.statement import StatementLine, read_statement
 from ledger_service.application.view_ports import Views
 from ledger_service.application.writer import Writer
-from ledger_service.domain.commands import Request
 from ledger_service.domain.names import check_name, check_range
-from ledger_service.domain.refusals import Refusal, WalletNotFound
-from ledger_service.domain.refusals.service import BatchTooLarge
+from ledger_service.domain.refusals import WalletNotFound
+from ledger_service.domain.refusals.service import PageTokenMalformed
 from ledger_service.domain.wallet.state import Wallet
 from ledger_service.rpc.balance_messages import write_balance
-from ledger_service.rpc.calls import Context, actor_of
+from ledger_service.rpc.batch_debit_service import BatchDebitMethods
+from ledger_service.rpc.calls import Context
 from ledger_service.rpc.debit_messages import write_debit_response
 from ledger_service.rpc.debit_stream_service import DebitStreamMethods
 from ledger_service.rpc.hold_service import HoldMethods
-from ledger_service.rpc.page_tokens import read_page_token, write_page_token
-from ledger_service.rpc.refusal_status import status_of
 from ledger_service.rpc.values import read_time, write_time
 from ledger_service.rpc.view_messages import write_grant_view, write_wallet_view
 from ledger_service.rpc.wallet_messages import write_granted, write_opened, write_updated, write_wallet
 from ledger_service.rpc.wallet_requests import read_debit, read_grant, read_open_wallet, read_update_wallet
 from ledger_service.rpc.watch_service import WatchMethods
 
-BATCH_SIZE_MAX: Final = 5_000
-"""Debits in one BatchDebit, about 2 MB with charges."""
 PAGE_SIZE_DEFAULT: Final = 100
 PAGE_SIZE_MAX: Final = 1_000
 
 
 class WalletServicer(
-    HoldMethods, DebitStreamMethods, WatchMethods, wallet_service_pb2_grpc.WalletServiceServicer
+    HoldMethods,
+    BatchDebitMethods,
+    DebitStreamMethods,
+    WatchMethods,
+    wallet_service_pb2_grpc.WalletServiceServicer,
 ):
     """Turns requests into commands, and outcomes into answers."""
 
@@ -99,35 +99,6 @@ class WalletServicer(
         """Consume credit."""
         return write_debit_response(await self._submit(read_debit(request), request.idempotency_key, context))
 
-    async def BatchDebit(
-        self, request: wallet_service_pb2.BatchDebitRequest, context: Context
-    ) -> wallet_service_pb2.BatchDebitResponse:
-        """Consume credit for many usages."""
-        items = request.requests
-        if not 1 <= len(items) <= BATCH_SIZE_MAX:
-            raise BatchTooLarge(
-                f"requests must hold 1 to {BATCH_SIZE_MAX} debits, not {len(items)}", field="requests"
-            )
-        actor = actor_of(context)
-        answers: list[Outcome | Refusal | None] = [None] * len(items)
-        readable: list[int] = []
-        requests: list[Request] = []
-        for index, item in enumerate(items):
-            try:
-                requests.append(Request(read_debit(item), item.idempotency_key, actor))
-            except Refusal as refusal:
-                answers[index] = refusal
-            else:
-                readable.append(index)
-        for index, answer in zip(readable, await self._writer.submit_many(requests), strict=True):
-            answers[index] = answer
-        # Results are written in place: a message that is handed to a constructor is copied once more.
-        response = wallet_service_pb2.BatchDebitResponse()
-        add_result = response.results.add
-        for result in answers:
-            _fill_result(add_result(), result)
-        return response
-
     async def ListWallets(
         self, request: wallet_service_pb2.ListWalletsRequest, context: Context
     ) -> wallet_service_pb2.ListWalletsResponse:
@@ -167,11 +138,10 @@ class WalletServicer(
     ) -> wallet_service_pb2.ListStatementLinesResponse:
         """List what happened to a wallet."""
         await self._wallet(request.name)
-        after = read_page_token(request.page_token, tuple[int, int]) if request.page_token else (0, 0)
         page = await read_statement(
             self._reader,
             request.name,
-            after=after,
+            after=_statement_after(request.page_token, request.name),
             limit=_page_size(request.page_size),
             from_time=read_time(request.from_time, field="from_time")
             if request.HasField("from_time")
@@ -180,7 +150,9 @@ class WalletServicer(
         )
         return wallet_service_pb2.ListStatementLinesResponse(
             lines=[_write_line(line) for line in page.lines],
-            next_page_token=write_page_token(page.next_after) if page.next_after else "",
+            next_page_token=encode_token(StatementToken(request.name, *page.next_after))
+            if page.next_after
+            else "",
         )
 
     async def _balance_as_of(self, request: wallet_service_pb2.GetBalanceRequest) -> wallet_pb2.Balance:
@@ -213,12 +185,13 @@ def _page_size(asked: int) -> int:
     return limit
 
 
-def _fill_result(result: wallet_service_pb2.BatchDebitResult, answer: Outcome | Refusal | None) -> None:
-    if isinstance(answer, Refusal):
-        result.error.CopyFrom(status_of(answer))
-    else:
-        assert answer is not None, "a debit records something"
-        write_debit_response(answer, result.response)
+def _statement_after(page_token: str, wallet: str) -> tuple[int, int]:
+    if not page_token:
+        return 0, 0
+    token = decode_token(page_token, StatementToken)
+    if token.wallet != wallet:
+        raise PageTokenMalformed("the page token is of another wallet's statement", field="page_token")
+    return token.after_version, token.posted_units
 
 
 def _write_line(line: StatementLine) -> wallet_pb2.StatementLine:

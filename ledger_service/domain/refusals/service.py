@@ -11,6 +11,26 @@ class BatchTooLarge(Refusal):
     reason = "BATCH_SIZE_OUT_OF_RANGE"
 
 
+class GroupMalformed(Refusal):
+    """The items that name one group of a batch cannot be one."""
+
+    reason = "GROUP_MALFORMED"
+
+
+class GroupRefused(Refusal):
+    """Another item of the same group was refused; nothing of the group was done."""
+
+    reason = "GROUP_REFUSED"
+
+    def __init__(self, failed_index: int) -> None:
+        """Name the item that was refused, by its index in the batch."""
+        super().__init__(
+            f"item {failed_index} of the same group was refused; nothing of the group was done",
+            failed_index=failed_index,
+        )
+        self.failed_index = failed_index
+
+
 class PageTokenMalformed(Refusal):
     """A page token is not one that the service gave."""
 

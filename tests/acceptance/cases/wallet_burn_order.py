@@ -75,8 +75,7 @@ def _draw_all(
             feature=debit.feature,
             delivered=True,
         )
-        ids = {name: grant_id for grant_id, name in clone.grants.items()}
-        _compare(expected, [ids[draw.grant] for draw in drawn.draws], clone)
+        _compare(expected, [clone.ids[draw.grant] for draw in drawn.draws], clone)
 
     until = [step for step in steps if step.at is not None and step.at <= debit.at]
     first = min((step.at for step in until if step.at is not None), default=debit.at)
@@ -88,9 +87,8 @@ def _list_pending(expected: Sequence[object], grants: Sequence[GrantFields], clo
         await clone.open(session)
         for grant in sorted(grants, key=lambda each: each.order):
             await clone.grant(session, grant.grant_id, grant.grant)
-        ids = {name: grant_id for grant_id, name in clone.grants.items()}
         balance = await Reading(session, clone).balance()
-        _compare(expected, [ids[lot.grant] for lot in balance.lots], clone)
+        _compare(expected, [clone.ids[lot.grant] for lot in balance.lots], clone)
 
     at = min(grant.effective_at for grant in grants) - BEFORE_ALL
     return [Step(at, Rank.LOOK, look)]

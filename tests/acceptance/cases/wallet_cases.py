@@ -10,6 +10,7 @@ from typing import Final
 from credits.ledger.v1 import wallet_pb2, wallet_service_pb2
 from tests.acceptance.cases.amounts import scale_for
 from tests.acceptance.cases.fields import Fields
+from tests.acceptance.cases.roll_overs import amounts_of_roll_over
 from tests.acceptance.cases.timeline import Playing, Rank, Script, Session, Step
 from tests.acceptance.cases.verdicts import Unsupported, number
 from tests.acceptance.cases.wallet_burn_order import plan_burn_order
@@ -104,5 +105,6 @@ def _look_at_results(expected: Sequence[object], play: WalletPlay, at: datetime)
 
 def amounts_in(ops: Sequence[object]) -> list[Decimal]:
     """Return every amount of the ops, for choosing a scale."""
-    raw = [op.get("amount") for op in ops if isinstance(op, Mapping)]
-    return [found for each in raw if (found := number(each)) is not None]
+    named = [op for op in ops if isinstance(op, Mapping)]
+    amounts = [found for op in named if (found := number(op.get("amount"))) is not None]
+    return amounts + [amount for op in named for amount in amounts_of_roll_over(op)]

@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
+from credits.ledger.v1 import wallet_pb2
 from tests.acceptance.cases.fields import Fields, parse_instant
 from tests.acceptance.cases.timeline import Rank, Session, Step
 from tests.acceptance.cases.verdicts import Unsupported
@@ -43,18 +44,32 @@ async def total(reading: Reading, play: WalletPlay, expected: object) -> object:
 
 
 async def expired_total(reading: Reading, play: WalletPlay, expected: object) -> object:
-    """Return what has expired."""
-    return play.amount((await reading.balance()).expired_units)
+    """Return what has expired, without what a reset carried on."""
+    carried_units = sum(cut.carried_units or 0 for cut in play.cuts.values())
+    return play.amount((await reading.balance()).expired_units - carried_units)
 
 
 async def breakage_by_expiry(reading: Reading, play: WalletPlay, expected: object) -> object:
     """Return, by expiry, what expired then or would expire then as things stand."""
     found: dict[datetime, int] = {}
-    for grant in (await reading.grants()).values():
-        if grant.HasField("expire_time"):
-            instant = parse_instant(grant.expire_time.ToJsonString())
-            found[instant] = found.get(instant, 0) + grant.remaining_units + grant.expired_units
+    for grant in await reading.issued():
+        cut = play.cuts.get(grant.name)
+        units = grant.remaining_units + grant.expired_units
+        if cut is not None and cut.carried_units is not None:
+            instant: datetime | None = cut.at
+            units -= cut.carried_units
+        elif cut is not None:
+            # The reset to come may still keep it: as things stand it has the expiry of its own.
+            instant = cut.expires_at
+        else:
+            instant = _expiry_of(grant)
+        if instant is not None:
+            found[instant] = found.get(instant, 0) + units
     return {key: play.amount(found.get(_instant(key), 0)) for key in _keys(expected)}
+
+
+def _expiry_of(grant: wallet_pb2.Grant) -> datetime | None:
+    return parse_instant(grant.expire_time.ToJsonString()) if grant.HasField("expire_time") else None
 
 
 async def allocations(reading: Reading, play: WalletPlay, expected: object) -> object:

@@ -9,10 +9,13 @@ from typing import Final, NamedTuple
 
 from credits.ledger.v1 import wallet_pb2
 from tests.acceptance.cases.fields import Fields, timestamp
+from tests.acceptance.cases.resets import Terms, look_ahead, read_reset
+from tests.acceptance.cases.roll_overs import RollOver, read_roll_over
 from tests.acceptance.cases.services import Refused
 from tests.acceptance.cases.timeline import Rank, Session, Step
 from tests.acceptance.cases.verdicts import Unsupported
 from tests.acceptance.cases.wallet_play import WalletPlay
+from tests.acceptance.cases.wallet_resets import issue, reset_all
 
 CATEGORIES: Final[Mapping[str, wallet_pb2.GrantCategory.ValueType]] = {
     "paid": wallet_pb2.GRANT_CATEGORY_PAID,
@@ -50,6 +53,7 @@ class GrantFields(NamedTuple):
     issued_at: datetime
     order: tuple[datetime, int, str]
     grant: wallet_pb2.Grant
+    roll_over: RollOver | None = None
 
 
 Run = Callable[[Session], Awaitable[None]]
@@ -74,12 +78,12 @@ def read_grant(op: Fields, play: WalletPlay, place: int) -> GrantFields:
         effective_time=timestamp(effective_at),
         expire_time=timestamp(expires_at) if expires_at is not None else None,
     )
+    roll_over = read_roll_over(op)
     op.ignore("op", "reason")
     op.finish()
     issued_at = created_at or effective_at
-    return GrantFields(
-        grant_id, amount, effective_at, expires_at, issued_at, (issued_at, seq, grant_id), message
-    )
+    order = (issued_at, seq, grant_id)
+    return GrantFields(grant_id, amount, effective_at, expires_at, issued_at, order, message, roll_over)
 
 
 def _category(op: Fields) -> wallet_pb2.GrantCategory.ValueType:
@@ -93,9 +97,12 @@ def plan_grant(op: Fields, play: WalletPlay, place: int) -> PlannedOp:
     """Issue credit at created_at or effective_at."""
     fields = read_grant(op, play, place)
     play.planned_grants.add(fields.grant_id)
+    play.terms[fields.grant_id] = Terms(fields.grant, fields.expires_at, fields.roll_over)
+    active_from = max(fields.effective_at, fields.issued_at)
 
     async def run(session: Session) -> None:
-        await play.grant(session, fields.grant_id, fields.grant)
+        amount_units = fields.grant.amount_units
+        await issue(session, play, fields.grant_id, active_from=active_from, amount_units=amount_units)
 
     return PlannedOp(Step(fields.issued_at, Rank.GRANT, run), fields.order)
 
@@ -212,6 +219,16 @@ def plan_void_grant(op: Fields, play: WalletPlay, place: int) -> PlannedOp:
     return PlannedOp(Step(at, Rank.VOID, run))
 
 
+def plan_reset(op: Fields, play: WalletPlay, place: int) -> PlannedOp:
+    """End a period: of each grant what its roll-over keeps goes on."""
+    reset = read_reset(op)
+
+    async def run(session: Session) -> None:
+        await reset_all(session, play, reset)
+
+    return PlannedOp(Step(reset.at, Rank.RESET, run))
+
+
 class _Use(NamedTuple):
     """A usage or debit as its op describes it."""
 
@@ -239,6 +256,7 @@ OPS: Final[Mapping[str, OpPlanner]] = {
     "release": plan_release,
     "reverse": plan_reverse,
     "void_grant": plan_void_grant,
+    "reset": plan_reset,
 }
 
 
@@ -247,6 +265,7 @@ def plan_ops(ops: Sequence[Fields], play: WalletPlay) -> list[Step]:
 
     Raises Unsupported for an op that is not in the table.
     """
+    play.ahead = look_ahead(ops)
     planned: list[PlannedOp] = []
     for place, op in enumerate(ops):
         name = op.text("op")

@@ -8,6 +8,7 @@ from typing import Final
 
 from credits.ledger.v1 import money_pb2, wallet_pb2, wallet_service_pb2
 from tests.acceptance.cases.amounts import from_units, to_units
+from tests.acceptance.cases.resets import Cut, Lookahead, Terms
 from tests.acceptance.cases.services import call
 from tests.acceptance.cases.timeline import Playing, Session
 from tests.acceptance.cases.verdicts import Unsupported
@@ -19,7 +20,7 @@ PAGE_SIZE: Final = 1_000
 
 
 class WalletPlay:
-    """One wallet of a case. Ids are those of the case file."""
+    """One wallet of a case. Ids are those of the case file; one id stands for a grant and its children."""
 
     def __init__(
         self,
@@ -36,6 +37,15 @@ class WalletPlay:
         self.shortfall_mode = shortfall_mode
         self.planned_grants: set[str] = set()
         self.grants: dict[str, str] = {}
+        """By id, the name of the newest."""
+        self.ids: dict[str, str] = {}
+        """By name, the id."""
+        self.cuts: dict[str, Cut] = {}
+        """By name, the reset at which a grant was or will be ended."""
+        self.voided: set[str] = set()
+        """Names of grants that were voided."""
+        self.terms: dict[str, Terms] = {}
+        self.ahead = Lookahead()
         self.debits: dict[str, wallet_pb2.Debit] = {}
         self.holds: dict[str, str] = {}
         self.returned: dict[str, dict[str, int]] = {}
@@ -63,7 +73,6 @@ class WalletPlay:
         debit = self.debits.get(debit_id)
         if debit is None:
             return None
-        ids = {name: grant_id for grant_id, name in self.grants.items()}
         returned = dict(self.returned.get(debit.name, {}))
         net: list[list[object]] = []
         # The last draw goes back first.
@@ -71,7 +80,7 @@ class WalletPlay:
             back = min(returned.get(draw.grant, 0), draw.amount_units)
             returned[draw.grant] = returned.get(draw.grant, 0) - back
             if back < draw.amount_units:
-                net.insert(0, [ids.get(draw.grant, draw.grant), self.amount(draw.amount_units - back)])
+                net.insert(0, [self.ids.get(draw.grant, draw.grant), self.amount(draw.amount_units - back)])
         return net
 
     async def open(self, session: Session) -> None:
@@ -87,12 +96,13 @@ class WalletPlay:
         self.position = (await call(session.services.wallets.OpenWallet, request)).position
 
     async def grant(self, session: Session, grant_id: str, grant: wallet_pb2.Grant) -> None:
-        """Issue a grant and remember its name."""
+        """Issue a grant, or a child of it, and remember its name."""
         request = wallet_service_pb2.GrantRequest(
             name=self.name, idempotency_key=self.playing.next_key(), grant=grant
         )
         answer = await call(session.services.wallets.Grant, request)
         self.grants[grant_id] = answer.grant.name
+        self.ids[answer.grant.name] = grant_id
         self.position = answer.position
 
     async def debit(
@@ -173,9 +183,12 @@ class WalletPlay:
         """Withdraw the rest of a grant. Raises Refused, Unsupported."""
         if grant_id not in self.grants:
             raise Unsupported(f"the void of {grant_id}, which was not granted before")
-        request = wallet_service_pb2.RevokeGrantRequest(
-            name=self.grants[grant_id], idempotency_key=self.playing.next_key()
-        )
+        name = self.grants[grant_id]
+        self.voided.add(name)
+        if name in self.cuts and self.cuts[name].carried_units is not None:
+            # A reset has ended it and nothing went on.
+            return
+        request = wallet_service_pb2.RevokeGrantRequest(name=name, idempotency_key=self.playing.next_key())
         self.position = (await call(session.services.wallets.RevokeGrant, request)).position
 
     def _hold(self, hold_id: str) -> str:
@@ -191,7 +204,7 @@ class Reading:
         self._session = session
         self._play = play
         self._balance: wallet_pb2.Balance | None = None
-        self._grants: dict[str, wallet_pb2.Grant] | None = None
+        self._grants: list[wallet_pb2.Grant] | None = None
 
     async def balance(self) -> wallet_pb2.Balance:
         """Return the balance."""
@@ -202,25 +215,21 @@ class Reading:
 
     async def spendable(self, grant_id: str) -> Decimal | None:
         """Return what may be spent of a grant, 0 before it is issued; None if the case has no such grant."""
-        name = self._play.grants.get(grant_id)
-        if name is None:
+        if grant_id not in self._play.grants:
             return Decimal(0) if grant_id in self._play.planned_grants else None
         balance = await self.balance()
         now = balance.as_of_time.ToNanoseconds()
         units = [
             lot.posted_units - lot.held_units
             for lot in balance.lots
-            if lot.grant == name and lot.effective_time.ToNanoseconds() <= now
+            if self._play.ids.get(lot.grant) == grant_id and lot.effective_time.ToNanoseconds() <= now
         ]
         return self._play.amount(sum(units))
 
-    async def grants(self) -> dict[str, wallet_pb2.Grant]:
-        """Return every grant by its id, from a view that has seen all that the case did."""
+    async def issued(self) -> list[wallet_pb2.Grant]:
+        """Return every grant and every child of one, from a view that has seen all that the case did."""
         if self._grants is None:
-            by_name = {grant.name: grant for grant in await self._list_grants()}
-            self._grants = {
-                grant_id: by_name[name] for grant_id, name in self._play.grants.items() if name in by_name
-            }
+            self._grants = [grant for grant in await self._list_grants() if grant.name in self._play.ids]
         return self._grants
 
     async def _list_grants(self) -> list[wallet_pb2.Grant]:

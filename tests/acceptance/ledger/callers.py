@@ -14,6 +14,8 @@ from tests.integration.ledger.client import Client, Refused, refused_by
 
 CALLERS: Final = 12
 BATCH_SIZE: Final = 20
+GROUP_SIZE: Final = 5
+"""Debits of a batch that begins with a group."""
 RETRY_SECONDS: Final = 0.02
 CALL_SECONDS_MAX: Final = 10.0
 AGAIN: Final = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED})
@@ -47,7 +49,7 @@ class Book:
             self.retries += 1
             return False
         else:
-            assert answer.reason == "INSUFFICIENT_CREDIT", answer
+            assert answer.reason in {"INSUFFICIENT_CREDIT", "GROUP_REFUSED"}, answer
             self.refused[request.idempotency_key] = answer.reason
         return True
 
@@ -55,7 +57,7 @@ class Book:
 async def debit_until(
     stopping: asyncio.Event, client: Client, wallets: Sequence[str], book: Book, name: str, random: Random
 ) -> None:
-    """Debit random amounts, each under a key of its own; every fourth time as a batch."""
+    """Debit random amounts, each under a key of its own; every fourth time as a batch that begins with a group."""
     count = 0
     while not stopping.is_set():
         size = BATCH_SIZE if random.random() < 0.25 else 1
@@ -68,12 +70,23 @@ async def debit_until(
                     name=random.choice(wallets), amount_units=amount, idempotency_key=f"{name}-{count}"
                 )
             )
+        for request in requests[:GROUP_SIZE] if size > 1 else []:
+            request.name, request.group = requests[0].name, "group"
         while requests:
             answers = await (_one(client, requests[0]) if size == 1 else _batch(client, requests))
-            pairs = zip(requests, answers, strict=True)
+            pairs = list(zip(requests, answers, strict=True))
+            check_groups(pairs)
             requests = [request for request, answer in pairs if not book.note(request, answer)]
             if requests:
                 await asyncio.sleep(RETRY_SECONDS)
+
+
+def check_groups(pairs: Sequence[tuple[wallet_service_pb2.DebitRequest, Answer]]) -> None:
+    """Fail unless a group was debited whole or not at all."""
+    done = {
+        isinstance(answer, wallet_service_pb2.DebitResponse) for request, answer in pairs if request.group
+    }
+    assert len(done) <= 1, pairs
 
 
 async def _one(client: Client, request: wallet_service_pb2.DebitRequest) -> list[Answer]:

@@ -14,6 +14,8 @@ from credits.ledger.v1 import (
     contract_service_pb2,
     money_pb2,
     rate_card_service_pb2,
+    wallet_pb2,
+    wallet_service_pb2,
 )
 from tests.integration.ledger.client import (
     CREDIT,
@@ -62,9 +64,10 @@ class Agreements:
         )
         await send(self.client.rate_cards.PublishRateCardPhase, request)
 
-    async def plan(self, card: str, *, asset: money_pb2.Asset = CREDIT) -> str:
-        """Publish a plan of one phase."""
-        phase = agreement_pb2.PlanPhase(key="main", rate_card=card, shortfall_mode=HARD)
+    async def plan(self, card: str, *, asset: money_pb2.Asset = CREDIT, **fields: Any) -> str:
+        """Publish a plan of one phase, HARD unless the fields say otherwise."""
+        terms: dict[str, Any] = {"key": "main", "rate_card": card, "shortfall_mode": HARD} | fields
+        phase = agreement_pb2.PlanPhase(**terms)
         request = contract_service_pb2.PublishPlanRequest(
             plan_id=f"p-{key()}",
             plan=agreement_pb2.Plan(asset=asset, phases=[phase]),
@@ -228,6 +231,42 @@ async def test_a_contract_binds_the_customers_own_wallet_to_a_plan_that_exists_o
         (Code.ALREADY_EXISTS, "CONTRACT_EXISTS", "contract_id"),
         (Code.ALREADY_EXISTS, "CONTRACT_EXISTS", "contract.wallet"),
     ]
+
+
+async def test_the_overage_limit_of_a_phase_is_kept_shown_and_met_to_the_unit(agreements: Agreements) -> None:
+    client = agreements.client
+    plan = await agreements.plan(
+        await agreements.card(), shortfall_mode=wallet_pb2.SHORTFALL_MODE_SOFT, overage_limit_units=5
+    )
+    wallet = await client.open_wallet(granted_units=3, mode=wallet_pb2.SHORTFALL_MODE_SOFT)
+    contract = await agreements.sign(plan, wallet)
+
+    beyond = await refusal(client.debit(wallet, 9))
+    met = await client.debit(wallet, 8)
+    again = await refusal(client.debit(wallet, 1))
+    delivered = await client.debit(wallet, 1, delivered=True)
+
+    assert told(beyond) == (Code.FAILED_PRECONDITION, "OVERAGE_LIMIT_EXCEEDED", "amount_units")
+    assert beyond.metadata == {"overage_units": "6", "overage_limit_units": "5"}
+    assert (met.debit.overage_units, again.reason) == (5, "OVERAGE_LIMIT_EXCEEDED")
+    assert delivered.debit.overage_units == 1
+    read = await send(client.contracts.GetContract, contract_service_pb2.GetContractRequest(name=contract))
+    assert [phase.terms.overage_limit_units for phase in read.contract.phases] == [5]
+    shown = await send(client.wallets.GetWallet, wallet_service_pb2.GetWalletRequest(name=wallet))
+    assert shown.wallet.overage_limit_units == 5
+
+
+async def test_an_overage_limit_of_a_phase_is_not_negative(agreements: Agreements) -> None:
+    card = await agreements.card()
+
+    refused = await refusal(agreements.plan(card, overage_limit_units=-1))
+    await agreements.plan(card, overage_limit_units=2**63 - 1)
+
+    assert told(refused) == (
+        Code.INVALID_ARGUMENT,
+        "NUMBER_OUT_OF_RANGE",
+        "plan.phases[0].overage_limit_units",
+    )
 
 
 async def test_a_contract_that_does_not_exist_cannot_be_read(agreements: Agreements) -> None:

@@ -440,6 +440,21 @@ async def test_a_token_of_another_list_is_refused(ledger: Client) -> None:
     assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "PAGE_TOKEN_MALFORMED")
 
 
+async def test_a_token_of_another_statement_is_refused(ledger: Client) -> None:
+    wallet, other = [await ledger.open_wallet(granted_units=2) for _ in range(2)]
+    request = wallet_service_pb2.ListStatementLinesRequest(name=wallet, page_size=1)
+    token = (await send(ledger.wallets.ListStatementLines, request)).next_page_token
+    request.page_token = token
+    second = await send(ledger.wallets.ListStatementLines, request)
+
+    request.name = other
+    refused = await refusal(send(ledger.wallets.ListStatementLines, request))
+
+    assert [line.posted_units for line in second.lines] == [2]
+    assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "PAGE_TOKEN_MALFORMED")
+    assert refused.field == "page_token"
+
+
 def test_each_refusal_has_one_status_and_a_reason_of_its_own() -> None:
     def all_below(kind: type[Refusal]) -> list[type[Refusal]]:
         return [each for child in kind.__subclasses__() for each in (child, *all_below(child))]

@@ -8,6 +8,13 @@ from typing import get_args, get_type_hints
 import msgspec
 import pytest
 
+from ledger_service.application.page_tokens import (
+    GrantsToken,
+    StatementToken,
+    WalletsToken,
+    decode_token,
+    encode_token,
+)
 from ledger_service.application.ports import StoredEvent
 from ledger_service.domain import events
 from ledger_service.domain.events import CreditsDebited, CreditsGranted, Draw, Fact, WalletPolicyChanged
@@ -17,7 +24,6 @@ from ledger_service.domain.values import GrantCategory, Money, ShortfallMode
 from ledger_service.projections.array_text import booleans, integers, optional_texts, texts
 from ledger_service.projections.catch_up import plan_step
 from ledger_service.projections.log_pages import POSITION_MAX
-from ledger_service.projections.page_tokens import GrantsToken, WalletsToken, decode_token, encode_token
 from ledger_service.projections.projection import DEFERRED_REVENUE, PROJECTIONS, WALLET_VIEW
 from ledger_service.projections.projector import BACKOFF_SECONDS_MAX, BACKOFF_SECONDS_MIN, backoff_seconds
 from ledger_service.projections.recognition import Movement, PaidLot, post_movement, recognised_nanos
@@ -229,9 +235,11 @@ def test_arrays_quote_what_postgresql_would_read_otherwise() -> None:
 
 def test_a_page_token_comes_back_as_it_went() -> None:
     wallets, grants = WalletsToken("customers/acme", "wallets/a"), GrantsToken(WALLET, 2**62)
+    statement = StatementToken(WALLET, 3, 2**62)
 
     assert decode_token(encode_token(wallets), WalletsToken) == wallets
     assert decode_token(encode_token(grants), GrantsToken) == grants
+    assert decode_token(encode_token(statement), StatementToken) == statement
     assert encode_token(wallets).isascii()
 
 

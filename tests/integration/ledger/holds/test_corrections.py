@@ -112,6 +112,29 @@ async def test_a_grant_is_extended_until_its_last_microsecond(sandbox: Client) -
     assert (await sandbox.balance(wallet)).available_units == 0
 
 
+async def test_an_extension_is_replayed_also_after_its_end_and_refused_with_another_one(
+    sandbox: Client,
+) -> None:
+    wallet = await sandbox.open_wallet()
+    end = await sandbox.clock() + MINUTE
+    grant = (await sandbox.grant(wallet, 5, expire_time=timestamp(end))).grant.name
+    extend_key = key()
+    later = timestamp(end + MINUTE)
+    first = await extend(sandbox, grant, expire_time=later, idempotency_key=extend_key)
+
+    again = await extend(sandbox, grant, expire_time=later, idempotency_key=extend_key)
+    other = timestamp(end + MINUTE + MICROSECOND)
+    refused = await refusal(extend(sandbox, grant, expire_time=other, idempotency_key=extend_key))
+    await sandbox.advance(end + MINUTE)
+    much_later = await extend(sandbox, grant, expire_time=later, idempotency_key=extend_key)
+
+    assert [each.replayed for each in (first, again, much_later)] == [False, True, True]
+    assert {each.position for each in (first, again, much_later)} == {first.position}
+    assert (refused.code, refused.reason) == (grpc.StatusCode.ALREADY_EXISTS, "IDEMPOTENCY_KEY_REUSED")
+    assert refused.metadata == {"differing_field": "expire_time"}
+    assert (await sandbox.balance(wallet)).expired_units == 5
+
+
 async def test_a_grant_is_revoked_once(ledger: Client) -> None:
     wallet = await ledger.open_wallet()
     grant = (await ledger.grant(wallet, 10)).grant.name

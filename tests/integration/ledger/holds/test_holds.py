@@ -121,6 +121,40 @@ async def test_a_release_gives_back_once(ledger: Client) -> None:
     assert (await refusal(capture(ledger, name, 8))).reason == "HOLD_ALREADY_RELEASED"
 
 
+async def test_a_release_is_replayed_when_the_hold_would_have_timed_out_meanwhile(sandbox: Client) -> None:
+    wallet = await sandbox.open_wallet(granted_units=10)
+    name = (await hold(sandbox, wallet, 8, ttl=MINUTE)).hold.name
+    release_key = key()
+    first = await release(sandbox, name, idempotency_key=release_key)
+    await sandbox.advance(await sandbox.clock() + MINUTE)
+
+    again = await release(sandbox, name, idempotency_key=release_key)
+
+    assert (first.replayed, again.replayed) == (False, True)
+    assert (again.returned, again.position) == (first.returned, first.position)
+    assert (await refusal(release(sandbox, name))).reason == "HOLD_ALREADY_RELEASED"
+
+
+async def test_a_release_of_a_hold_that_timed_out_is_refused_however_often_and_leaves_its_key_free(
+    sandbox: Client,
+) -> None:
+    wallet = await sandbox.open_wallet(granted_units=10)
+    late = (await hold(sandbox, wallet, 8, ttl=MINUTE)).hold.name
+    await sandbox.advance(await sandbox.clock() + MINUTE)
+    release_key = key()
+
+    for _ in range(2):
+        refused = await refusal(release(sandbox, late, idempotency_key=release_key))
+        assert (refused.code, refused.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "HOLD_EXPIRED")
+
+    other = (await hold(sandbox, wallet, 8)).hold.name
+    assert not (await release(sandbox, other, idempotency_key=release_key)).replayed
+    assert (
+        await refusal(release(sandbox, late, idempotency_key=release_key))
+    ).reason == "IDEMPOTENCY_KEY_REUSED"
+    assert (await sandbox.balance(wallet)).available_units == 10
+
+
 async def test_a_hold_that_never_was_is_not_found(ledger: Client) -> None:
     wallet = await ledger.open_wallet(granted_units=10)
 

@@ -501,6 +501,7 @@ class DebitRequest(_message.Message):
     DELIVERED_FIELD_NUMBER: _builtins.int
     CHARGE_FIELD_NUMBER: _builtins.int
     TAKE_AVAILABLE_FIELD_NUMBER: _builtins.int
+    GROUP_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """wallets/{wallet}. Required."""
     idempotency_key: _builtins.str
@@ -513,6 +514,14 @@ class DebitRequest(_message.Message):
     """The service was already given: recorded in every mode, never refused for lack of credit."""
     take_available: _builtins.bool
     """Debit what there is, up to amount_units, instead of refusing; refused only if there is nothing."""
+    group: _builtins.str
+    """Name of a group, 1 to 64 characters; only for an item of a BatchDebit. Default: the item stands alone. Consecutive
+    items with one name are one group of 1 to 100 debits of one wallet, all or nothing: either each is recorded, in
+    order and in one commit, or none is. Each keeps its own key and its own event. Send a group again as it was: each
+    item is answered `replayed`. If some of its keys were used before and others not, it is refused. The name itself is
+    not recorded. Debit and StreamDebits refuse it: a stream is answered debit by debit and does not say where a group
+    would end, so a group that a lost connection cuts off could be neither decided nor dropped.
+    """
     @_builtins.property
     def effective_time(self) -> _timestamp_pb2.Timestamp:
         """When the usage happened. Default: now. At most 5 minutes ahead of the server's clock; may lie in the past."""
@@ -532,10 +541,11 @@ class DebitRequest(_message.Message):
         delivered: _builtins.bool = ...,
         charge: _wallet_pb2.Charge | None = ...,
         take_available: _builtins.bool = ...,
+        group: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "effective_time", b"effective_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_units", b"amount_units", "charge", b"charge", "delivered", b"delivered", "effective_time", b"effective_time", "feature", b"feature", "idempotency_key", b"idempotency_key", "name", b"name", "take_available", b"take_available"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_units", b"amount_units", "charge", b"charge", "delivered", b"delivered", "effective_time", b"effective_time", "feature", b"feature", "group", b"group", "idempotency_key", b"idempotency_key", "name", b"name", "take_available", b"take_available"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -582,7 +592,9 @@ class BatchDebitRequest(_message.Message):
     REQUESTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___DebitRequest]:
-        """1 to 5,000 debits of any wallets, decided in this order."""
+        """1 to 5,000 debits of any wallets, decided in this order. A group whose items are not consecutive, not of one
+        wallet, more than 100, or that has a key twice refuses the whole call with INVALID_ARGUMENT.
+        """
 
     def __init__(
         self,
@@ -635,7 +647,10 @@ class BatchDebitResult(_message.Message):
 
     @_builtins.property
     def error(self) -> _status_pb2.Status:
-        """It was refused; the same status that Debit would have given. The other items are not affected."""
+        """It was refused; the same status that Debit would have given. Items outside of its group are not affected. The
+        other items of its group are refused with GROUP_REFUSED, FAILED_PRECONDITION, whose metadata `failed_index` is the
+        index in `requests` of the item that was refused.
+        """
 
     def __init__(
         self,

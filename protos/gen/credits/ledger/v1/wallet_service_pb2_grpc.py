@@ -202,7 +202,8 @@ class WalletServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def BatchDebit(self, request, context):
-        """Consume credit for many usages; each item has its own outcome and its own key.
+        """Consume credit for many usages; each item has its own outcome and its own key. Items that name a group are all
+        debited or none. Safe to retry with the same keys.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -61,7 +61,9 @@ class WalletServiceStub:
     Debit: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.DebitRequest, _wallet_service_pb2.DebitResponse]
     """Consume credit. Safe to retry with the same key."""
     BatchDebit: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.BatchDebitRequest, _wallet_service_pb2.BatchDebitResponse]
-    """Consume credit for many usages; each item has its own outcome and its own key."""
+    """Consume credit for many usages; each item has its own outcome and its own key. Items that name a group are all
+    debited or none. Safe to retry with the same keys.
+    """
     StreamDebits: _grpc.StreamStreamMultiCallable[_wallet_service_pb2.StreamDebitsRequest, _wallet_service_pb2.StreamDebitsResponse]
     """Consume credit for usages as they come. Each debit is answered once it is durable, in the order sent; at most 1,000
     of a stream are inside, beyond that the server stops reading. What was read is decided even if the caller goes: open
@@ -112,7 +114,9 @@ class WalletServiceAsyncStub(WalletServiceStub):
     Debit: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.DebitRequest, _wallet_service_pb2.DebitResponse]  # type: ignore[assignment]
     """Consume credit. Safe to retry with the same key."""
     BatchDebit: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.BatchDebitRequest, _wallet_service_pb2.BatchDebitResponse]  # type: ignore[assignment]
-    """Consume credit for many usages; each item has its own outcome and its own key."""
+    """Consume credit for many usages; each item has its own outcome and its own key. Items that name a group are all
+    debited or none. Safe to retry with the same keys.
+    """
     StreamDebits: _aio.StreamStreamMultiCallable[_wallet_service_pb2.StreamDebitsRequest, _wallet_service_pb2.StreamDebitsResponse]  # type: ignore[assignment]
     """Consume credit for usages as they come. Each debit is answered once it is durable, in the order sent; at most 1,000
     of a stream are inside, beyond that the server stops reading. What was read is decided even if the caller goes: open
@@ -220,7 +224,9 @@ class WalletServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _wallet_service_pb2.BatchDebitRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_wallet_service_pb2.BatchDebitResponse, _abc.Awaitable[_wallet_service_pb2.BatchDebitResponse]]:
-        """Consume credit for many usages; each item has its own outcome and its own key."""
+        """Consume credit for many usages; each item has its own outcome and its own key. Items that name a group are all
+        debited or none. Safe to retry with the same keys.
+        """
 
     @_abc_1.abstractmethod
     def StreamDebits(

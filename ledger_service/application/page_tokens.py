@@ -24,10 +24,19 @@ class GrantsToken(msgspec.Struct, frozen=True, array_like=True, tag="grants"):
     after_version: int
 
 
-T = TypeVar("T", WalletsToken, GrantsToken)
+class StatementToken(msgspec.Struct, frozen=True, array_like=True, tag="statement"):
+    """After the event of this version, with so much posted, in the statement of this wallet."""
+
+    wallet: str
+    after_version: int
+    posted_units: int
 
 
-def encode_token(token: WalletsToken | GrantsToken) -> str:
+Token = WalletsToken | GrantsToken | StatementToken
+T = TypeVar("T", WalletsToken, GrantsToken, StatementToken)
+
+
+def encode_token(token: Token) -> str:
     """Return the text of a token."""
     return urlsafe_b64encode(msgspec.json.encode(token)).decode().rstrip("=")
 
