@@ -84,6 +84,11 @@ def _describe_correction(event: Event) -> Text:
 
 
 def _drawn_units(debited: CreditsDebited | HoldCaptured) -> int:
+    """Return what leaves the posted units; what is drawn late had left them when it expired."""
+    if isinstance(debited, CreditsDebited):
+        return sum(
+            draw.amount_units for draw in debited.draws if draw.grant_version not in debited.late_grants
+        )
     return debited.amount_units - debited.overage_units - debited.debt_units
 
 
@@ -100,6 +105,9 @@ def _describe_grant(granted: CreditsGranted) -> str:
 
 def _describe_debit(debited: CreditsDebited) -> str:
     late = f", late capture of hold {debited.late_hold_version}" if debited.late_hold_version else ""
+    if debited.late_grants:
+        grants = "grant" if len(debited.late_grants) == 1 else "grants"
+        late += f", late, from expired {grants} {', '.join(map(str, debited.late_grants))}"
     return _describe_usage("Debit", debited.feature, debited.charge) + late
 
 

@@ -102,7 +102,11 @@ def collect(collected: Collected, events: Iterable[WalletEvent]) -> None:
         if isinstance(change, Debited):
             day = utc_day(event.effective_time)
             for draw in change.draws:
-                _draw(collected, LotKey(event.wallet, draw.grant_version), day, draw.amount_units)
+                key = LotKey(event.wallet, draw.grant_version)
+                if draw.grant_version in change.late_grants:
+                    _draw_late(collected, key, utc_day(event.record_time), draw.amount_units)
+                else:
+                    _draw(collected, key, day, draw.amount_units)
         elif isinstance(change, Granted):
             lot = _paid_lot(change, event.effective_time)
             if lot is not None:
@@ -213,6 +217,12 @@ def _draw(collected: Collected, key: LotKey, day: date, units: int) -> None:
 
 def _break(collected: Collected, key: LotKey, day: date, units: int) -> None:
     collected.movements.setdefault(key, []).append(Movement(day, expired_units=units))
+
+
+def _draw_late(collected: Collected, key: LotKey, day: date, units: int) -> None:
+    # What had been recognised as breakage turns into usage on the day of the record: the days before may be closed.
+    movement = Movement(day, drawn_units=units, expired_units=-units)
+    collected.movements.setdefault(key, []).append(movement)
 
 
 def _note(collected: Collected, key: LotKey, movement: AnyMovement) -> None:

@@ -7,6 +7,9 @@ so no rounding error is ever carried along, and what a reversal takes back is wh
 event posts the difference between the figures after it and before it, and once nothing is left in the lot
 all that it still carries is breakage: such a lot ends at exactly zero (remote method, ASC 606-10-55-48).
 
+Late usage that the ledger drew on an expired lot turns that much breakage into usage: the counts of what is
+drawn and what expired change by the same units in opposite directions, on the day of the debit's record.
+
 Two things leave a lot at an amount of their own. A refund is what the ledger decided, cumulatively rounded
 down; what rounding leaves stays with the lot. Units that roll over take their part of what the lot still
 carries to a new lot, rounded up, so that refunds of the new lot are covered; that is no revenue, and liability
@@ -71,7 +74,8 @@ class Movement(msgspec.Struct, gc=False):
     """Units that left one lot with effective times on one day, one event after the other.
 
     Mutable: the fold adds the next event to it when kind and day are the same. Reversals count as drawn
-    units below zero, revocations as expired units.
+    units below zero, revocations as expired units, late usage of an expired lot as drawn units and as many
+    expired units below zero.
     """
 
     day: date

@@ -75,6 +75,7 @@ class Debited(Narrow, frozen=True):
     draws: tuple[Draw, ...]
     overage_units: int = 0
     debt_units: int = 0
+    late_grants: tuple[int, ...] = ()
 
 
 class Expired(Narrow, frozen=True):
@@ -205,6 +206,7 @@ class WalletEvent(Narrow, frozen=True):
     version: int
     effective_time: datetime
     change: Change
+    record_time: datetime
 
 
 class _Stored(Narrow, Generic[C_co], frozen=True):
@@ -212,6 +214,7 @@ class _Stored(Narrow, Generic[C_co], frozen=True):
 
     event: C_co
     effective_time: datetime
+    record_time: datetime
 
 
 _DECODERS: Final[dict[str, msgspec.json.Decoder[_Stored[Change]]]] = {
@@ -237,7 +240,7 @@ def _narrow(stream: str, version: int, topic: str, state: bytes) -> WalletEvent:
     if decoder is None:
         raise UnknownTopicError(f"topic {topic!r} of stream {stream!r} is not known to the projections")
     stored = decoder.decode(state)
-    return WalletEvent(stream, version, stored.effective_time, stored.event)
+    return WalletEvent(stream, version, stored.effective_time, stored.event, stored.record_time)
 
 
 def rolls_over(recurrence: Recurrence | None) -> bool:

@@ -227,6 +227,9 @@ def _fold_debit(tally: WalletTally, debited: Debited) -> None:
         if lot is None:
             lot = lots[draw.grant_version] = LotTally()
         lot.drawn_units += draw.amount_units
+        if draw.grant_version in debited.late_grants:
+            lot.expired_units -= draw.amount_units
+            tally.expired_units -= draw.amount_units
 
 
 def _fold_capture(tally: WalletTally, captured: Captured) -> None:

@@ -57,6 +57,8 @@ def fill_debit(debit: wallet_pb2.Debit, outcome: Outcome) -> None:
     hold_version, draws = _hold_and_draws(event)
     for draw in draws:
         debit.draws.add(grant=f"{stream}/grants/{draw.grant_version}", amount_units=draw.amount_units)
+    if isinstance(event, CreditsDebited) and event.late_grants:
+        debit.late_grants.extend(f"{stream}/grants/{version}" for version in event.late_grants)
     fill_time(debit.effective_time, fact.effective_time)
     fill_time(debit.record_time, fact.record_time)
     debit.burn_down_order = event.burn_down_order

@@ -159,6 +159,15 @@ EXAMPLES: dict[str, e.Event] = {
         requested_units=9,
         late_hold_version=3,
     ),
+    "wallet.CreditsDebited.v1+2": msgspec.structs.replace(
+        DEBITED,
+        amount_units=8,
+        debt_units=2,
+        take_available=True,
+        requested_units=9,
+        late_hold_version=3,
+        late_grants=(5,),
+    ),
     "wallet.CreditsExpired.v1": e.CreditsExpired(grant_version=2, amount_units=4),
     "wallet.CreditsHeld.v1": e.CreditsHeld(
         7, (e.Draw(2, 4), e.Draw(5, 3)), LATER, "default/1", feature="chat"

@@ -33,7 +33,7 @@ from ledger_service.projections.views import PostgresViews
 from tests.builders import CREDIT, MICROSECOND, NOW, WALLET, Book
 from tests.fakes.projection_log import stored
 from tests.integration.projector_process import append, catch_up
-from tests.property.ledger.rule_histories import play_acts, random_acts, stored_as_if_paid
+from tests.property.ledger.rule_histories import grace_of, play_acts, random_acts, stored_as_if_paid
 
 HOUR = timedelta(hours=1)
 LONG_AGO = NOW - timedelta(days=1)
@@ -217,3 +217,34 @@ async def test_a_wallet_is_due_when_a_grant_comes_again_until_it_is_revoked(
 
     assert before == [[], [WALLET]]
     assert await due(pool, NOW + 9 * HOUR) == []
+
+
+async def test_late_usage_reads_as_drawn_and_no_longer_as_expired(
+    database_url: str, pool: AsyncConnectionPool[Any]
+) -> None:
+    ledger = Book()
+    opening = OpenWallet(WALLET, "customers/acme", CREDIT, ShortfallMode.SOFT, rules=grace_of(48))
+    ledger.run(opening)
+    ledger.run(paid(10, hours=1))
+    ledger.run(SettleWallet(WALLET), NOW + HOUR)
+    project(database_url, ledger)
+    seen = len(ledger.log)
+    now = NOW + 24 * HOUR
+    ledger.run(Debit(WALLET, 4, NOW), now)
+    append(database_url, stored(ledger)[seen:])
+    catch_up(database_url)
+    views = PostgresViews(pool, schema=SCHEMA_DEFAULT)
+    grant = (await grants(pool, now))[2]
+    (wallet,) = (await views.list_wallets(now=now, page_size=1)).wallets
+    first, second = [
+        await views.roll_forward(
+            from_day=date(2026, 3, day), to_day=date(2026, 3, day + 1), currency_code="USD", now=now
+        )
+        for day in (1, 2)
+    ]
+
+    assert (grant.drawn_units, grant.expired_units, grant.remaining_units) == (4, 6, 0)
+    assert (wallet.debited_units, wallet.expired_units) == (4, 6)
+    assert (first.total.recognised_breakage_nanos, first.total.closing_nanos) == (10, 0)
+    assert (second.total.recognised_usage_nanos, second.total.recognised_breakage_nanos) == (4, -4)
+    assert second.total.closing_nanos == 0

@@ -44,7 +44,8 @@ class CreditsDebited(Record, frozen=True):
     """Credit was consumed. Draws, overage and debt add up to amount_units.
 
     Overage is final, debt is repaid by later grants. `requested_units` is set where the debit took what there
-    was; `late_hold_version` names the hold that had timed out before its capture.
+    was; `late_hold_version` names the hold that had timed out before its capture. `late_grants` are those of the
+    draws' grants that had expired when the debit was recorded: that much of their expiry is taken back.
     """
 
     amount_units: int
@@ -58,6 +59,7 @@ class CreditsDebited(Record, frozen=True):
     take_available: bool = False
     requested_units: int = 0
     late_hold_version: int = 0
+    late_grants: tuple[int, ...] = ()
 
 
 class Return(Record, frozen=True):

@@ -1,7 +1,8 @@
 """Debit: consuming credit.
 
 Algorithm: settle what time has done; find how many whole units the debit takes; draw them from the drawable
-lots in burn-down order; let the policy in force at the debit's effective time decide about the rest.
+lots in burn-down order, for late usage from expired ones too as long as the grace runs; let the policy in
+force at the debit's effective time decide about the rest.
 
 A charge is exact and may hold a fraction of a unit. The wallet carries the fraction from charge to charge and
 each debit takes the whole units, so the debits of any number of charges add up to the floor of their exact
@@ -33,6 +34,7 @@ from ledger_service.domain.refusals import (
 )
 from ledger_service.domain.values import UNITS_MAX, ShortfallMode
 from ledger_service.domain.wallet.burn_down import is_drawable
+from ledger_service.domain.wallet.late_usage import late_grants, with_late_drawable
 from ledger_service.domain.wallet.settle import begin, repay
 from ledger_service.domain.wallet.state import Wallet, debt_units, policy_at
 
@@ -41,11 +43,12 @@ AHEAD_MAX: Final = timedelta(minutes=5)
 
 
 class Cover(msgspec.Struct, frozen=True):
-    """What pays for units: draws on lots, and what no lot covers."""
+    """What pays for units: draws on lots, and what no lot covers; `late_grants` of the draws have expired."""
 
     draws: tuple[Draw, ...]
     overage_units: int = 0
     debt_units: int = 0
+    late_grants: tuple[int, ...] = ()
 
 
 def debit(wallet: Wallet, command: Debit, now: datetime) -> list[Draft]:
@@ -60,7 +63,8 @@ def debit(wallet: Wallet, command: Debit, now: datetime) -> list[Draft]:
     requested_units = _amount(tape.wallet, command)
     amount_units = requested_units
     if command.take_available:
-        amount_units = min(amount_units, _available_units(tape.wallet, effective_time, command.feature))
+        available_units = _available_units(tape.wallet, effective_time, command.feature, now)
+        amount_units = min(amount_units, available_units)
         if amount_units == 0:
             raise InsufficientCredit(
                 f"{command.wallet} has nothing for this debit", field="amount_units", available_units=0
@@ -71,6 +75,7 @@ def debit(wallet: Wallet, command: Debit, now: datetime) -> list[Draft]:
         effective_time=effective_time,
         feature=command.feature,
         delivered=command.delivered,
+        now=now,
     )
     event = CreditsDebited(
         amount_units=amount_units,
@@ -84,6 +89,7 @@ def debit(wallet: Wallet, command: Debit, now: datetime) -> list[Draft]:
         take_available=command.take_available,
         requested_units=requested_units if requested_units != amount_units else 0,
         late_hold_version=command.late_hold_version,
+        late_grants=cover.late_grants,
     )
     if not cover.debt_units:
         return tape.end(event, effective_time)
@@ -102,28 +108,38 @@ def check_not_ahead(effective_time: datetime, now: datetime) -> None:
 
 
 def cover_units(
-    wallet: Wallet, amount_units: int, *, effective_time: datetime, feature: str, delivered: bool
+    wallet: Wallet,
+    amount_units: int,
+    *,
+    effective_time: datetime,
+    feature: str,
+    delivered: bool,
+    now: datetime,
 ) -> Cover:
     """Return what pays for so many units under the policy in force.
 
     Raises InsufficientCredit, OverageLimitExceeded, AmountOutOfRange.
     """
-    draws = draw_units(wallet, amount_units, effective_time=effective_time, feature=feature)
+    draws = draw_units(wallet, amount_units, effective_time=effective_time, feature=feature, now=now)
+    late = late_grants(wallet, draws)
     short_units = amount_units - sum(draw.amount_units for draw in draws)
     if not short_units:
-        return Cover(draws)
+        return Cover(draws, late_grants=late)
     mode = _shortfall(wallet, amount_units, short_units, effective_time, delivered=delivered)
     if mode is ShortfallMode.ADVANCE:
-        return Cover(draws, debt_units=short_units)
-    return Cover(draws, overage_units=short_units)
+        return Cover(draws, debt_units=short_units, late_grants=late)
+    return Cover(draws, overage_units=short_units, late_grants=late)
 
 
 def draw_units(
-    wallet: Wallet, amount_units: int, *, effective_time: datetime, feature: str
+    wallet: Wallet, amount_units: int, *, effective_time: datetime, feature: str, now: datetime
 ) -> tuple[Draw, ...]:
-    """Return draws on the drawable lots in burn-down order, up to so many units."""
+    """Return draws on the lots drawable `now` in burn-down order, up to so many units."""
     draws: list[Draw] = []
-    for lot in wallet.lots:
+    lots = wallet.lots
+    if wallet.lapsed_lots:
+        lots = with_late_drawable(wallet, effective_time=effective_time, feature=feature, now=now)
+    for lot in lots:
         if amount_units == 0:
             break
         if lot.remaining_units and is_drawable(lot, effective_time=effective_time, feature=feature):
@@ -151,8 +167,8 @@ def charged_units(wallet: Wallet, charge: Charge) -> int:
     return amount_units
 
 
-def _available_units(wallet: Wallet, effective_time: datetime, feature: str) -> int:
-    draws = draw_units(wallet, UNITS_MAX, effective_time=effective_time, feature=feature)
+def _available_units(wallet: Wallet, effective_time: datetime, feature: str, now: datetime) -> int:
+    draws = draw_units(wallet, UNITS_MAX, effective_time=effective_time, feature=feature, now=now)
     return sum(draw.amount_units for draw in draws)
 
 

@@ -31,6 +31,7 @@ from ledger_service.domain.events import (
     WalletUpdated,
 )
 from ledger_service.domain.events.wallets import changes_policy
+from ledger_service.domain.wallet import late_usage
 from ledger_service.domain.wallet import lots as lots_of
 from ledger_service.domain.wallet.due import with_due_time
 from ledger_service.domain.wallet.evolve_debits import captured, debited, repaid, reversed_debit
@@ -63,7 +64,7 @@ def _changes(wallet: Wallet, fact: Fact[Event], version: int) -> dict[str, Any]:
         case CreditsGranted() as event:
             return granted(wallet, event, fact.effective_time, version)
         case CreditsExpired() as event:
-            return expired(wallet, event)
+            return expired(wallet, event, fact.effective_time)
         case WalletPolicyChanged() as event:
             return {"policies": _with_policy(wallet.policies, event, fact.effective_time)}
         case WalletUpdated() as event:
@@ -106,10 +107,14 @@ def _opened(event: WalletOpened, open_time: datetime, version: int) -> Wallet:
 
 
 def _updated(wallet: Wallet, event: WalletUpdated, from_time: datetime) -> dict[str, Any]:
+    rules = {
+        "rules": event.rules,
+        "lapsed_lots": late_usage.after_update(wallet, event.rules, from_time),
+    }
     if not changes_policy(event.paths):
-        return {"rules": event.rules}
+        return rules
     policy = Policy(from_time, event.shortfall_mode, event.overage_limit_units, own=True)
-    return {"rules": event.rules, "policies": _in_order(wallet.policies, policy)}
+    return {**rules, "policies": _in_order(wallet.policies, policy)}
 
 
 def _with_policy(

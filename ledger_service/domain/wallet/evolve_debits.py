@@ -17,6 +17,7 @@ from ledger_service.domain.events import (
     HoldCaptured,
 )
 from ledger_service.domain.exact import EXACT, exact
+from ledger_service.domain.wallet import late_usage
 from ledger_service.domain.wallet import lots as lots_of
 from ledger_service.domain.wallet.due import with_due_time
 from ledger_service.domain.wallet.state import Debt, Hold, Wallet, take_front
@@ -25,7 +26,11 @@ from ledger_service.domain.wallet.state import Debt, Hold, Wallet, take_front
 def debited(wallet: Wallet, event: CreditsDebited, effective_time: datetime, version: int) -> Wallet:
     """Return the wallet after a debit."""
     # Written out in the order of the fields: this is the path of every request.
-    lots = lots_of.draw(wallet.lots, event.draws)
+    lapsed_lots, expired_units = wallet.lapsed_lots, wallet.expired_units
+    if event.late_grants:
+        lots, lapsed_lots, expired_units = late_usage.drawn(wallet, event)
+    else:
+        lots = lots_of.draw(wallet.lots, event.draws)
     debited = Wallet(
         wallet.customer,
         wallet.asset,
@@ -37,7 +42,7 @@ def debited(wallet: Wallet, event: CreditsDebited, effective_time: datetime, ver
         wallet.granted_units,
         wallet.drawn_units + event.amount_units - event.overage_units - event.debt_units,
         wallet.overage_units + event.overage_units,
-        wallet.expired_units,
+        expired_units,
         _fraction_after(wallet, event.charge, event.amount_units),
         wallet.burn_down_order,
         wallet.revoked_units,
@@ -51,6 +56,7 @@ def debited(wallet: Wallet, event: CreditsDebited, effective_time: datetime, ver
         wallet.clawed_back_units,
         wallet.purchased_units,
         wallet.rules,
+        lapsed_lots,
     )
     # A lot that is emptied is no longer due; one that holds keep alive does not leave the wallet.
     return debited if len(lots) == len(wallet.lots) and not wallet.holds else with_due_time(debited)

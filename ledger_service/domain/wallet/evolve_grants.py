@@ -15,6 +15,7 @@ from ledger_service.domain.events import (
     GrantRefunded,
     GrantRevoked,
 )
+from ledger_service.domain.wallet import late_usage
 from ledger_service.domain.wallet import lots as lots_of
 from ledger_service.domain.wallet.burn_down import insert_lot
 from ledger_service.domain.wallet.recurrence import series_of
@@ -31,13 +32,17 @@ def granted(wallet: Wallet, event: CreditsGranted, effective_time: datetime, ver
     }
 
 
-def expired(wallet: Wallet, event: CreditsExpired) -> dict[str, Any]:
+def expired(wallet: Wallet, event: CreditsExpired, instant: datetime) -> dict[str, Any]:
     """Return what an expiry changes."""
     lots = lots_of.draw(wallet.lots, (Draw(event.grant_version, event.amount_units),))
     lot = lots_of.find(lots, event.grant_version)
     if lot is not None:
         lots = lots_of.replace(lots, lot, lapsed_units=lot.lapsed_units + event.amount_units)
-    return {"lots": lots, "expired_units": wallet.expired_units + event.amount_units}
+    return {
+        "lots": lots,
+        "expired_units": wallet.expired_units + event.amount_units,
+        "lapsed_lots": late_usage.after_expiry(wallet, event, instant),
+    }
 
 
 def revoked(wallet: Wallet, event: GrantRevoked) -> dict[str, Any]:
@@ -55,6 +60,7 @@ def revoked(wallet: Wallet, event: GrantRevoked) -> dict[str, Any]:
         "lots": lots,
         "revoked_units": revoked_units,
         "revoked_grants": wallet.revoked_grants | {event.grant_version},
+        "lapsed_lots": late_usage.after_revocation(wallet, event.grant_version),
         "series": tuple(each for each in wallet.series if each.series_version not in ended),
     }
 

@@ -41,7 +41,9 @@ def place_hold(wallet: Wallet, command: PlaceHold, now: datetime) -> list[Draft]
     if not timedelta(0) < ttl <= TTL_MAX:
         raise NumberOutOfRange(f"ttl must lie above 0 and up to {TTL_MAX}", field="ttl")
     tape = begin(command.wallet, wallet, now)
-    slices = draw_units(tape.wallet, command.amount_units, effective_time=now, feature=command.feature)
+    slices = draw_units(
+        tape.wallet, command.amount_units, effective_time=now, feature=command.feature, now=now
+    )
     available_units = sum(each.amount_units for each in slices)
     if available_units < command.amount_units:
         raise InsufficientCredit(
@@ -107,7 +109,9 @@ def _extra(wallet: Wallet, command: CaptureHold, hold: Hold, excess_units: int, 
             field="amount_units",
             held_units=held_units,
         )
-    return cover_units(wallet, excess_units, effective_time=now, feature=hold.feature, delivered=False)
+    return cover_units(
+        wallet, excess_units, effective_time=now, feature=hold.feature, delivered=False, now=now
+    )
 
 
 def _active(wallet: Wallet, hold_version: int) -> Hold:

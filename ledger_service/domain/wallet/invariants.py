@@ -20,6 +20,8 @@ def broken_invariants(state: State, fact: Fact[Event]) -> Iterator[tuple[str, st
             )
         if not holds_are_reserved(state):
             yield "HOLDS", "what holds reserve is not what the lots have reserved"
+        if not lapsed_lots_are_sound(state):
+            yield "LAPSED_LOTS", "what late usage may draw is not part of what expired inside the grace"
         if not 0 <= state.carried_fraction < 1:
             yield "CARRIED_FRACTION", f"the carried fraction {state.carried_fraction} is not in [0, 1)"
     if isinstance(fact.event, CreditsDebited) and not is_covered(fact.event):
@@ -44,11 +46,22 @@ def holds_are_reserved(wallet: Wallet) -> bool:
     return slices == reserved and all(lot.remaining_units >= 0 for lot in wallet.lots)
 
 
+def lapsed_lots_are_sound(wallet: Wallet) -> bool:
+    """Say whether what late usage may draw is part of what expired, and whether there is a grace for it."""
+    lapsed_units = [lot.remaining_units for lot in wallet.lapsed_lots]
+    return (
+        all(units > 0 for units in lapsed_units)
+        and sum(lapsed_units) <= wallet.expired_units
+        and (not lapsed_units or wallet.rules.late_usage_grace_seconds > 0)
+    )
+
+
 def is_covered(debit: CreditsDebited) -> bool:
-    """Say whether draws, overage and debt add up to the debit, and none is negative."""
+    """Say whether draws, overage and debt add up to the debit, none is negative, and late grants are drawn on."""
     drawn_units = sum(draw.amount_units for draw in debit.draws)
     return (
-        drawn_units + debit.overage_units + debit.debt_units == debit.amount_units
+        {draw.grant_version for draw in debit.draws}.issuperset(debit.late_grants)
+        and drawn_units + debit.overage_units + debit.debt_units == debit.amount_units
         and min(debit.overage_units, debit.debt_units) >= 0
         and all(draw.amount_units > 0 for draw in debit.draws)
     )

@@ -85,6 +85,8 @@ class Wallet(msgspec.Struct, frozen=True, gc=False):
     purchased_units: dict[int, int] = {}
     """By version of the refunded grant: what it had issued, of which its bonuses are clawed back in proportion."""
     rules: WalletRules = WalletRules()
+    lapsed_lots: tuple[Lot, ...] = ()
+    """What lots lost by expiring, as their remaining units and in burn-down order, while late usage may draw it."""
 
 
 def policy_at(wallet: Wallet, instant: datetime) -> Policy:

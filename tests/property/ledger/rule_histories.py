@@ -7,7 +7,7 @@ meaningful.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
 
 import msgspec
@@ -27,6 +27,7 @@ from ledger_service.domain.commands import (
     ReleaseHold,
     RevokeGrant,
     SettleWallet,
+    UpdateWallet,
 )
 from ledger_service.domain.events import (
     CreditsDebited,
@@ -35,16 +36,18 @@ from ledger_service.domain.events import (
     CreditsRolledOver,
     HoldCaptured,
     RollOver,
+    WalletRules,
 )
 from ledger_service.domain.refusals import Refusal
 from ledger_service.domain.topics import TOPIC_OF, encode_fact
 from ledger_service.domain.values import GrantCategory, Money, ShortfallMode
-from tests.builders import CREDIT, NOW, WALLET, Book, Recorded
+from tests.builders import CREDIT, MICROSECOND, NOW, WALLET, Book, Recorded
 
 HOUR = timedelta(hours=1)
+GRACE_HOURS = 24
 KINDS = (
     *("grant", "recurring", "bonus", "debit", "debit", "hold", "hold", "capture", "capture", "release"),
-    *("reverse", "reverse", "revoke", "refund", "extend", "extend", "settle"),
+    *("reverse", "reverse", "revoke", "refund", "extend", "extend", "settle", "late", "late", "grace"),
 )
 
 
@@ -91,13 +94,13 @@ def random_acts(seed: int, count: int) -> list[Act]:
 
 
 def play_acts(acts: Sequence[Act], mode: ShortfallMode = ShortfallMode.SOFT) -> Book:
-    """Return a book in which the wallet was opened and the acts were tried in turn."""
+    """Return a book in which the wallet was opened with a grace and the acts were tried in turn."""
     ledger = Book()
-    ledger.run(OpenWallet(WALLET, "customers/acme", CREDIT, mode), NOW)
+    ledger.run(OpenWallet(WALLET, "customers/acme", CREDIT, mode, rules=grace_of(GRACE_HOURS)), NOW)
     now = NOW
     for act in acts:
         now += act.hours_later * HOUR
-        command = _command(ledger, act)
+        command = command_of(ledger, act, now)
         if command is None:
             continue
         try:
@@ -105,6 +108,11 @@ def play_acts(acts: Sequence[Act], mode: ShortfallMode = ShortfallMode.SOFT) -> 
         except Refusal:
             continue
     return ledger
+
+
+def grace_of(hours: int) -> WalletRules:
+    """Return rules with a grace of so many hours."""
+    return WalletRules(late_usage_grace_seconds=hours * 3600)
 
 
 def stored_as_if_paid(ledger: Book) -> list[StoredEvent]:
@@ -132,23 +140,31 @@ def _as_if_paid(recorded: Recorded) -> Recorded:
     return replace(recorded, fact=replace(recorded.fact, event=event))
 
 
-def _command(ledger: Book, act: Act) -> AnyCommand | None:
+def command_of(ledger: Book, act: Act, now: datetime) -> AnyCommand | None:
+    """Return what an act asks for at an instant, None if there is nothing it could be about."""
     match act.kind:
         case "grant" | "bonus" | "recurring":
-            return _grant(ledger, act)
+            return _grant(ledger, act, now)
         case "debit":
             return Debit(WALLET, act.units, delivered=act.partly)
         case "hold":
             return PlaceHold(WALLET, act.units, ttl=timedelta(hours=1 + act.pick))
         case "settle":
             return SettleWallet(WALLET)
+        case "late":
+            used_time = now - (0, 1, 2, 5, 9, 26)[act.pick] * HOUR - act.partly * MICROSECOND
+            return Debit(WALLET, act.units, used_time)
+        case "grace":
+            return UpdateWallet(
+                WALLET, ("rules.late_usage_grace",), rules=grace_of((GRACE_HOURS, 2)[act.partly])
+            )
         case "capture" | "release":
             return _end_hold(ledger, act)
         case _:
             return _take_back(ledger, act)
 
 
-def _grant(ledger: Book, act: Act) -> GrantCredits | None:
+def _grant(ledger: Book, act: Act, now: datetime) -> GrantCredits | None:
     category = list(GrantCategory)[act.pick % 3] if act.partly else GrantCategory.PAID
     money = Money("USD", act.paid_nanos) if category is GrantCategory.PAID else None
     if act.kind == "recurring":
@@ -166,9 +182,7 @@ def _grant(ledger: Book, act: Act) -> GrantCredits | None:
         act.units,
         category,
         effective_time=None,
-        expire_time=None
-        if lasts is None
-        else max(each.fact.record_time for each in ledger.log) + lasts * HOUR,
+        expire_time=None if lasts is None else now + lasts * HOUR,
         consideration=money,
     )
 

@@ -587,6 +587,7 @@ class Debit(_message.Message):
     DEBT_UNITS_FIELD_NUMBER: _builtins.int
     HOLD_FIELD_NUMBER: _builtins.int
     LATE_FIELD_NUMBER: _builtins.int
+    LATE_GRANTS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """wallets/{wallet}/debits/{debit}; {debit} is the version of its event in the wallet's stream."""
     amount_units: _builtins.int
@@ -619,6 +620,12 @@ class Debit(_message.Message):
     def charge(self) -> Global___Charge:
         """The charge that it carries. Set in answers that are replayed; the caller of a new debit has just sent it."""
 
+    @_builtins.property
+    def late_grants(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """wallets/{wallet}/grants/{grant} of those draws whose grant had expired when the debit was recorded: late usage
+        inside the wallet's grace, for which that much of the expiry is taken back.
+        """
+
     def __init__(
         self,
         *,
@@ -634,10 +641,11 @@ class Debit(_message.Message):
         debt_units: _builtins.int = ...,
         hold: _builtins.str = ...,
         late: _builtins.bool = ...,
+        late_grants: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "effective_time", b"effective_time", "record_time", b"record_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_units", b"amount_units", "burn_down_order", b"burn_down_order", "charge", b"charge", "debt_units", b"debt_units", "draws", b"draws", "effective_time", b"effective_time", "feature", b"feature", "hold", b"hold", "late", b"late", "name", b"name", "overage_units", b"overage_units", "record_time", b"record_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_units", b"amount_units", "burn_down_order", b"burn_down_order", "charge", b"charge", "debt_units", b"debt_units", "draws", b"draws", "effective_time", b"effective_time", "feature", b"feature", "hold", b"hold", "late", b"late", "late_grants", b"late_grants", "name", b"name", "overage_units", b"overage_units", "record_time", b"record_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -34,7 +34,9 @@ class WalletRules(_message.Message):
     AUTO_TOP_UP_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def late_usage_grace(self) -> _duration_pb2.Duration:
-        """How long after a lot's expiry usage of before it may still draw on it. 0 to 35 days, whole seconds. Default 0."""
+        """How long after a lot's expiry usage of before it may still draw on it. 0 to 35 days, whole seconds. Default 0.
+        A shorter grace holds at once; a longer one revives nothing whose grace was over before, and 0 forgets all.
+        """
 
     @_builtins.property
     def spend_cap(self) -> Global___SpendCap:
