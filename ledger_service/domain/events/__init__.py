@@ -52,6 +52,7 @@ from ledger_service.domain.events.holds import (
     HoldCaptured,
     HoldReleased,
 )
+from ledger_service.domain.events.price_models import Bracket, ChargePart, PriceModel, RunningTotal
 from ledger_service.domain.events.wallets import (
     WalletOpened,
     WalletPolicyChanged,
@@ -59,8 +60,10 @@ from ledger_service.domain.events.wallets import (
 from ledger_service.domain.record import Record
 
 __all__ = [
+    "Bracket",
     "Charge",
     "ChargeLine",
+    "ChargePart",
     "ContractPhase",
     "ContractSigned",
     "CreditsDebited",
@@ -84,6 +87,7 @@ __all__ = [
     "MultiplierTier",
     "PlanPhase",
     "PlanPublished",
+    "PriceModel",
     "Rate",
     "RateCardCreated",
     "RateCardPhasePublished",
@@ -91,6 +95,7 @@ __all__ = [
     "Repayment",
     "Return",
     "RollOver",
+    "RunningTotal",
     "WalletOpened",
     "WalletPolicyChanged",
 ]

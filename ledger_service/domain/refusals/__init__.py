@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from ledger_service.domain.refusals.agreements import (
     AssetMismatch,
+    BoundsOutOfOrder,
     ContractExists,
     ContractNotFound,
     CustomerMismatch,
@@ -18,6 +19,7 @@ from ledger_service.domain.refusals.agreements import (
     RateCardExists,
     RateCardNotFound,
     RatesAmbiguous,
+    TiersIncomplete,
     TiersOutOfOrder,
 )
 from ledger_service.domain.refusals.base import (
@@ -64,6 +66,7 @@ __all__ = [
     "AmountOutOfRange",
     "AsOfOverdrawn",
     "AssetMismatch",
+    "BoundsOutOfOrder",
     "CaptureExceedsHold",
     "ChargeContractMismatch",
     "ChargeInconsistent",
@@ -96,6 +99,7 @@ __all__ = [
     "RefundExceedsGrant",
     "Refusal",
     "ReversalExceedsDebit",
+    "TiersIncomplete",
     "TiersOutOfOrder",
     "TimeInFuture",
     "TimeMalformed",
