@@ -185,8 +185,19 @@ def _check_bounds(rate: Rate, field: str) -> None:
         if isinstance(rate.price_model, PercentageModel):
             place = f"{field}.percentage.free_usages"
             _refuse_set(rate.price_model.free_usages, place, "scope USAGE has no cycle")
+    if rate.cycle_minimum or rate.cycle_maximum:
+        _check_cycle_bounds(rate, field)
     for span in ("usage", "cycle"):
         _check_bound_pair(getattr(rate, f"{span}_minimum"), getattr(rate, f"{span}_maximum"), field, span)
+
+
+def _check_cycle_bounds(rate: Rate, field: str) -> None:
+    """Refuse bounds on a cycle where its price is more than a function of its total."""
+    name = "cycle_minimum" if rate.cycle_minimum else "cycle_maximum"
+    if isinstance(rate.price_model, PercentageModel):
+        _refuse_set(True, f"{field}.{name}", "a percentage with fees is priced usage by usage")
+    for other in ("usage_minimum", "usage_maximum"):
+        _refuse_set(getattr(rate, other), f"{field}.{other}", "the cycle is bounded already")
 
 
 def _check_bound_pair(low: str, high: str, field: str, span: str) -> None:

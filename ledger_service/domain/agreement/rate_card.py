@@ -99,6 +99,7 @@ def publish_phase(card: RateCard, command: PublishRateCardPhase, now: datetime) 
     _check_rates(command, card.asset)
     _check_multipliers(command.multipliers)
     _check_brackets(command.brackets)
+    _check_bounds_unscaled(command)
     if card.phases and command.from_time <= card.phases[-1].from_time:
         raise PhaseOverlaps(
             f"phase {card.phases[-1].phase} begins at {card.phases[-1].from_time.isoformat()}; "
@@ -232,6 +233,20 @@ def _check_multipliers(multipliers: tuple[Multiplier, ...]) -> None:
                     f"{field}.tiers must ascend by up_to: {tier.up_to} after {below}", field=f"{field}.tiers"
                 )
             below = tier.up_to
+
+
+def _check_bounds_unscaled(command: PublishRateCardPhase) -> None:
+    """Refuse bounds on a cycle whose usages are scaled by different factors: no total is then between them."""
+    for index, rate in enumerate(command.rates):
+        if not (rate.cycle_minimum or rate.cycle_maximum):
+            continue
+        for multiplier in command.multipliers:
+            if not multiplier.dimensions or rate.dimension in multiplier.dimensions:
+                name = "cycle_minimum" if rate.cycle_minimum else "cycle_maximum"
+                field = f"phase.rates[{index}].{name}"
+                raise FieldNotAllowed(
+                    f"{field} is not allowed: {multiplier.property} multiplies {rate.dimension}", field=field
+                )
 
 
 def _check_brackets(brackets: tuple[Bracket, ...]) -> None:

@@ -82,9 +82,9 @@ def published(asked: PublishRateCardPhase) -> RateCardPhasePublished:
         priced(PackageModel("5"), unit_size=3),
         priced(PackageModel("5"), unit_size=UNIT_SIZE_MAX, provider_cost="0.1"),
         priced(PercentageModel("2.99"), usage_minimum="1.75", usage_maximum="12", unit_size=100),
-        priced(PercentageModel("0.0000000000000001", "0.1", UNITS_MAX), cycle_maximum="9"),
+        priced(PercentageModel("0.0000000000000001", "0.1", UNITS_MAX), usage_maximum="9"),
         priced(GraduatedPercentageModel((PercentageTier("1", "200", 10), PercentageTier("2")))),
-        priced(None, free_units=1, usage_minimum="0.5", cycle_minimum="1", cycle_maximum="1"),
+        priced(None, free_units=1, cycle_minimum="1", cycle_maximum="1"),
         priced(None, charge_if={f"key_{index}": "*" for index in range(MATCHES_MAX)}),
     ],
 )
@@ -137,6 +137,9 @@ def test_each_model_is_published_as_it_was_asked_for(rate: Rate) -> None:
         (priced(None, scope=USAGE, cycle_minimum="1"), FieldNotAllowed, "cycle_minimum"),
         (priced(None, scope=USAGE, cycle_maximum="1"), FieldNotAllowed, "cycle_maximum"),
         (priced(None, cycle_minimum="1.0", cycle_maximum="0.99"), BoundsOutOfOrder, "cycle_maximum"),
+        (priced(None, cycle_minimum="1", usage_maximum="1"), FieldNotAllowed, "usage_maximum"),
+        (priced(PercentageModel("1"), cycle_minimum="1"), FieldNotAllowed, "cycle_minimum"),
+        (priced(PercentageModel("1"), cycle_maximum="1"), FieldNotAllowed, "cycle_maximum"),
         (priced(None, usage_minimum="2", usage_maximum="1"), BoundsOutOfOrder, "usage_maximum"),
         (priced(None, usage_minimum="-2"), FieldMalformed, "usage_minimum"),
         (priced(None, provider_cost="-1"), FieldMalformed, "provider_cost"),
@@ -234,6 +237,19 @@ def test_a_multiplier_adds_up_no_quantity_twice() -> None:
         published(command(multipliers=(multiplier,)))
 
     assert refused.value.field == "phase.multipliers[0].sum_of[1]"
+
+
+@pytest.mark.parametrize("dimensions", [(), ("calls",)])
+def test_a_cycle_that_is_bounded_is_not_multiplied(dimensions: tuple[str, ...]) -> None:
+    scaled = Multiplier("context_tokens", (MultiplierTier(1, "2"),), dimensions)
+    bounded = command(priced(None, cycle_maximum="5"), multipliers=(scaled,))
+
+    with pytest.raises(FieldNotAllowed) as refused:
+        published(bounded)
+
+    assert refused.value.field == "phase.rates[0].cycle_maximum"
+    other = msgspec.structs.replace(scaled, dimensions=("tokens",))
+    assert published(msgspec.structs.replace(bounded, multipliers=(other,))).phase == 1
 
 
 def test_the_hash_of_a_phase_covers_what_prices_grew_by() -> None:
