@@ -14,8 +14,8 @@ from typing import Final
 from rating_service.domain.agreement import Rate, Record
 from rating_service.domain.exact import decimals_of, exact_text, parse_exact, scaled_text
 from rating_service.domain.matching import fits
-from rating_service.domain.price_models.curve import Part, PartKind, amount_of
-from rating_service.domain.price_models.shaped import ShapedRate, charge, linear_price, shape
+from rating_service.domain.price_models.curve import Part, PartKind
+from rating_service.domain.price_models.shaped import Priced, ShapedRate, charge, linear_price, shape
 from rating_service.domain.price_models.terms import MultiplierModel, model_name
 from rating_service.domain.refusals import Reason, Refusal
 from rating_service.domain.running_total import NOTHING, RunningTotal
@@ -37,25 +37,20 @@ class LinearLine(Record, frozen=True):
     model: str = "unit"
 
 
-class Cost(Record, frozen=True):
-    """What a quantity of one costs at the provider: numerator x 10^-decimals of the currency's major unit."""
-
-    numerator: int
-    decimals: int
-
-
 class PriceList(Record, frozen=True):
     """The prices of every dimension that a usage of one kind may have.
 
     `lines` are those that are plain products, in the order of the card; `entries` are all, and empty if that
-    is all there are and no provider cost is known.
+    is all there are and no provider cost is known. `costs` is what a quantity of one costs at the provider, in
+    10^-cost_decimals of the currency's major unit.
     """
 
     lines: tuple[LinearLine, ...]
     decimals: int
     numerator_max: int
     entries: tuple[LinearLine | ShapedRate, ...] = ()
-    costs: dict[str, Cost] = {}
+    costs: dict[str, int] = {}
+    cost_decimals: int = 0
 
 
 class Charged(Record, frozen=True):
@@ -118,14 +113,20 @@ def make_price_list(
                 )
             )
     linear = tuple(entry for entry in entries if isinstance(entry, LinearLine))
-    costs = {rate.dimension: _cost_of(rate) for rate in found if rate.provider_cost}
+    costs = {
+        rate.dimension: parse_exact(rate.provider_cost) / rate.unit_size
+        for rate in found
+        if rate.provider_cost
+    }
+    cost_decimals = max(map(decimals_of, costs.values()), default=0)
     plain = len(linear) == len(entries) and not costs
     return PriceList(
         lines=linear,
         decimals=decimals,
         numerator_max=(units_max + 1) * 10**decimals - 1,
         entries=() if plain else tuple(entries),
-        costs=costs,
+        costs={name: int(cost * 10**cost_decimals) for name, cost in costs.items()},
+        cost_decimals=cost_decimals,
     )
 
 
@@ -139,45 +140,36 @@ def charge_entries(
     """
     total = cost = 0
     costs_known = True
-    cost_decimals = max((each.decimals for each in price_list.costs.values()), default=0)
+    quantities, costs, cost_decimals = usage.quantities, price_list.costs, price_list.cost_decimals
     lines: list[ChargeLine] = []
     for entry in price_list.entries:
-        name = entry.rate.dimension if isinstance(entry, ShapedRate) else entry.dimension
-        quantity = usage.quantities.get(name)
+        quantity = quantities.get(entry.dimension)
         if quantity is None:
             continue
-        one = price_list.costs.get(name)
-        cost_text = ""
-        if one is None:
+        cost_text, cost_of_one = "", costs.get(entry.dimension)
+        if cost_of_one is None:
             costs_known = False
         else:
-            cost += quantity * one.numerator * 10 ** (cost_decimals - one.decimals)
-            cost_text = scaled_text(quantity * one.numerator, one.decimals)
+            cost += quantity * cost_of_one
+            cost_text = scaled_text(quantity * cost_of_one, cost_decimals)
         if isinstance(entry, LinearLine):
             exact = quantity * entry.numerator
             total += exact
             lines.append(_linear_line(entry, quantity, scaled_text(exact, price_list.decimals), cost_text))
         else:
-            parts, before = _shaped_parts(entry, quantity, properties, totals)
-            exact = amount_of(parts)
-            total += exact * 10 ** (price_list.decimals - entry.decimals)
-            lines.append(_shaped_line(entry, quantity, parts, before, cost_text))
+            charged, before = _shaped_charge(entry, quantity, properties, totals)
+            total += charged.amount * 10 ** (price_list.decimals - entry.decimals)
+            lines.append(_shaped_line(entry, quantity, charged, before, cost_text))
     known = costs_known and lines
     return Charged(tuple(lines), total, scaled_text(cost, cost_decimals) if known else "")
 
 
-def _cost_of(rate: Rate) -> Cost:
-    of_one = parse_exact(rate.provider_cost) / rate.unit_size
-    decimals = decimals_of(of_one)
-    return Cost(int(of_one * 10**decimals), decimals)
-
-
-def _shaped_parts(
+def _shaped_charge(
     entry: ShapedRate, quantity: int, properties: Mapping[str, str], totals: Totals | None
-) -> tuple[list[Part], TotalBefore | None]:
+) -> tuple[Priced, TotalBefore | None]:
     rate = entry.rate
     if rate.charge_if and not _is_billable(rate, properties):
-        return [Part(PartKind.FREE, 0, 0, quantity)], None
+        return Priced([Part(PartKind.FREE, 0, 0, quantity)], 0), None
     if not entry.meter:
         return charge(entry, quantity), None
     if totals is None:
@@ -208,28 +200,29 @@ def _linear_line(entry: LinearLine, quantity: int, exact_units: str, cost: str) 
         entry.unit_size,
         entry.multiplier,
         entry.model,
-        provider_cost=cost,
+        (),
+        None,
+        cost,
     )
 
 
 def _shaped_line(
-    entry: ShapedRate, quantity: int, parts: list[Part], before: TotalBefore | None, cost: str
+    entry: ShapedRate, quantity: int, charged: Priced, before: TotalBefore | None, cost: str
 ) -> ChargeLine:
-    told = [
-        ChargePart(
-            part.kind.value, scaled_text(part.numerator, entry.decimals), part.tier, part.quantity, part.price
-        )
-        for part in parts
+    decimals = entry.decimals
+    parts = [
+        ChargePart(part.kind, scaled_text(part.numerator, decimals), part.tier, part.quantity, part.price)
+        for part in charged.parts
     ]
     return ChargeLine(
-        dimension=entry.rate.dimension,
-        quantity=quantity,
-        unit_price="",
-        exact_units=scaled_text(amount_of(parts), entry.decimals),
-        unit_size=entry.rate.unit_size,
-        multiplier=entry.multiplier,
-        model=entry.model,
-        parts=tuple(told),
-        total_before=before,
-        provider_cost=cost,
+        entry.dimension,
+        quantity,
+        "",
+        scaled_text(charged.amount, decimals),
+        entry.rate.unit_size,
+        entry.multiplier,
+        entry.model,
+        tuple(parts),
+        before,
+        cost,
     )

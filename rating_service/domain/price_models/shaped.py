@@ -6,9 +6,9 @@ to F of its total with no drift. A multiplier's factor scales prices and fees; b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import Final
+from typing import Final, NamedTuple, Protocol
 
 from rating_service.domain.agreement import Rate, Record
 from rating_service.domain.exact import decimals_of, exact_text, parse_exact
@@ -22,11 +22,27 @@ from rating_service.domain.price_models.terms import (
     PackageModel,
     PercentageModel,
     PriceModel,
-    RateScope,
     VolumeModel,
     model_name,
 )
 from rating_service.domain.running_total import NOTHING, RunningTotal, counts_over_cycle, meter_of
+
+PartsOf = Callable[[Curve, Stretch], list[Part]]
+
+
+class TotalOf(Protocol):
+    """F(quantity): what a cycle owes after it, nothing before it has begun."""
+
+    def __call__(self, curve: Curve, quantity: int, *, begun: bool) -> int:
+        """Return a numerator."""
+
+
+class Arithmetic(NamedTuple):
+    """What a model charges for a stretch, and its F."""
+
+    parts_of: PartsOf
+    total_of: TotalOf
+
 
 _PER_CENT: Final = Fraction(1, 100)
 
@@ -39,9 +55,13 @@ class Bounds(Record, frozen=True):
 
 
 class ShapedRate(Record, frozen=True):
-    """A rate with its factor, made ready. `meter` is empty where usages are priced one by one."""
+    """A rate with its factor, made ready. `meter` is empty where usages are priced one by one.
+
+    `parts_of` and `total_of` are the arithmetic of its model, but for percentages, which look at single usages.
+    """
 
     rate: Rate
+    dimension: str
     model: str
     multiplier: str
     decimals: int
@@ -49,6 +69,17 @@ class ShapedRate(Record, frozen=True):
     usage_bounds: Bounds
     cycle_bounds: Bounds
     meter: str
+    parts_of: PartsOf
+    total_of: TotalOf
+    usage_percentage: PercentageModel | None
+    is_bounded: bool
+
+
+class Priced(Record, frozen=True):
+    """What a usage costs, term by term, and their sum."""
+
+    parts: list[Part]
+    amount: int
 
 
 class _Step(Record, frozen=True):
@@ -78,9 +109,12 @@ def shape(rate: Rate, *, factor: Fraction, multiplier: str, scale: int, meter_ro
         price_texts=tuple(step.price_text for step in steps),
         fee_texts=tuple(step.fee_text for step in steps),
         zero_free=rate.zero_quantity_free,
+        package_size=rate.unit_size,
     )
+    module = _arithmetic(rate.price_model)
     return ShapedRate(
         rate=rate,
+        dimension=rate.dimension,
         model=model_name(rate.price_model),
         multiplier=multiplier,
         decimals=decimals,
@@ -88,50 +122,52 @@ def shape(rate: Rate, *, factor: Fraction, multiplier: str, scale: int, meter_ro
         usage_bounds=Bounds(usage_minimum, usage_maximum),
         cycle_bounds=Bounds(cycle_minimum, cycle_maximum),
         meter=meter_of(rate, root=meter_root) if counts_over_cycle(rate) else "",
+        parts_of=module.parts_of,
+        total_of=module.total_of,
+        usage_percentage=rate.price_model if isinstance(rate.price_model, PercentageModel) else None,
+        is_bounded=any(texts),
     )
 
 
-def charge(shaped: ShapedRate, quantity: int, before: RunningTotal = NOTHING) -> list[Part]:
-    """Return what a usage costs after a running total, term by term; their sum is the line."""
-    rate, model = shaped.rate, shaped.rate.price_model
-    if rate.scope is RateScope.USAGE:
-        before = NOTHING
-    if isinstance(model, PercentageModel):
-        allowance = {"free_units": rate.free_units, "free_usages": model.free_usages}
-        free = percentage.free_of(quantity, before, **allowance)
-        parts = percentage.parts_of(shaped.curve, quantity, before, **allowance)
-    else:
-        stretch = _stretch(rate.free_units, quantity, before)
-        free = quantity - (stretch.after - stretch.before)
-        parts = _parts(shaped, stretch)
-        parts += _cycle_correction(shaped, stretch, amount_of(parts))
+def charge(shaped: ShapedRate, quantity: int, before: RunningTotal = NOTHING) -> Priced:
+    """Return what a usage costs after a running total; `before` means nothing where there is no meter."""
+    if shaped.usage_percentage is not None:
+        return _percentage_charge(shaped, shaped.usage_percentage, quantity, before)
+    free_units, quantity_before = shaped.rate.free_units, before.quantity
+    quantity_after = quantity_before + quantity
+    if free_units:
+        quantity_before = max(quantity_before - free_units, 0)
+        quantity_after = max(quantity_after - free_units, 0)
+    stretch = Stretch(quantity_before, quantity_after, before.usages > 0)
+    parts = shaped.parts_of(shaped.curve, stretch)
+    amount = amount_of(parts)
+    free = quantity - (quantity_after - quantity_before)
+    if shaped.is_bounded:
+        parts += _cycle_correction(shaped, stretch, amount)
+        parts += _usage_correction(shaped.usage_bounds, amount, any_due=quantity > free)
+        amount = amount_of(parts)
+    return Priced([Part(PartKind.FREE, 0, 0, free), *parts] if free else parts, amount)
+
+
+def _percentage_charge(
+    shaped: ShapedRate, model: PercentageModel, quantity: int, before: RunningTotal
+) -> Priced:
+    allowance = {"free_units": shaped.rate.free_units, "free_usages": model.free_usages}
+    free = percentage.free_of(quantity, before, **allowance)
+    parts = percentage.parts_of(shaped.curve, quantity, before, **allowance)
     parts += _usage_correction(shaped.usage_bounds, amount_of(parts), any_due=quantity > free)
-    return [Part(PartKind.FREE, 0, 0, free), *parts] if free else parts
+    amount = amount_of(parts)
+    return Priced([Part(PartKind.FREE, 0, 0, free), *parts] if free else parts, amount)
 
 
-def _stretch(free_units: int, quantity: int, before: RunningTotal) -> Stretch:
-    after = before.quantity + quantity
-    return Stretch(max(before.quantity - free_units, 0), max(after - free_units, 0), begun=before.usages > 0)
-
-
-def _parts(shaped: ShapedRate, stretch: Stretch) -> list[Part]:
-    match shaped.rate.price_model:
+def _arithmetic(model: PriceModel | None) -> Arithmetic:
+    match model:
         case VolumeModel():
-            return volume.parts_of(shaped.curve, stretch)
+            return Arithmetic(volume.parts_of, volume.total_of)
         case PackageModel():
-            return package.parts_of(shaped.curve, stretch, size=shaped.rate.unit_size)
+            return Arithmetic(package.parts_of, package.total_of)
         case _:
-            return graduated.parts_of(shaped.curve, stretch)
-
-
-def _total(shaped: ShapedRate, quantity: int, *, begun: bool) -> int:
-    match shaped.rate.price_model:
-        case VolumeModel():
-            return volume.total_of(shaped.curve, quantity, begun=begun)
-        case PackageModel():
-            return package.total_of(shaped.curve, quantity, size=shaped.rate.unit_size)
-        case _:
-            return graduated.total_of(shaped.curve, quantity, begun=begun)
+            return Arithmetic(graduated.parts_of, graduated.total_of)
 
 
 def _cycle_correction(shaped: ShapedRate, stretch: Stretch, amount: int) -> list[Part]:
@@ -139,7 +175,7 @@ def _cycle_correction(shaped: ShapedRate, stretch: Stretch, amount: int) -> list
     bounds = shaped.cycle_bounds
     if bounds.minimum is None and bounds.maximum is None:
         return []
-    earlier = _total(shaped, stretch.before, begun=stretch.begun)
+    earlier = shaped.total_of(shaped.curve, stretch.before, begun=stretch.begun)
     held_before = _held(bounds, earlier) if stretch.begun else 0
     added = _held(bounds, earlier + amount) - held_before - amount
     if not added:

@@ -78,7 +78,12 @@ async def test_a_price_that_cannot_stand_is_refused_with_its_field(
 
 def charge(**part: Any) -> wallet_pb2.Charge:
     """Return a charge of 3 units in two tiers, of which one part may be another."""
-    first: dict[str, Any] = {"kind": price_model_pb2.CHARGE_PART_KIND_QUANTITY, "tier": 1, "quantity": 5, "price": "1"}
+    first: dict[str, Any] = {
+        "kind": price_model_pb2.CHARGE_PART_KIND_QUANTITY,
+        "tier": 1,
+        "quantity": 5,
+        "price": "1",
+    }
     parts = [
         price_model_pb2.ChargePart(**first | {"exact_units": "5"} | part),
         price_model_pb2.ChargePart(kind=price_model_pb2.CHARGE_PART_KIND_EARLIER, exact_units="-2"),
