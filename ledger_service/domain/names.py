@@ -6,7 +6,7 @@ import re
 from datetime import datetime
 from typing import Final
 
-from ledger_service.domain.exact import exact
+from ledger_service.domain.exact import exact, is_exact_text
 from ledger_service.domain.refusals import (
     AmountOutOfRange,
     FieldMalformed,
@@ -125,6 +125,12 @@ def check_price(text: str, *, field: str) -> None:
             field=field,
         )
     exact(text)
+
+
+def check_exact(text: str, *, field: str) -> None:
+    """Refuse what is not exact decimal text, which may have more decimals than a price."""
+    if not is_exact_text(text):
+        raise FieldMalformed(f"{field} {text[:60]!r} is not a plain decimal", field=field)
 
 
 def check_unit_price(price: UnitPrice, *, field: str) -> None:

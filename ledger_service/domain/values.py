@@ -55,6 +55,20 @@ class BeyondLastTier(Enum):
     LAST_APPLIES = "LAST_APPLIES"
 
 
+class RateScope(Enum):
+    """What a rate prices together: all usage of a billing period, or each usage by itself."""
+
+    CYCLE = "CYCLE"
+    USAGE = "USAGE"
+
+
+class Counters(Enum):
+    """What becomes of running totals where a phase begins inside a billing period."""
+
+    CARRY = "CARRY"
+    RESTART = "RESTART"
+
+
 class CycleInterval(Enum):
     """Length of a billing period."""
 

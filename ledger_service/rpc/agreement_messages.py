@@ -14,11 +14,18 @@ from ledger_service.domain.events import (
     MultiplierTier,
     PlanPhase,
     PlanPublished,
-    Rate,
     RateCardPhasePublished,
 )
 from ledger_service.domain.names import check_id, check_idempotency_key, check_name
 from ledger_service.domain.refusals import FieldNotAllowed, FieldRequired, ValueUnspecified
+from ledger_service.rpc.price_messages import (
+    COUNTERS_WIRE,
+    read_bracket,
+    read_counters,
+    read_rate,
+    write_bracket,
+    write_rate,
+)
 from ledger_service.rpc.values import (
     BEYOND,
     BEYOND_WIRE,
@@ -61,21 +68,12 @@ def read_publish_phase(request: rate_card_service_pb2.PublishRateCardPhaseReques
     return PublishRateCardPhase(
         rate_card=request.name,
         from_time=read_time(phase.from_time, field="phase.from_time"),
-        rates=tuple(_read_rate(rate, index) for index, rate in enumerate(phase.rates)),
+        rates=tuple(read_rate(rate, field=f"phase.rates[{index}]") for index, rate in enumerate(phase.rates)),
         multipliers=tuple(_read_multiplier(each, index) for index, each in enumerate(phase.multipliers)),
         retroactive=request.retroactive,
-    )
-
-
-def _read_rate(rate: agreement_pb2.Rate, index: int) -> Rate:
-    if rate.WhichOneof("price_model") is None:
-        field = f"phase.rates[{index}].price_model"
-        raise FieldRequired(f"{field} is required", field=field)
-    return Rate(
-        dimension=rate.dimension,
-        unit_price=rate.unit.unit_price,
-        unit_size=rate.unit_size or 1,
-        match=dict(sorted(rate.match.items())),
+        brackets=tuple(map(read_bracket, phase.brackets)),
+        counters=read_counters(phase.counters),
+        cost_currency=phase.cost_currency,
     )
 
 
@@ -89,6 +87,7 @@ def _read_multiplier(multiplier: agreement_pb2.Multiplier, index: int) -> Multip
         tiers=tuple(MultiplierTier(tier.up_to, tier.factor) for tier in multiplier.tiers),
         dimensions=tuple(multiplier.dimensions),
         beyond_last_tier=beyond,
+        sum_of=tuple(multiplier.sum_of),
     )
 
 
@@ -111,18 +110,12 @@ def write_phase(card: str, phase: RateCardPhasePublished) -> agreement_pb2.RateC
     return agreement_pb2.RateCardPhase(
         name=f"{card}/phases/{phase.phase}",
         from_time=write_time(phase.from_time),
-        rates=[_write_rate(rate) for rate in phase.rates],
+        rates=list(map(write_rate, phase.rates)),
         multipliers=[_write_multiplier(multiplier) for multiplier in phase.multipliers],
         hash=phase.phase_hash,
-    )
-
-
-def _write_rate(rate: Rate) -> agreement_pb2.Rate:
-    return agreement_pb2.Rate(
-        dimension=rate.dimension,
-        unit_size=rate.unit_size,
-        unit=agreement_pb2.UnitModel(unit_price=rate.unit_price),
-        match=rate.match,
+        brackets=list(map(write_bracket, phase.brackets)),
+        counters=COUNTERS_WIRE[phase.counters],
+        cost_currency=phase.cost_currency,
     )
 
 
@@ -134,6 +127,7 @@ def _write_multiplier(multiplier: Multiplier) -> agreement_pb2.Multiplier:
             agreement_pb2.MultiplierTier(up_to=tier.up_to, factor=tier.factor) for tier in multiplier.tiers
         ],
         beyond_last_tier=BEYOND_WIRE[multiplier.beyond_last_tier],
+        sum_of=multiplier.sum_of,
     )
 
 

@@ -7,6 +7,8 @@ from typing import Final
 from credits.ledger.v1 import wallet_pb2
 from ledger_service.domain.events import Charge, ChargeLine
 from ledger_service.domain.names import (
+    check_currency,
+    check_exact,
     check_name,
     check_price,
     check_range,
@@ -16,6 +18,7 @@ from ledger_service.domain.names import (
 )
 from ledger_service.domain.refusals import FieldRequired, FieldTooLong
 from ledger_service.domain.values import UNITS_MAX
+from ledger_service.rpc.charge_parts import read_model, read_parts, read_total
 from ledger_service.rpc.values import read_unit_price
 
 CHARGE_LINES_MAX: Final = 64
@@ -52,15 +55,42 @@ def read_charge(charge: wallet_pb2.Charge) -> Charge:
         charge.exact_units,
         properties,
         price,
+        _read_cost(charge),
+        charge.cost_currency,
     )
+
+
+def _read_cost(charge: wallet_pb2.Charge) -> str:
+    if charge.cost_currency:
+        check_currency(charge.cost_currency, field="charge.cost_currency")
+    if charge.provider_cost:
+        check_exact(charge.provider_cost, field="charge.provider_cost")
+    return charge.provider_cost
 
 
 def _read_line(line: wallet_pb2.ChargeLine) -> ChargeLine:
     dimension, quantity, unit_price = line.dimension, line.quantity, line.unit_price
     check_word(dimension, field="charge.lines.dimension")
     check_range(quantity, low=0, high=UNITS_MAX, field="charge.lines.quantity")
-    check_price(unit_price, field="charge.lines.unit_price")
+    model = read_model(line)
+    if unit_price or model == "unit":
+        check_price(unit_price, field="charge.lines.unit_price")
     multiplier = line.multiplier or "1"
     if multiplier != "1":
         check_price(multiplier, field="charge.lines.multiplier")
-    return ChargeLine(dimension, quantity, unit_price, line.exact_units, line.unit_size or 1, multiplier)
+    if line.provider_cost:
+        check_exact(line.provider_cost, field="charge.lines.provider_cost")
+    unit_size = line.unit_size or 1
+    parts, total = read_parts(line), read_total(line)
+    return ChargeLine(
+        dimension,
+        quantity,
+        unit_price,
+        line.exact_units,
+        unit_size,
+        multiplier,
+        model,
+        parts,
+        total,
+        line.provider_cost,
+    )

@@ -15,6 +15,7 @@ from ledger_service.domain.events import (
     HoldCaptured,
     Return,
 )
+from ledger_service.rpc.charge_parts import write_terms
 from ledger_service.rpc.part_names import write_part_name
 from ledger_service.rpc.values import fill_time, write_time, write_unit_price
 
@@ -132,7 +133,11 @@ def write_charge(charge: Charge) -> wallet_pb2.Charge:
         properties=charge.properties,
         lines=lines,
         exact_units=charge.exact_units,
+        provider_cost=charge.provider_cost,
+        cost_currency=charge.cost_currency,
     )
+    for written, line in zip(message.lines, charge.lines, strict=True):
+        write_terms(written, line)
     if charge.overage_price is not None:
         message.overage_price.CopyFrom(write_unit_price(charge.overage_price))
     return message

@@ -59,6 +59,8 @@ STATUS_OF: Final[Mapping[type[Refusal], grpc.StatusCode]] = {
     refusals.PhaseInPast: Code.FAILED_PRECONDITION,
     refusals.RatesAmbiguous: Code.INVALID_ARGUMENT,
     refusals.TiersOutOfOrder: Code.INVALID_ARGUMENT,
+    refusals.TiersIncomplete: Code.INVALID_ARGUMENT,
+    refusals.BoundsOutOfOrder: Code.INVALID_ARGUMENT,
     refusals.PlanNotFound: Code.NOT_FOUND,
     refusals.PolicyByContract: Code.FAILED_PRECONDITION,
     refusals.ContractNotFound: Code.NOT_FOUND,

@@ -11,9 +11,9 @@ from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from credits.ledger.v1 import wallet_pb2, wallet_service_pb2
+from credits.ledger.v1 import price_model_pb2, wallet_pb2, wallet_service_pb2
 from rating_service.application.ports import Order
-from rating_service.domain.usage import Charge
+from rating_service.domain.usage import Charge, ChargeLine
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND: Final = timedelta(seconds=1)
@@ -49,7 +49,7 @@ def write_charge(message: wallet_pb2.Charge, charge: Charge) -> None:
         properties[name] = value
     add_line = message.lines.add
     for line in charge.lines:
-        add_line(
+        written = add_line(
             dimension=line.dimension,
             quantity=line.quantity,
             unit_size=line.unit_size,
@@ -57,10 +57,34 @@ def write_charge(message: wallet_pb2.Charge, charge: Charge) -> None:
             multiplier="" if line.multiplier == "1" else line.multiplier,
             exact_units=line.exact_units,
         )
+        if line.model != "unit" or line.parts or line.provider_cost:
+            _write_terms(written, line)
+    if charge.provider_cost:
+        message.provider_cost = charge.provider_cost
+        message.cost_currency = charge.cost_currency
     price = charge.overage_price
     if price is not None:
         message.overage_price.currency_code = price.currency_code
         message.overage_price.price = price.price
+
+
+def _write_terms(message: wallet_pb2.ChargeLine, line: ChargeLine) -> None:
+    """Write what a line has beyond a linear price."""
+    message.model = "" if line.model == "unit" else line.model
+    message.provider_cost = line.provider_cost
+    for part in line.parts:
+        message.parts.add(
+            kind=price_model_pb2.ChargePartKind.Value(f"CHARGE_PART_KIND_{part.kind}"),
+            tier=part.tier,
+            quantity=part.quantity,
+            price=part.price,
+            exact_units=part.exact_units,
+        )
+    before = line.total_before
+    if before is not None:
+        message.total_before.meter = before.meter
+        message.total_before.quantity = before.quantity
+        message.total_before.usages = before.usages
 
 
 def charge_message(charge: Charge) -> wallet_pb2.Charge:

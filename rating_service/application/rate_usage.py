@@ -21,8 +21,9 @@ from rating_service.application.names import (
 from rating_service.application.ports import History, Ledger, LedgerRefused, Order, Posted
 from rating_service.application.refusals import RequestReason, RequestRefused
 from rating_service.domain.catalogue import rate_card
+from rating_service.domain.price_list import NO_TOTALS, Totals
 from rating_service.domain.pricing import Pricer
-from rating_service.domain.rating import quote_by_card, rate_usage, whole_asset_text
+from rating_service.domain.rating import margin_text, quote_by_card, rate_usage, whole_asset_text
 from rating_service.domain.refusals import Refusal
 from rating_service.domain.usage import Charge, Usage
 
@@ -35,10 +36,14 @@ Refused = Refusal | RequestRefused | LedgerRefused
 
 
 class Quote(msgspec.Struct, frozen=True):
-    """A price. `exact_amount` is the sum of the lines in whole assets, decimal text."""
+    """A price. `exact_amount` is the sum of the lines in whole assets, decimal text.
+
+    `margin` is what it leaves after the provider's cost, empty if that is not known in the same currency.
+    """
 
     charge: Charge
     exact_amount: str
+    margin: str = ""
 
 
 class UsageRating:
@@ -80,20 +85,28 @@ class UsageRating:
         answers = iter(await self._ledger.debit_many(orders, delivered=delivered))
         return [next(answers) if isinstance(each, Order) else each for each in priced]
 
-    async def quote(self, usage: Usage, *, by_rate_card: str, min_position: int) -> Quote:
-        """Price a usage by its contract, or by a rate card if one is named, and record nothing."""
+    async def quote(
+        self, usage: Usage, *, by_rate_card: str, min_position: int, totals: Totals = NO_TOTALS
+    ) -> Quote:
+        """Price a usage by its contract, or by a rate card if one is named, and record nothing.
+
+        `totals` are what its cycle has seen before, by dimension.
+        """
         await self._history.wait_for(checked_position(min_position))
         _check_sizes(usage)
+        if len(totals) > QUANTITIES_MAX:
+            raise _too_many("totals_before", len(totals), QUANTITIES_MAX)
         catalogue = self._history.catalogue
         if by_rate_card:
             check_rate_card(by_rate_card, field="rate_card")
-            charge = quote_by_card(catalogue, self._pricers, usage, by_rate_card)
-            scale = rate_card(catalogue, by_rate_card).asset.scale
+            charge = quote_by_card(catalogue, self._pricers, usage, by_rate_card, totals)
+            asset = rate_card(catalogue, by_rate_card).asset
         else:
             check_contract(usage.contract, field="usage.contract")
-            rated = rate_usage(catalogue, self._pricers, usage)
-            charge, scale = rated.charge, rated.contract.asset.scale
-        return Quote(charge, whole_asset_text(charge.exact_units, scale=scale))
+            rated = rate_usage(catalogue, self._pricers, usage, totals)
+            charge, asset = rated.charge, rated.contract.asset
+        amount = whole_asset_text(charge.exact_units, scale=asset.scale)
+        return Quote(charge, amount, margin_text(amount, charge, asset_code=asset.code))
 
     def _order_or_refusal(self, usage: Usage | RequestRefused) -> Order | Refusal | RequestRefused:
         if isinstance(usage, RequestRefused):

@@ -26,6 +26,7 @@ from credits.ledger.v1 import (
 from rating_service.cli.card_file import RateCardFile, read_plan, read_rate_card
 from rating_service.cli.connection import CALL_SECONDS_MAX, open_ledger, print_message, printed_json
 from rating_service.cli.instants import day
+from rating_service.cli.price_table import price_rows
 
 card_app = typer.Typer(help="Rate cards as files.", no_args_is_help=True)
 plan_app = typer.Typer(help="Plans as files.", no_args_is_help=True)
@@ -127,9 +128,16 @@ def _phase_table(card: str, phase: agreement_pb2.RateCardPhase) -> Table:
     table.add_column("price", justify="right")
     for rate in phase.rates:
         applies = ", ".join(f"{name}={pattern}" for name, pattern in sorted(rate.match.items()))
-        table.add_row(rate.dimension, applies or "all", f"{rate.unit.unit_price} / {rate.unit_size or 1:,}")
+        (what, price), *rest = price_rows(rate)
+        table.add_row(rate.dimension, f"{applies or 'all'}{what and ': '}{what}", price)
+        for inner, inner_price in rest:
+            table.add_row("", inner, inner_price)
     for multiplier in phase.multipliers:
         scaled = ", ".join(multiplier.dimensions) or "all"
         for tier in multiplier.tiers:
             table.add_row(scaled, f"{multiplier.property} up to {tier.up_to:,}", f"x {tier.factor}")
+    for bracket in phase.brackets:
+        for band in bracket.bands:
+            span = f"up to {band.up_to:,}" if band.HasField("up_to") else "above"
+            table.add_row(f"{bracket.property}={band.value}", f"{' + '.join(bracket.sum_of)} {span}", "")
     return table

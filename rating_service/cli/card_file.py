@@ -17,7 +17,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from credits.ledger.v1 import agreement_pb2, money_pb2, wallet_pb2
+from credits.ledger.v1 import agreement_pb2, money_pb2, price_model_pb2, wallet_pb2
+from rating_service.cli.rate_file import bracket_message, rate_message, rate_problems
 from rating_service.cli.yaml_source import FileRefused, Path, Problem, Source, field_name, read_source
 
 _NANO_DIGITS: Final = 9
@@ -42,7 +43,7 @@ def read_rate_card(text: str, *, file: str) -> RateCardFile:
     """Return what a rate card file asks for. Raises FileRefused, which names file, line and field."""
     source = read_source(text, file=file)
     tree = _checked(source, "rate_card.schema.json")
-    _refuse(source, [*_unit_size_problems(tree), *_tier_problems(tree), *_instant_problems(tree)])
+    _refuse(source, [*rate_problems(tree), *_tier_problems(tree), *_instant_problems(tree)])
     card = agreement_pb2.RateCard(
         asset=_asset(tree["asset"]),
         display_name=tree.get("display_name", ""),
@@ -98,17 +99,6 @@ def _schema_problems(error: ValidationError) -> list[tuple[Path, str]]:
     return [(path, error.message)]
 
 
-def _unit_size_problems(tree: dict[str, Any]) -> Iterable[tuple[Path, str]]:
-    for at, phase in enumerate(tree["phases"]):
-        for place, rate in enumerate(phase["rates"]):
-            size = rate.get("unit_size", 1)
-            if 10**40 % size:
-                yield (
-                    ("phases", at, "rates", place, "unit_size"),
-                    f"{size} is not a product of twos and fives",
-                )
-
-
 def _tier_problems(tree: dict[str, Any]) -> Iterable[tuple[Path, str]]:
     for at, phase in enumerate(tree["phases"]):
         for place, multiplier in enumerate(phase.get("multipliers", [])):
@@ -136,17 +126,11 @@ def _units_problems(tree: dict[str, Any], scale: int) -> Iterable[tuple[Path, st
 def _phase(tree: dict[str, Any]) -> agreement_pb2.RateCardPhase:
     return agreement_pb2.RateCardPhase(
         from_time=_instant(tree["from_time"]),
-        rates=[_rate(rate) for rate in tree["rates"]],
+        rates=[rate_message(rate) for rate in tree["rates"]],
         multipliers=[_multiplier(multiplier) for multiplier in tree.get("multipliers", [])],
-    )
-
-
-def _rate(tree: dict[str, Any]) -> agreement_pb2.Rate:
-    return agreement_pb2.Rate(
-        dimension=tree["dimension"],
-        unit_size=tree.get("unit_size", 1),
-        unit=agreement_pb2.UnitModel(unit_price=tree["unit_price"]),
-        match=tree.get("match", {}),
+        brackets=[bracket_message(bracket) for bracket in tree.get("brackets", [])],
+        counters=price_model_pb2.Counters.Value(f"COUNTERS_{tree.get('counters', 'UNSPECIFIED')}"),
+        cost_currency=tree.get("cost_currency", ""),
     )
 
 
@@ -157,6 +141,7 @@ def _multiplier(tree: dict[str, Any]) -> agreement_pb2.Multiplier:
         dimensions=tree.get("dimensions", []),
         tiers=[agreement_pb2.MultiplierTier(**tier) for tier in tree["tiers"]],
         beyond_last_tier=agreement_pb2.BeyondLastTier.Value(f"BEYOND_LAST_TIER_{beyond}"),
+        sum_of=tree.get("sum_of", []),
     )
 
 

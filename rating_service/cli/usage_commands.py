@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from credits.ledger.v1 import wallet_pb2
+from credits.ledger.v1 import price_model_pb2, wallet_pb2
 from credits.rating.v1 import rating_service_pb2, rating_service_pb2_grpc
 from rating_service.cli.connection import CALL_SECONDS_MAX, open_service, print_message, printed_json
 from rating_service.cli.instants import parse_instant
@@ -29,18 +29,24 @@ def quote(
     card: Annotated[str, typer.Option(help="rateCards/{rate_card} to price by, instead.")] = "",
     properties: Properties = [],  # noqa: B006, typer copies it
     at: At = "",
+    before: Annotated[
+        list[str],
+        typer.Option(help="dimension=total or dimension=total/usages of the cycle before; repeat for each."),
+    ] = [],  # noqa: B006, typer copies it
     as_json: Annotated[bool, printed_json()] = False,
 ) -> None:
     """Price a usage without recording anything."""
     usage = _usage("", contract, quantity, properties, at, feature="")
-    request = rating_service_pb2.QuoteUsageRequest(usage=usage, rate_card=card)
+    totals = dict(_total(text) for text in before)
+    request = rating_service_pb2.QuoteUsageRequest(usage=usage, rate_card=card, totals_before=totals)
     with open_service() as channel:
         stub = rating_service_pb2_grpc.RatingServiceStub(channel)
         answer = stub.QuoteUsage(request, timeout=CALL_SECONDS_MAX)
     if as_json:
         print_message(answer)
         return
-    _print_charge(answer.charge, f"{answer.exact_amount} whole assets")
+    margin = f", {answer.margin} of them margin" if answer.margin else ""
+    _print_charge(answer.charge, f"{answer.exact_amount} whole assets{margin}")
 
 
 @app.command()
@@ -92,11 +98,19 @@ def _pair(text: str, option: str) -> tuple[str, str]:
     return name, value
 
 
-def _number(text: str) -> int:
+def _total(text: str) -> tuple[str, price_model_pb2.RunningTotal]:
+    dimension, value = _pair(text, "--before")
+    quantity, _, usages = value.partition("/")
+    return dimension, price_model_pb2.RunningTotal(
+        quantity=_number(quantity, "--before"), usages=_number(usages or "0", "--before")
+    )
+
+
+def _number(text: str, option: str = "--quantity") -> int:
     try:
         return int(text.replace("_", ""))
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a whole number", param_hint="--quantity") from None
+        raise typer.BadParameter(f"{text!r} is not a whole number", param_hint=option) from None
 
 
 def _print_charge(charge: wallet_pb2.Charge, title: str) -> None:
@@ -112,8 +126,18 @@ def _print_charge(charge: wallet_pb2.Charge, title: str) -> None:
         table.add_row(
             line.dimension,
             f"{line.quantity:,}",
-            f"{line.unit_price} / {line.unit_size:,}",
+            f"{line.unit_price} / {line.unit_size:,}" if line.unit_price else line.model,
             line.multiplier or "1",
             line.exact_units,
         )
+        for part in line.parts:
+            _print_part(table, part)
     console.print(table)
+
+
+def _print_part(table: Table, part: price_model_pb2.ChargePart) -> None:
+    kind = price_model_pb2.ChargePartKind.Name(part.kind).removeprefix("CHARGE_PART_KIND_").lower()
+    tier = f" tier {part.tier}" if part.tier else ""
+    table.add_row(
+        f"  {kind}{tier}", f"{part.quantity:,}" if part.quantity else "", part.price, "", part.exact_units
+    )

@@ -14,6 +14,8 @@ from enum import Enum
 
 import msgspec
 
+from rating_service.domain.price_models.terms import Bracket, Counters, PriceModel, RateScope
+
 
 class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     """Base of all values: immutable, and silent about defaults when encoded."""
@@ -68,12 +70,26 @@ class UnitPrice(Record, frozen=True):
 
 
 class Rate(Record, frozen=True):
-    """The price of one dimension for the usage that matches."""
+    """The price of one dimension for the usage that matches.
+
+    `unit_price` is empty where there is a `price_model`. `usage_` bounds are for each usage, `cycle_` bounds for
+    all of a billing period; bounds and provider_cost are decimal text, empty where there is none.
+    """
 
     dimension: str
     unit_price: str
     unit_size: int = 1
     match: dict[str, str] = msgspec.field(default_factory=dict)
+    price_model: PriceModel | None = None
+    scope: RateScope = RateScope.CYCLE
+    free_units: int = 0
+    usage_minimum: str = ""
+    usage_maximum: str = ""
+    cycle_minimum: str = ""
+    cycle_maximum: str = ""
+    zero_quantity_free: bool = False
+    provider_cost: str = ""
+    charge_if: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class MultiplierTier(Record, frozen=True):
@@ -84,12 +100,16 @@ class MultiplierTier(Record, frozen=True):
 
 
 class Multiplier(Record, frozen=True):
-    """Scales lines by the tier in which a property of the usage falls. No `dimensions` means all."""
+    """Scales lines by the tier in which a property of the usage falls, or the sum of some of its quantities.
+
+    No `dimensions` means all.
+    """
 
     property: str
     tiers: tuple[MultiplierTier, ...]
     dimensions: tuple[str, ...] = ()
     beyond_last_tier: BeyondLastTier = BeyondLastTier.REFUSE
+    sum_of: tuple[str, ...] = ()
 
 
 class RateCardPhase(Record, frozen=True):
@@ -100,6 +120,9 @@ class RateCardPhase(Record, frozen=True):
     rates: tuple[Rate, ...]
     phase_hash: str = ""
     multipliers: tuple[Multiplier, ...] = ()
+    brackets: tuple[Bracket, ...] = ()
+    counters: Counters = Counters.CARRY
+    cost_currency: str = ""
 
 
 class RateCard(Record, frozen=True):
@@ -188,6 +211,9 @@ class RateCardPhasePublished(Record, frozen=True):
     rates: tuple[Rate, ...]
     phase_hash: str
     multipliers: tuple[Multiplier, ...] = ()
+    brackets: tuple[Bracket, ...] = ()
+    counters: Counters = Counters.CARRY
+    cost_currency: str = ""
 
 
 class PlanPublished(Record, frozen=True):

@@ -169,6 +169,9 @@ def _with_phase(catalogue: Catalogue, stream: str, event: RateCardPhasePublished
         rates=event.rates,
         phase_hash=event.phase_hash,
         multipliers=event.multipliers,
+        brackets=event.brackets,
+        counters=event.counters,
+        cost_currency=event.cost_currency,
     )
     phases = tuple(sorted((*card.phases, phase), key=lambda each: each.from_time))
     return _with_card(catalogue, msgspec.structs.replace(card, phases=phases))

@@ -1,13 +1,15 @@
 """Multipliers: factors by the tier in which a number of the usage falls.
 
 The number is the property of that name, as text, or else the quantity of that name: a context window may be
-told as a property, or counted like any dimension. A tier's upper end belongs to it: 8192 is in the tier up to
+told as a property, or counted like any dimension. Or it is the sum of several quantities, as the card says; one
+that the usage lacks counts 0. A tier's upper end belongs to it: 8192 is in the tier up to
 8192. A multiplier asks for its number only when the usage has a dimension that it scales.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Final
 
@@ -64,16 +66,32 @@ def factor_of(multiplier: Multiplier, tier: int, dimension: str) -> Fraction:
     return parse_exact(multiplier.tiers[tier].factor)
 
 
+def sum_of(names: Sequence[str], usage: Usage) -> int:
+    """Return the sum of some quantities of a usage. One without a price may be told as a property.
+
+    Refuses INVALID_PROPERTY.
+    """
+    quantities = usage.quantities
+    return sum(quantities[name] if name in quantities else _told(name, usage) or 0 for name in names)
+
+
+def _told(name: str, usage: Usage) -> int | None:
+    """Return a number that is told as property, or else as quantity."""
+    text = usage.properties.get(name)
+    if text is not None:
+        return _whole_number(name, text)
+    return usage.quantities.get(name)
+
+
 def _number_of(multiplier: Multiplier, usage: Usage) -> int | None:
     """Return the number that decides the tier, or None if nothing of the usage is scaled."""
     if multiplier.dimensions and usage.quantities.keys().isdisjoint(multiplier.dimensions):
         return None
-    text = usage.properties.get(multiplier.property)
-    if text is not None:
-        return _whole_number(multiplier.property, text)
-    quantity = usage.quantities.get(multiplier.property)
-    if quantity is not None:
-        return quantity
+    if multiplier.sum_of:
+        return sum_of(multiplier.sum_of, usage)
+    number = _told(multiplier.property, usage)
+    if number is not None:
+        return number
     raise Refusal(
         Reason.MISSING_PROPERTY,
         f"{multiplier.property} decides a multiplier and is given neither as property nor as quantity",

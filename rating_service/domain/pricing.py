@@ -1,16 +1,16 @@
 """Pricing: a usage becomes a charge under one rate card phase.
 
 What a usage costs depends on few things beside its quantities: the values of the properties that rates match
-on, and the tiers of the multipliers. For each such combination a price list is worked out once and kept: per
-dimension one integer, the price of a quantity of one, all at the same power of ten. A charge is then integer
-products and their sum; nothing is rounded and nothing divided.
+on, those that brackets derive from its size, and the tiers of the multipliers. For each such combination a
+price list is worked out once and kept. A charge is then integer products and their sum; nothing is rounded and
+nothing divided.
 
 The wallet, not this module, turns exact units into whole ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from math import prod
 from typing import Final
@@ -18,11 +18,17 @@ from typing import Final
 import msgspec
 
 from rating_service.domain.agreement import Rate, RateCardPhase, Record
-from rating_service.domain.exact import decimals_of, exact_text, parse_exact, scaled_text
+from rating_service.domain.brackets import Bands, bands_of, with_brackets
+from rating_service.domain.exact import parse_exact, scaled_text
 from rating_service.domain.matching import by_specificity, first_match, fits
 from rating_service.domain.multipliers import Ladder, factor_of, ladder_of, tier_of
-from rating_service.domain.price_models import price_model_of
-from rating_service.domain.price_models.unit import units_of_one
+from rating_service.domain.price_list import (
+    Charged,
+    PriceList,
+    Totals,
+    charge_entries,
+    make_price_list,
+)
 from rating_service.domain.refusals import Reason, Refusal
 from rating_service.domain.usage import Charge, ChargeLine, ChargeTerms, Usage
 
@@ -36,24 +42,6 @@ PriceListKey = tuple[tuple[str | None, ...], tuple[int, ...]]
 """Values of the matched properties, and the tier of each multiplier."""
 
 
-class LinearLine(Record, frozen=True):
-    """The price of one dimension: `numerator` x 10^-decimals units of the asset for a quantity of one."""
-
-    dimension: str
-    numerator: int
-    unit_price: str
-    unit_size: int
-    multiplier: str
-
-
-class PriceList(Record, frozen=True):
-    """The prices of every dimension that a usage of one kind may have, in the order of the card."""
-
-    lines: tuple[LinearLine, ...]
-    decimals: int
-    numerator_max: int
-
-
 class Pricer(Record, frozen=True):
     """A phase made ready for pricing. Its price lists are a bounded cache: losing one changes no answer."""
 
@@ -62,42 +50,80 @@ class Pricer(Record, frozen=True):
     rates: dict[str, tuple[Rate, ...]]
     matched_properties: tuple[str, ...]
     ladders: tuple[Ladder, ...]
+    brackets: tuple[Bands, ...]
+    meter_root: str
     known_dimensions: frozenset[str]
     price_lists: dict[PriceListKey, PriceList] = msgspec.field(default_factory=dict)
 
 
-def compile_phase(phase: RateCardPhase, *, scale: int) -> Pricer:
+def compile_phase(phase: RateCardPhase, *, scale: int, meter_root: str = "") -> Pricer:
     """Return a pricer of the phase; `scale` is that of the card's asset. Once per phase.
 
-    Raises ValueError if a price or factor is not decimal text or an amount would have endless decimals; no
-    published phase has either.
+    `meter_root` is where the phase's counters began, by default the phase itself. Raises ValueError if a price
+    or factor is not decimal text or an amount would have endless decimals; no published phase has either.
     """
     rates: dict[str, list[Rate]] = {}
     for rate in phase.rates:
-        decimals_of(units_of_one(price_model_of(rate), factor=Fraction(1), scale=scale))
+        make_price_list([rate], [Fraction(1)], scale=scale, meter_root=meter_root, units_max=UNITS_MAX)
         rates.setdefault(rate.dimension, []).append(rate)
     for tier in (tier for multiplier in phase.multipliers for tier in multiplier.tiers):
         parse_exact(tier.factor)
+    sums = [each.sum_of for each in phase.multipliers] + [each.sum_of for each in phase.brackets]
     return Pricer(
         phase=phase,
         scale=scale,
         rates={dimension: by_specificity(group) for dimension, group in rates.items()},
         matched_properties=tuple(sorted({name for rate in phase.rates for name in rate.match})),
         ladders=tuple(ladder_of(multiplier) for multiplier in phase.multipliers),
-        known_dimensions=frozenset(rates) | {multiplier.property for multiplier in phase.multipliers},
+        brackets=tuple(map(bands_of, phase.brackets)),
+        meter_root=meter_root or phase.name,
+        known_dimensions=frozenset(rates)
+        | frozenset(name for names in sums for name in names)
+        | {multiplier.property for multiplier in phase.multipliers if not multiplier.sum_of},
     )
 
 
-def price(pricer: Pricer, usage: Usage, terms: ChargeTerms = NO_TERMS) -> Charge:
+def price(
+    pricer: Pricer, usage: Usage, terms: ChargeTerms = NO_TERMS, totals: Totals | None = None
+) -> Charge:
     """Return what the usage costs, exactly, line by line in the order of the card.
 
-    Refuses NO_QUANTITIES, NEGATIVE_QUANTITY and UNKNOWN_DIMENSION; then, by multiplier, MISSING_PROPERTY,
-    INVALID_PROPERTY and BEYOND_LAST_TIER; then, by dimension, MISSING_PROPERTY and NO_RATE_FOR_USAGE; last
-    AMOUNT_OUT_OF_RANGE.
+    `totals` are the running totals before it, by dimension; None means that they are not known, and rates that
+    need them are refused. The charge is below 0 only where a volume price falls with the total.
+
+    Refuses NO_QUANTITIES, NEGATIVE_QUANTITY and UNKNOWN_DIMENSION; then, by bracket, INVALID_PROPERTY; then, by
+    multiplier, MISSING_PROPERTY, INVALID_PROPERTY and BEYOND_LAST_TIER; then, by dimension, MISSING_PROPERTY,
+    RUNNING_TOTAL_NOT_KEPT and NO_RATE_FOR_USAGE; last AMOUNT_OUT_OF_RANGE.
     """
     quantities = usage.quantities
     _check_quantities(pricer, quantities)
-    price_list = _price_list_for(pricer, usage)
+    properties = with_brackets(pricer.brackets, usage) if pricer.brackets else usage.properties
+    price_list = _price_list_for(pricer, usage, properties)
+    decimals = price_list.decimals
+    if price_list.entries:
+        charged = charge_entries(price_list, usage, properties, totals)
+    else:
+        charged = _linear(price_list, quantities)
+    if len(charged.lines) < len(quantities):
+        properties = _properties_with_counts(pricer, quantities, properties, charged.lines)
+    if charged.total > price_list.numerator_max:
+        raise Refusal(Reason.AMOUNT_OUT_OF_RANGE, f"the usage costs more than {UNITS_MAX} units")
+    return Charge(
+        terms.contract,
+        terms.contract_phase,
+        pricer.phase.name,
+        pricer.phase.phase_hash,
+        charged.lines,
+        scaled_text(charged.total, decimals),
+        properties,
+        terms.overage_price,
+        charged.provider_cost,
+        pricer.phase.cost_currency if charged.provider_cost else "",
+    )
+
+
+def _linear(price_list: PriceList, quantities: Mapping[str, int]) -> Charged:
+    """Return the lines of a usage whose prices are all plain products."""
     decimals = price_list.decimals
     total = 0
     lines: list[ChargeLine] = []
@@ -108,23 +134,17 @@ def price(pricer: Pricer, usage: Usage, terms: ChargeTerms = NO_TERMS) -> Charge
             total += exact
             text = scaled_text(exact, decimals)
             lines.append(
-                ChargeLine(line.dimension, quantity, line.unit_price, text, line.unit_size, line.multiplier)
+                ChargeLine(
+                    line.dimension,
+                    quantity,
+                    line.unit_price,
+                    text,
+                    line.unit_size,
+                    line.multiplier,
+                    line.model,
+                )
             )
-    properties = usage.properties
-    if len(lines) < len(quantities):
-        properties = _properties_with_counts(pricer, usage, price_list)
-    if total > price_list.numerator_max:
-        raise Refusal(Reason.AMOUNT_OUT_OF_RANGE, f"the usage costs more than {UNITS_MAX} units")
-    return Charge(
-        contract=terms.contract,
-        contract_phase=terms.contract_phase,
-        rate_card_phase=pricer.phase.name,
-        phase_hash=pricer.phase.phase_hash,
-        lines=tuple(lines),
-        exact_units=scaled_text(total, decimals),
-        properties=properties,
-        overage_price=terms.overage_price,
-    )
+    return Charged(tuple(lines), total, "")
 
 
 def _check_quantities(pricer: Pricer, quantities: Mapping[str, int]) -> None:
@@ -140,14 +160,14 @@ def _check_quantities(pricer: Pricer, quantities: Mapping[str, int]) -> None:
         raise Refusal(Reason.UNKNOWN_DIMENSION, message, dimension=dimension)
 
 
-def _price_list_for(pricer: Pricer, usage: Usage) -> PriceList:
+def _price_list_for(pricer: Pricer, usage: Usage, properties: Mapping[str, str]) -> PriceList:
     """Return the price list for usage of this kind, from the cache if it is there."""
-    values = tuple(map(usage.properties.get, pricer.matched_properties))
+    values = tuple(map(properties.get, pricer.matched_properties))
     tiers = tuple([tier_of(ladder, usage) for ladder in pricer.ladders])
     kept = pricer.price_lists.get((values, tiers))
     if kept is not None:
         return kept
-    price_list = _work_out(pricer, usage.properties, tiers)
+    price_list = _work_out(pricer, properties, tiers)
     if len(pricer.price_lists) >= PRICE_LISTS_MAX:
         del pricer.price_lists[next(iter(pricer.price_lists))]
     pricer.price_lists[values, tiers] = price_list
@@ -157,23 +177,13 @@ def _price_list_for(pricer: Pricer, usage: Usage) -> PriceList:
 def _work_out(pricer: Pricer, properties: Mapping[str, str], tiers: tuple[int, ...]) -> PriceList:
     """Return the prices of every dimension that has a rate for these properties."""
     found = [rate for group in pricer.rates.values() if (rate := first_match(group, properties))]
-    factors = [_factor(pricer, tiers, rate.dimension) for rate in found]
-    of_one = [
-        units_of_one(price_model_of(rate), factor=factor, scale=pricer.scale)
-        for rate, factor in zip(found, factors, strict=True)
-    ]
-    decimals = max(map(decimals_of, of_one), default=0)
-    lines = [
-        LinearLine(
-            dimension=rate.dimension,
-            numerator=int(units * 10**decimals),
-            unit_price=exact_text(parse_exact(rate.unit_price)),
-            unit_size=rate.unit_size,
-            multiplier=exact_text(factor),
-        )
-        for rate, factor, units in zip(found, factors, of_one, strict=True)
-    ]
-    return PriceList(tuple(lines), decimals, (UNITS_MAX + 1) * 10**decimals - 1)
+    return make_price_list(
+        found,
+        [_factor(pricer, tiers, rate.dimension) for rate in found],
+        scale=pricer.scale,
+        meter_root=pricer.meter_root,
+        units_max=UNITS_MAX,
+    )
 
 
 def _factor(pricer: Pricer, tiers: tuple[int, ...], dimension: str) -> Fraction:
@@ -182,17 +192,22 @@ def _factor(pricer: Pricer, tiers: tuple[int, ...], dimension: str) -> Fraction:
     return prod((factor_of(ladder.multiplier, tier, dimension) for ladder, tier in pairs), start=Fraction(1))
 
 
-def _properties_with_counts(pricer: Pricer, usage: Usage, price_list: PriceList) -> dict[str, str]:
-    """Return the properties with the quantities that have no line but decided a tier.
+def _properties_with_counts(
+    pricer: Pricer,
+    quantities: Mapping[str, int],
+    properties: Mapping[str, str],
+    lines: Sequence[ChargeLine],
+) -> dict[str, str]:
+    """Return the properties with the quantities that have no line but decided a tier or a bracket.
 
     Without them the charge could not be priced again. Refuses what has neither line nor such a use.
     """
-    priced = {line.dimension for line in price_list.lines}
+    priced = {line.dimension for line in lines}
     for dimension in pricer.rates:
-        if dimension in usage.quantities and dimension not in priced:
-            raise _no_rate(pricer.rates[dimension], dimension, usage.properties)
-    counts = {name: str(number) for name, number in usage.quantities.items() if name not in priced}
-    return counts | usage.properties
+        if dimension in quantities and dimension not in priced:
+            raise _no_rate(pricer.rates[dimension], dimension, properties)
+    counts = {name: str(number) for name, number in quantities.items() if name not in priced}
+    return {**counts, **properties}
 
 
 def _no_rate(rates: tuple[Rate, ...], dimension: str, properties: Mapping[str, str]) -> Refusal:

@@ -7,7 +7,9 @@ from fractions import Fraction
 from rating_service.domain.agreement import Contract, Record
 from rating_service.domain.catalogue import Catalogue, card_phase_at, contract, contract_phase_at, rate_card
 from rating_service.domain.exact import exact_text, parse_exact
+from rating_service.domain.price_list import NO_TOTALS, Totals
 from rating_service.domain.pricing import NO_TERMS, Pricer, compile_phase, price
+from rating_service.domain.running_total import meter_root
 from rating_service.domain.usage import Charge, ChargeTerms, Usage
 
 
@@ -18,8 +20,10 @@ class RatedUsage(Record, frozen=True):
     charge: Charge
 
 
-def rate_usage(catalogue: Catalogue, pricers: dict[str, Pricer], usage: Usage) -> RatedUsage:
-    """Price a usage under its contract as of its effective time.
+def rate_usage(
+    catalogue: Catalogue, pricers: dict[str, Pricer], usage: Usage, totals: Totals | None = None
+) -> RatedUsage:
+    """Price a usage under its contract as of its effective time, after the running totals if they are known.
 
     `pricers` is the caller's cache by phase name; what is missing is added. Phases never change, so an entry
     is right for ever. Refuses whatever `catalogue` and `pricing` refuse.
@@ -27,12 +31,21 @@ def rate_usage(catalogue: Catalogue, pricers: dict[str, Pricer], usage: Usage) -
     found = contract(catalogue, usage.contract)
     phase = contract_phase_at(found, usage.effective_time)
     terms = ChargeTerms(found.name, phase.terms.key, phase.terms.overage_price)
-    return RatedUsage(found, _priced(catalogue, pricers, usage, phase.terms.rate_card, terms))
+    return RatedUsage(found, _priced(catalogue, pricers, usage, phase.terms.rate_card, terms, totals))
 
 
-def quote_by_card(catalogue: Catalogue, pricers: dict[str, Pricer], usage: Usage, card_name: str) -> Charge:
+def quote_by_card(
+    catalogue: Catalogue, pricers: dict[str, Pricer], usage: Usage, card_name: str, totals: Totals = NO_TOTALS
+) -> Charge:
     """Price a usage by rateCards/{rate_card} as of its effective time, without a contract."""
-    return _priced(catalogue, pricers, usage, card_name, NO_TERMS)
+    return _priced(catalogue, pricers, usage, card_name, NO_TERMS, totals)
+
+
+def margin_text(exact_amount: str, charge: Charge, *, asset_code: str) -> str:
+    """Return what is left of a price after the provider's cost, empty if they are not in one currency."""
+    if not charge.provider_cost or charge.cost_currency != asset_code:
+        return ""
+    return exact_text(Fraction(exact_amount) - parse_exact(charge.provider_cost))
 
 
 def whole_asset_text(exact_units: str, *, scale: int) -> str:
@@ -41,11 +54,17 @@ def whole_asset_text(exact_units: str, *, scale: int) -> str:
 
 
 def _priced(
-    catalogue: Catalogue, pricers: dict[str, Pricer], usage: Usage, card_name: str, terms: ChargeTerms
+    catalogue: Catalogue,
+    pricers: dict[str, Pricer],
+    usage: Usage,
+    card_name: str,
+    terms: ChargeTerms,
+    totals: Totals | None,
 ) -> Charge:
     card = rate_card(catalogue, card_name)
     phase = card_phase_at(card, usage.effective_time)
     pricer = pricers.get(phase.name)
     if pricer is None:
-        pricer = pricers[phase.name] = compile_phase(phase, scale=card.asset.scale)
-    return price(pricer, usage, terms)
+        root = meter_root(card.name, card.phases, phase)
+        pricer = pricers[phase.name] = compile_phase(phase, scale=card.asset.scale, meter_root=root)
+    return price(pricer, usage, terms, totals)

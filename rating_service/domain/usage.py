@@ -24,10 +24,29 @@ class Usage(Record, frozen=True):
     feature: str = ""
 
 
+class ChargePart(Record, frozen=True):
+    """One term of the sum behind a line; `exact_units` is below 0 where it takes something back."""
+
+    kind: str
+    exact_units: str
+    tier: int = 0
+    quantity: int = 0
+    price: str = ""
+
+
+class TotalBefore(Record, frozen=True):
+    """The running total of a meter's cycle on which a line was priced."""
+
+    meter: str
+    quantity: int = 0
+    usages: int = 0
+
+
 class ChargeLine(Record, frozen=True):
     """One dimension of a charge. `exact_units` is unrounded decimal text, in units of the asset.
 
-    For the model `unit` it is quantity / unit_size x unit_price x multiplier x 10^scale.
+    A line with a unit_price is quantity / unit_size x unit_price x multiplier x 10^scale; any other is the sum
+    of its parts.
     """
 
     dimension: str
@@ -37,12 +56,16 @@ class ChargeLine(Record, frozen=True):
     unit_size: int = 1
     multiplier: str = "1"
     model: str = "unit"
+    parts: tuple[ChargePart, ...] = ()
+    total_before: TotalBefore | None = None
+    provider_cost: str = ""
 
 
 class Charge(Record, frozen=True):
     """Usage priced under the phase in force. `exact_units` is the sum of the lines.
 
-    Pricing the lines' quantities with `properties` under the same phase gives the same charge again.
+    Pricing the lines' quantities with `properties`, after the same totals, under the same phase gives the same
+    charge again. `provider_cost` is decimal text of `cost_currency`, empty unless every line has one.
     """
 
     contract: str
@@ -53,6 +76,8 @@ class Charge(Record, frozen=True):
     exact_units: str
     properties: dict[str, str] = msgspec.field(default_factory=dict)
     overage_price: UnitPrice | None = None
+    provider_cost: str = ""
+    cost_currency: str = ""
 
 
 class ChargeTerms(Record, frozen=True):

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from credits.ledger.v1 import money_pb2
+from credits.ledger.v1 import money_pb2, price_model_pb2
 from credits.rating.v1 import invoice_service_pb2, rating_service_pb2
 from rating_service.application.invoices import ReadInvoice
 from rating_service.application.refusals import RequestReason, RequestRefused
 from rating_service.application.trace_line import LineDebit
 from rating_service.domain.agreement import Money, UnitPrice
 from rating_service.domain.invoice import InvoiceLine, LineKind
+from rating_service.domain.running_total import RunningTotal
 from rating_service.domain.usage import Usage
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -65,6 +67,21 @@ def read_usage(message: rating_service_pb2.Usage) -> Usage:
         message.contract,
         message.feature,
     )
+
+
+def read_totals(messages: Mapping[str, price_model_pb2.RunningTotal]) -> dict[str, RunningTotal]:
+    """Return running totals by dimension; a quantity of no usage is that of one. Refuses NUMBER_OUT_OF_RANGE."""
+    totals: dict[str, RunningTotal] = {}
+    for dimension, message in messages.items():
+        quantity, usages = message.quantity, message.usages
+        if quantity < 0 or usages < 0:
+            raise RequestRefused(
+                RequestReason.NUMBER_OUT_OF_RANGE,
+                f"the total before of {dimension[:64]!r} is negative",
+                field=f"totals_before.{dimension[:64]}",
+            )
+        totals[dimension] = RunningTotal(quantity, usages or int(quantity > 0))
+    return totals
 
 
 def timestamp(instant: datetime | None) -> Timestamp | None:

@@ -11,7 +11,7 @@ from rating_service.application.ports import Posted
 from rating_service.application.rate_usage import UsageRating
 from rating_service.application.refusals import RequestReason, RequestRefused
 from rating_service.domain.usage import Charge, Usage
-from rating_service.rpc.messages import read_usage
+from rating_service.rpc.messages import read_totals, read_usage
 from rating_service.rpc.statuses import status_of
 
 
@@ -63,10 +63,15 @@ class RatingServicer(rating_service_pb2_grpc.RatingServiceServicer):
     ) -> rating_service_pb2.QuoteUsageResponse:
         """Price a usage without recording anything."""
         quote = await self._rating.quote(
-            _required_usage(request), by_rate_card=request.rate_card, min_position=request.min_position
+            _required_usage(request),
+            by_rate_card=request.rate_card,
+            min_position=request.min_position,
+            totals=read_totals(request.totals_before),
         )
         return rating_service_pb2.QuoteUsageResponse(
-            charge=self._charge_message(quote.charge), exact_amount=quote.exact_amount
+            charge=self._charge_message(quote.charge),
+            exact_amount=quote.exact_amount,
+            margin=quote.margin,
         )
 
 

@@ -17,7 +17,9 @@ import pytest
 
 from ledger_service.domain import events as e
 from ledger_service.domain import topics
+from ledger_service.domain.agreement.rate_card import hash_phase
 from ledger_service.domain.events import agreements as a
+from ledger_service.domain.events import price_models as m
 from ledger_service.domain.record import Record
 from ledger_service.domain.topics import (
     GENESIS_HASH,
@@ -31,9 +33,11 @@ from ledger_service.domain.topics import (
 from ledger_service.domain.values import (
     Asset,
     BeyondLastTier,
+    Counters,
     CycleInterval,
     GrantCategory,
     Money,
+    RateScope,
     ShortfallMode,
     UnitPrice,
 )
@@ -65,6 +69,51 @@ CHARGE = e.Charge(
     exact_units="6.75",
     properties={"model": "großes-modell"},
     overage_price=UnitPrice("EUR", "0.0125"),
+)
+
+TIERED_CHARGE = msgspec.structs.replace(
+    CHARGE,
+    lines=(
+        e.ChargeLine(
+            "output_tokens",
+            1500,
+            "",
+            "6.75",
+            unit_size=1000,
+            multiplier="1.8",
+            model="graduated",
+            parts=(m.ChargePart("QUANTITY", "6.75", tier=2, quantity=1500, price="2.5"),),
+            total_before=m.RunningTotal("rateCards/llm:output_tokens{}", 40, 3),
+            provider_cost="0.0075",
+        ),
+    ),
+    provider_cost="0.0075",
+    cost_currency="USD",
+)
+FULL_RATE = a.Rate(
+    "input_tokens",
+    "",
+    unit_size=1000,
+    match={"model": "g*"},
+    price_model=m.GraduatedModel((m.PriceTier("2.5", "1.5", 100), m.PriceTier("2", "3"))),
+    scope=RateScope.USAGE,
+    free_units=5,
+    usage_minimum="0.5",
+    usage_maximum="9",
+    cycle_minimum="1.25",
+    cycle_maximum="99",
+    zero_quantity_free=True,
+    provider_cost="0.0075",
+    charge_if={"outcome": "resolved"},
+)
+"""Every member of a rate, though no publication would let all of them stand together."""
+MODELS: tuple[m.PriceModel, ...] = (
+    m.FlatModel("3"),
+    m.VolumeModel((m.PriceTier("1"),)),
+    m.PackageModel("5"),
+    m.PercentageModel("1.2", "0.1", 3),
+    m.GraduatedPercentageModel((m.PercentageTier("1", "200", 10), m.PercentageTier("2", "300"))),
+    m.MultiplierModel("1.5"),
 )
 
 GRANTED = e.CreditsGranted(
@@ -168,6 +217,16 @@ EXAMPLES: dict[str, e.Event] = {
         late_hold_version=3,
         late_grants=(5,),
     ),
+    "wallet.CreditsDebited.v1+3": msgspec.structs.replace(
+        DEBITED,
+        debt_units=2,
+        amount_units=8,
+        take_available=True,
+        requested_units=9,
+        late_hold_version=4,
+        late_grants=(5,),
+        charge=TIERED_CHARGE,
+    ),
     "wallet.CreditsExpired.v1": e.CreditsExpired(grant_version=2, amount_units=4),
     "wallet.CreditsHeld.v1": e.CreditsHeld(
         7, (e.Draw(2, 4), e.Draw(5, 3)), LATER, "default/1", feature="chat"
@@ -219,6 +278,24 @@ EXAMPLES: dict[str, e.Event] = {
                 beyond_last_tier=BeyondLastTier.LAST_APPLIES,
             ),
         ),
+    ),
+    "rate_card.RateCardPhasePublished.v1+1": a.RateCardPhasePublished(
+        phase=2,
+        from_time=EFFECTIVE,
+        rates=(FULL_RATE, *(a.Rate("calls", "", price_model=model) for model in MODELS)),
+        phase_hash="cd" * 32,
+        multipliers=(
+            a.Multiplier(
+                "prompt_tokens",
+                (a.MultiplierTier(200_000, "1"),),
+                dimensions=("input_tokens",),
+                beyond_last_tier=BeyondLastTier.LAST_APPLIES,
+                sum_of=("input_tokens", "cached_input_tokens"),
+            ),
+        ),
+        brackets=(m.Bracket("context", ("input_tokens",), (m.Band("short", 200_000), m.Band("long"))),),
+        counters=Counters.RESTART,
+        cost_currency="USD",
     ),
     "plan.PlanPublished.v1": a.PlanPublished(2, CREDIT, (TERMS,), "Pro"),
     "plan.PlanPublished.v1+1": a.PlanPublished(2, CREDIT, (LIMITED,), "Pro"),
@@ -275,10 +352,14 @@ def test_the_example_holds_every_member_of_the_event(topic: str) -> None:
 @pytest.mark.parametrize(
     ("part", "path"),
     [
-        (e.Charge, ("wallet.CreditsDebited.v1", "charge")),
-        (e.ChargeLine, ("wallet.CreditsDebited.v1", "charge", "lines", 0)),
-        (a.Rate, ("rate_card.RateCardPhasePublished.v1", "rates", 0)),
-        (a.Multiplier, ("rate_card.RateCardPhasePublished.v1", "multipliers", 0)),
+        (e.Charge, ("wallet.CreditsDebited.v1+3", "charge")),
+        (e.ChargeLine, ("wallet.CreditsDebited.v1+3", "charge", "lines", 0)),
+        (m.ChargePart, ("wallet.CreditsDebited.v1+3", "charge", "lines", 0, "parts", 0)),
+        (m.RunningTotal, ("wallet.CreditsDebited.v1+3", "charge", "lines", 0, "total_before")),
+        (a.Rate, ("rate_card.RateCardPhasePublished.v1+1", "rates", 0)),
+        (a.Multiplier, ("rate_card.RateCardPhasePublished.v1+1", "multipliers", 0)),
+        (m.Bracket, ("rate_card.RateCardPhasePublished.v1+1", "brackets", 0)),
+        (m.Band, ("rate_card.RateCardPhasePublished.v1+1", "brackets", 0, "bands", 0)),
         (a.MultiplierTier, ("rate_card.RateCardPhasePublished.v1", "multipliers", 0, "tiers", 0)),
         (a.PlanPhase, ("plan.PlanPublished.v1+1", "phases", 0)),
         (a.Cycle, ("contract.ContractSigned.v1", "cycle")),
@@ -309,6 +390,16 @@ def test_members_with_their_default_are_left_out_and_come_back() -> None:
     assert json.loads(stored).keys() == {"event", "record_time", "effective_time", "previous_hash"}
     assert json.loads(stored)["event"] == {"amount_units": 1, "draws": [], "burn_down_order": "default/1"}
     assert decode_fact("wallet.CreditsDebited.v1", stored) == bare
+
+
+def test_the_hash_of_a_phase_with_linear_prices_is_frozen() -> None:
+    phase = EXAMPLES["rate_card.RateCardPhasePublished.v1"]
+    assert isinstance(phase, a.RateCardPhasePublished)
+
+    assert (
+        hash_phase("rateCards/llm", CREDIT, phase)
+        == "c92320a260f00de3ce4033952c9d385ff01947dbbdf0e34fb52407f8c414f2ce"
+    )
 
 
 def test_the_hash_of_a_stored_event_is_frozen() -> None:

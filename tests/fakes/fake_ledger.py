@@ -22,6 +22,7 @@ from grpc_status import rpc_status
 from credits.ledger.v1 import (
     history_service_pb2,
     history_service_pb2_grpc,
+    price_model_pb2,
     sandbox_service_pb2,
     sandbox_service_pb2_grpc,
     wallet_pb2,
@@ -181,6 +182,11 @@ class FakeLedger:
         return stored
 
 
+def part_kind(part: price_model_pb2.ChargePart) -> str:
+    """Return what a part of a line is, as the ledger stores it."""
+    return price_model_pb2.ChargePartKind.Name(part.kind).removeprefix("CHARGE_PART_KIND_")
+
+
 def charge_json(charge: wallet_pb2.Charge) -> dict[str, Any]:
     """Return a charge as the ledger stores it."""
     lines = [
@@ -191,6 +197,8 @@ def charge_json(charge: wallet_pb2.Charge) -> dict[str, Any]:
             "exact_units": line.exact_units,
             "unit_size": line.unit_size,
             "multiplier": line.multiplier or "1",
+            "model": line.model or "unit",
+            "parts": [{"kind": part_kind(part), "exact_units": part.exact_units} for part in line.parts],
         }
         for line in charge.lines
     ]

@@ -14,9 +14,16 @@ from typing import Final
 
 import msgspec
 
+from ledger_service.domain.agreement.price_terms import (
+    TIERS_MAX,
+    check_bracket,
+    check_price_terms,
+    check_summands,
+)
 from ledger_service.domain.commands import CreateRateCard, PublishRateCardPhase
 from ledger_service.domain.drafts import Draft
 from ledger_service.domain.events import (
+    Bracket,
     Event,
     Fact,
     Multiplier,
@@ -24,11 +31,18 @@ from ledger_service.domain.events import (
     RateCardCreated,
     RateCardPhasePublished,
 )
-from ledger_service.domain.names import check_asset, check_price, check_range, check_text, check_word
+from ledger_service.domain.names import (
+    check_asset,
+    check_currency,
+    check_price,
+    check_range,
+    check_text,
+    check_word,
+)
 from ledger_service.domain.refusals import (
+    FieldNotAllowed,
     FieldRequired,
     FieldTooLong,
-    NumberOutOfRange,
     PhaseInPast,
     PhaseOverlaps,
     RateCardExists,
@@ -39,9 +53,8 @@ from ledger_service.domain.values import UNITS_MAX, Asset
 
 RATES_MAX: Final = 1_000
 MULTIPLIERS_MAX: Final = 16
-TIERS_MAX: Final = 64
+BRACKETS_MAX: Final = 16
 MATCHES_MAX: Final = 16
-UNIT_SIZE_MAX: Final = 10**12
 
 
 class RateCard(msgspec.Struct, frozen=True):
@@ -81,10 +94,12 @@ def create_rate_card(card: RateCard | None, command: CreateRateCard, now: dateti
 def publish_phase(card: RateCard, command: PublishRateCardPhase, now: datetime) -> list[Draft]:
     """Return the publication; its effective time is the phase's from_time.
 
-    Raises PhaseOverlaps, PhaseInPast, RatesAmbiguous, TiersOutOfOrder and what the checks of its fields raise.
+    Raises PhaseOverlaps, PhaseInPast, RatesAmbiguous, and what the checks of prices and other fields raise.
     """
-    _check_rates(command.rates)
+    _check_rates(command, card.asset)
     _check_multipliers(command.multipliers)
+    _check_brackets(command.brackets)
+    _check_bounds_unscaled(command)
     if card.phases and command.from_time <= card.phases[-1].from_time:
         raise PhaseOverlaps(
             f"phase {card.phases[-1].phase} begins at {card.phases[-1].from_time.isoformat()}; "
@@ -101,6 +116,9 @@ def publish_phase(card: RateCard, command: PublishRateCardPhase, now: datetime) 
         rates=command.rates,
         phase_hash="",
         multipliers=command.multipliers,
+        brackets=command.brackets,
+        counters=command.counters,
+        cost_currency=command.cost_currency,
     )
     phase = msgspec.structs.replace(phase, phase_hash=hash_phase(command.rate_card, card.asset, phase))
     return [Draft(command.rate_card, phase, command.from_time, answers=True)]
@@ -112,38 +130,32 @@ def hash_phase(rate_card: str, asset: Asset, phase: RateCardPhasePublished) -> s
     return sha256(msgspec.json.encode((rate_card, asset, bare))).hexdigest()
 
 
-def _check_rates(rates: tuple[Rate, ...]) -> None:
+def _check_rates(command: PublishRateCardPhase, asset: Asset) -> None:
+    rates = command.rates
     if not rates:
         raise FieldRequired("phase.rates is required", field="phase.rates")
     if len(rates) > RATES_MAX:
         raise FieldTooLong(f"phase.rates exceeds {RATES_MAX} rates", field="phase.rates")
+    if command.cost_currency:
+        check_currency(command.cost_currency, field="phase.cost_currency")
     by_dimension: dict[str, list[Rate]] = {}
     for index, rate in enumerate(rates):
         field = f"phase.rates[{index}]"
         check_word(rate.dimension, field=f"{field}.dimension")
-        check_price(rate.unit_price, field=f"{field}.unit.unit_price")
-        _check_unit_size(rate.unit_size, field=f"{field}.unit_size")
-        if len(rate.match) > MATCHES_MAX:
-            raise FieldTooLong(f"{field}.match exceeds {MATCHES_MAX} properties", field=f"{field}.match")
-        for key, pattern in rate.match.items():
-            check_word(key, field=f"{field}.match")
-            check_text(pattern, field=f"{field}.match.{key}")
+        check_price_terms(rate, cost_currency=command.cost_currency, asset_code=asset.code, field=field)
+        _check_match(rate.match, field=f"{field}.match")
+        _check_match(rate.charge_if, field=f"{field}.charge_if")
         by_dimension.setdefault(rate.dimension, []).append(rate)
     for same_dimension in by_dimension.values():
         _check_unambiguous(same_dimension)
 
 
-def _check_unit_size(unit_size: int, *, field: str) -> None:
-    check_range(unit_size, low=1, high=UNIT_SIZE_MAX, field=field)
-    rest = unit_size
-    for factor in (2, 5):
-        while rest % factor == 0:
-            rest //= factor
-    if rest != 1:
-        raise NumberOutOfRange(
-            f"{field} must be a product of twos and fives, so that prices stay exact; not {unit_size}",
-            field=field,
-        )
+def _check_match(patterns: dict[str, str], *, field: str) -> None:
+    if len(patterns) > MATCHES_MAX:
+        raise FieldTooLong(f"{field} exceeds {MATCHES_MAX} properties", field=field)
+    for key, pattern in patterns.items():
+        check_word(key, field=field)
+        check_text(pattern, field=f"{field}.{key}")
 
 
 def _check_unambiguous(rates: list[Rate]) -> None:
@@ -205,6 +217,7 @@ def _check_multipliers(multipliers: tuple[Multiplier, ...]) -> None:
     for index, multiplier in enumerate(multipliers):
         field = f"phase.multipliers[{index}]"
         check_word(multiplier.property, field=f"{field}.property")
+        check_summands(multiplier.sum_of, field=f"{field}.sum_of")
         for dimension in multiplier.dimensions:
             check_word(dimension, field=f"{field}.dimensions")
         if not multiplier.tiers:
@@ -220,3 +233,29 @@ def _check_multipliers(multipliers: tuple[Multiplier, ...]) -> None:
                     f"{field}.tiers must ascend by up_to: {tier.up_to} after {below}", field=f"{field}.tiers"
                 )
             below = tier.up_to
+
+
+def _check_bounds_unscaled(command: PublishRateCardPhase) -> None:
+    """Refuse bounds on a cycle whose usages are scaled by different factors: no total is then between them."""
+    for index, rate in enumerate(command.rates):
+        if not (rate.cycle_minimum or rate.cycle_maximum):
+            continue
+        for multiplier in command.multipliers:
+            if not multiplier.dimensions or rate.dimension in multiplier.dimensions:
+                name = "cycle_minimum" if rate.cycle_minimum else "cycle_maximum"
+                field = f"phase.rates[{index}].{name}"
+                raise FieldNotAllowed(
+                    f"{field} is not allowed: {multiplier.property} multiplies {rate.dimension}", field=field
+                )
+
+
+def _check_brackets(brackets: tuple[Bracket, ...]) -> None:
+    if len(brackets) > BRACKETS_MAX:
+        raise FieldTooLong(f"phase.brackets exceeds {BRACKETS_MAX}", field="phase.brackets")
+    seen: set[str] = set()
+    for index, bracket in enumerate(brackets):
+        field = f"phase.brackets[{index}]"
+        check_bracket(bracket, field=field)
+        if bracket.property in seen:
+            raise FieldNotAllowed(f"{bracket.property} is set by two brackets", field=f"{field}.property")
+        seen.add(bracket.property)

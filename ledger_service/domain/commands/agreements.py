@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from ledger_service.domain.commands.base import Command
-from ledger_service.domain.events import Cycle, Multiplier, PlanPhase, Rate
-from ledger_service.domain.values import Asset
+from ledger_service.domain.events import Bracket, Cycle, Multiplier, PlanPhase, Rate
+from ledger_service.domain.values import Asset, Counters
 
 
 class CreateRateCard(Command, frozen=True):
@@ -26,6 +26,9 @@ class PublishRateCardPhase(Command, frozen=True):
     rates: tuple[Rate, ...]
     multipliers: tuple[Multiplier, ...] = ()
     retroactive: bool = False
+    brackets: tuple[Bracket, ...] = ()
+    counters: Counters = Counters.CARRY
+    cost_currency: str = ""
 
 
 class PublishPlan(Command, frozen=True):

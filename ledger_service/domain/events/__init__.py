@@ -11,8 +11,13 @@ nanos (10^-9 of the currency's major unit), exact figures are decimal text.
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Generic, TypeVar
+from datetime import (
+    datetime,
+)
+from typing import (
+    Generic,
+    TypeVar,
+)
 
 from ledger_service.domain.events.agreements import (
     ContractPhase,
@@ -52,6 +57,12 @@ from ledger_service.domain.events.holds import (
     HoldCaptured,
     HoldReleased,
 )
+from ledger_service.domain.events.price_models import (
+    Bracket,
+    ChargePart,
+    PriceModel,
+    RunningTotal,
+)
 from ledger_service.domain.events.rules import (
     AlertRules,
     AutoTopUp,
@@ -60,15 +71,23 @@ from ledger_service.domain.events.rules import (
     SpendCap,
     WalletRules,
 )
-from ledger_service.domain.events.wallets import WalletOpened, WalletPolicyChanged, WalletUpdated
-from ledger_service.domain.record import Record
+from ledger_service.domain.events.wallets import (
+    WalletOpened,
+    WalletPolicyChanged,
+    WalletUpdated,
+)
+from ledger_service.domain.record import (
+    Record,
+)
 
 __all__ = [
     "AlertRules",
     "AutoTopUp",
+    "Bracket",
     "Budget",
     "Charge",
     "ChargeLine",
+    "ChargePart",
     "ContractPhase",
     "ContractSigned",
     "CreditsDebited",
@@ -93,6 +112,7 @@ __all__ = [
     "MultiplierTier",
     "PlanPhase",
     "PlanPublished",
+    "PriceModel",
     "Rate",
     "RateCardCreated",
     "RateCardPhasePublished",
@@ -100,6 +120,7 @@ __all__ = [
     "Repayment",
     "Return",
     "RollOver",
+    "RunningTotal",
     "SpendCap",
     "WalletOpened",
     "WalletPolicyChanged",

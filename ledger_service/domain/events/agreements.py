@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from ledger_service.domain.events.price_models import Bracket, PriceModel
 from ledger_service.domain.record import Record
-from ledger_service.domain.values import Asset, BeyondLastTier, CycleInterval, Money, ShortfallMode, UnitPrice
+from ledger_service.domain.values import (
+    Asset,
+    BeyondLastTier,
+    Counters,
+    CycleInterval,
+    Money,
+    RateScope,
+    ShortfallMode,
+    UnitPrice,
+)
 
 
 class RateCardCreated(Record, frozen=True):
@@ -17,12 +27,26 @@ class RateCardCreated(Record, frozen=True):
 
 
 class Rate(Record, frozen=True):
-    """The price of one dimension for the usage that matches."""
+    """The price of one dimension for the usage that matches.
+
+    `unit_price` is empty where there is a `price_model`. `usage_` bounds are for each usage, `cycle_` bounds for
+    all of a billing period.
+    """
 
     dimension: str
     unit_price: str
     unit_size: int = 1
     match: dict[str, str] = {}
+    price_model: PriceModel | None = None
+    scope: RateScope = RateScope.CYCLE
+    free_units: int = 0
+    usage_minimum: str = ""
+    usage_maximum: str = ""
+    cycle_minimum: str = ""
+    cycle_maximum: str = ""
+    zero_quantity_free: bool = False
+    provider_cost: str = ""
+    charge_if: dict[str, str] = {}
 
 
 class MultiplierTier(Record, frozen=True):
@@ -33,12 +57,13 @@ class MultiplierTier(Record, frozen=True):
 
 
 class Multiplier(Record, frozen=True):
-    """Scales lines by the tier in which a property of the usage falls."""
+    """Scales lines by the tier in which a property of the usage falls, or the sum of some quantities."""
 
     property: str
     tiers: tuple[MultiplierTier, ...]
     dimensions: tuple[str, ...] = ()
     beyond_last_tier: BeyondLastTier = BeyondLastTier.REFUSE
+    sum_of: tuple[str, ...] = ()
 
 
 class RateCardPhasePublished(Record, frozen=True):
@@ -49,6 +74,9 @@ class RateCardPhasePublished(Record, frozen=True):
     rates: tuple[Rate, ...]
     phase_hash: str
     multipliers: tuple[Multiplier, ...] = ()
+    brackets: tuple[Bracket, ...] = ()
+    counters: Counters = Counters.CARRY
+    cost_currency: str = ""
 
 
 class PlanPhase(Record, frozen=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from ledger_service.domain.events.grants import LotTerms
+from ledger_service.domain.events.price_models import ChargePart, RunningTotal
 from ledger_service.domain.record import Record
 from ledger_service.domain.values import UnitPrice
 
@@ -17,7 +18,7 @@ class Draw(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class ChargeLine(Record, frozen=True):
-    """One dimension of a charge: quantity / unit_size x unit_price x multiplier, exact."""
+    """One dimension of a charge, exact: quantity / unit_size x unit_price x multiplier, or the sum of `parts`."""
 
     dimension: str
     quantity: int
@@ -25,6 +26,10 @@ class ChargeLine(Record, frozen=True):
     exact_units: str
     unit_size: int = 1
     multiplier: str = "1"
+    model: str = "unit"
+    parts: tuple[ChargePart, ...] = ()
+    total_before: RunningTotal | None = None
+    provider_cost: str = ""
 
 
 class Charge(Record, frozen=True):
@@ -38,6 +43,8 @@ class Charge(Record, frozen=True):
     exact_units: str
     properties: dict[str, str] = {}
     overage_price: UnitPrice | None = None
+    provider_cost: str = ""
+    cost_currency: str = ""
 
 
 class CreditsDebited(Record, frozen=True):

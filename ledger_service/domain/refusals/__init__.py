@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from ledger_service.domain.refusals.agreements import (
     AssetMismatch,
+    BoundsOutOfOrder,
     ContractExists,
     ContractNotFound,
     CustomerMismatch,
@@ -19,6 +20,7 @@ from ledger_service.domain.refusals.agreements import (
     RateCardExists,
     RateCardNotFound,
     RatesAmbiguous,
+    TiersIncomplete,
     TiersOutOfOrder,
 )
 from ledger_service.domain.refusals.base import (
@@ -66,6 +68,7 @@ __all__ = [
     "AmountOutOfRange",
     "AsOfOverdrawn",
     "AssetMismatch",
+    "BoundsOutOfOrder",
     "BudgetsOverlap",
     "CaptureExceedsHold",
     "ChargeContractMismatch",
@@ -100,6 +103,7 @@ __all__ = [
     "RefundExceedsGrant",
     "Refusal",
     "ReversalExceedsDebit",
+    "TiersIncomplete",
     "TiersOutOfOrder",
     "TimeInFuture",
     "TimeMalformed",

@@ -36,9 +36,21 @@ class RatesAmbiguous(Refusal):
 
 
 class TiersOutOfOrder(Refusal):
-    """A multiplier's tiers do not ascend."""
+    """The tiers of a price or multiplier, or the bands of a bracket, do not ascend."""
 
     reason = "TIERS_OUT_OF_ORDER"
+
+
+class TiersIncomplete(Refusal):
+    """Tiers of a price, or bands of a bracket, leave quantities out: only the last one may, and must, be endless."""
+
+    reason = "TIERS_INCOMPLETE"
+
+
+class BoundsOutOfOrder(Refusal):
+    """A maximum lies below its minimum."""
+
+    reason = "BOUNDS_OUT_OF_ORDER"
 
 
 class PlanNotFound(Refusal):

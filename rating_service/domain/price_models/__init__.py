@@ -1,14 +1,5 @@
-"""Price models: how a quantity becomes an amount. One module a model.
+"""Price models: how a quantity becomes an amount.
 
-`PriceModel` is their sum; a rate has exactly one. A module owns its model's terms and its arithmetic.
+`terms` says what a card may say, as recorded; `curve` makes it integers; `graduated`, `volume`, `package` and
+`percentage` own one arithmetic each; `shaped` chooses among them and applies what is free and the bounds.
 """
-
-from rating_service.domain.agreement import Rate
-from rating_service.domain.price_models.unit import UnitModel
-
-PriceModel = UnitModel
-
-
-def price_model_of(rate: Rate) -> PriceModel:
-    """Return the price model that a recorded rate names."""
-    return UnitModel(unit_price=rate.unit_price, unit_size=rate.unit_size)

@@ -20,6 +20,14 @@ class Expected:
         """Return what is expected of a figure, None if nothing is."""
         return self._fields.raw(name)
 
+    def names(self) -> list[str]:
+        """Return the names of all figures that are expected."""
+        return self._fields.names()
+
+    def ignore(self, *names: str) -> None:
+        """Leave figures out that say what must not happen."""
+        self._fields.ignore(*names)
+
     def offer(self, *names: str) -> None:
         """Say which figures the player computes. Raises Unsupported if any other is expected."""
         self._fields.ignore(*names)

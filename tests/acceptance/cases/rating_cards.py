@@ -7,7 +7,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from credits.ledger.v1 import agreement_pb2, money_pb2, rate_card_service_pb2, wallet_pb2
+from credits.ledger.v1 import (
+    agreement_pb2,
+    money_pb2,
+    price_model_pb2,
+    rate_card_service_pb2,
+    wallet_pb2,
+)
 from credits.rating.v1 import rating_service_pb2
 from tests.acceptance.cases.amounts import WIDE, price_text
 from tests.acceptance.cases.fields import timestamp
@@ -25,6 +31,9 @@ class CardPhase(NamedTuple):
     rates: Sequence[agreement_pb2.Rate]
     multipliers: Sequence[agreement_pb2.Multiplier] = ()
     from_time: datetime | None = None
+    brackets: Sequence[price_model_pb2.Bracket] = ()
+    cost_currency: str = ""
+    counters: price_model_pb2.Counters.ValueType = price_model_pb2.COUNTERS_UNSPECIFIED
 
 
 class Card(NamedTuple):
@@ -32,6 +41,14 @@ class Card(NamedTuple):
 
     name: str
     position: int
+
+
+class Quoted(NamedTuple):
+    """A quote: the charge, and in whole assets its amount and what it leaves after the provider's cost."""
+
+    charge: wallet_pb2.Charge
+    amount: Decimal
+    margin: str
 
 
 class Priced(NamedTuple):
@@ -73,6 +90,9 @@ async def publish_card(
             from_time=timestamp(phase.from_time or session.now),
             rates=phase.rates,
             multipliers=phase.multipliers,
+            brackets=phase.brackets,
+            cost_currency=phase.cost_currency,
+            counters=phase.counters,
         )
         request = rate_card_service_pb2.PublishRateCardPhaseRequest(
             name=name, idempotency_key=playing.next_key(), phase=message
@@ -85,14 +105,28 @@ async def quote(
     session: Session, card: Card, *, quantities: Mapping[str, int], properties: Mapping[str, str]
 ) -> Priced:
     """Price a usage by a card, recording nothing."""
+    answer = await quote_after(session, card, quantities, {}, properties=properties)
+    return priced(answer.charge)._replace(amount=answer.amount)
+
+
+async def quote_after(
+    session: Session,
+    card: Card,
+    quantities: Mapping[str, int],
+    totals: Mapping[str, price_model_pb2.RunningTotal],
+    *,
+    properties: Mapping[str, str] | None = None,
+    at: datetime | None = None,
+) -> Quoted:
+    """Price a usage after running totals of its cycle, by dimension, recording nothing."""
     usage = rating_service_pb2.Usage(
-        effective_time=timestamp(session.now), properties=properties, quantities=quantities
+        effective_time=timestamp(at or session.now), properties=properties or {}, quantities=quantities
     )
     request = rating_service_pb2.QuoteUsageRequest(
-        usage=usage, rate_card=card.name, min_position=card.position
+        usage=usage, rate_card=card.name, min_position=card.position, totals_before=totals
     )
     answer = await call(session.services.rating.QuoteUsage, request)
-    return priced(answer.charge)._replace(amount=Decimal(answer.exact_amount))
+    return Quoted(answer.charge, Decimal(answer.exact_amount), answer.margin)
 
 
 def priced(charge: wallet_pb2.Charge, *, scale: int = USD.scale) -> Priced:

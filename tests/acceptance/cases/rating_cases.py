@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from tests.acceptance.cases.case_files import Case
 from tests.acceptance.cases.expected import Expected
 from tests.acceptance.cases.fields import Fields
 from tests.acceptance.cases.rating_invoices import plan_overage, plan_phase_change
-from tests.acceptance.cases.rating_quotes import plan_compound_card, plan_linear, plan_llm_card
+from tests.acceptance.cases.rating_models import plan_model
+from tests.acceptance.cases.rating_phases import plan_margins, plan_tier_counters
+from tests.acceptance.cases.rating_quotes import plan_compound_card, plan_llm_card
+from tests.acceptance.cases.rating_rounding import plan_linear_and_blocks, plan_micro_charges
 from tests.acceptance.cases.rating_traces import plan_trace
 from tests.acceptance.cases.timeline import Playing, Script, Step
 from tests.acceptance.cases.verdicts import Unsupported
@@ -30,11 +33,12 @@ SHAPES: Final = (
     Shape(frozenset({"prices_per_1m"}), plan_llm_card),
     Shape(frozenset({"phases", "usage", "period"}), plan_phase_change),
     Shape(frozenset({"base_fee", "included_credits", "used_credits"}), plan_overage),
-    Shape(frozenset({"unit_size", "unit_amount", "quantity"}), plan_linear),
+    Shape(frozenset({"unit_size", "unit_amount", "quantity"}), plan_linear_and_blocks),
+    Shape(frozenset({"customer_price", "before", "after"}), plan_margins),
+    Shape(frozenset({"phase_1", "phase_2", "tier_counter"}), plan_tier_counters),
+    Shape(frozenset({"unit_charge", "count", "precision"}), plan_micro_charges),
 )
 """Told in this order: the first shape all of whose fields are there."""
-MODELS: Final[Mapping[str, Planner]] = {"standard": plan_linear, "unit": plan_linear}
-"""Price models by their name in the input."""
 
 
 def plan_rating_case(case: Case, playing: Playing) -> Script:
@@ -43,17 +47,18 @@ def plan_rating_case(case: Case, playing: Playing) -> Script:
     expected = Expected(Fields(case.raw.get("expected"), place="expected"))
     if "file" in given:
         return Script(playing, plan_trace(given, expected, playing, case))
-    return Script(playing, _planner(given)(given, expected, playing))
+    planner = _planner(given)
+    if planner is None:
+        return Script(playing, plan_model(case, expected, playing))
+    return Script(playing, planner(given, expected, playing))
 
 
-def _planner(given: Fields) -> Planner:
+def _planner(given: Fields) -> Planner | None:
+    """Return who plays an input, None for a price model by its name. Raises Unsupported."""
     names = set(given.names())
     for shape in SHAPES:
         if shape.fields <= names:
             return shape.plan
     if "model" in given:
-        model = given.text("model")
-        if model in MODELS:
-            return MODELS[model]
-        raise Unsupported(f"price model {model}")
+        return None
     raise Unsupported(f"input of {', '.join(sorted(names))}")

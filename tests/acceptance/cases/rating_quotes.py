@@ -7,15 +7,13 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from credits.ledger.v1 import agreement_pb2
-from tests.acceptance.cases.amounts import price_text, quantity_of
+from tests.acceptance.cases.amounts import price_text
 from tests.acceptance.cases.expected import Expected
 from tests.acceptance.cases.fields import Fields
-from tests.acceptance.cases.rating_cards import CURRENCY, CardPhase, Priced, publish_card, quote, rate_of
+from tests.acceptance.cases.rating_cards import CardPhase, Priced, publish_card, quote, rate_of
 from tests.acceptance.cases.timeline import Playing, Rank, Session, Step
 from tests.acceptance.cases.verdicts import Unsupported
 
-QUANTITY: Final = "quantity"
-"""Dimension of a price that is for anything."""
 TOKENS: Final = "_tokens"
 """End of the fields that hold how many tokens there were of a dimension."""
 CACHED: Final = ("cache_read", "cache_write", "cache_write_5m", "cache_write_1h")
@@ -24,7 +22,6 @@ LLM_DIMENSIONS: Final = ("input", *CACHED, "output")
 CONTEXT: Final = "context_tokens"
 BOUNDARY: Final = "max_tokens inclusive"
 ALL_DIMENSIONS: Final = "all token dimensions"
-LINEAR_MODELS: Final = ("unit", "standard")
 PER_MILLION: Final = 1_000_000
 
 
@@ -52,24 +49,9 @@ def figures_of(answer: Priced) -> dict[str, object]:
     multiplier = answer.multipliers[0] if len(answer.multipliers) == 1 else answer.multipliers
     return {
         "amount": answer.amount,
-        "linear": answer.amount,
         "lines": answer.lines,
         "multiplier": multiplier,
     }
-
-
-def plan_linear(given: Fields, expected: Expected, playing: Playing) -> list[Step]:
-    """Play a price per unit: quantity x unit_amount, a price of `unit_size` at a time if it says so."""
-    quantity = quantity_of(given.decimal("quantity"))
-    unit_size = given.integer("unit_size", 1)
-    rate = rate_of(QUANTITY, given.decimal("unit_amount"), unit_size=unit_size * quantity.unit_size)
-    given.ignore("unit")
-    for name, known in (("model", LINEAR_MODELS), ("currency", (CURRENCY,))):
-        if given.text(name, known[0]) not in known:
-            raise Unsupported(f"{name} {given.text(name)}")
-    given.finish()
-    expected.offer("amount", "linear")
-    return plan_quote(Question(CardPhase([rate]), {QUANTITY: quantity.parts}), expected, playing)
 
 
 def plan_llm_card(given: Fields, expected: Expected, playing: Playing) -> list[Step]:

@@ -84,6 +84,16 @@ def test_an_event_outside_the_table_is_unsupported_by_name() -> None:
         (rating_case({"x": "1"}, model="unit", unit_amount="1", quantity="1"), "field expected.x"),
         (rating_case(file="no.csv", unit_prices={}), "file no.csv is not in the folder of data"),
         (rating_case(model="package", unit_size="2", unit_amount="1", quantity="1"), "model package"),
+        (
+            rating_case({"x": "1"}, model="package", package_size="2", quantity="1"),
+            "input.package_amount is missing",
+        ),
+        (
+            rating_case(
+                {"incremental_amount": "1"}, model="graduated_percentage", tiers=[], cumulative_amount="5"
+            ),
+            "incremental_amount without the cumulative amount before it",
+        ),
         (event_case(policy={"breakage_method": "magic"}), "policy.breakage_method magic"),
         (event_case(policy={"draw_order": ["dearest"]}), "policy.draw_order ['dearest']"),
         (event_case(expected={"mood": "1"}), "field expected.mood"),

@@ -84,7 +84,14 @@ def test_a_plan_file_says_what_is_to_be_published() -> None:
 
 @pytest.mark.parametrize(
     ("name", "phases", "rates"),
-    [("llm_card", 1, 12), ("llm_card_price_cut", 1, 12), ("context_window_card", 1, 2)],
+    [
+        ("llm_card", 1, 12),
+        ("llm_card_price_cut", 1, 12),
+        ("context_window_card", 1, 2),
+        ("llm_full_card", 1, 20),
+        ("outcome_card", 1, 3),
+        ("tiered_card", 1, 4),
+    ],
 )
 def test_the_example_cards_can_be_published(name: str, phases: int, rates: int) -> None:
     found = read_rate_card((EXAMPLES / f"{name}.yaml").read_text("utf-8"), file=name)
@@ -94,7 +101,13 @@ def test_the_example_cards_can_be_published(name: str, phases: int, rates: int) 
 
 @pytest.mark.parametrize(
     ("name", "fee", "included", "overage"),
-    [("sandbox", 0, 100, ""), ("starter", 29, 5_000, "0.01"), ("pro", 299, 100_000, "0.005")],
+    [
+        ("sandbox", 0, 100, ""),
+        ("starter", 29, 5_000, "0.01"),
+        ("pro", 299, 100_000, "0.005"),
+        ("scale", 12_000, 6_000_000, "0.003"),
+        ("enterprise", 0, 0, "0.002"),
+    ],
 )
 def test_the_example_plans_can_be_published(name: str, fee: int, included: int, overage: str) -> None:
     found = read_plan((EXAMPLES / f"plan_{name}.yaml").read_text("utf-8"), file=name)

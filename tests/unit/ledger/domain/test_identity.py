@@ -15,6 +15,7 @@ from ledger_service.domain.commands import (
     UpdateWallet,
 )
 from ledger_service.domain.events import (
+    Bracket,
     ContractSigned,
     Draw,
     Event,
@@ -25,10 +26,11 @@ from ledger_service.domain.events import (
     Rate,
     WalletRules,
 )
+from ledger_service.domain.events.price_models import Band
 from ledger_service.domain.identity import check_same_call, fingerprint, hash_key
 from ledger_service.domain.refusals import IdempotencyKeyReused
 from ledger_service.domain.topics import TOPIC_OF, decode_fact, encode_fact
-from ledger_service.domain.values import Asset, GrantCategory, Money, ShortfallMode
+from ledger_service.domain.values import Asset, Counters, GrantCategory, Money, ShortfallMode
 from ledger_service.domain.wallet.hold import TTL_DEFAULT
 from tests.builders import (
     CONTRACT,
@@ -162,6 +164,9 @@ CHANGES: list[tuple[AnyCommand, dict[str, object], str]] = [
     (PHASE, {"from_time": after(days=2)}, "from_time"),
     (PHASE, {"rates": (Rate("input_tokens", "3", 10, {"model": "a*"}),)}, "rates"),
     (PHASE, {"multipliers": ()}, "multipliers"),
+    (PHASE, {"brackets": (Bracket("context", ("input_tokens",), (Band("any"),)),)}, "brackets"),
+    (PHASE, {"counters": Counters.RESTART}, "counters"),
+    (PHASE, {"cost_currency": "USD"}, "cost_currency"),
     (PLAN, {"asset": Asset("TOKEN", 0)}, "asset"),
     (PLAN, {"phases": (plan_phase(),)}, "phases"),
     (PLAN, {"display_name": "Other"}, "display_name"),

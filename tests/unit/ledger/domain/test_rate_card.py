@@ -3,12 +3,11 @@
 import msgspec
 import pytest
 
+from ledger_service.domain.agreement.price_terms import TIERS_MAX, UNIT_SIZE_MAX
 from ledger_service.domain.agreement.rate_card import (
     MATCHES_MAX,
     MULTIPLIERS_MAX,
     RATES_MAX,
-    TIERS_MAX,
-    UNIT_SIZE_MAX,
     hash_phase,
 )
 from ledger_service.domain.commands import PublishRateCardPhase

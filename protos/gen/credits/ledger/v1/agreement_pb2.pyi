@@ -5,6 +5,7 @@ What was agreed: rate cards, plans and contracts, each with phases."""
 
 from collections import abc as _abc
 from credits.ledger.v1 import money_pb2 as _money_pb2
+from credits.ledger.v1 import price_model_pb2 as _price_model_pb2
 from credits.ledger.v1 import wallet_pb2 as _wallet_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -154,10 +155,17 @@ class RateCardPhase(_message.Message):
     RATES_FIELD_NUMBER: _builtins.int
     MULTIPLIERS_FIELD_NUMBER: _builtins.int
     HASH_FIELD_NUMBER: _builtins.int
+    BRACKETS_FIELD_NUMBER: _builtins.int
+    COUNTERS_FIELD_NUMBER: _builtins.int
+    COST_CURRENCY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """rateCards/{rate_card}/phases/{phase}; {phase} counts from 1 in the order of publication. Output only."""
     hash: _builtins.str
     """SHA-256 (hex) of the phase's canonical form. Output only."""
+    counters: _price_model_pb2.Counters.ValueType
+    """What becomes of running totals where the phase begins. Default CARRY."""
+    cost_currency: _builtins.str
+    """ISO 4217 code of every provider_cost. Required if a rate has one."""
     @_builtins.property
     def from_time(self) -> _timestamp_pb2.Timestamp:
         """First instant at which the rates apply. Required."""
@@ -176,6 +184,10 @@ class RateCardPhase(_message.Message):
     def multipliers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Multiplier]:
         """Multipliers by tier of a property, at most 16."""
 
+    @_builtins.property
+    def brackets(self) -> _containers.RepeatedCompositeFieldContainer[_price_model_pb2.Bracket]:
+        """Properties that follow from sums of quantities, at most 16."""
+
     def __init__(
         self,
         *,
@@ -185,10 +197,13 @@ class RateCardPhase(_message.Message):
         rates: _abc.Iterable[Global___Rate] | None = ...,
         multipliers: _abc.Iterable[Global___Multiplier] | None = ...,
         hash: _builtins.str = ...,
+        brackets: _abc.Iterable[_price_model_pb2.Bracket] | None = ...,
+        counters: _price_model_pb2.Counters.ValueType = ...,
+        cost_currency: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["from_time", b"from_time", "to_time", b"to_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_time", b"from_time", "hash", b"hash", "multipliers", b"multipliers", "name", b"name", "rates", b"rates", "to_time", b"to_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brackets", b"brackets", "cost_currency", b"cost_currency", "counters", b"counters", "from_time", b"from_time", "hash", b"hash", "multipliers", b"multipliers", "name", b"name", "rates", b"rates", "to_time", b"to_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -220,22 +235,114 @@ class Rate(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class ChargeIfEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     DIMENSION_FIELD_NUMBER: _builtins.int
     UNIT_SIZE_FIELD_NUMBER: _builtins.int
     UNIT_FIELD_NUMBER: _builtins.int
+    FLAT_FIELD_NUMBER: _builtins.int
+    GRADUATED_FIELD_NUMBER: _builtins.int
+    VOLUME_FIELD_NUMBER: _builtins.int
+    PACKAGE_FIELD_NUMBER: _builtins.int
+    PERCENTAGE_FIELD_NUMBER: _builtins.int
+    GRADUATED_PERCENTAGE_FIELD_NUMBER: _builtins.int
+    MULTIPLIER_FIELD_NUMBER: _builtins.int
     MATCH_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
+    FREE_UNITS_FIELD_NUMBER: _builtins.int
+    USAGE_MINIMUM_FIELD_NUMBER: _builtins.int
+    USAGE_MAXIMUM_FIELD_NUMBER: _builtins.int
+    CYCLE_MINIMUM_FIELD_NUMBER: _builtins.int
+    CYCLE_MAXIMUM_FIELD_NUMBER: _builtins.int
+    ZERO_QUANTITY_FREE_FIELD_NUMBER: _builtins.int
+    PROVIDER_COST_FIELD_NUMBER: _builtins.int
+    CHARGE_IF_FIELD_NUMBER: _builtins.int
     dimension: _builtins.str
     """What is measured, for instance input_tokens. 1 to 64 of a-z, 0-9 and _."""
     unit_size: _builtins.int
     """How many of the dimension the price is for. A product of twos and fives, such as 1, 1,000 or 1,000,000. Default 1."""
+    scope: _price_model_pb2.RateScope.ValueType
+    """What is priced together. Default CYCLE; it says nothing of a rate that is linear."""
+    free_units: _builtins.int
+    """How much of the quantity is free before tiers and packages begin, not negative. Default 0."""
+    usage_minimum: _builtins.str
+    """Least that a usage costs if any of it is not free, in whole assets, decimal text. Empty means none.
+    Allowed where usages are priced one by one (scope USAGE) and for unit, percentage and multiplier.
+    """
+    usage_maximum: _builtins.str
+    """Most that a usage costs, as usage_minimum. Not below it."""
+    cycle_minimum: _builtins.str
+    """Least that the usage of a cycle costs, in whole assets, decimal text, charged by its first usage and counted
+    against the ones that follow. Empty means none. Only with scope CYCLE.
+    """
+    cycle_maximum: _builtins.str
+    """Most that the usage of a cycle costs, as cycle_minimum. Not below it."""
+    zero_quantity_free: _builtins.bool
+    """True if a quantity of 0, or one that is free, owes no flat fee. Default false: the first tier's fee is due."""
+    provider_cost: _builtins.str
+    """What one unit_size costs at the provider, in the phase's cost_currency: decimal text. Empty means not known.
+    It moves no price; charges carry it, so that the margin of a call is known.
+    """
     @_builtins.property
     def unit(self) -> Global___UnitModel:
         """A price per unit_size, linear."""
 
     @_builtins.property
+    def flat(self) -> _price_model_pb2.FlatModel:
+        """One fee whatever the quantity."""
+
+    @_builtins.property
+    def graduated(self) -> _price_model_pb2.GraduatedModel:
+        """Each part of the quantity at the price of its tier."""
+
+    @_builtins.property
+    def volume(self) -> _price_model_pb2.VolumeModel:
+        """The whole quantity at the price of the tier in which it ends."""
+
+    @_builtins.property
+    def package(self) -> _price_model_pb2.PackageModel:
+        """Whole packages of unit_size, which may then be any number."""
+
+    @_builtins.property
+    def percentage(self) -> _price_model_pb2.PercentageModel:
+        """A share of an amount and a fee a usage."""
+
+    @_builtins.property
+    def graduated_percentage(self) -> _price_model_pb2.GraduatedPercentageModel:
+        """A share of an amount, by tier."""
+
+    @_builtins.property
+    def multiplier(self) -> _price_model_pb2.MultiplierModel:
+        """The provider's cost times a factor."""
+
+    @_builtins.property
     def match(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Properties that the usage must have; a value may hold '*' wildcards. Empty matches every usage.
         The most specific rate wins: more properties first, then fewer wildcards, then more literal characters.
+        """
+
+    @_builtins.property
+    def charge_if(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Properties that make it billable, a success say; a value may hold '*' wildcards, at most 16. A usage that
+        tells another value is recorded at 0 and counts towards no tier; one that tells none is refused.
         """
 
     def __init__(
@@ -244,13 +351,29 @@ class Rate(_message.Message):
         dimension: _builtins.str = ...,
         unit_size: _builtins.int = ...,
         unit: Global___UnitModel | None = ...,
+        flat: _price_model_pb2.FlatModel | None = ...,
+        graduated: _price_model_pb2.GraduatedModel | None = ...,
+        volume: _price_model_pb2.VolumeModel | None = ...,
+        package: _price_model_pb2.PackageModel | None = ...,
+        percentage: _price_model_pb2.PercentageModel | None = ...,
+        graduated_percentage: _price_model_pb2.GraduatedPercentageModel | None = ...,
+        multiplier: _price_model_pb2.MultiplierModel | None = ...,
         match: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        scope: _price_model_pb2.RateScope.ValueType = ...,
+        free_units: _builtins.int = ...,
+        usage_minimum: _builtins.str = ...,
+        usage_maximum: _builtins.str = ...,
+        cycle_minimum: _builtins.str = ...,
+        cycle_maximum: _builtins.str = ...,
+        zero_quantity_free: _builtins.bool = ...,
+        provider_cost: _builtins.str = ...,
+        charge_if: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["price_model", b"price_model", "unit", b"unit"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["flat", b"flat", "graduated", b"graduated", "graduated_percentage", b"graduated_percentage", "multiplier", b"multiplier", "package", b"package", "percentage", b"percentage", "price_model", b"price_model", "unit", b"unit", "volume", b"volume"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dimension", b"dimension", "match", b"match", "price_model", b"price_model", "unit", b"unit", "unit_size", b"unit_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charge_if", b"charge_if", "cycle_maximum", b"cycle_maximum", "cycle_minimum", b"cycle_minimum", "dimension", b"dimension", "flat", b"flat", "free_units", b"free_units", "graduated", b"graduated", "graduated_percentage", b"graduated_percentage", "match", b"match", "multiplier", b"multiplier", "package", b"package", "percentage", b"percentage", "price_model", b"price_model", "provider_cost", b"provider_cost", "scope", b"scope", "unit", b"unit", "unit_size", b"unit_size", "usage_maximum", b"usage_maximum", "usage_minimum", b"usage_minimum", "volume", b"volume", "zero_quantity_free", b"zero_quantity_free"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_price_model: _TypeAlias = _typing.Literal["unit"]  # noqa: Y015
+    _WhichOneofReturnType_price_model: _TypeAlias = _typing.Literal["unit", "flat", "graduated", "volume", "package", "percentage", "graduated_percentage", "multiplier"]  # noqa: Y015
     _WhichOneofArgType_price_model: _TypeAlias = _typing.Literal["price_model", b"price_model"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_price_model) -> _WhichOneofReturnType_price_model | None: ...
 
@@ -258,7 +381,7 @@ Global___Rate: _TypeAlias = Rate  # noqa: Y015
 
 @_typing.final
 class UnitModel(_message.Message):
-    """UnitModel is a linear price."""
+    """UnitModel is a linear price: quantity / unit_size x unit_price."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -288,6 +411,7 @@ class Multiplier(_message.Message):
     DIMENSIONS_FIELD_NUMBER: _builtins.int
     TIERS_FIELD_NUMBER: _builtins.int
     BEYOND_LAST_TIER_FIELD_NUMBER: _builtins.int
+    SUM_OF_FIELD_NUMBER: _builtins.int
     property: _builtins.str
     """Property or dimension whose number decides the tier, for instance context_tokens."""
     beyond_last_tier: Global___BeyondLastTier.ValueType
@@ -300,6 +424,12 @@ class Multiplier(_message.Message):
     def tiers(self) -> _containers.RepeatedCompositeFieldContainer[Global___MultiplierTier]:
         """The tiers, by up_to ascending, 1 to 64."""
 
+    @_builtins.property
+    def sum_of(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Quantities whose sum is the number, instead of one property, at most 16; one that a usage lacks counts 0.
+        `property` then only names it.
+        """
+
     def __init__(
         self,
         *,
@@ -307,10 +437,11 @@ class Multiplier(_message.Message):
         dimensions: _abc.Iterable[_builtins.str] | None = ...,
         tiers: _abc.Iterable[Global___MultiplierTier] | None = ...,
         beyond_last_tier: Global___BeyondLastTier.ValueType = ...,
+        sum_of: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["beyond_last_tier", b"beyond_last_tier", "dimensions", b"dimensions", "property", b"property", "tiers", b"tiers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["beyond_last_tier", b"beyond_last_tier", "dimensions", b"dimensions", "property", b"property", "sum_of", b"sum_of", "tiers", b"tiers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

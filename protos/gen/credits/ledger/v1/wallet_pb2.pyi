@@ -5,6 +5,7 @@ The facts of one wallet as callers see them."""
 
 from collections import abc as _abc
 from credits.ledger.v1 import money_pb2 as _money_pb2
+from credits.ledger.v1 import price_model_pb2 as _price_model_pb2
 from credits.ledger.v1 import wallet_rules_pb2 as _wallet_rules_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -461,6 +462,10 @@ class ChargeLine(_message.Message):
     UNIT_PRICE_FIELD_NUMBER: _builtins.int
     MULTIPLIER_FIELD_NUMBER: _builtins.int
     EXACT_UNITS_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    PARTS_FIELD_NUMBER: _builtins.int
+    TOTAL_BEFORE_FIELD_NUMBER: _builtins.int
+    PROVIDER_COST_FIELD_NUMBER: _builtins.int
     dimension: _builtins.str
     """What was measured, for instance input_tokens."""
     quantity: _builtins.int
@@ -473,6 +478,20 @@ class ChargeLine(_message.Message):
     """Factor from a tier of a property (context window), decimal text; empty means 1."""
     exact_units: _builtins.str
     """Exact amount in units of the asset, decimal text, before any rounding."""
+    model: _builtins.str
+    """Price model: unit, flat, graduated, volume, package, percentage, graduated_percentage or multiplier. Empty means unit."""
+    provider_cost: _builtins.str
+    """What the quantity costs at the provider, in the charge's cost_currency, exact decimal text; empty if not known."""
+    @_builtins.property
+    def parts(self) -> _containers.RepeatedCompositeFieldContainer[_price_model_pb2.ChargePart]:
+        """What the amount is the sum of, each scaled by the multiplier. Empty for quantity / unit_size x unit_price,
+        the only lines that have a unit_price.
+        """
+
+    @_builtins.property
+    def total_before(self) -> _price_model_pb2.RunningTotal:
+        """Running total of the cycle before this usage; absent where usages are priced one by one."""
+
     def __init__(
         self,
         *,
@@ -482,10 +501,14 @@ class ChargeLine(_message.Message):
         unit_price: _builtins.str = ...,
         multiplier: _builtins.str = ...,
         exact_units: _builtins.str = ...,
+        model: _builtins.str = ...,
+        parts: _abc.Iterable[_price_model_pb2.ChargePart] | None = ...,
+        total_before: _price_model_pb2.RunningTotal | None = ...,
+        provider_cost: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["total_before", b"total_before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dimension", b"dimension", "exact_units", b"exact_units", "multiplier", b"multiplier", "quantity", b"quantity", "unit_price", b"unit_price", "unit_size", b"unit_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dimension", b"dimension", "exact_units", b"exact_units", "model", b"model", "multiplier", b"multiplier", "parts", b"parts", "provider_cost", b"provider_cost", "quantity", b"quantity", "total_before", b"total_before", "unit_price", b"unit_price", "unit_size", b"unit_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -525,6 +548,8 @@ class Charge(_message.Message):
     LINES_FIELD_NUMBER: _builtins.int
     EXACT_UNITS_FIELD_NUMBER: _builtins.int
     OVERAGE_PRICE_FIELD_NUMBER: _builtins.int
+    PROVIDER_COST_FIELD_NUMBER: _builtins.int
+    COST_CURRENCY_FIELD_NUMBER: _builtins.int
     contract: _builtins.str
     """contracts/{contract} under which the usage was made."""
     contract_phase: _builtins.str
@@ -537,6 +562,10 @@ class Charge(_message.Message):
     """Sum of the lines' exact_units, decimal text. Whole units are debited; the fraction is
     carried in the wallet, so that the debits of many charges add up to the floor of their exact sum.
     """
+    provider_cost: _builtins.str
+    """Sum of the lines' provider_cost, exact decimal text; empty unless every line has one."""
+    cost_currency: _builtins.str
+    """ISO 4217 code of the provider's costs; empty if there are none."""
     @_builtins.property
     def properties(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Properties of the usage that a rate may match on: model, operation, region and so on."""
@@ -560,10 +589,12 @@ class Charge(_message.Message):
         lines: _abc.Iterable[Global___ChargeLine] | None = ...,
         exact_units: _builtins.str = ...,
         overage_price: _money_pb2.UnitPrice | None = ...,
+        provider_cost: _builtins.str = ...,
+        cost_currency: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["overage_price", b"overage_price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "contract_phase", b"contract_phase", "exact_units", b"exact_units", "lines", b"lines", "overage_price", b"overage_price", "phase_hash", b"phase_hash", "properties", b"properties", "rate_card_phase", b"rate_card_phase"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "contract_phase", b"contract_phase", "cost_currency", b"cost_currency", "exact_units", b"exact_units", "lines", b"lines", "overage_price", b"overage_price", "phase_hash", b"phase_hash", "properties", b"properties", "provider_cost", b"provider_cost", "rate_card_phase", b"rate_card_phase"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -9,6 +9,7 @@ safe to retry.
 """
 
 from collections import abc as _abc
+from credits.ledger.v1 import price_model_pb2 as _price_model_pb2
 from credits.ledger.v1 import wallet_pb2 as _wallet_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -280,9 +281,31 @@ class QuoteUsageRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class TotalsBeforeEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> _price_model_pb2.RunningTotal: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _price_model_pb2.RunningTotal | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     USAGE_FIELD_NUMBER: _builtins.int
     RATE_CARD_FIELD_NUMBER: _builtins.int
     MIN_POSITION_FIELD_NUMBER: _builtins.int
+    TOTALS_BEFORE_FIELD_NUMBER: _builtins.int
     rate_card: _builtins.str
     """rateCards/{rate_card} to price by, instead of the contract's."""
     min_position: _builtins.int
@@ -291,16 +314,21 @@ class QuoteUsageRequest(_message.Message):
     def usage(self) -> Global___Usage:
         """The usage; its id may be empty. Required."""
 
+    @_builtins.property
+    def totals_before(self) -> _containers.MessageMap[_builtins.str, _price_model_pb2.RunningTotal]:
+        """What the cycle has seen before, by dimension; a dimension that is not listed begins at 0. At most 32."""
+
     def __init__(
         self,
         *,
         usage: Global___Usage | None = ...,
         rate_card: _builtins.str = ...,
         min_position: _builtins.int = ...,
+        totals_before: _abc.Mapping[_builtins.str, _price_model_pb2.RunningTotal] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["min_position", b"min_position", "rate_card", b"rate_card", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["min_position", b"min_position", "rate_card", b"rate_card", "totals_before", b"totals_before", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -314,8 +342,15 @@ class QuoteUsageResponse(_message.Message):
 
     CHARGE_FIELD_NUMBER: _builtins.int
     EXACT_AMOUNT_FIELD_NUMBER: _builtins.int
+    MARGIN_FIELD_NUMBER: _builtins.int
     exact_amount: _builtins.str
-    """Sum of the lines in whole assets, exact decimal text."""
+    """Sum of the lines in whole assets, exact decimal text. Below 0 where the usage moves a volume price
+    into a cheaper tier.
+    """
+    margin: _builtins.str
+    """exact_amount less the charge's provider_cost, exact decimal text; empty unless the cost is known and
+    its currency is the code of the card's asset.
+    """
     @_builtins.property
     def charge(self) -> _wallet_pb2.Charge:
         """The charge, line by line."""
@@ -325,10 +360,11 @@ class QuoteUsageResponse(_message.Message):
         *,
         charge: _wallet_pb2.Charge | None = ...,
         exact_amount: _builtins.str = ...,
+        margin: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "exact_amount", b"exact_amount"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "exact_amount", b"exact_amount", "margin", b"margin"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -57,7 +57,8 @@ class RatingServiceServicer:
     """
 
     def RecordUsage(self, request, context):
-        """Price one usage and debit it. Safe to retry with the same id.
+        """Price one usage and debit it. Safe to retry with the same id. A rate that is priced over a cycle is refused
+        (RUNNING_TOTAL_NOT_KEPT): recording keeps no running totals yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
