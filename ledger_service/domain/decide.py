@@ -14,6 +14,7 @@ from ledger_service.domain.agreement.rate_card import RateCard, create_rate_card
 from ledger_service.domain.commands import (
     AnyCommand,
     CaptureHold,
+    ChargeBackGrant,
     CreateRateCard,
     Debit,
     ExtendGrant,
@@ -22,22 +23,33 @@ from ledger_service.domain.commands import (
     PlaceHold,
     PublishPlan,
     PublishRateCardPhase,
+    ReceiveTransfer,
     RefundGrant,
     ReleaseHold,
+    ReturnTransfer,
     ReverseDebit,
     RevokeGrant,
+    SettleTransfer,
     SettleWallet,
     SignContract,
+    TransferCredits,
 )
 from ledger_service.domain.drafts import Draft
 from ledger_service.domain.refusals import RateCardNotFound, WalletNotFound
 from ledger_service.domain.streams import State
+from ledger_service.domain.wallet.chargeback import charge_back_grant
 from ledger_service.domain.wallet.debit import debit
 from ledger_service.domain.wallet.grant import grant, open_wallet
 from ledger_service.domain.wallet.hold import capture_hold, place_hold, release_hold
 from ledger_service.domain.wallet.reverse import reverse_debit
 from ledger_service.domain.wallet.settle import settle
 from ledger_service.domain.wallet.state import Wallet
+from ledger_service.domain.wallet.transfer import (
+    receive_transfer,
+    return_transfer,
+    settle_transfer,
+    transfer,
+)
 from ledger_service.domain.wallet.withdraw import extend_grant, refund_grant, revoke_grant
 
 WalletCommand = (
@@ -49,7 +61,9 @@ WalletCommand = (
     | RefundGrant
     | ExtendGrant
     | SettleWallet
+    | ChargeBackGrant
 )
+TransferCommand = TransferCredits | ReceiveTransfer | SettleTransfer | ReturnTransfer
 States = Mapping[str, State | None]
 S = TypeVar("S", Wallet, RateCard, Plan, Contract)
 
@@ -83,8 +97,11 @@ def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:
             | RefundGrant()
             | ExtendGrant()
             | SettleWallet()
+            | ChargeBackGrant()
         ):
             return _decide_wallet(_wallet(states, command.wallet, field="name"), command, now)
+        case TransferCredits() | ReceiveTransfer() | SettleTransfer() | ReturnTransfer():
+            return _decide_transfer(_wallet(states, command.wallet, field="name"), command, now)
         case OpenWallet():
             return open_wallet(_typed(states, command.wallet, Wallet), command, now)
         case CreateRateCard():
@@ -122,6 +139,20 @@ def _decide_wallet(wallet: Wallet, command: WalletCommand, now: datetime) -> lis
             return extend_grant(wallet, command, now)
         case SettleWallet():
             return settle(command.wallet, wallet, now)
+        case ChargeBackGrant():
+            return charge_back_grant(wallet, command, now)
+
+
+def _decide_transfer(wallet: Wallet, command: TransferCommand, now: datetime) -> list[Draft]:
+    match command:
+        case TransferCredits():
+            return transfer(wallet, command, now)
+        case ReceiveTransfer():
+            return receive_transfer(wallet, command, now)
+        case SettleTransfer():
+            return settle_transfer(wallet, command, now)
+        case ReturnTransfer():
+            return return_transfer(wallet, command, now)
 
 
 def _typed(states: States, stream: str, kind: type[S]) -> S | None:

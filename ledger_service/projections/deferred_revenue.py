@@ -19,16 +19,19 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from ledger_service.domain.events import Draw
+from ledger_service.domain.events import Draw, TransferSlice
 from ledger_service.domain.values import GrantCategory
+from ledger_service.projections.movement_events import ChargedBack, Lowered, Received, Returned, Sent
 from ledger_service.projections.recognition import (
     DayKey,
     DaySums,
     Movement,
     PaidLot,
     Refund,
+    Transfer,
     post_movement,
     post_refund,
+    post_transfer,
     roll_over,
 )
 from ledger_service.projections.wallet_events import (
@@ -74,7 +77,7 @@ class RollOver(msgspec.Struct, frozen=True, gc=False):
     lot: PaidLot
 
 
-AnyMovement = Movement | Refund | Reservation | RollOver | Extended
+AnyMovement = Movement | Refund | Transfer | Reservation | RollOver | Extended
 
 
 class Collected(msgspec.Struct):
@@ -84,6 +87,8 @@ class Collected(msgspec.Struct):
     movements: dict[LotKey, list[AnyMovement]] = {}
     carried: set[LotKey] = set()
     """Lots that rolled over from others in the run."""
+    landed: dict[LotKey, PaidLot] = {}
+    """Lots that arrived from other wallets: their consideration was billed there."""
     ruled: set[LotKey] = set()
     """Lots to which more happened than draws and expiries."""
 
@@ -114,13 +119,15 @@ def collect(collected: Collected, events: Iterable[WalletEvent]) -> None:
 def keys_to_load(collected: Collected) -> list[LotKey]:
     """Return the lots that moved in the run but began before it."""
     return [
-        key for key in collected.movements if key not in collected.issued and key not in collected.carried
+        key
+        for key in collected.movements
+        if key not in collected.issued and key not in collected.carried and key not in collected.landed
     ]
 
 
 def post(collected: Collected, before: Mapping[LotKey, PaidLot]) -> Posted:
     """Turn movements into postings. `before` holds the lots of `keys_to_load`; a missing one was not paid."""
-    posted = Posted(lots=dict(collected.issued), days={})
+    posted = Posted(lots=collected.issued | collected.landed, days={})
     for lot in collected.issued.values():
         key = DayKey(lot.currency_code, lot.effective_day)
         _add_to_day(posted.days, key, DaySums(billings_nanos=lot.consideration_nanos))
@@ -140,6 +147,10 @@ def _post_lot(lot: PaidLot, movements: Iterable[AnyMovement], posted: Posted) ->
                 lot = posting.lot
             case Refund():
                 posting = post_refund(lot, movement)
+                _add_to_day(posted.days, posting.key, posting.sums)
+                lot = posting.lot
+            case Transfer():
+                posting = post_transfer(lot, movement)
                 _add_to_day(posted.days, posting.key, posting.sums)
                 lot = posting.lot
             case Reservation(amount_units=units):
@@ -172,7 +183,7 @@ def _paid_lot(granted: Granted, effective_time: datetime) -> PaidLot | None:
     )
 
 
-def _collect_rule(collected: Collected, event: WalletEvent, change: Change) -> None:  # noqa: C901
+def _collect_rule(collected: Collected, event: WalletEvent, change: Change) -> None:  # noqa: C901, PLR0912
     day = utc_day(event.effective_time)
     match change:
         case Expired(version, units) | Revoked(version, units):
@@ -195,6 +206,17 @@ def _collect_rule(collected: Collected, event: WalletEvent, change: Change) -> N
             _note(collected, LotKey(event.wallet, version), change)
         case RolledOver():
             _roll_over(collected, event, change)
+        case Sent(slices=slices):
+            _transfer(collected, event.wallet, day, slices, sign=1)
+        case Returned(slices=slices):
+            _transfer(collected, event.wallet, day, slices, sign=-1)
+        case Received():
+            _land(collected, event, change)
+        case ChargedBack() as back:
+            taken = Refund(day, back.revoked_units, back.amount.nanos - back.receivable.nanos)
+            _note(collected, LotKey(event.wallet, back.grant_version), taken)
+        case Lowered(version, units, reduction):
+            _note(collected, LotKey(event.wallet, version), Refund(day, units, reduction.nanos))
         case _:
             pass
 
@@ -231,6 +253,30 @@ def _capture(collected: Collected, event: WalletEvent, captured: Captured) -> No
     day = utc_day(event.effective_time)
     for draw in (*captured.held_draws, *captured.draws):
         _draw(collected, LotKey(event.wallet, draw.grant_version), day, draw.amount_units)
+
+
+def _transfer(
+    collected: Collected, wallet: str, day: date, slices: Iterable[TransferSlice], *, sign: int
+) -> None:
+    for each in slices:
+        if each.consideration is not None:
+            movement = Transfer(day, sign * each.amount_units, sign * each.consideration.nanos)
+            _note(collected, LotKey(wallet, each.grant_version), movement)
+
+
+def _land(collected: Collected, event: WalletEvent, received: Received) -> None:
+    terms = received.lot
+    lot = _paid_lot(
+        Granted(
+            received.amount_units,
+            terms.category,
+            expire_time=terms.expire_time,
+            consideration=terms.consideration,
+        ),
+        terms.effective_time,
+    )
+    if lot is not None:
+        collected.landed[LotKey(event.wallet, event.version)] = lot
 
 
 def _roll_over(collected: Collected, event: WalletEvent, rolled: RolledOver) -> None:

@@ -16,16 +16,16 @@ from ledger_service.domain.events import Recurrence
 from ledger_service.projections.array_text import integers, optional_texts, texts, times
 from ledger_service.projections.tables import Table, expect_rows
 from ledger_service.projections.wallet_events import WalletEvent
-from ledger_service.projections.wallet_view import (
+from ledger_service.projections.wallet_tallies import (
     GrantedAt,
     LotTally,
     OpenedAt,
     PolicyAt,
     Tallies,
     WalletTally,
-    count_rows,
-    fold_wallet_view,
 )
+from ledger_service.projections.wallet_view import count_rows, fold_wallet_view
+from ledger_service.projections.wallet_view_movements_store import MOVEMENT_TABLES, store_wallet_movements
 from ledger_service.projections.wallet_view_rules_store import RULE_TABLES, store_wallet_rules
 
 TABLES: Final = (
@@ -33,6 +33,7 @@ TABLES: Final = (
     Table("wallet_view_policies", ("wallet", "policy_version")),
     Table("wallet_view_grants", ("wallet", "grant_version")),
     *RULE_TABLES,
+    *MOVEMENT_TABLES,
 )
 
 _INSERT_WALLETS: Final = """
@@ -146,6 +147,7 @@ def store_wallet_view(connection: psycopg.Connection[Any], tallies: Tallies) -> 
     _add_to_wallets(connection, moved)
     _add_to_grants(connection, lots)
     store_wallet_rules(connection, tallies)
+    store_wallet_movements(connection, tallies)
 
 
 def _insert_wallets(connection: psycopg.Connection[Any], rows: Sequence[_OpenedRow]) -> None:

@@ -17,6 +17,7 @@ from ledger_service.domain.commands.agreements import (
 from ledger_service.domain.commands.base import (
     Command,
 )
+from ledger_service.domain.commands.chargebacks import ChargeBackGrant
 from ledger_service.domain.commands.debits import (
     Debit,
     DebitRecord,
@@ -35,6 +36,13 @@ from ledger_service.domain.commands.holds import (
     PlaceHold,
     ReleaseHold,
 )
+from ledger_service.domain.commands.transfers import (
+    DestinationRecord,
+    ReceiveTransfer,
+    ReturnTransfer,
+    SettleTransfer,
+    TransferCredits,
+)
 from ledger_service.domain.commands.wallets import (
     OpenWallet,
     SettleWallet,
@@ -43,10 +51,12 @@ from ledger_service.domain.commands.wallets import (
 __all__ = [
     "AnyCommand",
     "CaptureHold",
+    "ChargeBackGrant",
     "Command",
     "CreateRateCard",
     "Debit",
     "DebitRecord",
+    "DestinationRecord",
     "ExtendGrant",
     "GrantCredits",
     "OpenWallet",
@@ -54,14 +64,18 @@ __all__ = [
     "PlaceHold",
     "PublishPlan",
     "PublishRateCardPhase",
+    "ReceiveTransfer",
     "RecurrenceTerms",
     "RefundGrant",
     "ReleaseHold",
     "Request",
+    "ReturnTransfer",
     "ReverseDebit",
     "RevokeGrant",
+    "SettleTransfer",
     "SettleWallet",
     "SignContract",
+    "TransferCredits",
 ]
 
 AnyCommand = (
@@ -76,6 +90,11 @@ AnyCommand = (
     | RefundGrant
     | ExtendGrant
     | SettleWallet
+    | TransferCredits
+    | ReceiveTransfer
+    | SettleTransfer
+    | ReturnTransfer
+    | ChargeBackGrant
     | CreateRateCard
     | PublishRateCardPhase
     | PublishPlan

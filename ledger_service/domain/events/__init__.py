@@ -26,6 +26,10 @@ from ledger_service.domain.events.agreements import (
     RateCardCreated,
     RateCardPhasePublished,
 )
+from ledger_service.domain.events.chargebacks import (
+    GrantChargedBack,
+    ReceivableLowered,
+)
 from ledger_service.domain.events.debits import (
     Charge,
     ChargeLine,
@@ -52,6 +56,13 @@ from ledger_service.domain.events.holds import (
     HoldCaptured,
     HoldReleased,
 )
+from ledger_service.domain.events.transfers import (
+    CreditsTransferredIn,
+    CreditsTransferredOut,
+    TransferReturned,
+    TransferSettled,
+    TransferSlice,
+)
 from ledger_service.domain.events.wallets import (
     WalletOpened,
     WalletPolicyChanged,
@@ -68,12 +79,15 @@ __all__ = [
     "CreditsGranted",
     "CreditsHeld",
     "CreditsRolledOver",
+    "CreditsTransferredIn",
+    "CreditsTransferredOut",
     "Cycle",
     "DebitReversed",
     "DebtRepaid",
     "Draw",
     "Event",
     "Fact",
+    "GrantChargedBack",
     "GrantExpiryExtended",
     "GrantRefunded",
     "GrantRevoked",
@@ -87,10 +101,14 @@ __all__ = [
     "Rate",
     "RateCardCreated",
     "RateCardPhasePublished",
+    "ReceivableLowered",
     "Recurrence",
     "Repayment",
     "Return",
     "RollOver",
+    "TransferReturned",
+    "TransferSettled",
+    "TransferSlice",
     "WalletOpened",
     "WalletPolicyChanged",
 ]
@@ -110,6 +128,12 @@ Event = (
     | GrantExpiryExtended
     | CreditsRolledOver
     | DebtRepaid
+    | CreditsTransferredOut
+    | CreditsTransferredIn
+    | TransferSettled
+    | TransferReturned
+    | GrantChargedBack
+    | ReceivableLowered
     | RateCardCreated
     | RateCardPhasePublished
     | PlanPublished

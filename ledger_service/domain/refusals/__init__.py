@@ -37,6 +37,12 @@ from ledger_service.domain.refusals.fields import (
     TimesOutOfOrder,
     ValueUnspecified,
 )
+from ledger_service.domain.refusals.transfers import (
+    ChargebackExceedsGrant,
+    GrantAlreadyChargedBack,
+    GrantNotFound,
+    TransferToItself,
+)
 from ledger_service.domain.refusals.wallets import (
     AsOfOverdrawn,
     CaptureExceedsHold,
@@ -67,6 +73,7 @@ __all__ = [
     "CaptureExceedsHold",
     "ChargeContractMismatch",
     "ChargeInconsistent",
+    "ChargebackExceedsGrant",
     "ContractExists",
     "ContractNotFound",
     "CustomerMismatch",
@@ -76,7 +83,9 @@ __all__ = [
     "FieldNotAllowed",
     "FieldRequired",
     "FieldTooLong",
+    "GrantAlreadyChargedBack",
     "GrantNotActive",
+    "GrantNotFound",
     "GrantNotRefundable",
     "HoldAlreadyCaptured",
     "HoldAlreadyReleased",
@@ -100,6 +109,7 @@ __all__ = [
     "TimeInFuture",
     "TimeMalformed",
     "TimesOutOfOrder",
+    "TransferToItself",
     "ValueUnspecified",
     "WalletExists",
     "WalletNotFound",
