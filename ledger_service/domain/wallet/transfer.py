@@ -111,7 +111,9 @@ def settle_transfer(wallet: Wallet, command: SettleTransfer, now: datetime) -> l
     """Return what fell due and the settlement; nothing if the transfer is not on its way any more."""
     if find_transfer(wallet, command.transfer_version) is None:
         return []
-    return begin(command.wallet, wallet, now).end(TransferSettled(command.transfer_version), now)
+    tape = begin(command.wallet, wallet, now)
+    tape.add(TransferSettled(command.transfer_version), now)
+    return tape.drafts
 
 
 def return_transfer(wallet: Wallet, command: ReturnTransfer, now: datetime) -> list[Draft]:
@@ -124,7 +126,7 @@ def return_transfer(wallet: Wallet, command: ReturnTransfer, now: datetime) -> l
         return []
     tape = begin(command.wallet, wallet, now)
     slices = tuple(_as_extended(tape.wallet, each) for each in transit.slices)
-    tape.add(TransferReturned(command.transfer_version, slices, command.reason), now, answers=True)
+    tape.add(TransferReturned(command.transfer_version, slices, command.reason), now)
     returned = [Return(each.grant_version, each.amount_units, each.lot) for each in slices]
     lapse_returned(tape, now, returned, rolls_over=False)
     return tape.drafts
