@@ -48,7 +48,7 @@ HOUR = timedelta(hours=1)
 KINDS = (
     *("grant", "recurring", "bonus", "debit", "debit", "hold", "hold", "capture", "capture", "release"),
     *("reverse", "reverse", "revoke", "refund", "extend", "extend", "settle"),
-    *("send", "arrived", "arrived", "come_back", "charge_back", "refund"),
+    *("send", "end_transfer", "end_transfer", "end_transfer", "charge_back", "refund"),
 )
 
 
@@ -150,7 +150,7 @@ def _command(ledger: Book, act: Act) -> AnyCommand | None:
             return _end_hold(ledger, act)
         case "send":
             return transfer(act.units)
-        case "arrived" | "come_back":
+        case "end_transfer":
             return _end_transfer(ledger, act)
         case _:
             return _take_back(ledger, act)
@@ -211,7 +211,7 @@ def _end_transfer(ledger: Book, act: Act) -> SettleTransfer | ReturnTransfer | N
     if not transfers:
         return None
     version = transfers[-1 - act.pick % len(transfers)].transfer_version
-    if act.kind == "arrived":
+    if act.partly:
         return SettleTransfer(WALLET, version)
     return ReturnTransfer(WALLET, version, "AMOUNT_OUT_OF_RANGE")
 
