@@ -34,7 +34,9 @@ from ledger_service.adapters.clocks import ManualClock, SystemClock
 from ledger_service.adapters.due_wallets import PostgresDueWallets
 from ledger_service.adapters.event_log import PostgresEventLog, PostgresLogReader
 from ledger_service.adapters.migrate import MigrationError, migrate
+from ledger_service.adapters.open_transfers import PostgresOpenTransfers
 from ledger_service.adapters.verification_process import verify_beside
+from ledger_service.application.courier import Courier
 from ledger_service.application.ports import LogReader
 from ledger_service.application.sweeper import Sweeper
 from ledger_service.application.verification import VerificationProgress
@@ -108,6 +110,7 @@ async def _serve(
     health = Health()
     writer, clock = _writer(settings, url, lambda serving: _tell(health, serving))
     sweeper = Sweeper(writer, PostgresDueWallets(pool, schema=settings.schema))
+    courier = Courier(writer, PostgresOpenTransfers(pool, schema=settings.schema))
     views = PostgresViews(pool, schema=settings.schema)
     services = _services(writer, reader, views, lambda: verify_beside(url, schema=settings.schema))
     if isinstance(clock, ManualClock):
@@ -123,6 +126,7 @@ async def _serve(
     tasks = [
         asyncio.create_task(writer.run(), name="writer"),
         asyncio.create_task(sweeper.run(interval_seconds=settings.sweep_interval_seconds), name="sweeper"),
+        asyncio.create_task(courier.run(), name="courier"),
     ]
     await _until_stopped(stopping, tasks)
     with contextlib.suppress(TimeoutError):

@@ -37,6 +37,7 @@ from ledger_service.domain.events import (
     CreditsDebited,
     CreditsGranted,
     CreditsRolledOver,
+    CreditsTransferredIn,
     Cycle,
     DebtRepaid,
     Draw,
@@ -334,6 +335,8 @@ class Book:
                     lots[each.version] = terms_of(from_grant(each.version, granted, each.fact.effective_time))
                 case CreditsRolledOver(lot=terms, recurrence=recurrence):
                     lots[each.version] = msgspec.structs.replace(terms, recurrence=recurrence)
+                case CreditsTransferredIn(lot=terms):
+                    lots[each.version] = terms
                 case CreditsDebited() as debited if each.version == debit_version:
                     draws += debited.draws
                     overage_units = debited.overage_units

@@ -20,6 +20,7 @@ _DUE: Final = """
 (SELECT DISTINCT wallet FROM {schema}.wallet_view_grants
 WHERE expire_time > %(since)s AND expire_time <= %(until)s AND wallet > %(after)s
   AND amount_units > drawn_units + expired_units + held_units + revoked_units + rolled_over_units
+    + transferred_units
 ORDER BY wallet LIMIT %(limit)s)
 UNION
 (SELECT DISTINCT wallet FROM {schema}.wallet_view_holds

@@ -6,10 +6,10 @@ from datetime import datetime
 
 import msgspec
 
-from ledger_service.domain.values import Asset
+from ledger_service.domain.values import Asset, Money
 from ledger_service.domain.wallet.burn_down import Lot
 from ledger_service.domain.wallet.settle import settled
-from ledger_service.domain.wallet.state import Hold, Wallet, debt_units
+from ledger_service.domain.wallet.state import Hold, Wallet, debt_units, in_transit_units
 
 
 class Balance(msgspec.Struct, frozen=True):
@@ -33,6 +33,10 @@ class Balance(msgspec.Struct, frozen=True):
     lots: tuple[Lot, ...]
     holds: tuple[Hold, ...]
     burn_down_order: str
+    in_transit_units: int = 0
+    """Sent to other wallets and not known to have arrived."""
+    receivables: tuple[Money, ...] = ()
+    """Owed for grants that were charged back, by currency."""
 
     @property
     def available_units(self) -> int:
@@ -62,4 +66,13 @@ def balance_at(name: str, wallet: Wallet, instant: datetime, *, feature: str = "
         lots=(*active, *pending),
         holds=wallet.holds,
         burn_down_order=wallet.burn_down_order,
+        in_transit_units=in_transit_units(wallet),
+        receivables=_receivables(wallet),
     )
+
+
+def _receivables(wallet: Wallet) -> tuple[Money, ...]:
+    totals: dict[str, int] = {}
+    for owed in wallet.receivables.values():
+        totals[owed.currency_code] = totals.get(owed.currency_code, 0) + owed.nanos
+    return tuple(Money(code, nanos) for code, nanos in sorted(totals.items()) if nanos)

@@ -11,6 +11,7 @@ from ledger_service.domain.events import (
     CreditsDebited,
     CreditsGranted,
     CreditsRolledOver,
+    CreditsTransferredIn,
     DebtRepaid,
     Draw,
     Event,
@@ -81,7 +82,7 @@ async def _terms(reader: LogReader, wallet: str, draws: Sequence[Draw]) -> dict[
 async def _lot_terms(reader: LogReader, wallet: str, version: int) -> LotTerms:
     fact = await read_event(reader, wallet, version)
     assert fact is not None, "a draw names an event of its stream"
-    if isinstance(fact.event, CreditsRolledOver):
+    if isinstance(fact.event, CreditsRolledOver | CreditsTransferredIn):
         return fact.event.lot
     assert isinstance(fact.event, CreditsGranted), "a draw names a grant"
     return terms_of(from_grant(version, fact.event, fact.effective_time))

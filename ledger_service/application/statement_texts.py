@@ -12,14 +12,20 @@ from ledger_service.domain.events import (
     CreditsGranted,
     CreditsHeld,
     CreditsRolledOver,
+    CreditsTransferredIn,
+    CreditsTransferredOut,
     DebitReversed,
     DebtRepaid,
     Event,
+    GrantChargedBack,
     GrantExpiryExtended,
     GrantRefunded,
     GrantRevoked,
     HoldCaptured,
     HoldReleased,
+    ReceivableLowered,
+    TransferReturned,
+    TransferSettled,
     WalletOpened,
     WalletPolicyChanged,
     WalletUpdated,
@@ -80,7 +86,32 @@ def _describe_correction(event: Event) -> Text:
             debits = ", ".join(str(each.debit_version) for each in repayments)
             return Text(-units, 0, f"Debt of debit {debits} repaid")
         case _:
+            return _describe_movement(event)
+
+
+def _describe_movement(event: Event) -> Text:
+    match event:
+        case CreditsTransferredOut(destination=destination, amount_units=units):
+            return Text(-units, 0, f"Transferred to {destination}")
+        case CreditsTransferredIn(source=source, transfer_version=transfer, amount_units=units):
+            return Text(units, 0, f"Transferred from {source}, transfer {transfer} there")
+        case TransferSettled(transfer_version=transfer):
+            return Text(0, 0, f"Transfer {transfer} arrived")
+        case TransferReturned(transfer_version=transfer, slices=slices, reason=reason):
+            units = sum(each.amount_units for each in slices)
+            return Text(units, 0, f"Transfer {transfer} returned ({reason})")
+        case GrantChargedBack() as charged_back:
+            return Text(-charged_back.revoked_units, 0, _describe_chargeback(charged_back))
+        case ReceivableLowered(grant_version=grant, amount_units=units, reduction=reduction):
+            return Text(-units, 0, f"Returned to charged back grant {grant}: {_money(reduction)} less owed")
+        case _:
             raise AssertionError(f"{type(event).__name__} is not an event of a wallet")
+
+
+def _describe_chargeback(charged_back: GrantChargedBack) -> str:
+    amount, owed = _money(charged_back.amount), _money(charged_back.receivable)
+    reference = f" ({charged_back.reference})" if charged_back.reference else ""
+    return f"Grant {charged_back.grant_version} charged back: {amount}, of which {owed} are owed{reference}"
 
 
 def _drawn_units(debited: CreditsDebited | HoldCaptured) -> int:
@@ -96,6 +127,8 @@ def _describe_grant(granted: CreditsGranted) -> str:
     words = [granted.category.value.capitalize(), "credit granted"]
     if granted.consideration is not None:
         words.append(f"for {_money(granted.consideration)}")
+    if granted.compensates_version:
+        words.append(f"as goodwill for debit {granted.compensates_version}")
     if granted.expire_time is not None:
         words.append(f"until {granted.expire_time.isoformat()}")
     if granted.reference:

@@ -70,6 +70,13 @@ class GrantView(msgspec.Struct, frozen=True):
     remaining_units: int
     purchase_version: int
     recurrence: Recurrence | None
+    transferred_units: int = 0
+    """Sent to other wallets, what came back taken off."""
+    transfer: str = ""
+    """The transfer that brought it: wallets/{wallet}/transfers/{transfer} of the wallet it came from."""
+    receivable: Money | None = None
+    """Owed for it after a chargeback."""
+    compensates_version: int = 0
 
 
 class WalletPage(msgspec.Struct, frozen=True):

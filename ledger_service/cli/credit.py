@@ -59,6 +59,9 @@ def grant(
     category: Annotated[str, typer.Option(help="PAID, PROMOTIONAL or INCLUDED")] = "PAID",
     priority: Annotated[int, typer.Option(help="0 is used first.")] = 0,
     expires: Annotated[str, typer.Option(help="First instant at which it is gone; never if empty.")] = "",
+    compensates: Annotated[
+        str, typer.Option(help="Goodwill for wallets/{wallet}/debits/{debit}; only PROMOTIONAL.")
+    ] = "",
     key: Key = "",
     address: Address = ADDRESS_DEFAULT,
     ca_file: CaFile = "",
@@ -72,6 +75,7 @@ def grant(
         category=wallet_pb2.GrantCategory.Value(f"GRANT_CATEGORY_{category}"),
         priority=priority,
         expire_time=read_instant(expires, option="--expires") if expires else None,
+        compensates=compensates,
     )
     request = wallet_service_pb2.GrantRequest(name=name, idempotency_key=given_or_fresh(key), grant=issued)
     answer = send(lambda wallets: wallets.Grant, request, address, ca_file)

@@ -29,6 +29,7 @@ from ledger_service.cli.client import (
 )
 
 app = typer.Typer()
+MONEY_SCALE = 9
 Name = Annotated[str, typer.Argument(help="wallets/{wallet}")]
 
 
@@ -80,7 +81,16 @@ def grants(
 ) -> None:
     """List a wallet's grants and what is left of them."""
     table = Table("Grant", "Category", "Priority", "Effective", "Expires", title=name)
-    for column in ("Granted", "Drawn", "Expired", "Revoked", "Rolled over", "Held", "Remaining"):
+    for column in (
+        "Granted",
+        "Drawn",
+        "Expired",
+        "Revoked",
+        "Rolled over",
+        "Transferred",
+        "Held",
+        "Remaining",
+    ):
         table.add_column(column, justify="right")
     with connect(address, ca_file) as channel:
         stub = wallet_service_pb2_grpc.WalletServiceStub(channel)
@@ -190,8 +200,13 @@ def _show_balance(balance: wallet_pb2.Balance) -> None:
         ("of which debt", balance.debt_units),
         ("expired", balance.expired_units),
         ("revoked", balance.revoked_units),
+        ("in transit", balance.in_transit_units),
     ):
         table.add_row("", "", "", "", label, show_units(units, scale))
+    for owed in balance.receivables:
+        table.add_row(
+            "", "", "", "", "receivable", f"{owed.currency_code} {show_units(owed.nanos, MONEY_SCALE)}"
+        )
     console.print(table)
 
 
@@ -207,6 +222,7 @@ def _grant_cells(grant: wallet_pb2.Grant, scale: int) -> list[str]:
         show_units(grant.expired_units, scale),
         show_units(grant.revoked_units, scale),
         show_units(grant.rolled_over_units, scale),
+        show_units(grant.transferred_units, scale),
         show_units(grant.held_units, scale),
         show_units(grant.remaining_units, scale),
     ]

@@ -5,15 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, Final, TypeVar
 
 from ledger_service.domain.agreement.plan import Contract, Plan, publish_plan, sign_contract
 from ledger_service.domain.agreement.rate_card import RateCard, create_rate_card, publish_phase
 from ledger_service.domain.commands import (
     AnyCommand,
     CaptureHold,
+    ChargeBackGrant,
+    Command,
     CreateRateCard,
     Debit,
     ExtendGrant,
@@ -22,17 +24,22 @@ from ledger_service.domain.commands import (
     PlaceHold,
     PublishPlan,
     PublishRateCardPhase,
+    ReceiveTransfer,
     RefundGrant,
     ReleaseHold,
+    ReturnTransfer,
     ReverseDebit,
     RevokeGrant,
+    SettleTransfer,
     SettleWallet,
     SignContract,
+    TransferCredits,
     UpdateWallet,
 )
 from ledger_service.domain.drafts import Draft
 from ledger_service.domain.refusals import RateCardNotFound, WalletNotFound
 from ledger_service.domain.streams import State
+from ledger_service.domain.wallet.chargeback import charge_back_grant
 from ledger_service.domain.wallet.debit import debit
 from ledger_service.domain.wallet.grant import grant, open_wallet
 from ledger_service.domain.wallet.hold import capture_hold, place_hold, release_hold
@@ -40,19 +47,34 @@ from ledger_service.domain.wallet.reverse import reverse_debit
 from ledger_service.domain.wallet.rules import update_wallet
 from ledger_service.domain.wallet.settle import settle
 from ledger_service.domain.wallet.state import Wallet
+from ledger_service.domain.wallet.transfer import (
+    receive_transfer,
+    return_transfer,
+    settle_transfer,
+    transfer,
+)
 from ledger_service.domain.wallet.withdraw import extend_grant, refund_grant, revoke_grant
 
-WalletCommand = (
-    PlaceHold
-    | CaptureHold
-    | ReleaseHold
-    | ReverseDebit
-    | RevokeGrant
-    | RefundGrant
-    | ExtendGrant
-    | UpdateWallet
-    | SettleWallet
-)
+Decide = Callable[[Wallet, Any, datetime], list[Draft]]
+WALLET_DECISIONS: Final[dict[type[Command], Decide]] = {
+    Debit: debit,
+    GrantCredits: grant,
+    PlaceHold: place_hold,
+    CaptureHold: capture_hold,
+    ReleaseHold: release_hold,
+    ReverseDebit: reverse_debit,
+    RevokeGrant: revoke_grant,
+    RefundGrant: refund_grant,
+    ExtendGrant: extend_grant,
+    ChargeBackGrant: charge_back_grant,
+    TransferCredits: transfer,
+    ReceiveTransfer: receive_transfer,
+    SettleTransfer: settle_transfer,
+    ReturnTransfer: return_transfer,
+    UpdateWallet: update_wallet,
+    SettleWallet: settle,
+}
+"""What is decided on the state of one wallet that exists."""
 States = Mapping[str, State | None]
 S = TypeVar("S", Wallet, RateCard, Plan, Contract)
 
@@ -72,23 +94,9 @@ def streams_of(command: AnyCommand) -> tuple[str, ...]:
 
 def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:
     """Return the events that the command causes, in order. Raises Refusal, and then changes nothing."""
+    if (decide_on := WALLET_DECISIONS.get(type(command))) is not None:
+        return decide_on(_wallet(states, streams_of(command)[0], field="name"), command, now)
     match command:
-        case Debit():
-            return debit(_wallet(states, command.wallet, field="name"), command, now)
-        case GrantCredits():
-            return grant(_wallet(states, command.wallet, field="name"), command, now)
-        case (
-            PlaceHold()
-            | CaptureHold()
-            | ReleaseHold()
-            | ReverseDebit()
-            | RevokeGrant()
-            | RefundGrant()
-            | ExtendGrant()
-            | UpdateWallet()
-            | SettleWallet()
-        ):
-            return _decide_wallet(_wallet(states, command.wallet, field="name"), command, now)
         case OpenWallet():
             return open_wallet(_typed(states, command.wallet, Wallet), command, now)
         case CreateRateCard():
@@ -106,28 +114,8 @@ def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:
                 command,
                 now,
             )
-
-
-def _decide_wallet(wallet: Wallet, command: WalletCommand, now: datetime) -> list[Draft]:
-    match command:
-        case PlaceHold():
-            return place_hold(wallet, command, now)
-        case CaptureHold():
-            return capture_hold(wallet, command, now)
-        case ReleaseHold():
-            return release_hold(wallet, command, now)
-        case ReverseDebit():
-            return reverse_debit(wallet, command, now)
-        case RevokeGrant():
-            return revoke_grant(wallet, command, now)
-        case RefundGrant():
-            return refund_grant(wallet, command, now)
-        case ExtendGrant():
-            return extend_grant(wallet, command, now)
-        case UpdateWallet():
-            return update_wallet(wallet, command, now)
-        case SettleWallet():
-            return settle(command.wallet, wallet, now)
+        case _:
+            raise AssertionError(f"{type(command).__name__} is decided nowhere")
 
 
 def _typed(states: States, stream: str, kind: type[S]) -> S | None:

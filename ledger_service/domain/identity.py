@@ -17,6 +17,7 @@ import msgspec
 from ledger_service.domain.commands import (
     AnyCommand,
     CaptureHold,
+    ChargeBackGrant,
     CreateRateCard,
     Debit,
     ExtendGrant,
@@ -25,13 +26,17 @@ from ledger_service.domain.commands import (
     PlaceHold,
     PublishPlan,
     PublishRateCardPhase,
+    ReceiveTransfer,
     RecurrenceTerms,
     RefundGrant,
     ReleaseHold,
+    ReturnTransfer,
     ReverseDebit,
     RevokeGrant,
+    SettleTransfer,
     SettleWallet,
     SignContract,
+    TransferCredits,
     UpdateWallet,
 )
 from ledger_service.domain.events import (
@@ -40,9 +45,12 @@ from ledger_service.domain.events import (
     CreditsDebited,
     CreditsGranted,
     CreditsHeld,
+    CreditsTransferredIn,
+    CreditsTransferredOut,
     DebitReversed,
     Event,
     Fact,
+    GrantChargedBack,
     GrantExpiryExtended,
     GrantRefunded,
     GrantRevoked,
@@ -101,7 +109,7 @@ def check_same_call(command: AnyCommand, recorded: Fact[Event]) -> None:
         )
 
 
-def identity(command: AnyCommand) -> Identity:  # noqa: C901
+def identity(command: AnyCommand) -> Identity:  # noqa: C901, PLR0912
     """Return what makes the command itself, beside its stream."""
     match command:
         case Debit():
@@ -117,7 +125,7 @@ def identity(command: AnyCommand) -> Identity:  # noqa: C901
                 | _usage_of(command.charge)
             )
         case GrantCredits():
-            return _fields(command, "wallet") | {"scope": sorted(command.scope)}
+            return _grant_fields(command, "wallet") | {"scope": sorted(command.scope)}
         case PlaceHold():
             return _fields(command, "wallet") | {"ttl": command.ttl or TTL_DEFAULT}
         case CaptureHold():
@@ -128,7 +136,11 @@ def identity(command: AnyCommand) -> Identity:  # noqa: C901
             return _fields(command, "wallet")
         case UpdateWallet():
             return _update(command)
-        case OpenWallet() | SettleWallet():
+        case TransferCredits() | ChargeBackGrant():
+            return _fields(command, "wallet", "recorded")
+        case ReceiveTransfer():
+            return {"source": command.source, "transfer_version": command.transfer_version}
+        case OpenWallet() | SettleWallet() | SettleTransfer() | ReturnTransfer():
             return _fields(command, "wallet")
         case CreateRateCard():
             return _fields(command, "rate_card")
@@ -140,7 +152,7 @@ def identity(command: AnyCommand) -> Identity:  # noqa: C901
             return _fields(command, "contract")
 
 
-def _recorded_identity(fact: Fact[Event]) -> Identity:  # noqa: C901
+def _recorded_identity(fact: Fact[Event]) -> Identity:  # noqa: C901, PLR0912
     event = fact.event
     # An effective time equal to the record time is what "now" became.
     effective_time = None if fact.effective_time == fact.record_time else fact.effective_time
@@ -169,6 +181,13 @@ def _recorded_identity(fact: Fact[Event]) -> Identity:  # noqa: C901
             return _fields(event)
         case WalletUpdated():
             return _update(event)
+        case CreditsTransferredOut():
+            return _fields(event, "slices", "burn_down_order")
+        case CreditsTransferredIn():
+            return {"source": event.source, "transfer_version": event.transfer_version}
+        case GrantChargedBack():
+            amount = None if event.whole else event.amount
+            return {"grant_version": event.grant_version, "amount": amount, "reference": event.reference}
         case WalletOpened() | RateCardCreated():
             return _fields(event)
         case RateCardPhasePublished():
@@ -182,7 +201,7 @@ def _recorded_identity(fact: Fact[Event]) -> Identity:  # noqa: C901
 
 
 def _granted(event: CreditsGranted) -> Identity:
-    fields = _fields(event, "series_version") | {"scope": sorted(event.scope)}
+    fields = _grant_fields(event, "series_version") | {"scope": sorted(event.scope)}
     if event.recurrence is None:
         return fields
     left = event.recurrence.periods_left
@@ -225,6 +244,11 @@ def _update(update: UpdateWallet | WalletUpdated) -> Identity:
     if "rules" in update.paths:
         values["rules"] = update.rules
     return {"update_mask": update.paths} | values
+
+
+def _grant_fields(grant: GrantCredits | CreditsGranted, *without: str) -> Identity:
+    # Only goodwill says what it compensates, so that the fingerprints of other grants stay what they are.
+    return _fields(grant, *without, *(() if grant.compensates_version else ("compensates_version",)))
 
 
 def _late_hold(hold_version: int) -> Identity:

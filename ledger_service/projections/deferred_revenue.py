@@ -14,40 +14,24 @@ The arithmetic and its sources are in `recognition`; where the rows are kept is 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime
 from typing import Final, NamedTuple
 
 import msgspec
 
-from ledger_service.domain.events import Draw
-from ledger_service.domain.values import GrantCategory
 from ledger_service.projections.recognition import (
     DayKey,
     DaySums,
     Movement,
     PaidLot,
     Refund,
+    Transfer,
     post_movement,
     post_refund,
+    post_transfer,
     roll_over,
 )
 from ledger_service.projections.wallet_events import (
-    Captured,
-    Change,
-    Debited,
-    Expired,
     Extended,
-    Granted,
-    Held,
-    Refunded,
-    Released,
-    Repaid,
-    Reversed,
-    Revoked,
-    RolledOver,
-    WalletEvent,
-    rolls_over,
-    utc_day,
 )
 
 NAME: Final = "deferred_revenue"
@@ -74,7 +58,7 @@ class RollOver(msgspec.Struct, frozen=True, gc=False):
     lot: PaidLot
 
 
-AnyMovement = Movement | Refund | Reservation | RollOver | Extended
+AnyMovement = Movement | Refund | Transfer | Reservation | RollOver | Extended
 
 
 class Collected(msgspec.Struct):
@@ -84,6 +68,8 @@ class Collected(msgspec.Struct):
     movements: dict[LotKey, list[AnyMovement]] = {}
     carried: set[LotKey] = set()
     """Lots that rolled over from others in the run."""
+    landed: dict[LotKey, PaidLot] = {}
+    """Lots that arrived from other wallets: their consideration was billed there."""
     ruled: set[LotKey] = set()
     """Lots to which more happened than draws and expiries."""
 
@@ -95,36 +81,18 @@ class Posted(msgspec.Struct, frozen=True):
     days: dict[DayKey, DaySums]
 
 
-def collect(collected: Collected, events: Iterable[WalletEvent]) -> None:
-    """Add a run of events, in the order of the log, to what was collected."""
-    for event in events:
-        change = event.change
-        if isinstance(change, Debited):
-            day = utc_day(event.effective_time)
-            for draw in change.draws:
-                key = LotKey(event.wallet, draw.grant_version)
-                if draw.grant_version in change.late_grants:
-                    _draw_late(collected, key, utc_day(event.record_time), draw.amount_units)
-                else:
-                    _draw(collected, key, day, draw.amount_units)
-        elif isinstance(change, Granted):
-            lot = _paid_lot(change, event.effective_time)
-            if lot is not None:
-                collected.issued[LotKey(event.wallet, event.version)] = lot
-        else:
-            _collect_rule(collected, event, change)
-
-
 def keys_to_load(collected: Collected) -> list[LotKey]:
     """Return the lots that moved in the run but began before it."""
     return [
-        key for key in collected.movements if key not in collected.issued and key not in collected.carried
+        key
+        for key in collected.movements
+        if key not in collected.issued and key not in collected.carried and key not in collected.landed
     ]
 
 
 def post(collected: Collected, before: Mapping[LotKey, PaidLot]) -> Posted:
     """Turn movements into postings. `before` holds the lots of `keys_to_load`; a missing one was not paid."""
-    posted = Posted(lots=dict(collected.issued), days={})
+    posted = Posted(lots=collected.issued | collected.landed, days={})
     for lot in collected.issued.values():
         key = DayKey(lot.currency_code, lot.effective_day)
         _add_to_day(posted.days, key, DaySums(billings_nanos=lot.consideration_nanos))
@@ -146,6 +114,10 @@ def _post_lot(lot: PaidLot, movements: Iterable[AnyMovement], posted: Posted) ->
                 posting = post_refund(lot, movement)
                 _add_to_day(posted.days, posting.key, posting.sums)
                 lot = posting.lot
+            case Transfer():
+                posting = post_transfer(lot, movement)
+                _add_to_day(posted.days, posting.key, posting.sums)
+                lot = posting.lot
             case Reservation(amount_units=units):
                 lot = msgspec.structs.replace(lot, held_units=lot.held_units + units)
             case Extended(expire_time=expire_time):
@@ -161,101 +133,3 @@ def _post_lot(lot: PaidLot, movements: Iterable[AnyMovement], posted: Posted) ->
 def _add_to_day(days: dict[DayKey, DaySums], key: DayKey, sums: DaySums) -> None:
     known = days.get(key)
     days[key] = sums if known is None else known + sums
-
-
-def _paid_lot(granted: Granted, effective_time: datetime) -> PaidLot | None:
-    if granted.category is not GrantCategory.PAID or granted.consideration is None:
-        return None
-    return PaidLot(
-        currency_code=granted.consideration.currency_code,
-        consideration_nanos=granted.consideration.nanos,
-        amount_units=granted.amount_units,
-        effective_day=utc_day(effective_time),
-        expire_time=granted.expire_time,
-        rolls_over=rolls_over(granted.recurrence),
-    )
-
-
-def _collect_rule(collected: Collected, event: WalletEvent, change: Change) -> None:  # noqa: C901
-    day = utc_day(event.effective_time)
-    match change:
-        case Expired(version, units) | Revoked(version, units):
-            _break(collected, LotKey(event.wallet, version), day, units)
-        case Repaid(version, units):
-            _draw(collected, LotKey(event.wallet, version), day, units)
-        case Held(slices=slices):
-            _reserve(collected, event.wallet, slices, sign=1)
-        case Released(returned=returned):
-            _reserve(collected, event.wallet, returned, sign=-1)
-        case Captured():
-            _capture(collected, event, change)
-        case Reversed(returned=returned):
-            for each in returned:
-                _draw(collected, LotKey(event.wallet, each.grant_version), day, -each.amount_units)
-        case Refunded(version, units, refund):
-            paid_back = Refund(day, units, refund.nanos)
-            _note(collected, LotKey(event.wallet, version), paid_back)
-        case Extended(version):
-            _note(collected, LotKey(event.wallet, version), change)
-        case RolledOver():
-            _roll_over(collected, event, change)
-        case _:
-            pass
-
-
-def _draw(collected: Collected, key: LotKey, day: date, units: int) -> None:
-    movements = collected.movements.get(key)
-    if movements is None:
-        collected.movements[key] = [Movement(day, units)]
-        return
-    last = movements[-1]
-    if type(last) is Movement and last.day == day:
-        last.drawn_units += units
-    else:
-        movements.append(Movement(day, units))
-
-
-def _break(collected: Collected, key: LotKey, day: date, units: int) -> None:
-    collected.movements.setdefault(key, []).append(Movement(day, expired_units=units))
-
-
-def _draw_late(collected: Collected, key: LotKey, day: date, units: int) -> None:
-    # What had been recognised as breakage turns into usage on the day of the record: the days before may be closed.
-    movement = Movement(day, drawn_units=units, expired_units=-units)
-    collected.movements.setdefault(key, []).append(movement)
-
-
-def _note(collected: Collected, key: LotKey, movement: AnyMovement) -> None:
-    collected.movements.setdefault(key, []).append(movement)
-    collected.ruled.add(key)
-
-
-def _reserve(collected: Collected, wallet: str, slices: Iterable[Draw], *, sign: int) -> None:
-    for each in slices:
-        _note(collected, LotKey(wallet, each.grant_version), Reservation(sign * each.amount_units))
-
-
-def _capture(collected: Collected, event: WalletEvent, captured: Captured) -> None:
-    _reserve(collected, event.wallet, captured.held_draws, sign=-1)
-    _reserve(collected, event.wallet, captured.returned, sign=-1)
-    day = utc_day(event.effective_time)
-    for draw in (*captured.held_draws, *captured.draws):
-        _draw(collected, LotKey(event.wallet, draw.grant_version), day, draw.amount_units)
-
-
-def _roll_over(collected: Collected, event: WalletEvent, rolled: RolledOver) -> None:
-    terms = rolled.lot
-    carried = _paid_lot(
-        Granted(
-            rolled.amount_units,
-            terms.category,
-            expire_time=terms.expire_time,
-            consideration=terms.consideration,
-            recurrence=rolled.recurrence,
-        ),
-        event.effective_time,
-    )
-    if carried is not None:
-        into = LotKey(event.wallet, event.version)
-        collected.carried.add(into)
-        _note(collected, LotKey(event.wallet, rolled.grant_version), RollOver(into, carried))

@@ -15,10 +15,10 @@ from ledger_service.projections.array_text import booleans, integers, texts, tim
 from ledger_service.projections.deferred_revenue import (
     Collected,
     LotKey,
-    collect,
     keys_to_load,
     post,
 )
+from ledger_service.projections.paid_lot_movements import collect
 from ledger_service.projections.recognition import DayKey, DaySums, PaidLot
 from ledger_service.projections.tables import Table
 from ledger_service.projections.wallet_events import WalletEvent
@@ -93,7 +93,7 @@ class DeferredRevenueRun:
 
     def row_count(self) -> int:
         """Return how many lots storing the run touches."""
-        return len(self._collected.issued) + len(self._collected.movements)
+        return len(self._collected.issued) + len(self._collected.landed) + len(self._collected.movements)
 
     def store(self, connection: psycopg.Connection[Any]) -> None:
         """Post the run onto the tables. Raises psycopg.Error."""
@@ -103,7 +103,7 @@ class DeferredRevenueRun:
 def store_deferred_revenue(connection: psycopg.Connection[Any], collected: Collected) -> None:
     """Post what was collected onto the tables. Raises psycopg.Error."""
     posted = post(collected, _load_lots(connection, keys_to_load(collected)))
-    new = collected.issued.keys() | collected.carried
+    new = collected.issued.keys() | collected.landed.keys() | collected.carried
     _insert_lots(connection, {key: lot for key, lot in posted.lots.items() if key in new})
     _update_lots(connection, {key: lot for key, lot in posted.lots.items() if key not in new})
     _update_ruled(connection, {key: posted.lots[key] for key in collected.ruled if key in posted.lots})

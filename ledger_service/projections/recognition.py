@@ -16,6 +16,10 @@ carries to a new lot, rounded up, so that refunds of the new lot are covered; th
 does not change. An exact alias of the first lot was rejected: lots would no longer be independent, and the
 order in which several of them move would have to be kept.
 
+Units that move to another wallet take the consideration that the ledger decided, which the lot they become there
+begins with; while they are on their way it belongs to no lot, and is liability all the same. A chargeback takes
+the cost basis of the units it withdrew off the liability like a refund, though nothing is paid by us.
+
 Promotional and included grants carry no consideration and no lot here. A debit or an expiry may be effective
 before its lot is (late usage); its day is then the lot's first day, so that contract liability is never
 negative.
@@ -44,7 +48,9 @@ class PaidLot(msgspec.Struct, frozen=True, gc=False):
     rolls_over: bool = False
     held_units: int = 0
     refunded_units: int = 0
+    """Refunded or charged back."""
     rolled_units: int = 0
+    """Moved on to another lot, by roll-over or by a transfer."""
     refunded_nanos: int = 0
     rolled_nanos: int = 0
 
@@ -89,6 +95,14 @@ class Refund(msgspec.Struct, frozen=True, gc=False):
     day: date
     amount_units: int
     refund_nanos: int
+
+
+class Transfer(msgspec.Struct, frozen=True, gc=False):
+    """Units that left a lot for another wallet with so much of its consideration; below zero, they came back."""
+
+    day: date
+    amount_units: int
+    nanos: int
 
 
 class DayKey(msgspec.Struct, frozen=True, order=True):
@@ -148,6 +162,17 @@ def post_refund(lot: PaidLot, refund: Refund) -> Posting:
     )
     moved = _with_revenue(refunded, drawn_units=lot.drawn_units, expired_units=lot.expired_units)
     return _posting(lot, moved, refund.day, refunds_nanos=refund.refund_nanos)
+
+
+def post_transfer(lot: PaidLot, transfer: Transfer) -> Posting:
+    """Let units and their consideration move on. The last units of a lot leave what rounding left as breakage."""
+    moved = msgspec.structs.replace(
+        lot,
+        rolled_units=lot.rolled_units + transfer.amount_units,
+        rolled_nanos=lot.rolled_nanos + transfer.nanos,
+    )
+    recognised = _with_revenue(moved, drawn_units=lot.drawn_units, expired_units=lot.expired_units)
+    return _posting(lot, recognised, transfer.day)
 
 
 def roll_over(lot: PaidLot, units: int) -> PaidLot:

@@ -206,10 +206,11 @@ def _grant(row: Any, now: datetime) -> GrantView:
     the whole wallet to say.
     """
     (*identity, category, priority, scope, effective, expire, currency, nanos) = row[:10]
-    reference, contract, purchase, recurrence_text, drawn, expired, held, revoked, rolled = row[10:]
+    reference, contract, purchase, recurrence_text, drawn, expired, held, revoked, rolled = row[10:19]
+    transferred, transfer, receivable, compensates = row[19:]
     wallet, version, amount = identity
     recurrence = None if recurrence_text is None else _recurrences.decode(recurrence_text)
-    remaining = amount - drawn - expired - held - revoked - rolled
+    remaining = amount - drawn - expired - held - revoked - rolled - transferred
     if expire is not None and expire <= now and not rolls_over(recurrence):
         expired, remaining = expired + remaining, 0
     return GrantView(
@@ -232,4 +233,8 @@ def _grant(row: Any, now: datetime) -> GrantView:
         remaining_units=remaining,
         purchase_version=purchase,
         recurrence=recurrence,
+        transferred_units=transferred,
+        transfer=transfer,
+        receivable=Money(currency, receivable) if receivable else None,
+        compensates_version=compensates,
     )

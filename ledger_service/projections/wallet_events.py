@@ -17,6 +17,7 @@ from ledger_service.application.ports import StoredEvent
 from ledger_service.domain.events import Draw, LotTerms, Recurrence, Return
 from ledger_service.domain.topics import UnknownTopicError
 from ledger_service.domain.values import Asset, GrantCategory, Money, ShortfallMode
+from ledger_service.projections.movement_events import MOVEMENT_TYPES, AnyMovement
 
 WALLET_STREAM_PREFIX: Final = "wallets/"
 
@@ -66,6 +67,7 @@ class Granted(Narrow, frozen=True):
     purchase_version: int = 0
     recurrence: Recurrence | None = None
     series_version: int = 0
+    compensates_version: int = 0
 
 
 class Debited(Narrow, frozen=True):
@@ -177,6 +179,7 @@ Change = (
     | Extended
     | RolledOver
     | Repaid
+    | AnyMovement
 )
 C_co = TypeVar("C_co", bound=Change, covariant=True)
 
@@ -196,6 +199,7 @@ NARROW_TYPES: Final[dict[str, type[Change]]] = {
     "wallet.WalletOpened.v1": Opened,
     "wallet.WalletPolicyChanged.v1": PolicyChanged,
     "wallet.WalletUpdated.v1": Updated,
+    **MOVEMENT_TYPES,
 }
 
 

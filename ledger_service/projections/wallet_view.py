@@ -7,9 +7,6 @@ first event of the log, a tally is the whole wallet.
 
 Open holds and recurring grants to come are kept for the sweeper, which looks for what time has ended.
 
-Structs here hold no cycles, so the garbage collector is told not to walk through them: with hundreds of
-thousands in memory that is a tenth of the work.
-
 Where the rows are kept is `wallet_view_store`; how they are settled up to now is `views`.
 """
 
@@ -19,10 +16,9 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final, assert_never
 
-import msgspec
-
 from ledger_service.domain.events import Draw
 from ledger_service.domain.events.wallets import changes_policy
+from ledger_service.projections.movement_events import ChargedBack, Lowered, Received, Returned, Sent, Settled
 from ledger_service.projections.wallet_events import (
     Captured,
     Debited,
@@ -41,76 +37,21 @@ from ledger_service.projections.wallet_events import (
     Updated,
     WalletEvent,
 )
+from ledger_service.projections.wallet_tallies import (
+    GrantedAt,
+    HoldTally,
+    LotTally,
+    OpenedAt,
+    PolicyAt,
+    Tallies,
+    WalletTally,
+    lot_of,
+    revoke,
+)
+from ledger_service.projections.wallet_view_movements import fold_movement
 
 NAME: Final = "wallet_view"
 """Name in notification_tracking; the prefix of the projection's tables."""
-
-
-class OpenedAt(msgspec.Struct, frozen=True, gc=False):
-    """A wallet that began in the run."""
-
-    opened: Opened
-    open_time: datetime
-
-
-class PolicyAt(msgspec.Struct, frozen=True, gc=False):
-    """A policy that was set in the run."""
-
-    policy_version: int
-    effective_time: datetime
-    policy: PolicyChanged
-
-
-class GrantedAt(msgspec.Struct, frozen=True, gc=False):
-    """A grant that was issued in the run, or that rolled over from another."""
-
-    granted: Granted
-    effective_time: datetime
-
-
-class LotTally(msgspec.Struct, gc=False):
-    """What the run did to one lot. Mutable: it is the accumulator of the fold, and the fold owns it."""
-
-    issued: GrantedAt | None = None
-    drawn_units: int = 0
-    expired_units: int = 0
-    held_units: int = 0
-    revoked_units: int = 0
-    rolled_over_units: int = 0
-    extended: Extended | None = None
-    """The last extension: it alone counts."""
-
-
-class HoldTally(msgspec.Struct, gc=False):
-    """What the run did to one hold. Mutable for the same reason."""
-
-    placed: Held | None = None
-    captured_units: int = 0
-    ended: bool = False
-
-
-class WalletTally(msgspec.Struct, gc=False):
-    """What the run did to one wallet. Mutable for the same reason."""
-
-    opened: OpenedAt | None = None
-    policies: list[PolicyAt] = []
-    lots: dict[int, LotTally] = {}
-    version: int = 0
-    granted_units: int = 0
-    debited_units: int = 0
-    overage_units: int = 0
-    expired_units: int = 0
-    debt_units: int = 0
-    revoked_units: int = 0
-    holds: dict[int, HoldTally] = {}
-    series: dict[int, datetime | None] = {}
-    """By the first grant's version: when the next one is due, None if none is."""
-    revoked_grants: set[int] = set()
-    """Grants of before the run whose series, if they are of one, ended in it."""
-
-
-Tallies = dict[str, WalletTally]
-"""Wallet name to tally."""
 
 
 def fold_wallet_view(tallies: Tallies, events: Iterable[WalletEvent]) -> None:
@@ -129,7 +70,9 @@ def fold_wallet_view(tallies: Tallies, events: Iterable[WalletEvent]) -> None:
 
 def count_rows(tallies: Tallies) -> int:
     """Return how many rows storing the tallies would write, for bounding them."""
-    return len(tallies) + sum([len(tally.lots) + len(tally.holds) for tally in tallies.values()])
+    return len(tallies) + sum(
+        [len(tally.lots) + len(tally.holds) + len(tally.transfers) for tally in tallies.values()]
+    )
 
 
 def _fold_event(tally: WalletTally, event: WalletEvent) -> None:  # noqa: C901, PLR0912
@@ -138,7 +81,7 @@ def _fold_event(tally: WalletTally, event: WalletEvent) -> None:  # noqa: C901, 
             _fold_debit(tally, debited)
         case Expired() as expired:
             tally.expired_units += expired.amount_units
-            _lot(tally, expired.grant_version).expired_units += expired.amount_units
+            lot_of(tally, expired.grant_version).expired_units += expired.amount_units
         case Granted() as granted:
             tally.granted_units += granted.amount_units
             _issue(tally, event.version, granted, event.effective_time)
@@ -161,19 +104,21 @@ def _fold_event(tally: WalletTally, event: WalletEvent) -> None:  # noqa: C901, 
         case Reversed() as reversal:
             _fold_reversal(tally, reversal)
         case Revoked() as revoked:
-            _revoke(tally, revoked.grant_version, revoked.amount_units)
+            revoke(tally, revoked.grant_version, revoked.amount_units)
             if not revoked.clawback:
                 _end_series(tally, revoked.grant_version)
         case Refunded() as refunded:
-            _revoke(tally, refunded.grant_version, refunded.amount_units)
+            revoke(tally, refunded.grant_version, refunded.amount_units)
         case Extended() as extended:
-            _lot(tally, extended.grant_version).extended = extended
+            lot_of(tally, extended.grant_version).extended = extended
         case RolledOver() as rolled:
-            _lot(tally, rolled.grant_version).rolled_over_units += rolled.amount_units
+            lot_of(tally, rolled.grant_version).rolled_over_units += rolled.amount_units
             _issue(tally, event.version, _carried(rolled), rolled.lot.effective_time)
         case Repaid() as repaid:
             tally.debt_units -= repaid.amount_units
-            _lot(tally, repaid.grant_version).drawn_units += repaid.amount_units
+            lot_of(tally, repaid.grant_version).drawn_units += repaid.amount_units
+        case Sent() | Received() | Settled() | Returned() | ChargedBack() | Lowered() as movement:
+            fold_movement(tally, event, movement)
         case _ as unreachable:
             assert_never(unreachable)
 
@@ -185,7 +130,7 @@ def _open(tally: WalletTally, event: WalletEvent, opened: Opened) -> None:
 
 
 def _issue(tally: WalletTally, version: int, granted: Granted, effective_time: datetime) -> None:
-    _lot(tally, version).issued = GrantedAt(granted, effective_time)
+    lot_of(tally, version).issued = GrantedAt(granted, effective_time)
     recurrence = granted.recurrence
     if recurrence is not None:
         last = recurrence.periods_left == 0
@@ -194,7 +139,7 @@ def _issue(tally: WalletTally, version: int, granted: Granted, effective_time: d
 
 def _end_series(tally: WalletTally, grant_version: int) -> None:
     # A revoked grant does not come again, whichever of its periods was revoked.
-    issued = _lot(tally, grant_version).issued
+    issued = lot_of(tally, grant_version).issued
     if issued is None:
         tally.revoked_grants.add(grant_version)
     else:
@@ -250,34 +195,22 @@ def _fold_reversal(tally: WalletTally, reversal: Reversed) -> None:
     tally.overage_units -= reversal.overage_units
     tally.debt_units -= reversal.debt_units
     for each in reversal.returned:
-        _lot(tally, each.grant_version).drawn_units -= each.amount_units
-
-
-def _revoke(tally: WalletTally, grant_version: int, units: int) -> None:
-    tally.revoked_units += units
-    _lot(tally, grant_version).revoked_units += units
+        lot_of(tally, each.grant_version).drawn_units -= each.amount_units
 
 
 def _draw(tally: WalletTally, draws: Iterable[Draw]) -> None:
     for draw in draws:
-        _lot(tally, draw.grant_version).drawn_units += draw.amount_units
+        lot_of(tally, draw.grant_version).drawn_units += draw.amount_units
 
 
 def _reserve(tally: WalletTally, slices: Iterable[Draw]) -> None:
     for each in slices:
-        _lot(tally, each.grant_version).held_units += each.amount_units
+        lot_of(tally, each.grant_version).held_units += each.amount_units
 
 
 def _give_back(tally: WalletTally, slices: Iterable[Draw]) -> None:
     for each in slices:
-        _lot(tally, each.grant_version).held_units -= each.amount_units
-
-
-def _lot(tally: WalletTally, grant_version: int) -> LotTally:
-    lot = tally.lots.get(grant_version)
-    if lot is None:
-        lot = tally.lots[grant_version] = LotTally()
-    return lot
+        lot_of(tally, each.grant_version).held_units -= each.amount_units
 
 
 def _hold(tally: WalletTally, hold_version: int) -> HoldTally:

@@ -12,7 +12,7 @@ import psycopg
 
 from ledger_service.projections.array_text import booleans, integers, texts, times
 from ledger_service.projections.tables import Table, expect_rows
-from ledger_service.projections.wallet_view import HoldTally, LotTally, Tallies, WalletTally
+from ledger_service.projections.wallet_tallies import HoldTally, LotTally, Tallies, WalletTally
 
 RULE_TABLES: Final = (
     Table("wallet_view_holds", ("wallet", "hold_version")),

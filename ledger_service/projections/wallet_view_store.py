@@ -16,16 +16,16 @@ from ledger_service.domain.events import Recurrence
 from ledger_service.projections.array_text import integers, optional_texts, texts, times
 from ledger_service.projections.tables import Table, expect_rows
 from ledger_service.projections.wallet_events import WalletEvent
-from ledger_service.projections.wallet_view import (
+from ledger_service.projections.wallet_tallies import (
     GrantedAt,
     LotTally,
     OpenedAt,
     PolicyAt,
     Tallies,
     WalletTally,
-    count_rows,
-    fold_wallet_view,
 )
+from ledger_service.projections.wallet_view import count_rows, fold_wallet_view
+from ledger_service.projections.wallet_view_movements_store import MOVEMENT_TABLES, store_wallet_movements
 from ledger_service.projections.wallet_view_rules_store import RULE_TABLES, store_wallet_rules
 
 TABLES: Final = (
@@ -33,6 +33,7 @@ TABLES: Final = (
     Table("wallet_view_policies", ("wallet", "policy_version")),
     Table("wallet_view_grants", ("wallet", "grant_version")),
     *RULE_TABLES,
+    *MOVEMENT_TABLES,
 )
 
 _INSERT_WALLETS: Final = """
@@ -65,10 +66,11 @@ _INSERT_GRANTS: Final = """
 INSERT INTO wallet_view_grants
     (wallet, grant_version, amount_units, category, priority, scope, effective_time, expire_time,
      currency_code, consideration_nanos, reference, contract, purchase_version, recurrence, series_version,
-     drawn_units, expired_units, held_units, revoked_units, rolled_over_units)
+     drawn_units, expired_units, held_units, revoked_units, rolled_over_units,
+     transferred_units, transfer, receivable_nanos, compensates_version)
 SELECT wallet, grant_version, amount_units, category, priority, scope::text[], effective_time, expire_time,
     currency_code, consideration_nanos, reference, contract, purchase_version, recurrence::jsonb, series_version,
-    drawn_units, expired_units, 0, 0, 0
+    drawn_units, expired_units, 0, 0, 0, 0, '', 0, 0
 FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::integer[], %s::text[],
     %s::timestamptz[], %s::timestamptz[], %s::text[], %s::bigint[], %s::text[], %s::text[],
     %s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[])
@@ -146,6 +148,7 @@ def store_wallet_view(connection: psycopg.Connection[Any], tallies: Tallies) -> 
     _add_to_wallets(connection, moved)
     _add_to_grants(connection, lots)
     store_wallet_rules(connection, tallies)
+    store_wallet_movements(connection, tallies)
 
 
 def _insert_wallets(connection: psycopg.Connection[Any], rows: Sequence[_OpenedRow]) -> None:

@@ -8,7 +8,7 @@ from ledger_service.domain.wallet.burn_down import Lot
 from ledger_service.domain.wallet.state import Hold
 from ledger_service.rpc.debit_messages import write_draws
 from ledger_service.rpc.part_names import write_part_name
-from ledger_service.rpc.values import CATEGORY_WIRE, write_asset, write_time
+from ledger_service.rpc.values import CATEGORY_WIRE, write_asset, write_money, write_time
 
 
 def write_balance(balance: Balance) -> wallet_pb2.Balance:
@@ -28,6 +28,8 @@ def write_balance(balance: Balance) -> wallet_pb2.Balance:
         debt_units=balance.debt_units,
         revoked_units=balance.revoked_units,
         holds=[_write_hold(balance, hold) for hold in balance.holds],
+        in_transit_units=balance.in_transit_units,
+        receivables=[write_money(owed) for owed in balance.receivables],
     )
 
 

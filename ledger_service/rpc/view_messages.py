@@ -47,10 +47,15 @@ def write_grant_view(grant: GrantView) -> wallet_pb2.Grant:
         held_units=grant.held_units,
         revoked_units=grant.revoked_units,
         rolled_over_units=grant.rolled_over_units,
+        transferred_units=grant.transferred_units,
+        transfer=grant.transfer,
+        receivable=write_money(grant.receivable) if grant.receivable is not None else None,
         recurrence=write_recurrence(grant.recurrence) if grant.recurrence is not None else None,
     )
     if grant.purchase_version:
         message.purchase = write_part_name(grant.wallet, "grants", grant.purchase_version)
+    if grant.compensates_version:
+        message.compensates = write_part_name(grant.wallet, "debits", grant.compensates_version)
     if grant.expire_time is not None:
         message.expire_time.CopyFrom(write_time(grant.expire_time))
     if grant.consideration is not None:

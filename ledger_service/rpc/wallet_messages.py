@@ -83,6 +83,8 @@ def write_granted(outcome: Outcome) -> wallet_pb2.Grant:
     )
     if event.purchase_version:
         grant.purchase = write_part_name(outcome.stream, "grants", event.purchase_version)
+    if event.compensates_version:
+        grant.compensates = write_part_name(outcome.stream, "debits", event.compensates_version)
     if event.expire_time is not None:
         grant.expire_time.CopyFrom(write_time(event.expire_time))
     if event.consideration is not None:

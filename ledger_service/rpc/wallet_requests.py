@@ -69,6 +69,7 @@ def read_grant(request: wallet_service_pb2.GrantRequest) -> GrantCredits:
     expire = (
         read_time(grant.expire_time, field="grant.expire_time") if grant.HasField("expire_time") else None
     )
+    purchase_version = _read_own(grant.purchase, request.name, "grants", "purchase")
     return GrantCredits(
         wallet=request.name,
         amount_units=grant.amount_units,
@@ -80,16 +81,21 @@ def read_grant(request: wallet_service_pb2.GrantRequest) -> GrantCredits:
         consideration=read_money(grant.consideration) if grant.HasField("consideration") else None,
         contract=grant.contract,
         reference=grant.reference,
-        purchase_version=_read_purchase(grant.purchase, request.name) if grant.purchase else 0,
+        purchase_version=purchase_version,
+        compensates_version=_read_own(grant.compensates, request.name, "debits", "compensates"),
         recurrence=_read_recurrence(grant.recurrence) if grant.HasField("recurrence") else None,
     )
 
 
-def _read_purchase(name: str, wallet: str) -> int:
-    purchase = read_part_name(name, collection="grants", field="grant.purchase")
-    if purchase.wallet != wallet:
-        raise FieldMalformed(f"grant.purchase is not a grant of {wallet}", field="grant.purchase")
-    return purchase.version
+def _read_own(name: str, wallet: str, collection: str, member: str) -> int:
+    """Return the version of a part of the wallet itself, 0 if none is named."""
+    if not name:
+        return 0
+    field = f"grant.{member}"
+    part = read_part_name(name, collection=collection, field=field)
+    if part.wallet != wallet:
+        raise FieldMalformed(f"{field} is not one of the {collection} of {wallet}", field=field)
+    return part.version
 
 
 def _read_recurrence(recurrence: wallet_pb2.Recurrence) -> RecurrenceTerms:

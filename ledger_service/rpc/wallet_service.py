@@ -6,6 +6,7 @@ from typing import Final
 
 from credits.ledger.v1 import wallet_pb2, wallet_service_pb2, wallet_service_pb2_grpc
 from ledger_service.application.balance import balance_at
+from ledger_service.application.goodwill import check_compensated_debit
 from ledger_service.application.page_tokens import StatementToken, decode_token, encode_token
 from ledger_service.application.ports import LogReader
 from ledger_service.application.replay import replay_wallet
@@ -22,6 +23,7 @@ from ledger_service.rpc.calls import Context
 from ledger_service.rpc.debit_messages import write_debit_response
 from ledger_service.rpc.debit_stream_service import DebitStreamMethods
 from ledger_service.rpc.hold_service import HoldMethods
+from ledger_service.rpc.transfer_service import TransferMethods
 from ledger_service.rpc.values import read_time, write_time
 from ledger_service.rpc.view_messages import write_grant_view, write_wallet_view
 from ledger_service.rpc.wallet_messages import write_granted, write_opened, write_updated, write_wallet
@@ -35,6 +37,7 @@ PAGE_SIZE_MAX: Final = 1_000
 class WalletServicer(
     HoldMethods,
     BatchDebitMethods,
+    TransferMethods,
     DebitStreamMethods,
     WatchMethods,
     wallet_service_pb2_grpc.WalletServiceServicer,
@@ -88,7 +91,11 @@ class WalletServicer(
         self, request: wallet_service_pb2.GrantRequest, context: Context
     ) -> wallet_service_pb2.GrantResponse:
         """Issue credit."""
-        outcome = await self._submit(read_grant(request), request.idempotency_key, context)
+        command = read_grant(request)
+        if command.compensates_version:
+            await self._wallet(request.name)
+            await check_compensated_debit(self._reader, command)
+        outcome = await self._submit(command, request.idempotency_key, context)
         return wallet_service_pb2.GrantResponse(
             grant=write_granted(outcome), replayed=outcome.replayed, position=outcome.position
         )

@@ -39,7 +39,8 @@ WALLET_FAMILY: Final = "wallet"
 IGNORED_WALLET_EVENTS: Final = frozenset(
     "WalletOpened WalletUpdated WalletPolicyChanged WalletClosed CreditsExpired CreditsHeld HoldReleased DebtRepaid "
     "GrantActivated GrantExpiryExtended GrantRevoked GrantRefunded ThresholdCrossed TopUpRequested "
-    "TopUpSettled".split()
+    "TopUpSettled CreditsTransferredOut CreditsTransferredIn TransferSettled TransferReturned GrantChargedBack "
+    "ReceivableLowered".split()
 )
 """What happens to wallets without changing any debit. What is not here and not followed is not known.
 

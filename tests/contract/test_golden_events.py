@@ -264,6 +264,27 @@ EXAMPLES: dict[str, e.Event] = {
     "wallet.WalletUpdated.v1": e.WalletUpdated(
         ("overage_limit_units", "rules"), ShortfallMode.SOFT, overage_limit_units=7, rules=RULES
     ),
+    "wallet.CreditsGranted.v1+2": msgspec.structs.replace(
+        GRANTED, purchase_version=2, recurrence=RECURRENCE, series_version=4, compensates_version=9
+    ),
+    "wallet.CreditsTransferredOut.v1": e.CreditsTransferredOut(
+        "wallets/beta", 40, (e.TransferSlice(2, 40, LOT, Money("EUR", 2_000_000_000)),), "default/1"
+    ),
+    "wallet.CreditsTransferredIn.v1": e.CreditsTransferredIn("wallets/acme", 7, 1, 2, 40, LOT),
+    "wallet.TransferSettled.v1": e.TransferSettled(7),
+    "wallet.TransferReturned.v1": e.TransferReturned(
+        7, (e.TransferSlice(2, 40, LOT, Money("EUR", 2_000_000_000)),), "AMOUNT_OUT_OF_RANGE"
+    ),
+    "wallet.GrantChargedBack.v1": e.GrantChargedBack(
+        2,
+        Money("EUR", 5_000_000_000),
+        40,
+        Money("EUR", 3_000_000_000),
+        granted_units=100,
+        whole=False,
+        reference="dispute-1",
+    ),
+    "wallet.ReceivableLowered.v1": e.ReceivableLowered(2, 10, Money("EUR", 500_000_000)),
     "rate_card.RateCardCreated.v1": a.RateCardCreated(CREDIT, "LLM prices", {"input_tokens": "tokens sent"}),
     "rate_card.RateCardPhasePublished.v1": a.RateCardPhasePublished(
         phase=1,
@@ -367,6 +388,7 @@ def test_the_example_holds_every_member_of_the_event(topic: str) -> None:
         (e.Recurrence, ("wallet.CreditsGranted.v1+1", "recurrence")),
         (e.RollOver, ("wallet.CreditsGranted.v1+1", "recurrence", "roll_over")),
         (e.LotTerms, ("wallet.CreditsRolledOver.v1", "lot")),
+        (e.TransferSlice, ("wallet.CreditsTransferredOut.v1", "slices", 0)),
         (e.Return, ("wallet.DebitReversed.v1", "returned", 0)),
         (e.WalletRules, ("wallet.WalletUpdated.v1", "rules")),
         (e.SpendCap, ("wallet.WalletUpdated.v1", "rules", "spend_cap")),

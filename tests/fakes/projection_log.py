@@ -17,7 +17,8 @@ from ledger_service.domain.commands import AnyCommand, Debit, GrantCredits, Open
 from ledger_service.domain.refusals import Refusal
 from ledger_service.domain.topics import TOPIC_OF, encode_fact
 from ledger_service.domain.values import GrantCategory, Money, ShortfallMode
-from ledger_service.projections.deferred_revenue import Collected, LotKey, collect, keys_to_load, post
+from ledger_service.projections.deferred_revenue import Collected, LotKey, keys_to_load, post
+from ledger_service.projections.paid_lot_movements import collect
 from ledger_service.projections.recognition import DayKey, DaySums, PaidLot
 from ledger_service.projections.wallet_events import read_wallet_events
 from tests.builders import CREDIT, NOW, Book

@@ -17,6 +17,9 @@ from ledger_service.domain.commands.agreements import (
 from ledger_service.domain.commands.base import (
     Command,
 )
+from ledger_service.domain.commands.chargebacks import (
+    ChargeBackGrant,
+)
 from ledger_service.domain.commands.debits import (
     Debit,
     DebitRecord,
@@ -35,15 +38,28 @@ from ledger_service.domain.commands.holds import (
     PlaceHold,
     ReleaseHold,
 )
-from ledger_service.domain.commands.wallets import OpenWallet, SettleWallet, UpdateWallet
+from ledger_service.domain.commands.transfers import (
+    DestinationRecord,
+    ReceiveTransfer,
+    ReturnTransfer,
+    SettleTransfer,
+    TransferCredits,
+)
+from ledger_service.domain.commands.wallets import (
+    OpenWallet,
+    SettleWallet,
+    UpdateWallet,
+)
 
 __all__ = [
     "AnyCommand",
     "CaptureHold",
+    "ChargeBackGrant",
     "Command",
     "CreateRateCard",
     "Debit",
     "DebitRecord",
+    "DestinationRecord",
     "ExtendGrant",
     "GrantCredits",
     "OpenWallet",
@@ -51,14 +67,18 @@ __all__ = [
     "PlaceHold",
     "PublishPlan",
     "PublishRateCardPhase",
+    "ReceiveTransfer",
     "RecurrenceTerms",
     "RefundGrant",
     "ReleaseHold",
     "Request",
+    "ReturnTransfer",
     "ReverseDebit",
     "RevokeGrant",
+    "SettleTransfer",
     "SettleWallet",
     "SignContract",
+    "TransferCredits",
     "UpdateWallet",
 ]
 
@@ -79,6 +99,11 @@ AnyCommand = (
     | PublishRateCardPhase
     | PublishPlan
     | SignContract
+    | TransferCredits
+    | ReceiveTransfer
+    | SettleTransfer
+    | ReturnTransfer
+    | ChargeBackGrant
 )
 
 

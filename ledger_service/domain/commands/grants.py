@@ -33,6 +33,7 @@ class GrantCredits(Command, frozen=True):
     reference: str = ""
     purchase_version: int = 0
     recurrence: RecurrenceTerms | None = None
+    compensates_version: int = 0
 
 
 class RevokeGrant(Command, frozen=True):

@@ -31,6 +31,10 @@ from ledger_service.domain.events.agreements import (
     RateCardCreated,
     RateCardPhasePublished,
 )
+from ledger_service.domain.events.chargebacks import (
+    GrantChargedBack,
+    ReceivableLowered,
+)
 from ledger_service.domain.events.debits import (
     Charge,
     ChargeLine,
@@ -71,6 +75,13 @@ from ledger_service.domain.events.rules import (
     SpendCap,
     WalletRules,
 )
+from ledger_service.domain.events.transfers import (
+    CreditsTransferredIn,
+    CreditsTransferredOut,
+    TransferReturned,
+    TransferSettled,
+    TransferSlice,
+)
 from ledger_service.domain.events.wallets import (
     WalletOpened,
     WalletPolicyChanged,
@@ -95,6 +106,8 @@ __all__ = [
     "CreditsGranted",
     "CreditsHeld",
     "CreditsRolledOver",
+    "CreditsTransferredIn",
+    "CreditsTransferredOut",
     "Cycle",
     "DebitReversed",
     "DebtRepaid",
@@ -102,6 +115,7 @@ __all__ = [
     "Event",
     "Fact",
     "FastRise",
+    "GrantChargedBack",
     "GrantExpiryExtended",
     "GrantRefunded",
     "GrantRevoked",
@@ -116,12 +130,16 @@ __all__ = [
     "Rate",
     "RateCardCreated",
     "RateCardPhasePublished",
+    "ReceivableLowered",
     "Recurrence",
     "Repayment",
     "Return",
     "RollOver",
     "RunningTotal",
     "SpendCap",
+    "TransferReturned",
+    "TransferSettled",
+    "TransferSlice",
     "WalletOpened",
     "WalletPolicyChanged",
     "WalletRules",
@@ -148,6 +166,12 @@ Event = (
     | RateCardPhasePublished
     | PlanPublished
     | ContractSigned
+    | CreditsTransferredOut
+    | CreditsTransferredIn
+    | TransferSettled
+    | TransferReturned
+    | GrantChargedBack
+    | ReceivableLowered
 )
 E_co = TypeVar("E_co", bound=Event, covariant=True)
 

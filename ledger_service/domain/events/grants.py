@@ -32,6 +32,7 @@ class CreditsGranted(Record, frozen=True):
 
     `purchase_version` names the paid grant that a bonus came with. A recurring grant expires at the end of its
     period, where the next one is issued by the passing of time alone; `series_version` names the first.
+    `compensates_version` names the debit for which a goodwill grant makes up.
     """
 
     amount_units: int
@@ -45,6 +46,7 @@ class CreditsGranted(Record, frozen=True):
     purchase_version: int = 0
     recurrence: Recurrence | None = None
     series_version: int = 0
+    compensates_version: int = 0
 
 
 class LotTerms(Record, frozen=True):

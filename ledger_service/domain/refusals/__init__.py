@@ -40,6 +40,12 @@ from ledger_service.domain.refusals.fields import (
     TimesOutOfOrder,
     ValueUnspecified,
 )
+from ledger_service.domain.refusals.transfers import (
+    ChargebackExceedsGrant,
+    GrantAlreadyChargedBack,
+    GrantNotFound,
+    TransferToItself,
+)
 from ledger_service.domain.refusals.wallets import (
     AsOfOverdrawn,
     BudgetsOverlap,
@@ -73,6 +79,7 @@ __all__ = [
     "CaptureExceedsHold",
     "ChargeContractMismatch",
     "ChargeInconsistent",
+    "ChargebackExceedsGrant",
     "ContractExists",
     "ContractNotFound",
     "CustomerMismatch",
@@ -82,7 +89,9 @@ __all__ = [
     "FieldNotAllowed",
     "FieldRequired",
     "FieldTooLong",
+    "GrantAlreadyChargedBack",
     "GrantNotActive",
+    "GrantNotFound",
     "GrantNotRefundable",
     "HoldAlreadyCaptured",
     "HoldAlreadyReleased",
@@ -108,6 +117,7 @@ __all__ = [
     "TimeInFuture",
     "TimeMalformed",
     "TimesOutOfOrder",
+    "TransferToItself",
     "ValueUnspecified",
     "WalletExists",
     "WalletNotFound",

@@ -12,5 +12,9 @@ def with_due_time(wallet: Wallet) -> Wallet:
     """Return the wallet with the earliest instant at which time alone does something."""
     instants = [lot.expire_time for lot in wallet.lots if lot.expire_time is not None and lot.remaining_units]
     instants += [hold.expire_time for hold in wallet.holds]
-    instants += [each.next_time for each in wallet.series if may_come(each, wallet.granted_units)]
+    instants += [
+        each.next_time
+        for each in wallet.series
+        if may_come(each, wallet.granted_units + wallet.received_units)
+    ]
     return msgspec.structs.replace(wallet, next_due_time=min(instants, default=None))

@@ -17,23 +17,31 @@ from ledger_service.domain.events import (
     CreditsGranted,
     CreditsHeld,
     CreditsRolledOver,
+    CreditsTransferredIn,
+    CreditsTransferredOut,
     DebitReversed,
     DebtRepaid,
     Event,
     Fact,
+    GrantChargedBack,
     GrantExpiryExtended,
     GrantRefunded,
     GrantRevoked,
     HoldCaptured,
     HoldReleased,
+    ReceivableLowered,
+    TransferReturned,
+    TransferSettled,
     WalletOpened,
     WalletPolicyChanged,
     WalletUpdated,
 )
 from ledger_service.domain.events.wallets import changes_policy
+from ledger_service.domain.wallet import evolve_transfers as transfers
 from ledger_service.domain.wallet import late_usage
 from ledger_service.domain.wallet import lots as lots_of
 from ledger_service.domain.wallet.due import with_due_time
+from ledger_service.domain.wallet.evolve_chargebacks import charged_back, receivable_lowered
 from ledger_service.domain.wallet.evolve_debits import captured, debited, repaid, reversed_debit
 from ledger_service.domain.wallet.evolve_grants import (
     expired,
@@ -89,6 +97,18 @@ def _changes(wallet: Wallet, fact: Fact[Event], version: int) -> dict[str, Any]:
             return rolled_over(wallet, event, version)
         case DebtRepaid() as event:
             return repaid(wallet, event)
+        case CreditsTransferredOut() as event:
+            return transfers.sent(wallet, event, version)
+        case CreditsTransferredIn() as event:
+            return transfers.received(wallet, event, version)
+        case TransferSettled(transfer_version=transfer_version):
+            return transfers.settled(wallet, transfer_version)
+        case TransferReturned() as event:
+            return transfers.returned(wallet, event)
+        case GrantChargedBack() as event:
+            return charged_back(wallet, event)
+        case ReceivableLowered() as event:
+            return receivable_lowered(wallet, event)
         case _:
             raise AssertionError(f"{type(fact.event).__name__} is not an event of a wallet")
 

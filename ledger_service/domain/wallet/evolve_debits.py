@@ -57,6 +57,11 @@ def debited(wallet: Wallet, event: CreditsDebited, effective_time: datetime, ver
         wallet.purchased_units,
         wallet.rules,
         lapsed_lots,
+        wallet.received_units,
+        wallet.sent_units,
+        wallet.transfers,
+        wallet.moved,
+        wallet.receivables,
     )
     # A lot that is emptied is no longer due; one that holds keep alive does not leave the wallet.
     return debited if len(lots) == len(wallet.lots) and not wallet.holds else with_due_time(debited)

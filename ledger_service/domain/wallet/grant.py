@@ -38,7 +38,7 @@ from ledger_service.domain.wallet.lots import find
 from ledger_service.domain.wallet.recurrence import boundary, due_steps
 from ledger_service.domain.wallet.rules import check_rules
 from ledger_service.domain.wallet.settle import begin, repay
-from ledger_service.domain.wallet.state import Wallet
+from ledger_service.domain.wallet.state import Wallet, issued_units
 
 PERIOD_COUNT_MAX: Final = 100_000
 """Eleven years of hours."""
@@ -86,7 +86,7 @@ def grant(wallet: Wallet, command: GrantCredits, now: datetime) -> list[Draft]:
     _check_grant(command)
     check_span(effective_time, command.expire_time, field="grant.expire_time")
     tape = begin(command.wallet, wallet, now)
-    if tape.wallet.granted_units + command.amount_units > UNITS_MAX:
+    if issued_units(tape.wallet) + command.amount_units > UNITS_MAX:
         raise AmountOutOfRange(
             f"all grants of {command.wallet} together would exceed {UNITS_MAX} units",
             field="grant.amount_units",
@@ -103,6 +103,7 @@ def grant(wallet: Wallet, command: GrantCredits, now: datetime) -> list[Draft]:
         contract=command.contract,
         reference=command.reference,
         purchase_version=command.purchase_version,
+        compensates_version=command.compensates_version,
     )
     if command.recurrence is not None:
         event = _recurring(event, command.recurrence, effective_time, now)
@@ -161,9 +162,10 @@ def _check_bonus(wallet: Wallet, command: GrantCredits) -> None:
         raise GrantNotActive(
             f"grant {command.purchase_version} is no purchase that has anything left", field="grant.purchase"
         )
-    if command.purchase_version in wallet.refunded_units:
+    if command.purchase_version in wallet.purchased_units:
         raise GrantNotActive(
-            f"grant {command.purchase_version} was refunded in part: its bonus would be clawed back at once",
+            f"grant {command.purchase_version} was refunded or charged back in part: "
+            "its bonus would be clawed back at once",
             field="grant.purchase",
         )
     if command.category is not GrantCategory.PROMOTIONAL:
@@ -189,5 +191,7 @@ def _check_grant(command: GrantCredits) -> None:
                 f"a {command.category.value} grant carries no consideration", field="grant.consideration"
             )
         check_money(command.consideration, field="grant.consideration")
+    if command.compensates_version and command.category is not GrantCategory.PROMOTIONAL:
+        raise FieldNotAllowed("goodwill is PROMOTIONAL, never cash", field="grant.category")
     if command.contract and command.category is not GrantCategory.INCLUDED:
         raise FieldNotAllowed("only an INCLUDED grant names a contract", field="grant.contract")

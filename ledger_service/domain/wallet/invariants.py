@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ledger_service.domain.events import CreditsDebited, Event, Fact, HoldCaptured
 from ledger_service.domain.streams import State
-from ledger_service.domain.wallet.state import Wallet, posted_units
+from ledger_service.domain.wallet.state import Wallet, in_transit_units, issued_units, posted_units
 
 
 def broken_invariants(state: State, fact: Fact[Event]) -> Iterator[tuple[str, str]]:
@@ -15,8 +15,9 @@ def broken_invariants(state: State, fact: Fact[Event]) -> Iterator[tuple[str, st
         if not is_conserved(state):
             yield (
                 "CONSERVATION",
-                f"granted {state.granted_units} != posted {posted_units(state)} + drawn {state.drawn_units}"
-                f" + expired {state.expired_units} + revoked {state.revoked_units}",
+                f"granted {state.granted_units} + received {state.received_units}"
+                f" != posted {posted_units(state)} + drawn {state.drawn_units}"
+                f" + expired {state.expired_units} + revoked {state.revoked_units} + sent {state.sent_units}",
             )
         if not holds_are_reserved(state):
             yield "HOLDS", "what holds reserve is not what the lots have reserved"
@@ -31,9 +32,12 @@ def broken_invariants(state: State, fact: Fact[Event]) -> Iterator[tuple[str, st
 
 
 def is_conserved(wallet: Wallet) -> bool:
-    """Say whether granted = posted + drawn + expired + revoked."""
-    gone_units = wallet.drawn_units + wallet.expired_units + wallet.revoked_units
-    return wallet.granted_units == posted_units(wallet) + gone_units
+    """Say whether granted + received = posted + drawn + expired + revoked + sent, and what is on its way was sent."""
+    gone_units = wallet.drawn_units + wallet.expired_units + wallet.revoked_units + wallet.sent_units
+    return (
+        issued_units(wallet) == posted_units(wallet) + gone_units
+        and in_transit_units(wallet) <= wallet.sent_units
+    )
 
 
 def holds_are_reserved(wallet: Wallet) -> bool:

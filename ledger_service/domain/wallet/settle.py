@@ -13,6 +13,7 @@ from datetime import datetime
 
 import msgspec
 
+from ledger_service.domain.commands import SettleWallet
 from ledger_service.domain.drafts import Draft
 from ledger_service.domain.events import (
     CreditsExpired,
@@ -21,9 +22,11 @@ from ledger_service.domain.events import (
     Draw,
     GrantRevoked,
     HoldReleased,
+    ReceivableLowered,
     Repayment,
     Return,
 )
+from ledger_service.domain.values import Money
 from ledger_service.domain.wallet.burn_down import Lot, is_drawable
 from ledger_service.domain.wallet.lots import terms_of
 from ledger_service.domain.wallet.recurrence import (
@@ -33,13 +36,13 @@ from ledger_service.domain.wallet.recurrence import (
     may_come,
     next_grant,
 )
-from ledger_service.domain.wallet.state import Debt, Wallet, clawback_units
+from ledger_service.domain.wallet.state import Debt, Wallet, basis_of, clawback_units, issued_units
 from ledger_service.domain.wallet.tape import Tape
 
 
-def settle(name: str, wallet: Wallet, now: datetime) -> list[Draft]:
+def settle(wallet: Wallet, command: SettleWallet, now: datetime) -> list[Draft]:
     """Return what fell due by `now`, oldest first."""
-    return begin(name, wallet, now).drafts
+    return begin(command.wallet, wallet, now).drafts
 
 
 def begin(name: str, wallet: Wallet, now: datetime) -> Tape:
@@ -91,16 +94,30 @@ def _settle_instant(tape: Tape, instant: datetime) -> None:
     _revoke(tape, instant)
     _expire(tape, instant)
     for series in tape.wallet.series:
-        if series.next_time <= instant and may_come(series, tape.wallet.granted_units):
+        if series.next_time <= instant and may_come(series, issued_units(tape.wallet)):
             tape.add(next_grant(series), series.next_time)
     repay(tape, instant, since=instant)
 
 
 def _revoke(tape: Tape, instant: datetime) -> None:
-    """Withdraw what holds or reversals returned to revoked grants."""
+    """Withdraw what holds, reversals or transfers returned to grants that were revoked or charged back."""
     for lot in tape.wallet.lots:
-        if lot.remaining_units and lot.grant_version in tape.wallet.revoked_grants:
+        receivable = tape.wallet.receivables.get(lot.grant_version)
+        is_revoked = lot.grant_version in tape.wallet.revoked_grants
+        if lot.remaining_units and receivable is not None and (is_revoked or receivable.nanos):
+            _lower_receivable(tape, instant, lot, receivable, whole=is_revoked)
+        elif lot.remaining_units and is_revoked:
             tape.add(GrantRevoked(lot.grant_version, lot.remaining_units), instant)
+
+
+def _lower_receivable(tape: Tape, instant: datetime, lot: Lot, receivable: Money, *, whole: bool) -> None:
+    """Withdraw what returned to a grant that was charged back: as much as is still owed for it, or all."""
+    assert lot.consideration is not None, "only what was paid is charged back"
+    basis = basis_of(tape.wallet, lot.grant_version, lot.consideration, lot.granted_units)
+    units = lot.remaining_units if whole else basis.covering_units(receivable.nanos, lot.remaining_units)
+    nanos = min(basis.refund_nanos(units), receivable.nanos)
+    reduction = Money(receivable.currency_code, nanos)
+    tape.add(ReceivableLowered(lot.grant_version, units, reduction), instant)
 
 
 def _claw_back(tape: Tape, instant: datetime, returned: Sequence[Draw | Return]) -> None:

@@ -12,9 +12,10 @@ from typing import Final
 
 import msgspec
 
-from ledger_service.domain.events import Draw, WalletRules
-from ledger_service.domain.values import Asset, ShortfallMode
+from ledger_service.domain.events import Draw, TransferSlice, WalletRules
+from ledger_service.domain.values import Asset, Money, ShortfallMode
 from ledger_service.domain.wallet.burn_down import DEFAULT_ORDER, Lot
+from ledger_service.domain.wallet.cost_basis import Basis, Moved
 from ledger_service.domain.wallet.recurrence import Series
 
 ZERO: Final = Decimal(0)
@@ -48,6 +49,14 @@ class Debt(msgspec.Struct, frozen=True):
     amount_units: int
     feature: str
     effective_time: datetime
+
+
+class Transit(msgspec.Struct, frozen=True):
+    """A transfer that has left and is not known to have arrived; named by its event's version."""
+
+    transfer_version: int
+    destination: str
+    slices: tuple[TransferSlice, ...]
 
 
 class Wallet(msgspec.Struct, frozen=True, gc=False):
@@ -87,6 +96,16 @@ class Wallet(msgspec.Struct, frozen=True, gc=False):
     rules: WalletRules = WalletRules()
     lapsed_lots: tuple[Lot, ...] = ()
     """What lots lost by expiring, as their remaining units and in burn-down order, while late usage may draw it."""
+    received_units: int = 0
+    """What arrived from other wallets so far."""
+    sent_units: int = 0
+    """What left for other wallets, on its way or arrived; what came back is taken off."""
+    transfers: tuple[Transit, ...] = ()
+    """On their way, oldest first."""
+    moved: dict[int, Moved] = {}
+    """By version of the grant; kept when its lot is used up, for a transfer may come back."""
+    receivables: dict[int, Money] = {}
+    """By version of the grant that was charged back: what is owed for it still, perhaps nothing."""
 
 
 def policy_at(wallet: Wallet, instant: datetime) -> Policy:
@@ -110,6 +129,22 @@ def own_policy(wallet: Wallet) -> Policy:
 def posted_units(wallet: Wallet) -> int:
     """Return what all lots hold, held units and lots that become effective later included."""
     return sum(lot.remaining_units + lot.held_units for lot in wallet.lots)
+
+
+def issued_units(wallet: Wallet) -> int:
+    """Return what came into the wallet so far; it only grows."""
+    return wallet.granted_units + wallet.received_units
+
+
+def in_transit_units(wallet: Wallet) -> int:
+    """Return what left for other wallets and is not known to have arrived."""
+    return sum(each.amount_units for transit in wallet.transfers for each in transit.slices)
+
+
+def basis_of(wallet: Wallet, grant_version: int, consideration: Money, granted_units: int) -> Basis:
+    """Return the consideration of a grant and what has left it."""
+    refunded_units = wallet.refunded_units.get(grant_version, 0)
+    return Basis(consideration, granted_units, refunded_units, wallet.moved.get(grant_version, Moved()))
 
 
 def debt_units(wallet: Wallet) -> int:

@@ -19,7 +19,8 @@ from ledger_service.domain.values import Money
 from ledger_service.domain.wallet.burn_down import Lot
 from ledger_service.domain.wallet.lots import find
 from ledger_service.domain.wallet.settle import begin, repay
-from ledger_service.domain.wallet.state import Wallet, clawback_units
+from ledger_service.domain.wallet.state import Wallet, basis_of, clawback_units
+from ledger_service.domain.wallet.tape import Tape
 
 
 def revoke_grant(wallet: Wallet, command: RevokeGrant, now: datetime) -> list[Draft]:
@@ -59,17 +60,20 @@ def refund_grant(wallet: Wallet, command: RefundGrant, now: datetime) -> list[Dr
             field="amount_units",
             remaining_units=lot.remaining_units,
         )
-    before = tape.wallet.refunded_units.get(lot.grant_version, 0)
-    refund_nanos = _cost_nanos(lot, lot.consideration, before + units)
-    refund_nanos -= _cost_nanos(lot, lot.consideration, before)
-    refund = Money(lot.consideration.currency_code, refund_nanos)
+    basis = basis_of(tape.wallet, lot.grant_version, lot.consideration, lot.granted_units)
+    refund = Money(lot.consideration.currency_code, basis.refund_nanos(units))
     tape.add(GrantRefunded(lot.grant_version, units, refund), now, answers=True)
+    claw_back_bonuses(tape, lot.grant_version, now)
+    return tape.drafts
+
+
+def claw_back_bonuses(tape: Tape, purchase_version: int, now: datetime) -> None:
+    """Withdraw the bonuses that came with a purchase, in proportion to what was withdrawn of it."""
     for bonus in tape.wallet.lots:
-        if bonus.purchase_version == lot.grant_version:
+        if bonus.purchase_version == purchase_version:
             clawed = clawback_units(tape.wallet, bonus)
             if clawed:
                 tape.add(GrantRevoked(bonus.grant_version, clawed, "clawback", clawback=True), now)
-    return tape.drafts
 
 
 def extend_grant(wallet: Wallet, command: ExtendGrant, now: datetime) -> list[Draft]:
@@ -93,8 +97,3 @@ def _active(wallet: Wallet, grant_version: int) -> Lot:
     if lot is None or grant_version in wallet.revoked_grants:
         raise GrantNotActive(f"grant {grant_version} has nothing left", field="name")
     return lot
-
-
-def _cost_nanos(lot: Lot, consideration: Money, units: int) -> int:
-    """Return the cost basis of the first so many units, rounded down, so that refunds never exceed what was paid."""
-    return consideration.nanos * units // lot.granted_units

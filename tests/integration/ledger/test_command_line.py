@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from credits.ledger.v1 import money_pb2
-from tests.integration.ledger.client import Client, timestamp
+from tests.integration.ledger.client import Client, key, timestamp
 from tests.postgres import PostgresServer
 from tests.servers import WAIT_SECONDS, LedgerServer, environment, execute, free_port, projector, serving
 
@@ -221,3 +221,50 @@ def test_verification_ends_with_1_if_and_only_if_something_is_wrong(ledger_comma
 
 def test_an_unknown_command_is_refused_with_2(ledger_command: CommandLine) -> None:
     assert ledger_command.run("balances").returncode == 2
+
+
+def test_credit_is_moved_charged_back_and_made_up_for(ledger_command: CommandLine) -> None:
+    source, destination = f"w-{key()}", f"w-{key()}"
+    for wallet in (source, destination):
+        ledger_command.json("open", wallet, "--customer", "customers/acme")
+    ledger_command.json("grant", f"wallets/{source}", "10", "--category", "PROMOTIONAL")
+    [debit] = ledger_command.json("debit", f"wallets/{source}", "4")
+    arguments = ("transfer", f"wallets/{source}", f"wallets/{destination}", "6", "--key", "t")
+
+    [moved] = ledger_command.json(*arguments)
+    shown = ledger_command.run(*arguments)
+    name = debit["debit"]["name"]
+    goodwill = ("grant", f"wallets/{source}", "4", "--category", "PROMOTIONAL", "--compensates", name)
+    [made_up] = ledger_command.json(*goodwill)
+    refused = error_line(ledger_command.run("charge-back", made_up["grant"]["name"]))
+
+    assert (moved["transfer"]["amount_units"], moved["transfer"]["state"]) == (
+        "6",
+        "TRANSFER_STATE_SETTLED",
+    )
+    assert shown.stdout.split() == [
+        *f"wallets/{source}/transfers/4 of 6 units to wallets/{destination}: SETTLED".split()
+    ]
+    assert made_up["grant"]["compensates"] == name
+    assert refused.endswith("(GRANT_NOT_REFUNDABLE)")
+
+
+def test_a_chargeback_prints_what_is_owed(ledger_command: CommandLine) -> None:
+    async def bought() -> str:
+        async with Client(ledger_command.server.address) as client:
+            wallet = await client.open_wallet()
+            money = money_pb2.Money(currency_code="EUR", nanos=10**9)
+            grant = (await client.grant(wallet, 10, consideration=money)).grant.name
+            await client.debit(wallet, 4)
+            return grant
+
+    name = asyncio.run(bought())
+    arguments = ("charge-back", name, "--reference", "case-7", "--key", "c")
+
+    [answer] = ledger_command.json(*arguments)
+    shown = ledger_command.run(*arguments)
+    balance = ledger_command.run("balance", name.partition("/grants/")[0])
+
+    assert (answer["revoked_units"], answer["receivable"]["nanos"]) == ("6", "400000000")
+    assert shown.stdout == "6 units revoked, EUR 0.40 owed by the customer\n"
+    assert "EUR 0.40" in balance.stdout

@@ -25,7 +25,9 @@ from ledger_service.domain.commands import (
     RecurrenceTerms,
     RefundGrant,
     ReleaseHold,
+    ReturnTransfer,
     RevokeGrant,
+    SettleTransfer,
     SettleWallet,
     UpdateWallet,
 )
@@ -42,12 +44,14 @@ from ledger_service.domain.refusals import Refusal
 from ledger_service.domain.topics import TOPIC_OF, encode_fact
 from ledger_service.domain.values import GrantCategory, Money, ShortfallMode
 from tests.builders import CREDIT, MICROSECOND, NOW, WALLET, Book, Recorded
+from tests.transfers import chargeback, transfer
 
 HOUR = timedelta(hours=1)
 GRACE_HOURS = 24
 KINDS = (
     *("grant", "recurring", "bonus", "debit", "debit", "hold", "hold", "capture", "capture", "release"),
     *("reverse", "reverse", "revoke", "refund", "extend", "extend", "settle", "late", "late", "grace"),
+    *("send", "end_transfer", "end_transfer", "end_transfer", "charge_back", "refund"),
 )
 
 
@@ -160,6 +164,10 @@ def command_of(ledger: Book, act: Act, now: datetime) -> AnyCommand | None:
             )
         case "capture" | "release":
             return _end_hold(ledger, act)
+        case "send":
+            return transfer(act.units)
+        case "end_transfer":
+            return _end_transfer(ledger, act)
         case _:
             return _take_back(ledger, act)
 
@@ -203,11 +211,30 @@ def _take_back(ledger: Book, act: Act) -> AnyCommand | None:
     version = _pick(ledger, act, CreditsGranted, CreditsRolledOver)
     if version is None:
         return None
+    if act.kind == "charge_back":
+        return _charge_back(ledger, act)
     if act.kind == "revoke":
         return RevokeGrant(WALLET, version)
     if act.kind == "refund":
         return RefundGrant(WALLET, version, act.units if act.partly else 0)
     return ExtendGrant(WALLET, version, None if act.partly else NOW + 200 * HOUR)
+
+
+def _end_transfer(ledger: Book, act: Act) -> SettleTransfer | ReturnTransfer | None:
+    transfers = ledger.wallet().transfers
+    if not transfers:
+        return None
+    version = transfers[-1 - act.pick % len(transfers)].transfer_version
+    if act.partly:
+        return SettleTransfer(WALLET, version)
+    return ReturnTransfer(WALLET, version, "AMOUNT_OUT_OF_RANGE")
+
+
+def _charge_back(ledger: Book, act: Act) -> AnyCommand | None:
+    version = _pick(ledger, act, CreditsGranted)
+    if version is None:
+        return None
+    return chargeback(ledger, version, act.paid_nanos if act.partly else None, currency="USD")
 
 
 def _pick(ledger: Book, act: Act, *kinds: type) -> int | None:

@@ -8,10 +8,16 @@ import pytest
 
 from ledger_service.domain.commands import (
     AnyCommand,
+    ChargeBackGrant,
     Command,
     DebitRecord,
+    DestinationRecord,
+    ReceiveTransfer,
+    ReturnTransfer,
     ReverseDebit,
+    SettleTransfer,
     SettleWallet,
+    TransferCredits,
     UpdateWallet,
 )
 from ledger_service.domain.events import (
@@ -24,6 +30,7 @@ from ledger_service.domain.events import (
     Multiplier,
     MultiplierTier,
     Rate,
+    TransferSlice,
     WalletRules,
 )
 from ledger_service.domain.events.price_models import Band
@@ -34,6 +41,8 @@ from ledger_service.domain.values import Asset, Counters, GrantCategory, Money, 
 from ledger_service.domain.wallet.hold import TTL_DEFAULT
 from tests.builders import (
     CONTRACT,
+    CREDIT,
+    CUSTOMER,
     WALLET,
     Book,
     after,
@@ -98,6 +107,12 @@ UPDATE = UpdateWallet(
     WalletRules(9),
 )
 
+PURCHASE_TERMS = LotTerms(GrantCategory.PAID, 0, 100, after(), consideration=Money("EUR", 700))
+TRANSFER = TransferCredits(WALLET, "wallets/beta", 7, DestinationRecord(CUSTOMER, CREDIT))
+ARRIVAL = ReceiveTransfer(WALLET, "wallets/beta", 3, (TransferSlice(2, 7, BONUS_TERMS),), CUSTOMER, CREDIT)
+CHARGEBACK = ChargeBackGrant(WALLET, PURCHASE, PURCHASE_TERMS, Money("EUR", 70), "dispute-1")
+GOODWILL = msgspec.structs.replace(grant(3, category=GrantCategory.PROMOTIONAL), compensates_version=DEBIT)
+
 EXAMPLES: list[AnyCommand] = [
     OPEN,
     FULL_GRANT,
@@ -127,6 +142,11 @@ EXAMPLES: list[AnyCommand] = [
     UPDATE,
     UpdateWallet(WALLET, ("rules",), rules=WalletRules(9)),
     extend(BONUS),
+    TRANSFER,
+    ARRIVAL,
+    CHARGEBACK,
+    msgspec.structs.replace(CHARGEBACK, amount=None),
+    GOODWILL,
 ]
 
 CHANGES: list[tuple[AnyCommand, dict[str, object], str]] = [
@@ -219,8 +239,20 @@ CHANGES: list[tuple[AnyCommand, dict[str, object], str]] = [
     (UPDATE, {"shortfall_mode": ShortfallMode.SOFT}, "shortfall_mode"),
     (UPDATE, {"overage_limit_units": 4}, "overage_limit_units"),
     (UPDATE, {"rules": WalletRules(8)}, "rules.late_usage_grace"),
+    (TRANSFER, {"destination": "wallets/gamma"}, "destination"),
+    (TRANSFER, {"amount_units": 8}, "amount_units"),
+    (ARRIVAL, {"source": "wallets/gamma"}, "source"),
+    (ARRIVAL, {"transfer_version": 4}, "transfer_version"),
+    (CHARGEBACK, {"grant_version": BONUS}, "grant_version"),
+    (CHARGEBACK, {"amount": Money("EUR", 71)}, "amount"),
+    (CHARGEBACK, {"amount": None}, "amount"),
+    (CHARGEBACK, {"reference": ""}, "reference"),
+    (GOODWILL, {"compensates_version": 0}, "compensates_version"),
+    (GOODWILL, {"compensates_version": HOLD}, "compensates_version"),
 ]
 
+KEYLESS: set[type[Command]] = {SettleWallet, SettleTransfer, ReturnTransfer}
+"""Commands that are told from the state whether they were done."""
 OWN_STREAM = {"wallet", "rate_card", "plan", "contract"}
 """Fields that name the stream which scopes the key: with another one it is another key."""
 
@@ -281,7 +313,7 @@ def test_every_field_of_every_keyed_command_is_changed_above_or_excused() -> Non
     all_fields = {
         (each, name)
         for each in get_args(AnyCommand)
-        if each is not SettleWallet
+        if each not in KEYLESS
         for name in each.__struct_fields__
     }
 
@@ -291,11 +323,17 @@ def test_every_field_of_every_keyed_command_is_changed_above_or_excused() -> Non
         # Facts of the log that follow from debit_version.
         ("ReverseDebit", "recorded"),
         ("PublishRateCardPhase", "retroactive"),
+        # Facts of the log that follow from the destination, the grant or the transfer.
+        ("TransferCredits", "recorded"),
+        ("ChargeBackGrant", "recorded"),
+        ("ReceiveTransfer", "slices"),
+        ("ReceiveTransfer", "customer"),
+        ("ReceiveTransfer", "asset"),
     }
 
 
 def test_every_keyed_command_has_an_example() -> None:
-    keyed: set[type[Command]] = set(get_args(AnyCommand)) - {SettleWallet}
+    keyed: set[type[Command]] = set(get_args(AnyCommand)) - KEYLESS
 
     assert {type(command) for command in EXAMPLES} == keyed
 

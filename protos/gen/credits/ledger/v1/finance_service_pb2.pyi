@@ -136,7 +136,9 @@ class RollForwardRow(_message.Message):
 
     @_builtins.property
     def refunds(self) -> _money_pb2.Money:
-        """Refunds of paid grants: liability that was paid back and never was revenue."""
+        """Refunds and chargebacks of paid grants: liability that was paid back, or that the bank took back, and never was
+        revenue. What a chargeback takes back of used credit is a receivable and no part of it.
+        """
 
     def __init__(
         self,

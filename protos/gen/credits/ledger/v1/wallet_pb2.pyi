@@ -169,6 +169,10 @@ class Grant(_message.Message):
     HELD_UNITS_FIELD_NUMBER: _builtins.int
     REVOKED_UNITS_FIELD_NUMBER: _builtins.int
     ROLLED_OVER_UNITS_FIELD_NUMBER: _builtins.int
+    COMPENSATES_FIELD_NUMBER: _builtins.int
+    TRANSFERRED_UNITS_FIELD_NUMBER: _builtins.int
+    TRANSFER_FIELD_NUMBER: _builtins.int
+    RECEIVABLE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """wallets/{wallet}/grants/{grant}; {grant} is the version of its event in the wallet's stream. Output only."""
     amount_units: _builtins.int
@@ -194,9 +198,15 @@ class Grant(_message.Message):
     held_units: _builtins.int
     """Units reserved by holds. Output only."""
     revoked_units: _builtins.int
-    """Units revoked or refunded. Output only."""
+    """Units revoked, refunded or charged back. Output only."""
     rolled_over_units: _builtins.int
     """Units that rolled over into a later grant. Output only."""
+    compensates: _builtins.str
+    """wallets/{wallet}/debits/{debit} of the same wallet for which this is goodwill; only for PROMOTIONAL."""
+    transferred_units: _builtins.int
+    """Units that left for other wallets, what came back taken off. Output only."""
+    transfer: _builtins.str
+    """wallets/{wallet}/transfers/{transfer} of the source that brought it; empty if it was granted here. Output only."""
     @_builtins.property
     def scope(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Features that may draw on it, at most 32; empty means any debit."""
@@ -216,6 +226,10 @@ class Grant(_message.Message):
     @_builtins.property
     def recurrence(self) -> Global___Recurrence:
         """Issue the grant anew every period. The grant then expires with its period; no consideration."""
+
+    @_builtins.property
+    def receivable(self) -> _money_pb2.Money:
+        """What the customer still owes for it after a chargeback; absent if nothing. Output only."""
 
     def __init__(
         self,
@@ -238,10 +252,14 @@ class Grant(_message.Message):
         held_units: _builtins.int = ...,
         revoked_units: _builtins.int = ...,
         rolled_over_units: _builtins.int = ...,
+        compensates: _builtins.str = ...,
+        transferred_units: _builtins.int = ...,
+        transfer: _builtins.str = ...,
+        receivable: _money_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["consideration", b"consideration", "effective_time", b"effective_time", "expire_time", b"expire_time", "recurrence", b"recurrence"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consideration", b"consideration", "effective_time", b"effective_time", "expire_time", b"expire_time", "receivable", b"receivable", "recurrence", b"recurrence"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_units", b"amount_units", "category", b"category", "consideration", b"consideration", "contract", b"contract", "drawn_units", b"drawn_units", "effective_time", b"effective_time", "expire_time", b"expire_time", "expired_units", b"expired_units", "held_units", b"held_units", "name", b"name", "priority", b"priority", "purchase", b"purchase", "recurrence", b"recurrence", "reference", b"reference", "remaining_units", b"remaining_units", "revoked_units", b"revoked_units", "rolled_over_units", b"rolled_over_units", "scope", b"scope"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_units", b"amount_units", "category", b"category", "compensates", b"compensates", "consideration", b"consideration", "contract", b"contract", "drawn_units", b"drawn_units", "effective_time", b"effective_time", "expire_time", b"expire_time", "expired_units", b"expired_units", "held_units", b"held_units", "name", b"name", "priority", b"priority", "purchase", b"purchase", "receivable", b"receivable", "recurrence", b"recurrence", "reference", b"reference", "remaining_units", b"remaining_units", "revoked_units", b"revoked_units", "rolled_over_units", b"rolled_over_units", "scope", b"scope", "transfer", b"transfer", "transferred_units", b"transferred_units"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -748,6 +766,8 @@ class Balance(_message.Message):
     DEBT_UNITS_FIELD_NUMBER: _builtins.int
     REVOKED_UNITS_FIELD_NUMBER: _builtins.int
     HOLDS_FIELD_NUMBER: _builtins.int
+    IN_TRANSIT_UNITS_FIELD_NUMBER: _builtins.int
+    RECEIVABLES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """wallets/{wallet}."""
     posted_units: _builtins.int
@@ -767,7 +787,9 @@ class Balance(_message.Message):
     debt_units: _builtins.int
     """Debt that later grants will repay."""
     revoked_units: _builtins.int
-    """Units revoked or refunded so far."""
+    """Units revoked, refunded or charged back so far."""
+    in_transit_units: _builtins.int
+    """Units that left for other wallets and are not known to have arrived. They are not posted here any more."""
     @_builtins.property
     def lots(self) -> _containers.RepeatedCompositeFieldContainer[Global___LotBalance]:
         """The lots that hold something, in burn-down order, pending ones last."""
@@ -783,6 +805,10 @@ class Balance(_message.Message):
     @_builtins.property
     def holds(self) -> _containers.RepeatedCompositeFieldContainer[Global___Hold]:
         """Holds that reserve something, oldest first."""
+
+    @_builtins.property
+    def receivables(self) -> _containers.RepeatedCompositeFieldContainer[_money_pb2.Money]:
+        """What the customer owes for grants that were charged back, one amount a currency."""
 
     def __init__(
         self,
@@ -801,10 +827,12 @@ class Balance(_message.Message):
         debt_units: _builtins.int = ...,
         revoked_units: _builtins.int = ...,
         holds: _abc.Iterable[Global___Hold] | None = ...,
+        in_transit_units: _builtins.int = ...,
+        receivables: _abc.Iterable[_money_pb2.Money] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "asset", b"asset"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "asset", b"asset", "available_units", b"available_units", "debited_units", b"debited_units", "debt_units", b"debt_units", "expired_units", b"expired_units", "held_units", b"held_units", "holds", b"holds", "lots", b"lots", "name", b"name", "overage_units", b"overage_units", "pending_units", b"pending_units", "posted_units", b"posted_units", "revoked_units", b"revoked_units"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "asset", b"asset", "available_units", b"available_units", "debited_units", b"debited_units", "debt_units", b"debt_units", "expired_units", b"expired_units", "held_units", b"held_units", "holds", b"holds", "in_transit_units", b"in_transit_units", "lots", b"lots", "name", b"name", "overage_units", b"overage_units", "pending_units", b"pending_units", "posted_units", b"posted_units", "receivables", b"receivables", "revoked_units", b"revoked_units"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

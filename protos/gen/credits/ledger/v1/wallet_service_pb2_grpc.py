@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from credits.ledger.v1 import transfer_pb2 as credits_dot_ledger_dot_v1_dot_transfer__pb2
 from credits.ledger.v1 import wallet_service_pb2 as credits_dot_ledger_dot_v1_dot_wallet__service__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -119,6 +120,16 @@ class WalletServiceStub:
                 '/credits.ledger.v1.WalletService/RefundGrant',
                 request_serializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.RefundGrantRequest.SerializeToString,
                 response_deserializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.RefundGrantResponse.FromString,
+                _registered_method=True)
+        self.ChargeBackGrant = channel.unary_unary(
+                '/credits.ledger.v1.WalletService/ChargeBackGrant',
+                request_serializer=credits_dot_ledger_dot_v1_dot_transfer__pb2.ChargeBackGrantRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_transfer__pb2.ChargeBackGrantResponse.FromString,
+                _registered_method=True)
+        self.TransferCredits = channel.unary_unary(
+                '/credits.ledger.v1.WalletService/TransferCredits',
+                request_serializer=credits_dot_ledger_dot_v1_dot_transfer__pb2.TransferCreditsRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_transfer__pb2.TransferCreditsResponse.FromString,
                 _registered_method=True)
         self.ExtendGrant = channel.unary_unary(
                 '/credits.ledger.v1.WalletService/ExtendGrant',
@@ -261,6 +272,22 @@ class WalletServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ChargeBackGrant(self, request, context):
+        """Note that the bank took back what was paid for a grant, be its credit used or not: the unheld rest is withdrawn, and
+        what that does not cover is owed by the customer. Once a grant. Safe to retry with the same key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TransferCredits(self, request, context):
+        """Move credit to another wallet of the same customer and asset. Safe to retry with the same key; once the credit has
+        left, the ledger brings it there or back by itself.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ExtendGrant(self, request, context):
         """Let a grant expire later; refused after its expiry. Safe to retry with the same key.
         """
@@ -362,6 +389,16 @@ def add_WalletServiceServicer_to_server(servicer, server):
                     servicer.RefundGrant,
                     request_deserializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.RefundGrantRequest.FromString,
                     response_serializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.RefundGrantResponse.SerializeToString,
+            ),
+            'ChargeBackGrant': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChargeBackGrant,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_transfer__pb2.ChargeBackGrantRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_transfer__pb2.ChargeBackGrantResponse.SerializeToString,
+            ),
+            'TransferCredits': grpc.unary_unary_rpc_method_handler(
+                    servicer.TransferCredits,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_transfer__pb2.TransferCreditsRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_transfer__pb2.TransferCreditsResponse.SerializeToString,
             ),
             'ExtendGrant': grpc.unary_unary_rpc_method_handler(
                     servicer.ExtendGrant,
@@ -834,6 +871,60 @@ class WalletService:
             '/credits.ledger.v1.WalletService/RefundGrant',
             credits_dot_ledger_dot_v1_dot_wallet__service__pb2.RefundGrantRequest.SerializeToString,
             credits_dot_ledger_dot_v1_dot_wallet__service__pb2.RefundGrantResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChargeBackGrant(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.WalletService/ChargeBackGrant',
+            credits_dot_ledger_dot_v1_dot_transfer__pb2.ChargeBackGrantRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_transfer__pb2.ChargeBackGrantResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TransferCredits(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.WalletService/TransferCredits',
+            credits_dot_ledger_dot_v1_dot_transfer__pb2.TransferCreditsRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_transfer__pb2.TransferCreditsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -10,6 +10,7 @@ UNAVAILABLE or DEADLINE_EXCEEDED.
 """
 
 from collections import abc as _abc
+from credits.ledger.v1 import transfer_pb2 as _transfer_pb2
 from credits.ledger.v1 import wallet_service_pb2 as _wallet_service_pb2
 from grpc import aio as _aio
 import abc as _abc_1
@@ -82,6 +83,14 @@ class WalletServiceStub:
     """Withdraw the unheld rest of a grant; what holds return later is withdrawn then. Safe to retry with the same key."""
     RefundGrant: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.RefundGrantRequest, _wallet_service_pb2.RefundGrantResponse]
     """Withdraw unheld units of a paid grant and owe their cost basis back. Safe to retry with the same key."""
+    ChargeBackGrant: _grpc.UnaryUnaryMultiCallable[_transfer_pb2.ChargeBackGrantRequest, _transfer_pb2.ChargeBackGrantResponse]
+    """Note that the bank took back what was paid for a grant, be its credit used or not: the unheld rest is withdrawn, and
+    what that does not cover is owed by the customer. Once a grant. Safe to retry with the same key.
+    """
+    TransferCredits: _grpc.UnaryUnaryMultiCallable[_transfer_pb2.TransferCreditsRequest, _transfer_pb2.TransferCreditsResponse]
+    """Move credit to another wallet of the same customer and asset. Safe to retry with the same key; once the credit has
+    left, the ledger brings it there or back by itself.
+    """
     ExtendGrant: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.ExtendGrantRequest, _wallet_service_pb2.ExtendGrantResponse]
     """Let a grant expire later; refused after its expiry. Safe to retry with the same key."""
     ListStatementLines: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.ListStatementLinesRequest, _wallet_service_pb2.ListStatementLinesResponse]
@@ -135,6 +144,14 @@ class WalletServiceAsyncStub(WalletServiceStub):
     """Withdraw the unheld rest of a grant; what holds return later is withdrawn then. Safe to retry with the same key."""
     RefundGrant: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.RefundGrantRequest, _wallet_service_pb2.RefundGrantResponse]  # type: ignore[assignment]
     """Withdraw unheld units of a paid grant and owe their cost basis back. Safe to retry with the same key."""
+    ChargeBackGrant: _aio.UnaryUnaryMultiCallable[_transfer_pb2.ChargeBackGrantRequest, _transfer_pb2.ChargeBackGrantResponse]  # type: ignore[assignment]
+    """Note that the bank took back what was paid for a grant, be its credit used or not: the unheld rest is withdrawn, and
+    what that does not cover is owed by the customer. Once a grant. Safe to retry with the same key.
+    """
+    TransferCredits: _aio.UnaryUnaryMultiCallable[_transfer_pb2.TransferCreditsRequest, _transfer_pb2.TransferCreditsResponse]  # type: ignore[assignment]
+    """Move credit to another wallet of the same customer and asset. Safe to retry with the same key; once the credit has
+    left, the ledger brings it there or back by itself.
+    """
     ExtendGrant: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.ExtendGrantRequest, _wallet_service_pb2.ExtendGrantResponse]  # type: ignore[assignment]
     """Let a grant expire later; refused after its expiry. Safe to retry with the same key."""
     ListStatementLines: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.ListStatementLinesRequest, _wallet_service_pb2.ListStatementLinesResponse]  # type: ignore[assignment]
@@ -287,6 +304,26 @@ class WalletServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_wallet_service_pb2.RefundGrantResponse, _abc.Awaitable[_wallet_service_pb2.RefundGrantResponse]]:
         """Withdraw unheld units of a paid grant and owe their cost basis back. Safe to retry with the same key."""
+
+    @_abc_1.abstractmethod
+    def ChargeBackGrant(
+        self,
+        request: _transfer_pb2.ChargeBackGrantRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_transfer_pb2.ChargeBackGrantResponse, _abc.Awaitable[_transfer_pb2.ChargeBackGrantResponse]]:
+        """Note that the bank took back what was paid for a grant, be its credit used or not: the unheld rest is withdrawn, and
+        what that does not cover is owed by the customer. Once a grant. Safe to retry with the same key.
+        """
+
+    @_abc_1.abstractmethod
+    def TransferCredits(
+        self,
+        request: _transfer_pb2.TransferCreditsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_transfer_pb2.TransferCreditsResponse, _abc.Awaitable[_transfer_pb2.TransferCreditsResponse]]:
+        """Move credit to another wallet of the same customer and asset. Safe to retry with the same key; once the credit has
+        left, the ledger brings it there or back by itself.
+        """
 
     @_abc_1.abstractmethod
     def ExtendGrant(

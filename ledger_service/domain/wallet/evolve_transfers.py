@@ -1,0 +1,73 @@
+"""Evolve: what becomes of lots when credit moves to another wallet, arrives there, or comes back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ledger_service.domain.events import (
+    CreditsTransferredIn,
+    CreditsTransferredOut,
+    Draw,
+    Return,
+    TransferReturned,
+    TransferSlice,
+)
+from ledger_service.domain.wallet import lots as lots_of
+from ledger_service.domain.wallet.burn_down import insert_lot
+from ledger_service.domain.wallet.cost_basis import Moved
+from ledger_service.domain.wallet.state import Transit, Wallet
+
+
+def sent(wallet: Wallet, event: CreditsTransferredOut, version: int) -> dict[str, Any]:
+    """Return what a transfer changes in the wallet it leaves."""
+    draws = [Draw(each.grant_version, each.amount_units) for each in event.slices]
+    return {
+        "lots": lots_of.draw(wallet.lots, draws),
+        "sent_units": wallet.sent_units + event.amount_units,
+        "transfers": (*wallet.transfers, Transit(version, event.destination, event.slices)),
+        "moved": _moved(wallet, event.slices, sign=1),
+    }
+
+
+def received(wallet: Wallet, event: CreditsTransferredIn, version: int) -> dict[str, Any]:
+    """Return what a slice changes in the wallet it reaches."""
+    lot = lots_of.from_terms(version, event.amount_units, event.lot)
+    return {
+        "lots": insert_lot(wallet.lots, lot, order=wallet.burn_down_order),
+        "received_units": wallet.received_units + event.amount_units,
+    }
+
+
+def settled(wallet: Wallet, transfer_version: int) -> dict[str, Any]:
+    """Return what the arrival of a transfer changes in the wallet it left."""
+    return {"transfers": _without(wallet, transfer_version)}
+
+
+def returned(wallet: Wallet, event: TransferReturned) -> dict[str, Any]:
+    """Return what a transfer that came back changes."""
+    returns = [Return(each.grant_version, each.amount_units, each.lot) for each in event.slices]
+    return {
+        "lots": lots_of.put_back(wallet.lots, returns, order=wallet.burn_down_order),
+        "sent_units": wallet.sent_units - sum(each.amount_units for each in event.slices),
+        "transfers": _without(wallet, event.transfer_version),
+        "moved": _moved(wallet, event.slices, sign=-1),
+    }
+
+
+def _without(wallet: Wallet, transfer_version: int) -> tuple[Transit, ...]:
+    left = tuple(each for each in wallet.transfers if each.transfer_version != transfer_version)
+    assert len(left) < len(wallet.transfers), "a transfer ends that is not on its way"
+    return left
+
+
+def _moved(wallet: Wallet, slices: tuple[TransferSlice, ...], *, sign: int) -> dict[int, Moved]:
+    paid = [(each, each.consideration) for each in slices if each.consideration is not None]
+    if not paid:
+        return wallet.moved
+    moved = dict(wallet.moved)
+    for each, consideration in paid:
+        before = moved.get(each.grant_version, Moved())
+        moved[each.grant_version] = Moved(
+            before.amount_units + sign * each.amount_units, before.nanos + sign * consideration.nanos
+        )
+    return moved
