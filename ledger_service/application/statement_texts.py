@@ -40,10 +40,8 @@ def describe(event: Event) -> Text:
     match event:
         case WalletOpened(asset=asset, shortfall_mode=mode):
             return Text(0, 0, f"Opened in {asset.code}/{asset.scale}, shortfall {mode.value}")
-        case WalletPolicyChanged(contract="", shortfall_mode=mode):
-            return Text(0, 0, f"The contract ended, shortfall {mode.value}")
-        case WalletPolicyChanged(contract=contract, contract_phase=phase, shortfall_mode=mode):
-            return Text(0, 0, f"Phase {phase} of {contract}, shortfall {mode.value}")
+        case WalletPolicyChanged() as policy:
+            return Text(0, 0, _describe_policy(policy))
         case WalletUpdated(paths=paths):
             return Text(0, 0, f"Updated: {', '.join(paths)}")
         case CreditsGranted() as granted:
@@ -81,6 +79,13 @@ def _describe_correction(event: Event) -> Text:
             return Text(-units, 0, f"Debt of debit {debits} repaid")
         case _:
             raise AssertionError(f"{type(event).__name__} is not an event of a wallet")
+
+
+def _describe_policy(policy: WalletPolicyChanged) -> str:
+    ended = f"{policy.ended_contract or 'The contract'} ended"
+    what = f"Phase {policy.contract_phase} of {policy.contract}" if policy.contract else ended
+    later = "; what it had scheduled later no longer holds" if policy.replaces_later else ""
+    return f"{what}, shortfall {policy.shortfall_mode.value}{later}"
 
 
 def _drawn_units(debited: CreditsDebited | HoldCaptured) -> int:

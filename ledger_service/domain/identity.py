@@ -10,33 +10,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from ledger_service.domain.commands import (
     AnyCommand,
     CaptureHold,
-    CreateRateCard,
     Debit,
     ExtendGrant,
     GrantCredits,
     OpenWallet,
     PlaceHold,
-    PublishPlan,
-    PublishRateCardPhase,
     RecurrenceTerms,
     RefundGrant,
     ReleaseHold,
     ReverseDebit,
     RevokeGrant,
     SettleWallet,
-    SignContract,
     UpdateWallet,
 )
 from ledger_service.domain.events import (
     Charge,
-    ContractSigned,
     CreditsDebited,
     CreditsGranted,
     CreditsHeld,
@@ -48,21 +43,21 @@ from ledger_service.domain.events import (
     GrantRevoked,
     HoldCaptured,
     HoldReleased,
-    PlanPublished,
-    RateCardCreated,
-    RateCardPhasePublished,
     WalletOpened,
     WalletUpdated,
 )
 from ledger_service.domain.events.wallets import POLICY_PATHS
+from ledger_service.domain.identity_of_agreements import (
+    Identity,
+    fields,
+    identity_of_agreement,
+    recorded_agreement,
+)
 from ledger_service.domain.refusals import IdempotencyKeyReused
 from ledger_service.domain.wallet.hold import TTL_DEFAULT
 from ledger_service.domain.wallet.rules import RULE_OF
 
 _encoder: Final = msgspec.json.Encoder()
-
-Identity = dict[str, Any]
-"""Field by field, in the order in which differences are named; values are compared and encoded, never read."""
 
 
 def fingerprint(command: AnyCommand) -> str:
@@ -101,7 +96,7 @@ def check_same_call(command: AnyCommand, recorded: Fact[Event]) -> None:
         )
 
 
-def identity(command: AnyCommand) -> Identity:  # noqa: C901
+def identity(command: AnyCommand) -> Identity:
     """Return what makes the command itself, beside its stream."""
     match command:
         case Debit():
@@ -117,30 +112,24 @@ def identity(command: AnyCommand) -> Identity:  # noqa: C901
                 | _usage_of(command.charge)
             )
         case GrantCredits():
-            return _fields(command, "wallet") | {"scope": sorted(command.scope)}
+            return fields(command, "wallet") | {"scope": sorted(command.scope)}
         case PlaceHold():
-            return _fields(command, "wallet") | {"ttl": command.ttl or TTL_DEFAULT}
+            return fields(command, "wallet") | {"ttl": command.ttl or TTL_DEFAULT}
         case CaptureHold():
-            return _fields(command, "wallet", "over_hold", "charge") | _usage_of(command.charge)
+            return fields(command, "wallet", "over_hold", "charge") | _usage_of(command.charge)
         case ReverseDebit():
-            return _fields(command, "wallet", "recorded")
+            return fields(command, "wallet", "recorded")
         case ReleaseHold() | RevokeGrant() | RefundGrant() | ExtendGrant():
-            return _fields(command, "wallet")
+            return fields(command, "wallet")
         case UpdateWallet():
             return _update(command)
         case OpenWallet() | SettleWallet():
-            return _fields(command, "wallet")
-        case CreateRateCard():
-            return _fields(command, "rate_card")
-        case PublishRateCardPhase():
-            return _fields(command, "rate_card", "retroactive")
-        case PublishPlan():
-            return _fields(command, "plan")
-        case SignContract():
-            return _fields(command, "contract")
+            return fields(command, "wallet")
+        case _:
+            return identity_of_agreement(command)
 
 
-def _recorded_identity(fact: Fact[Event]) -> Identity:  # noqa: C901
+def _recorded_identity(fact: Fact[Event]) -> Identity:
     event = fact.event
     # An effective time equal to the record time is what "now" became.
     effective_time = None if fact.effective_time == fact.record_time else fact.effective_time
@@ -162,29 +151,23 @@ def _recorded_identity(fact: Fact[Event]) -> Identity:  # noqa: C901
         case CreditsHeld() | HoldCaptured() | HoldReleased() | DebitReversed():
             return _recorded_hold_or_reversal(fact, event)
         case GrantRevoked():
-            return _fields(event, "amount_units", "clawback")
+            return fields(event, "amount_units", "clawback")
         case GrantRefunded():
-            return _fields(event, "refund")
+            return fields(event, "refund")
         case GrantExpiryExtended():
-            return _fields(event)
+            return fields(event)
         case WalletUpdated():
             return _update(event)
-        case WalletOpened() | RateCardCreated():
-            return _fields(event)
-        case RateCardPhasePublished():
-            return _fields(event, "phase", "phase_hash")
-        case PlanPublished():
-            return _fields(event, "plan_version")
-        case ContractSigned():
-            return _fields(event, "asset", "phases")
+        case WalletOpened():
+            return fields(event)
         case _:
-            raise AssertionError(f"{type(event).__name__} answers no command")
+            return recorded_agreement(event, effective_time)
 
 
 def _granted(event: CreditsGranted) -> Identity:
-    fields = _fields(event, "series_version") | {"scope": sorted(event.scope)}
+    granted = fields(event, "series_version") | {"scope": sorted(event.scope)}
     if event.recurrence is None:
-        return fields
+        return granted
     left = event.recurrence.periods_left
     terms = RecurrenceTerms(
         period=event.recurrence.period,
@@ -192,7 +175,7 @@ def _granted(event: CreditsGranted) -> Identity:
         period_count=0 if left is None else left + 1,
         roll_over=event.recurrence.roll_over,
     )
-    return fields | {"recurrence": terms, "expire_time": None}
+    return granted | {"recurrence": terms, "expire_time": None}
 
 
 def _recorded_hold_or_reversal(
@@ -212,10 +195,6 @@ def _recorded_hold_or_reversal(
             return {"hold_version": event.hold_version}
         case DebitReversed():
             return {"debit_version": event.debit_version, "amount_units": event.amount_units}
-
-
-def _fields(struct: msgspec.Struct, *without: str) -> Identity:
-    return {name: getattr(struct, name) for name in struct.__struct_fields__ if name not in without}
 
 
 def _update(update: UpdateWallet | WalletUpdated) -> Identity:

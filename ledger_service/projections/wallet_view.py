@@ -41,6 +41,12 @@ from ledger_service.projections.wallet_events import (
     Updated,
     WalletEvent,
 )
+from ledger_service.projections.wallet_view_policies import (
+    PolicyAt,
+    Replacement,
+    replacement_of,
+    without_replaced,
+)
 
 NAME: Final = "wallet_view"
 """Name in notification_tracking; the prefix of the projection's tables."""
@@ -51,14 +57,6 @@ class OpenedAt(msgspec.Struct, frozen=True, gc=False):
 
     opened: Opened
     open_time: datetime
-
-
-class PolicyAt(msgspec.Struct, frozen=True, gc=False):
-    """A policy that was set in the run."""
-
-    policy_version: int
-    effective_time: datetime
-    policy: PolicyChanged
 
 
 class GrantedAt(msgspec.Struct, frozen=True, gc=False):
@@ -94,6 +92,7 @@ class WalletTally(msgspec.Struct, gc=False):
 
     opened: OpenedAt | None = None
     policies: list[PolicyAt] = []
+    replacements: list[Replacement] = []
     lots: dict[int, LotTally] = {}
     version: int = 0
     granted_units: int = 0
@@ -145,11 +144,15 @@ def _fold_event(tally: WalletTally, event: WalletEvent) -> None:  # noqa: C901, 
         case Opened() as opened:
             _open(tally, event, opened)
         case PolicyChanged() as policy:
+            if policy.replaces_later:
+                replacement = replacement_of(policy, event.version, event.effective_time)
+                tally.replacements.append(replacement)
+                tally.policies = without_replaced(tally.policies, replacement)
             tally.policies.append(PolicyAt(event.version, event.effective_time, policy))
         case Updated() as updated:
             if changes_policy(updated.paths):
                 policy = PolicyChanged("", "", updated.shortfall_mode, updated.overage_limit_units)
-                tally.policies.append(PolicyAt(event.version, event.effective_time, policy))
+                tally.policies.append(PolicyAt(event.version, event.effective_time, policy, own=True))
         case Held() as held:
             _hold(tally, event.version).placed = held
             _reserve(tally, held.slices)
@@ -181,7 +184,7 @@ def _fold_event(tally: WalletTally, event: WalletEvent) -> None:  # noqa: C901, 
 def _open(tally: WalletTally, event: WalletEvent, opened: Opened) -> None:
     tally.opened = OpenedAt(opened, event.effective_time)
     policy = PolicyChanged("", "", opened.shortfall_mode, opened.overage_limit_units)
-    tally.policies.append(PolicyAt(event.version, event.effective_time, policy))
+    tally.policies.append(PolicyAt(event.version, event.effective_time, policy, own=True))
 
 
 def _issue(tally: WalletTally, version: int, granted: Granted, effective_time: datetime) -> None:

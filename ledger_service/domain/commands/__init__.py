@@ -17,6 +17,13 @@ from ledger_service.domain.commands.agreements import (
 from ledger_service.domain.commands.base import (
     Command,
 )
+from ledger_service.domain.commands.contracts import (
+    ChangePlan,
+    EndContract,
+    ExtendTrial,
+    ScheduleContractPhase,
+    WithdrawRateCardPhase,
+)
 from ledger_service.domain.commands.debits import (
     Debit,
     DebitRecord,
@@ -40,11 +47,14 @@ from ledger_service.domain.commands.wallets import OpenWallet, SettleWallet, Upd
 __all__ = [
     "AnyCommand",
     "CaptureHold",
+    "ChangePlan",
     "Command",
     "CreateRateCard",
     "Debit",
     "DebitRecord",
+    "EndContract",
     "ExtendGrant",
+    "ExtendTrial",
     "GrantCredits",
     "OpenWallet",
     "OverHold",
@@ -57,9 +67,11 @@ __all__ = [
     "Request",
     "ReverseDebit",
     "RevokeGrant",
+    "ScheduleContractPhase",
     "SettleWallet",
     "SignContract",
     "UpdateWallet",
+    "WithdrawRateCardPhase",
 ]
 
 AnyCommand = (
@@ -79,6 +91,11 @@ AnyCommand = (
     | PublishRateCardPhase
     | PublishPlan
     | SignContract
+    | ScheduleContractPhase
+    | ExtendTrial
+    | ChangePlan
+    | EndContract
+    | WithdrawRateCardPhase
 )
 
 

@@ -26,6 +26,13 @@ from ledger_service.domain.events.agreements import (
     RateCardCreated,
     RateCardPhasePublished,
 )
+from ledger_service.domain.events.contracts import (
+    ContractEnded,
+    ContractPhaseScheduled,
+    PlanChanged,
+    RateCardPhaseWithdrawn,
+    TrialExtended,
+)
 from ledger_service.domain.events.debits import (
     Charge,
     ChargeLine,
@@ -69,7 +76,9 @@ __all__ = [
     "Budget",
     "Charge",
     "ChargeLine",
+    "ContractEnded",
     "ContractPhase",
+    "ContractPhaseScheduled",
     "ContractSigned",
     "CreditsDebited",
     "CreditsExpired",
@@ -91,16 +100,19 @@ __all__ = [
     "LotTerms",
     "Multiplier",
     "MultiplierTier",
+    "PlanChanged",
     "PlanPhase",
     "PlanPublished",
     "Rate",
     "RateCardCreated",
     "RateCardPhasePublished",
+    "RateCardPhaseWithdrawn",
     "Recurrence",
     "Repayment",
     "Return",
     "RollOver",
     "SpendCap",
+    "TrialExtended",
     "WalletOpened",
     "WalletPolicyChanged",
     "WalletRules",
@@ -127,6 +139,11 @@ Event = (
     | RateCardPhasePublished
     | PlanPublished
     | ContractSigned
+    | ContractPhaseScheduled
+    | TrialExtended
+    | PlanChanged
+    | ContractEnded
+    | RateCardPhaseWithdrawn
 )
 E_co = TypeVar("E_co", bound=Event, covariant=True)
 

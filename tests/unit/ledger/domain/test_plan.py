@@ -6,7 +6,8 @@ from itertools import pairwise
 import msgspec
 import pytest
 
-from ledger_service.domain.agreement.plan import CYCLE_COUNT_MAX, PHASES_MAX
+from ledger_service.domain.agreement.contract import CYCLE_COUNT_MAX
+from ledger_service.domain.agreement.plan import PHASES_MAX
 from ledger_service.domain.events import ContractSigned, Cycle, PlanPhase, PlanPublished, WalletPolicyChanged
 from ledger_service.domain.refusals import (
     AmountOutOfRange,
@@ -156,7 +157,7 @@ def test_where_the_last_phase_ends_the_wallets_own_policy_applies_again() -> Non
 
     assert events_of(recorded)[1:] == [
         WalletPolicyChanged(CONTRACT, "trial", HARD),
-        WalletPolicyChanged("", "", SOFT, 9),
+        WalletPolicyChanged("", "", SOFT, 9, ended_contract=CONTRACT),
     ]
     assert recorded[-1].fact.effective_time == after(days=15)
     last = policy_at(ledger.wallet(), after(days=15, microseconds=-1))
