@@ -130,6 +130,7 @@ def test_rating_knows_the_phase_of_every_instant_as_the_ledger_does(seed: int) -
         for name, contract in contracts_of(ledger).items():
             mine = find(catalogue.contracts, name)
             assert mine is not None
+            assert msgspec.to_builtins(mine.phases) == msgspec.to_builtins(contract.phases)
             for instant in probes(ledger):
                 theirs = find_contract_phase(mine, instant)
                 assert msgspec.to_builtins(theirs) == msgspec.to_builtins(phase_at(contract, instant))
