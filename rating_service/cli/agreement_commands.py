@@ -77,7 +77,10 @@ def withdraw(
     ],
     as_json: Annotated[bool, printed_json()] = False,
 ) -> None:
-    """Withdraw a phase that has not begun; the phase before it lasts again."""
+    """Withdraw a phase that has not begun; the phase before it lasts again.
+
+    Publishing a file never brings back the very phase that was withdrawn: one that differs in anything is new.
+    """
     request = contract_changes_pb2.WithdrawRateCardPhaseRequest(
         name=phase, idempotency_key=f"withdraw-{phase}"
     )

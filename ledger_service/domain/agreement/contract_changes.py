@@ -113,9 +113,9 @@ def extend_trial(contract: Contract, wallet: Wallet, command: ExtendTrial, now: 
     extended = msgspec.structs.replace(trial, to_time=new_end)
     phases = (extended, *moved, *staying)
     event = TrialExtended(trial.terms.key, trial.from_time, new_end, old_end, phases)
-    from_old_end = (msgspec.structs.replace(extended, from_time=old_end), *phases[1:])
-    check_wallet_is_free(command.wallet, wallet, command.contract, from_old_end, field="end_time")
-    policies = policies_of(command.contract, command.wallet, wallet, from_old_end, replaces_later=True)
+    check_wallet_is_free(command.wallet, wallet, command.contract, phases, field="end_time")
+    # The wallet is told of the trial from its begin, so that it holds one policy however often a trial is extended.
+    policies = policies_of(command.contract, command.wallet, wallet, phases, replaces_later=True)
     return [Draft(command.contract, event, old_end, answers=True), *policies]
 
 

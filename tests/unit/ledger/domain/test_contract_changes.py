@@ -323,6 +323,17 @@ def test_months_that_end_sooner_when_counted_anew_leave_no_gap() -> None:
     assert (intro.from_time, intro.to_time) == (new_end, datetime(2027, 3, 31, tzinfo=UTC))
 
 
+def test_a_wallet_holds_one_policy_of_a_trial_however_often_it_is_extended() -> None:
+    ledger = running()
+
+    for days in range(15, 40):
+        ledger.run(extend_trial(after(days=days)), after(days=days - 2))
+
+    assert [each.contract_phase for each in ledger.wallet().policies] == ["", "trial", "intro", "standard"]
+    assert policy(ledger, after(days=39, microseconds=-1))[1] == "trial"
+    assert policy(ledger, after(days=39))[1] == "intro"
+
+
 # Plans
 
 
@@ -558,6 +569,20 @@ def test_what_the_wallet_was_told_does_not_break_a_contract_that_began_before() 
 
     assert policy(ledger, after(days=2)) == (CONTRACT, "standard", HARD)
     assert policy(ledger, after(days=3)) == (CONTRACT, "standard", HARD)
+
+
+def test_an_end_that_was_recorded_without_a_name_is_replaced_with_the_rest_of_its_contract() -> None:
+    ledger = running(plan_phase(duration="P14D"))
+    wallet = ledger.wallet()
+    old = tuple(msgspec.structs.replace(each, ended_contract="") for each in wallet.policies)
+    ledger.states[WALLET] = msgspec.structs.replace(wallet, policies=old)
+    assert policy(ledger, after(days=14, microseconds=-1))[0] == CONTRACT
+    assert policy(ledger, after(days=14))[0] == ""
+
+    ledger.run(change_plan(plan="plans/max"), after(days=1))
+
+    assert policy(ledger, after(days=14))[:2] == (CONTRACT, "big")
+    assert bindings(ledger.wallet()) == [Binding(CONTRACT, after())]
 
 
 def update_shortfall(mode: ShortfallMode) -> AnyCommand:
