@@ -12,10 +12,13 @@ import msgspec
 from ledger_service.domain.commands import (
     AnyCommand,
     CaptureHold,
+    ChangePlan,
     CreateRateCard,
     Debit,
     DebitRecord,
+    EndContract,
     ExtendGrant,
+    ExtendTrial,
     GrantCredits,
     OpenWallet,
     OverHold,
@@ -27,6 +30,7 @@ from ledger_service.domain.commands import (
     ReleaseHold,
     ReverseDebit,
     RevokeGrant,
+    ScheduleContractPhase,
     SettleWallet,
     SignContract,
 )
@@ -53,7 +57,14 @@ from ledger_service.domain.exact import EXACT
 from ledger_service.domain.identity import fingerprint
 from ledger_service.domain.streams import State, evolve_stream
 from ledger_service.domain.topics import GENESIS_HASH, TOPIC_OF, encode_fact, hash_event
-from ledger_service.domain.values import Asset, CycleInterval, GrantCategory, Money, ShortfallMode
+from ledger_service.domain.values import (
+    Asset,
+    ChangeTiming,
+    CycleInterval,
+    GrantCategory,
+    Money,
+    ShortfallMode,
+)
 from ledger_service.domain.wallet.burn_down import DEFAULT_ORDER, Lot
 from ledger_service.domain.wallet.lots import from_grant, terms_of
 from ledger_service.domain.wallet.state import Wallet
@@ -268,6 +279,48 @@ def sign_contract(
     return SignContract(
         contract, customer, wallet, plan, plan_version, start_time, cycle(anchor_time=start_time, zone=zone)
     )
+
+
+def schedule_phase(
+    *paths: str,
+    contract: str = CONTRACT,
+    wallet: str = WALLET,
+    from_time: datetime | None = None,
+    replace_later: bool = False,
+    terms: PlanPhase | None = None,
+) -> ScheduleContractPhase:
+    """Return the scheduling of a phase that is SOFT, unless told."""
+    terms = terms or plan_phase("dear", mode=ShortfallMode.SOFT)
+    return ScheduleContractPhase(
+        contract, wallet, paths or ("shortfall_mode",), terms, from_time, replace_later
+    )
+
+
+def extend_trial(
+    end_time: datetime, *, key: str = "trial", contract: str = CONTRACT, wallet: str = WALLET
+) -> ExtendTrial:
+    """Return the extension of a trial."""
+    return ExtendTrial(contract, wallet, key, end_time)
+
+
+def change_plan(
+    *,
+    plan: str = PLAN,
+    timing: ChangeTiming = ChangeTiming.AT_ONCE,
+    from_time: datetime | None = None,
+    take_trial: bool = False,
+    contract: str = CONTRACT,
+    wallet: str = WALLET,
+) -> ChangePlan:
+    """Return a change to the newest version of a plan."""
+    return ChangePlan(contract, wallet, plan, 0, timing, from_time, take_trial)
+
+
+def end_contract(
+    end_time: datetime | None = None, *, contract: str = CONTRACT, wallet: str = WALLET
+) -> EndContract:
+    """Return the end of a contract, now unless told."""
+    return EndContract(contract, wallet, end_time)
 
 
 # States

@@ -46,10 +46,8 @@ def describe(event: Event) -> Text:
     match event:
         case WalletOpened(asset=asset, shortfall_mode=mode):
             return Text(0, 0, f"Opened in {asset.code}/{asset.scale}, shortfall {mode.value}")
-        case WalletPolicyChanged(contract="", shortfall_mode=mode):
-            return Text(0, 0, f"The contract ended, shortfall {mode.value}")
-        case WalletPolicyChanged(contract=contract, contract_phase=phase, shortfall_mode=mode):
-            return Text(0, 0, f"Phase {phase} of {contract}, shortfall {mode.value}")
+        case WalletPolicyChanged() as policy:
+            return Text(0, 0, _describe_policy(policy))
         case WalletUpdated(paths=paths):
             return Text(0, 0, f"Updated: {', '.join(paths)}")
         case CreditsGranted() as granted:
@@ -112,6 +110,13 @@ def _describe_chargeback(charged_back: GrantChargedBack) -> str:
     amount, owed = _money(charged_back.amount), _money(charged_back.receivable)
     reference = f" ({charged_back.reference})" if charged_back.reference else ""
     return f"Grant {charged_back.grant_version} charged back: {amount}, of which {owed} are owed{reference}"
+
+
+def _describe_policy(policy: WalletPolicyChanged) -> str:
+    ended = f"{policy.ended_contract or 'The contract'} ended"
+    what = f"Phase {policy.contract_phase} of {policy.contract}" if policy.contract else ended
+    later = "; what it had scheduled later no longer holds" if policy.replaces_later else ""
+    return f"{what}, shortfall {policy.shortfall_mode.value}{later}"
 
 
 def _drawn_units(debited: CreditsDebited | HoldCaptured) -> int:

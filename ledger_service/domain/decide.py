@@ -9,16 +9,27 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
-from ledger_service.domain.agreement.plan import Contract, Plan, publish_plan, sign_contract
+from ledger_service.domain.agreement.contract import Contract, sign_contract
+from ledger_service.domain.agreement.contract_changes import (
+    change_plan,
+    end_contract,
+    extend_trial,
+    schedule_phase,
+)
+from ledger_service.domain.agreement.plan import Plan, publish_plan
 from ledger_service.domain.agreement.rate_card import RateCard, create_rate_card, publish_phase
+from ledger_service.domain.agreement.withdrawal import withdraw_phase
 from ledger_service.domain.commands import (
     AnyCommand,
     CaptureHold,
+    ChangePlan,
     ChargeBackGrant,
     Command,
     CreateRateCard,
     Debit,
+    EndContract,
     ExtendGrant,
+    ExtendTrial,
     GrantCredits,
     OpenWallet,
     PlaceHold,
@@ -30,14 +41,16 @@ from ledger_service.domain.commands import (
     ReturnTransfer,
     ReverseDebit,
     RevokeGrant,
+    ScheduleContractPhase,
     SettleTransfer,
     SettleWallet,
     SignContract,
     TransferCredits,
     UpdateWallet,
+    WithdrawRateCardPhase,
 )
 from ledger_service.domain.drafts import Draft
-from ledger_service.domain.refusals import RateCardNotFound, WalletNotFound
+from ledger_service.domain.refusals import ContractNotFound, RateCardNotFound, WalletNotFound
 from ledger_service.domain.streams import State
 from ledger_service.domain.wallet.chargeback import charge_back_grant
 from ledger_service.domain.wallet.debit import debit
@@ -75,6 +88,7 @@ WALLET_DECISIONS: Final[dict[type[Command], Decide]] = {
     SettleWallet: settle,
 }
 """What is decided on the state of one wallet that exists."""
+ContractCommand = ScheduleContractPhase | ExtendTrial | ChangePlan | EndContract
 States = Mapping[str, State | None]
 S = TypeVar("S", Wallet, RateCard, Plan, Contract)
 
@@ -82,12 +96,17 @@ S = TypeVar("S", Wallet, RateCard, Plan, Contract)
 def streams_of(command: AnyCommand) -> tuple[str, ...]:
     """Return the streams that the command touches; the first is its own and scopes its idempotency key."""
     match command:
-        case CreateRateCard() | PublishRateCardPhase():
+        case CreateRateCard() | PublishRateCardPhase() | WithdrawRateCardPhase():
             return (command.rate_card,)
         case PublishPlan():
             return (command.plan, *dict.fromkeys(phase.rate_card for phase in command.phases))
-        case SignContract():
+        case SignContract() | ChangePlan():
             return (command.contract, command.plan, command.wallet)
+        case ScheduleContractPhase():
+            cards = (command.terms.rate_card,) if "rate_card" in command.paths else ()
+            return (command.contract, command.wallet, *cards)
+        case ExtendTrial() | EndContract():
+            return (command.contract, command.wallet)
         case _:
             return (command.wallet,)
 
@@ -99,10 +118,8 @@ def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:
     match command:
         case OpenWallet():
             return open_wallet(_typed(states, command.wallet, Wallet), command, now)
-        case CreateRateCard():
-            return create_rate_card(_typed(states, command.rate_card, RateCard), command, now)
-        case PublishRateCardPhase():
-            return publish_phase(_card(states, command.rate_card), command, now)
+        case CreateRateCard() | PublishRateCardPhase() | WithdrawRateCardPhase():
+            return _decide_rate_card(states, command, now)
         case PublishPlan():
             cards = {phase.rate_card: _typed(states, phase.rate_card, RateCard) for phase in command.phases}
             return publish_plan(_typed(states, command.plan, Plan), cards, command, now)
@@ -114,8 +131,40 @@ def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:
                 command,
                 now,
             )
+        case ScheduleContractPhase() | ExtendTrial() | ChangePlan() | EndContract():
+            return _decide_contract(states, command, now)
         case _:
             raise AssertionError(f"{type(command).__name__} is decided nowhere")
+
+
+def _decide_rate_card(
+    states: States, command: CreateRateCard | PublishRateCardPhase | WithdrawRateCardPhase, now: datetime
+) -> list[Draft]:
+    match command:
+        case CreateRateCard():
+            return create_rate_card(_typed(states, command.rate_card, RateCard), command, now)
+        case PublishRateCardPhase():
+            return publish_phase(_card(states, command.rate_card), command, now)
+        case WithdrawRateCardPhase():
+            return withdraw_phase(_card(states, command.rate_card), command, now)
+
+
+def _decide_contract(states: States, command: ContractCommand, now: datetime) -> list[Draft]:
+    contract = _typed(states, command.contract, Contract)
+    if contract is None:
+        raise ContractNotFound(f"{command.contract} does not exist", field="name")
+    wallet = _wallet(states, command.wallet, field="name")
+    match command:
+        case ScheduleContractPhase():
+            named = "rate_card" in command.paths
+            card = _typed(states, command.terms.rate_card, RateCard) if named else None
+            return schedule_phase(contract, card, wallet, command, now)
+        case ExtendTrial():
+            return extend_trial(contract, wallet, command, now)
+        case ChangePlan():
+            return change_plan(contract, _typed(states, command.plan, Plan), wallet, command, now)
+        case EndContract():
+            return end_contract(contract, wallet, command, now)
 
 
 def _typed(states: States, stream: str, kind: type[S]) -> S | None:

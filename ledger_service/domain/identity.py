@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -18,14 +18,11 @@ from ledger_service.domain.commands import (
     AnyCommand,
     CaptureHold,
     ChargeBackGrant,
-    CreateRateCard,
     Debit,
     ExtendGrant,
     GrantCredits,
     OpenWallet,
     PlaceHold,
-    PublishPlan,
-    PublishRateCardPhase,
     ReceiveTransfer,
     RecurrenceTerms,
     RefundGrant,
@@ -35,13 +32,11 @@ from ledger_service.domain.commands import (
     RevokeGrant,
     SettleTransfer,
     SettleWallet,
-    SignContract,
     TransferCredits,
     UpdateWallet,
 )
 from ledger_service.domain.events import (
     Charge,
-    ContractSigned,
     CreditsDebited,
     CreditsGranted,
     CreditsHeld,
@@ -56,21 +51,21 @@ from ledger_service.domain.events import (
     GrantRevoked,
     HoldCaptured,
     HoldReleased,
-    PlanPublished,
-    RateCardCreated,
-    RateCardPhasePublished,
     WalletOpened,
     WalletUpdated,
 )
 from ledger_service.domain.events.wallets import POLICY_PATHS
+from ledger_service.domain.identity_of_agreements import (
+    Identity,
+    fields,
+    identity_of_agreement,
+    recorded_agreement,
+)
 from ledger_service.domain.refusals import IdempotencyKeyReused
 from ledger_service.domain.wallet.hold import TTL_DEFAULT
 from ledger_service.domain.wallet.rules import RULE_OF
 
 _encoder: Final = msgspec.json.Encoder()
-
-Identity = dict[str, Any]
-"""Field by field, in the order in which differences are named; values are compared and encoded, never read."""
 
 
 def fingerprint(command: AnyCommand) -> str:
@@ -109,7 +104,7 @@ def check_same_call(command: AnyCommand, recorded: Fact[Event]) -> None:
         )
 
 
-def identity(command: AnyCommand) -> Identity:  # noqa: C901, PLR0912
+def identity(command: AnyCommand) -> Identity:  # noqa: C901
     """Return what makes the command itself, beside its stream."""
     match command:
         case Debit():
@@ -127,32 +122,26 @@ def identity(command: AnyCommand) -> Identity:  # noqa: C901, PLR0912
         case GrantCredits():
             return _grant_fields(command, "wallet") | {"scope": sorted(command.scope)}
         case PlaceHold():
-            return _fields(command, "wallet") | {"ttl": command.ttl or TTL_DEFAULT}
+            return fields(command, "wallet") | {"ttl": command.ttl or TTL_DEFAULT}
         case CaptureHold():
-            return _fields(command, "wallet", "over_hold", "charge") | _usage_of(command.charge)
+            return fields(command, "wallet", "over_hold", "charge") | _usage_of(command.charge)
         case ReverseDebit():
-            return _fields(command, "wallet", "recorded")
+            return fields(command, "wallet", "recorded")
         case ReleaseHold() | RevokeGrant() | RefundGrant() | ExtendGrant():
-            return _fields(command, "wallet")
+            return fields(command, "wallet")
         case UpdateWallet():
             return _update(command)
         case TransferCredits() | ChargeBackGrant():
-            return _fields(command, "wallet", "recorded")
+            return fields(command, "wallet", "recorded")
         case ReceiveTransfer():
             return {"source": command.source, "transfer_version": command.transfer_version}
         case OpenWallet() | SettleWallet() | SettleTransfer() | ReturnTransfer():
-            return _fields(command, "wallet")
-        case CreateRateCard():
-            return _fields(command, "rate_card")
-        case PublishRateCardPhase():
-            return _fields(command, "rate_card", "retroactive")
-        case PublishPlan():
-            return _fields(command, "plan")
-        case SignContract():
-            return _fields(command, "contract")
+            return fields(command, "wallet")
+        case _:
+            return identity_of_agreement(command)
 
 
-def _recorded_identity(fact: Fact[Event]) -> Identity:  # noqa: C901, PLR0912
+def _recorded_identity(fact: Fact[Event]) -> Identity:  # noqa: C901
     event = fact.event
     # An effective time equal to the record time is what "now" became.
     effective_time = None if fact.effective_time == fact.record_time else fact.effective_time
@@ -174,36 +163,30 @@ def _recorded_identity(fact: Fact[Event]) -> Identity:  # noqa: C901, PLR0912
         case CreditsHeld() | HoldCaptured() | HoldReleased() | DebitReversed():
             return _recorded_hold_or_reversal(fact, event)
         case GrantRevoked():
-            return _fields(event, "amount_units", "clawback")
+            return fields(event, "amount_units", "clawback")
         case GrantRefunded():
-            return _fields(event, "refund")
+            return fields(event, "refund")
         case GrantExpiryExtended():
-            return _fields(event)
+            return fields(event)
         case WalletUpdated():
             return _update(event)
         case CreditsTransferredOut():
-            return _fields(event, "slices", "burn_down_order")
+            return fields(event, "slices", "burn_down_order")
         case CreditsTransferredIn():
             return {"source": event.source, "transfer_version": event.transfer_version}
         case GrantChargedBack():
             amount = None if event.whole else event.amount
             return {"grant_version": event.grant_version, "amount": amount, "reference": event.reference}
-        case WalletOpened() | RateCardCreated():
-            return _fields(event)
-        case RateCardPhasePublished():
-            return _fields(event, "phase", "phase_hash")
-        case PlanPublished():
-            return _fields(event, "plan_version")
-        case ContractSigned():
-            return _fields(event, "asset", "phases")
+        case WalletOpened():
+            return fields(event)
         case _:
-            raise AssertionError(f"{type(event).__name__} answers no command")
+            return recorded_agreement(event, effective_time)
 
 
 def _granted(event: CreditsGranted) -> Identity:
-    fields = _grant_fields(event, "series_version") | {"scope": sorted(event.scope)}
+    granted = _grant_fields(event, "series_version") | {"scope": sorted(event.scope)}
     if event.recurrence is None:
-        return fields
+        return granted
     left = event.recurrence.periods_left
     terms = RecurrenceTerms(
         period=event.recurrence.period,
@@ -211,7 +194,7 @@ def _granted(event: CreditsGranted) -> Identity:
         period_count=0 if left is None else left + 1,
         roll_over=event.recurrence.roll_over,
     )
-    return fields | {"recurrence": terms, "expire_time": None}
+    return granted | {"recurrence": terms, "expire_time": None}
 
 
 def _recorded_hold_or_reversal(
@@ -233,8 +216,9 @@ def _recorded_hold_or_reversal(
             return {"debit_version": event.debit_version, "amount_units": event.amount_units}
 
 
-def _fields(struct: msgspec.Struct, *without: str) -> Identity:
-    return {name: getattr(struct, name) for name in struct.__struct_fields__ if name not in without}
+def _grant_fields(grant: GrantCredits | CreditsGranted, *without: str) -> Identity:
+    # Only goodwill says what it compensates, so that the fingerprints of other grants stay what they are.
+    return fields(grant, *without, *(() if grant.compensates_version else ("compensates_version",)))
 
 
 def _update(update: UpdateWallet | WalletUpdated) -> Identity:
@@ -244,11 +228,6 @@ def _update(update: UpdateWallet | WalletUpdated) -> Identity:
     if "rules" in update.paths:
         values["rules"] = update.rules
     return {"update_mask": update.paths} | values
-
-
-def _grant_fields(grant: GrantCredits | CreditsGranted, *without: str) -> Identity:
-    # Only goodwill says what it compensates, so that the fingerprints of other grants stay what they are.
-    return _fields(grant, *without, *(() if grant.compensates_version else ("compensates_version",)))
 
 
 def _late_hold(hold_version: int) -> Identity:

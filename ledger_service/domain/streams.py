@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from ledger_service.domain.agreement import plan, rate_card
+from ledger_service.domain.agreement import contract, plan, rate_card
 from ledger_service.domain.events import Event, Fact
 from ledger_service.domain.wallet import evolve, state
 
-State = state.Wallet | rate_card.RateCard | plan.Plan | plan.Contract
+State = state.Wallet | rate_card.RateCard | plan.Plan | contract.Contract
 Evolve = Callable[[Any, Fact[Event], int], State]
 
 EVOLVE: Final[dict[str, Evolve]] = {
     "wallets": evolve.evolve,
     "rateCards": rate_card.evolve,
     "plans": plan.evolve_plan,
-    "contracts": plan.evolve_contract,
+    "contracts": contract.evolve_contract,
 }
 STATE_TYPE: Final[dict[str, type[State]]] = {
     "wallets": state.Wallet,
     "rateCards": rate_card.RateCard,
     "plans": plan.Plan,
-    "contracts": plan.Contract,
+    "contracts": contract.Contract,
 }
 
 

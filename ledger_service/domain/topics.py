@@ -39,6 +39,11 @@ TOPICS: Final[dict[str, type[events.Event]]] = {
     "rate_card.RateCardPhasePublished.v1": events.RateCardPhasePublished,
     "plan.PlanPublished.v1": events.PlanPublished,
     "contract.ContractSigned.v1": events.ContractSigned,
+    "contract.ContractPhaseScheduled.v1": events.ContractPhaseScheduled,
+    "contract.TrialExtended.v1": events.TrialExtended,
+    "contract.PlanChanged.v1": events.PlanChanged,
+    "contract.ContractEnded.v1": events.ContractEnded,
+    "rate_card.RateCardPhaseWithdrawn.v1": events.RateCardPhaseWithdrawn,
 }
 TOPIC_OF: Final[dict[type, str]] = {event_type: topic for topic, event_type in TOPICS.items()}
 

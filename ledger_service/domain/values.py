@@ -76,3 +76,10 @@ class CycleInterval(Enum):
     WEEK = "WEEK"
     MONTH = "MONTH"
     YEAR = "YEAR"
+
+
+class ChangeTiming(Enum):
+    """When a change of plan takes effect."""
+
+    AT_ONCE = "AT_ONCE"
+    AT_CYCLE_END = "AT_CYCLE_END"

@@ -6,7 +6,8 @@ from typing import Final
 
 from psycopg.sql import SQL, Identifier
 
-# The policy that WalletOpened brought holds from the beginning of time; later ones from their effective time.
+# The newest phase of a contract, unless a later one or its end took its place; or else the wallet's own policy.
+# The one that WalletOpened brought holds from the beginning of time; later ones from their effective time.
 LIST_WALLETS: Final = """
 SELECT w.wallet, w.customer, w.asset_code, w.asset_scale, p.shortfall_mode, p.overage_limit_units,
     p.contract, p.contract_phase, w.open_time, w.version,
@@ -15,7 +16,13 @@ SELECT w.wallet, w.customer, w.asset_code, w.asset_scale, p.shortfall_mode, p.ov
 FROM {schema}.wallet_view_wallets AS w, LATERAL (
     SELECT * FROM {schema}.wallet_view_policies AS p
     WHERE p.wallet = w.wallet AND (p.effective_time <= %(now)s OR p.policy_version = 1)
-    ORDER BY p.policy_version = 1, p.effective_time DESC, p.policy_version DESC LIMIT 1
+        AND (p.own OR p.contract <> '' AND NOT EXISTS (
+            SELECT FROM {schema}.wallet_view_policies AS l
+            WHERE l.wallet = p.wallet AND NOT l.own AND l.effective_time <= %(now)s
+                AND (l.effective_time, l.policy_version) > (p.effective_time, p.policy_version)
+                AND (l.contract <> '' OR l.ended_contract IN ('', p.contract))
+        ))
+    ORDER BY p.own, p.policy_version = 1, p.effective_time DESC, p.policy_version DESC LIMIT 1
 ) AS p
 WHERE w.wallet > %(after)s {customer}
 ORDER BY w.wallet LIMIT %(limit)s"""

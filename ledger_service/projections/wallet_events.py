@@ -43,6 +43,8 @@ class PolicyChanged(Narrow, frozen=True):
     contract_phase: str
     shortfall_mode: ShortfallMode
     overage_limit_units: int = 0
+    ended_contract: str = ""
+    replaces_later: bool = False
 
 
 class Updated(Narrow, frozen=True):

@@ -11,7 +11,8 @@ from datetime import datetime
 import msgspec
 
 from ledger_service.projections.movement_events import Sent
-from ledger_service.projections.wallet_events import Extended, Granted, Held, Opened, PolicyChanged
+from ledger_service.projections.wallet_events import Extended, Granted, Held, Opened
+from ledger_service.projections.wallet_view_policies import PolicyAt, Replacement
 
 
 class OpenedAt(msgspec.Struct, frozen=True, gc=False):
@@ -19,14 +20,6 @@ class OpenedAt(msgspec.Struct, frozen=True, gc=False):
 
     opened: Opened
     open_time: datetime
-
-
-class PolicyAt(msgspec.Struct, frozen=True, gc=False):
-    """A policy that was set in the run."""
-
-    policy_version: int
-    effective_time: datetime
-    policy: PolicyChanged
 
 
 class GrantedAt(msgspec.Struct, frozen=True, gc=False):
@@ -66,6 +59,7 @@ class WalletTally(msgspec.Struct, gc=False):
 
     opened: OpenedAt | None = None
     policies: list[PolicyAt] = []
+    replacements: list[Replacement] = []
     lots: dict[int, LotTally] = {}
     version: int = 0
     granted_units: int = 0

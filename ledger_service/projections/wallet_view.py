@@ -42,13 +42,17 @@ from ledger_service.projections.wallet_tallies import (
     HoldTally,
     LotTally,
     OpenedAt,
-    PolicyAt,
     Tallies,
     WalletTally,
     lot_of,
     revoke,
 )
 from ledger_service.projections.wallet_view_movements import fold_movement
+from ledger_service.projections.wallet_view_policies import (
+    PolicyAt,
+    replacement_of,
+    without_replaced,
+)
 
 NAME: Final = "wallet_view"
 """Name in notification_tracking; the prefix of the projection's tables."""
@@ -88,11 +92,15 @@ def _fold_event(tally: WalletTally, event: WalletEvent) -> None:  # noqa: C901, 
         case Opened() as opened:
             _open(tally, event, opened)
         case PolicyChanged() as policy:
+            if policy.replaces_later:
+                replacement = replacement_of(policy, event.version, event.effective_time)
+                tally.replacements.append(replacement)
+                tally.policies = without_replaced(tally.policies, replacement)
             tally.policies.append(PolicyAt(event.version, event.effective_time, policy))
         case Updated() as updated:
             if changes_policy(updated.paths):
                 policy = PolicyChanged("", "", updated.shortfall_mode, updated.overage_limit_units)
-                tally.policies.append(PolicyAt(event.version, event.effective_time, policy))
+                tally.policies.append(PolicyAt(event.version, event.effective_time, policy, own=True))
         case Held() as held:
             _hold(tally, event.version).placed = held
             _reserve(tally, held.slices)
@@ -126,7 +134,7 @@ def _fold_event(tally: WalletTally, event: WalletEvent) -> None:  # noqa: C901, 
 def _open(tally: WalletTally, event: WalletEvent, opened: Opened) -> None:
     tally.opened = OpenedAt(opened, event.effective_time)
     policy = PolicyChanged("", "", opened.shortfall_mode, opened.overage_limit_units)
-    tally.policies.append(PolicyAt(event.version, event.effective_time, policy))
+    tally.policies.append(PolicyAt(event.version, event.effective_time, policy, own=True))
 
 
 def _issue(tally: WalletTally, version: int, granted: Granted, effective_time: datetime) -> None:

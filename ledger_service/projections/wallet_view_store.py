@@ -13,19 +13,19 @@ import msgspec
 import psycopg
 
 from ledger_service.domain.events import Recurrence
-from ledger_service.projections.array_text import integers, optional_texts, texts, times
+from ledger_service.projections.array_text import booleans, integers, optional_texts, texts, times
 from ledger_service.projections.tables import Table, expect_rows
 from ledger_service.projections.wallet_events import WalletEvent
 from ledger_service.projections.wallet_tallies import (
     GrantedAt,
     LotTally,
     OpenedAt,
-    PolicyAt,
     Tallies,
     WalletTally,
 )
 from ledger_service.projections.wallet_view import count_rows, fold_wallet_view
 from ledger_service.projections.wallet_view_movements_store import MOVEMENT_TABLES, store_wallet_movements
+from ledger_service.projections.wallet_view_policies import PolicyAt, Replacement
 from ledger_service.projections.wallet_view_rules_store import RULE_TABLES, store_wallet_rules
 
 TABLES: Final = (
@@ -57,9 +57,18 @@ WHERE w.wallet = d.wallet"""
 
 _INSERT_POLICIES: Final = """
 INSERT INTO wallet_view_policies
-    (wallet, policy_version, effective_time, contract, contract_phase, shortfall_mode, overage_limit_units)
+    (wallet, policy_version, effective_time, contract, contract_phase, shortfall_mode, overage_limit_units,
+     ended_contract, own)
 SELECT * FROM unnest(%s::text[], %s::bigint[], %s::timestamptz[], %s::text[], %s::text[], %s::text[],
-    %s::bigint[])"""
+    %s::bigint[], %s::text[], %s::boolean[])"""
+
+# An end without a name was recorded when a wallet had one contract for ever.
+_DELETE_POLICIES: Final = """
+DELETE FROM wallet_view_policies AS p
+USING unnest(%s::text[], %s::bigint[], %s::timestamptz[], %s::text[])
+    AS d (wallet, policy_version, from_time, contract)
+WHERE p.wallet = d.wallet AND p.policy_version < d.policy_version AND p.effective_time >= d.from_time
+    AND NOT p.own AND (p.contract || p.ended_contract) IN ('', d.contract)"""
 
 # A scope is an array itself, and unnest flattens arrays of arrays: it travels as the text of a literal.
 _INSERT_GRANTS: Final = """
@@ -143,6 +152,9 @@ def store_wallet_view(connection: psycopg.Connection[Any], tallies: Tallies) -> 
             else:
                 issued.append(_IssuedRow(name, version, lot.issued, lot))
     _insert_wallets(connection, opened)
+    _delete_policies(
+        connection, [(name, each) for name, tally in moved.items() for each in tally.replacements]
+    )
     _insert_policies(connection, policies)
     _insert_grants(connection, issued)
     _add_to_wallets(connection, moved)
@@ -183,6 +195,19 @@ def _totals(tallies: Sequence[WalletTally]) -> list[str]:
     ]
 
 
+def _delete_policies(connection: psycopg.Connection[Any], rows: Sequence[tuple[str, Replacement]]) -> None:
+    if rows:
+        connection.execute(
+            _DELETE_POLICIES,
+            (
+                texts([wallet for wallet, _ in rows]),
+                integers([each.policy_version for _, each in rows]),
+                times([each.from_time for _, each in rows]),
+                texts([each.contract for _, each in rows]),
+            ),
+        )
+
+
 def _insert_policies(connection: psycopg.Connection[Any], rows: Sequence[_PolicyRow]) -> None:
     if rows:
         policies = [row.set_at.policy for row in rows]
@@ -196,6 +221,8 @@ def _insert_policies(connection: psycopg.Connection[Any], rows: Sequence[_Policy
                 texts([policy.contract_phase for policy in policies]),
                 texts([policy.shortfall_mode.value for policy in policies]),
                 integers([policy.overage_limit_units for policy in policies]),
+                texts([policy.ended_contract for policy in policies]),
+                booleans([row.set_at.own for row in rows]),
             ),
         )
 

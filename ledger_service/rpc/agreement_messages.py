@@ -1,23 +1,20 @@
-"""Rate cards, plans and contracts: requests read into commands, states written for the wire."""
+"""Rate cards: requests read into commands, states written for the wire."""
 
 from __future__ import annotations
 
 from itertools import pairwise
 
-from credits.ledger.v1 import agreement_pb2, contract_service_pb2, rate_card_service_pb2
+from credits.ledger.v1 import agreement_pb2, contract_changes_pb2, rate_card_service_pb2
 from ledger_service.domain.agreement.rate_card import RateCard
-from ledger_service.domain.commands import CreateRateCard, PublishPlan, PublishRateCardPhase, SignContract
+from ledger_service.domain.commands import CreateRateCard, PublishRateCardPhase, WithdrawRateCardPhase
 from ledger_service.domain.events import (
-    ContractSigned,
-    Cycle,
     Multiplier,
     MultiplierTier,
-    PlanPhase,
-    PlanPublished,
     RateCardPhasePublished,
 )
 from ledger_service.domain.names import check_id, check_idempotency_key, check_name
 from ledger_service.domain.refusals import FieldNotAllowed, FieldRequired, ValueUnspecified
+from ledger_service.rpc.part_names import read_phase_name
 from ledger_service.rpc.price_messages import (
     COUNTERS_WIRE,
     read_bracket,
@@ -29,18 +26,10 @@ from ledger_service.rpc.price_messages import (
 from ledger_service.rpc.values import (
     BEYOND,
     BEYOND_WIRE,
-    INTERVAL,
-    INTERVAL_WIRE,
-    SHORTFALL_WIRE,
     read_asset,
-    read_money,
-    read_shortfall,
     read_time,
-    read_unit_price,
     write_asset,
-    write_money,
     write_time,
-    write_unit_price,
 )
 
 
@@ -75,6 +64,13 @@ def read_publish_phase(request: rate_card_service_pb2.PublishRateCardPhaseReques
         counters=read_counters(phase.counters),
         cost_currency=phase.cost_currency,
     )
+
+
+def read_withdraw_phase(request: contract_changes_pb2.WithdrawRateCardPhaseRequest) -> WithdrawRateCardPhase:
+    """Return the command. Raises Refusal."""
+    name = read_phase_name(request.name)
+    check_idempotency_key(request.idempotency_key)
+    return WithdrawRateCardPhase(name.rate_card, name.phase)
 
 
 def _read_multiplier(multiplier: agreement_pb2.Multiplier, index: int) -> Multiplier:
@@ -128,118 +124,4 @@ def _write_multiplier(multiplier: Multiplier) -> agreement_pb2.Multiplier:
         ],
         beyond_last_tier=BEYOND_WIRE[multiplier.beyond_last_tier],
         sum_of=multiplier.sum_of,
-    )
-
-
-def read_publish_plan(request: contract_service_pb2.PublishPlanRequest) -> PublishPlan:
-    """Return the command. Raises Refusal."""
-    check_id(request.plan_id, field="plan_id")
-    check_idempotency_key(request.idempotency_key)
-    return PublishPlan(
-        plan=f"plans/{request.plan_id}",
-        asset=read_asset(request.plan.asset),
-        phases=tuple(
-            _read_plan_phase(phase, f"plan.phases[{index}]")
-            for index, phase in enumerate(request.plan.phases)
-        ),
-        display_name=request.plan.display_name,
-    )
-
-
-def _read_plan_phase(phase: agreement_pb2.PlanPhase, field: str) -> PlanPhase:
-    check_name(phase.rate_card, collection="rateCards", field=f"{field}.rate_card")
-    return PlanPhase(
-        key=phase.key,
-        rate_card=phase.rate_card,
-        shortfall_mode=read_shortfall(phase.shortfall_mode, field=f"{field}.shortfall_mode"),
-        duration=phase.duration,
-        base_fee=read_money(phase.base_fee) if phase.HasField("base_fee") else None,
-        included_units=phase.included_units,
-        overage_price=read_unit_price(phase.overage_price) if phase.HasField("overage_price") else None,
-        overage_limit_units=phase.overage_limit_units,
-    )
-
-
-def write_plan(name: str, plan: PlanPublished) -> agreement_pb2.Plan:
-    """Return one version of a plan."""
-    return agreement_pb2.Plan(
-        name=name,
-        version=plan.plan_version,
-        display_name=plan.display_name,
-        asset=write_asset(plan.asset),
-        phases=[_write_plan_phase(phase) for phase in plan.phases],
-    )
-
-
-def _write_plan_phase(phase: PlanPhase) -> agreement_pb2.PlanPhase:
-    message = agreement_pb2.PlanPhase(
-        key=phase.key,
-        duration=phase.duration,
-        rate_card=phase.rate_card,
-        included_units=phase.included_units,
-        shortfall_mode=SHORTFALL_WIRE[phase.shortfall_mode],
-        overage_limit_units=phase.overage_limit_units,
-    )
-    if phase.base_fee is not None:
-        message.base_fee.CopyFrom(write_money(phase.base_fee))
-    if phase.overage_price is not None:
-        message.overage_price.CopyFrom(write_unit_price(phase.overage_price))
-    return message
-
-
-def read_sign_contract(request: contract_service_pb2.SignContractRequest) -> SignContract:
-    """Return the command. Raises Refusal."""
-    check_id(request.contract_id, field="contract_id")
-    check_idempotency_key(request.idempotency_key)
-    contract = request.contract
-    check_name(contract.customer, collection="customers", field="contract.customer")
-    check_name(contract.wallet, collection="wallets", field="contract.wallet")
-    check_name(contract.plan, collection="plans", field="contract.plan")
-    if not contract.HasField("start_time"):
-        raise FieldRequired("contract.start_time is required", field="contract.start_time")
-    start_time = read_time(contract.start_time, field="contract.start_time")
-    interval = INTERVAL.get(contract.cycle.interval)
-    if interval is None:
-        raise ValueUnspecified("contract.cycle.interval is required", field="contract.cycle.interval")
-    anchor_time = start_time
-    if contract.cycle.HasField("anchor_time"):
-        anchor_time = read_time(contract.cycle.anchor_time, field="contract.cycle.anchor_time")
-    return SignContract(
-        contract=f"contracts/{request.contract_id}",
-        customer=contract.customer,
-        wallet=contract.wallet,
-        plan=contract.plan,
-        plan_version=contract.plan_version,
-        start_time=start_time,
-        cycle=Cycle(interval, anchor_time, contract.cycle.count or 1, contract.cycle.zone or "UTC"),
-    )
-
-
-def write_contract(name: str, signed: ContractSigned) -> agreement_pb2.Contract:
-    """Return a contract with its phases."""
-    phases = []
-    for phase in signed.phases:
-        message = agreement_pb2.ContractPhase(
-            key=phase.terms.key,
-            from_time=write_time(phase.from_time),
-            terms=_write_plan_phase(phase.terms),
-        )
-        if phase.to_time is not None:
-            message.to_time.CopyFrom(write_time(phase.to_time))
-        phases.append(message)
-    cycle = signed.cycle
-    return agreement_pb2.Contract(
-        name=name,
-        customer=signed.customer,
-        wallet=signed.wallet,
-        plan=signed.plan,
-        plan_version=signed.plan_version,
-        start_time=write_time(signed.start_time),
-        cycle=agreement_pb2.Cycle(
-            interval=INTERVAL_WIRE[cycle.interval],
-            count=cycle.count,
-            anchor_time=write_time(cycle.anchor_time),
-            zone=cycle.zone,
-        ),
-        phases=phases,
     )

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TypeVar
 
 from credits.ledger.v1 import (
+    contract_changes_pb2,
     contract_service_pb2,
-    contract_service_pb2_grpc,
     rate_card_service_pb2,
     rate_card_service_pb2_grpc,
 )
 from ledger_service.application.calls import Outcome
 from ledger_service.application.writer import Writer
-from ledger_service.domain.agreement.plan import Contract, Plan
+from ledger_service.domain.agreement.contract import Contract
+from ledger_service.domain.agreement.plan import Plan
 from ledger_service.domain.agreement.rate_card import RateCard
 from ledger_service.domain.commands import AnyCommand, Request
 from ledger_service.domain.events import (
@@ -20,22 +21,29 @@ from ledger_service.domain.events import (
     PlanPublished,
     RateCardCreated,
     RateCardPhasePublished,
+    RateCardPhaseWithdrawn,
 )
 from ledger_service.domain.names import check_name
 from ledger_service.domain.refusals import ContractNotFound, PlanNotFound, RateCardNotFound
 from ledger_service.rpc.agreement_messages import (
     read_create_rate_card,
     read_publish_phase,
-    read_publish_plan,
-    read_sign_contract,
-    write_contract,
+    read_withdraw_phase,
     write_phase,
-    write_plan,
     write_rate_card,
 )
 from ledger_service.rpc.calls import Context, actor_of
+from ledger_service.rpc.contract_change_service import ContractChangeServicer
+from ledger_service.rpc.contract_messages import (
+    read_publish_plan,
+    read_sign_contract,
+    write_contract,
+    write_plan,
+)
 
-E = TypeVar("E", RateCardCreated, RateCardPhasePublished, PlanPublished, ContractSigned)
+E = TypeVar(
+    "E", RateCardCreated, RateCardPhasePublished, RateCardPhaseWithdrawn, PlanPublished, ContractSigned
+)
 
 
 class RateCardServicer(rate_card_service_pb2_grpc.RateCardServiceServicer):
@@ -70,6 +78,18 @@ class RateCardServicer(rate_card_service_pb2_grpc.RateCardServiceServicer):
             position=outcome.position,
         )
 
+    async def WithdrawRateCardPhase(
+        self, request: contract_changes_pb2.WithdrawRateCardPhaseRequest, context: Context
+    ) -> contract_changes_pb2.WithdrawRateCardPhaseResponse:
+        """Withdraw a phase that has not begun."""
+        outcome = await _submit(self._writer, read_withdraw_phase(request), request.idempotency_key, context)
+        withdrawn = _event(outcome, RateCardPhaseWithdrawn)
+        return contract_changes_pb2.WithdrawRateCardPhaseResponse(
+            name=f"{outcome.stream}/phases/{withdrawn.phase}",
+            replayed=outcome.replayed,
+            position=outcome.position,
+        )
+
     async def GetRateCard(
         self, request: rate_card_service_pb2.GetRateCardRequest, context: Context
     ) -> rate_card_service_pb2.GetRateCardResponse:
@@ -81,7 +101,7 @@ class RateCardServicer(rate_card_service_pb2_grpc.RateCardServiceServicer):
         return rate_card_service_pb2.GetRateCardResponse(rate_card=write_rate_card(request.name, card))
 
 
-class ContractServicer(contract_service_pb2_grpc.ContractServiceServicer):
+class ContractServicer(ContractChangeServicer):
     """Publishes plans and binds customers to them."""
 
     def __init__(self, writer: Writer) -> None:
@@ -118,7 +138,7 @@ class ContractServicer(contract_service_pb2_grpc.ContractServiceServicer):
         """Sign a contract."""
         outcome = await _submit(self._writer, read_sign_contract(request), request.idempotency_key, context)
         return contract_service_pb2.SignContractResponse(
-            contract=write_contract(outcome.stream, _event(outcome, ContractSigned)),
+            contract=write_contract(outcome.stream, _as_signed(_event(outcome, ContractSigned))),
             replayed=outcome.replayed,
             position=outcome.position,
         )
@@ -131,9 +151,11 @@ class ContractServicer(contract_service_pb2_grpc.ContractServiceServicer):
         contract = (await self._writer.read(request.name)).state
         if not isinstance(contract, Contract):
             raise ContractNotFound(f"{request.name} does not exist", field="name")
-        return contract_service_pb2.GetContractResponse(
-            contract=write_contract(request.name, contract.signed)
-        )
+        return contract_service_pb2.GetContractResponse(contract=write_contract(request.name, contract))
+
+
+def _as_signed(signed: ContractSigned) -> Contract:
+    return Contract(signed, signed.plan, signed.plan_version, signed.phases)
 
 
 async def _submit(writer: Writer, command: AnyCommand, key: str, context: Context) -> Outcome:

@@ -1,4 +1,4 @@
-"""Names of what is part of a wallet: grants, debits, holds and reversals, each named by its event's version."""
+"""Names of parts: a wallet's grants, debits, holds and reversals by their events' versions, a rate card's phases."""
 
 from __future__ import annotations
 
@@ -19,22 +19,38 @@ class PartName(NamedTuple):
     version: int
 
 
+class PhaseName(NamedTuple):
+    """rateCards/{rate_card}/phases/{phase}."""
+
+    rate_card: str
+    phase: int
+
+
+def read_phase_name(name: str, *, field: str = "name") -> PhaseName:
+    """Return what the name of a rate card's phase says. Raises FieldRequired, FieldMalformed."""
+    return PhaseName(*_split(name, "rateCards", "phases", field))
+
+
 def read_part_name(name: str, *, collection: str, field: str = "name") -> PartName:
     """Return what a name says: the version is a positive int64 without leading zeros.
 
     Raises FieldRequired, FieldMalformed.
     """
-    if not name:
-        raise FieldRequired(f"{field} is required", field=field)
-    wallet, _, number = name.rpartition(f"/{collection}/")
-    if not wallet or _VERSION.fullmatch(number) is None or int(number) > UNITS_MAX:
-        raise FieldMalformed(
-            f"{field} {name[:200]!r} is not of the form wallets/{{id}}/{collection}/{{number}}", field=field
-        )
-    check_name(wallet, collection="wallets", field=field)
-    return PartName(wallet, int(number))
+    return PartName(*_split(name, "wallets", collection, field))
 
 
 def write_part_name(wallet: str, collection: str, version: int) -> str:
     """Return the name of a part of a wallet."""
     return f"{wallet}/{collection}/{version}"
+
+
+def _split(name: str, parents: str, collection: str, field: str) -> tuple[str, int]:
+    if not name:
+        raise FieldRequired(f"{field} is required", field=field)
+    parent, _, number = name.rpartition(f"/{collection}/")
+    if not parent or _VERSION.fullmatch(number) is None or int(number) > UNITS_MAX:
+        raise FieldMalformed(
+            f"{field} {name[:200]!r} is not of the form {parents}/{{id}}/{collection}/{{number}}", field=field
+        )
+    check_name(parent, collection=parents, field=field)
+    return parent, int(number)

@@ -33,6 +33,7 @@ from rating_service.application.ports import (
 from rating_service.application.refusals import RequestReason, RequestRefused
 from rating_service.domain import catalogue as catalogues
 from rating_service.domain.agreement import Contract
+from rating_service.domain.contract_life import end_of
 from rating_service.domain.cycles import CycleBounds, cycle_at
 from rating_service.domain.invoice import Invoice, compute_invoice, document, document_hash, read_document
 
@@ -137,7 +138,7 @@ class Invoicing:
     def _cycle(self, contract_name: str, cycle_time: datetime) -> tuple[Contract, CycleBounds]:
         contract = catalogues.contract(self._history.catalogue, contract_name)
         cycle = cycle_at(contract.cycle, cycle_time)
-        last_end = contract.phases[-1].to_time
+        last_end = end_of(contract)
         if cycle.end_time <= contract.start_time or (last_end is not None and cycle.start_time >= last_end):
             raise RequestRefused(
                 RequestReason.CYCLE_OUTSIDE_CONTRACT,

@@ -1,4 +1,4 @@
-"""`rating card check`, `rating card publish` and `rating plan publish`: rate cards and plans from YAML files.
+"""`rating card check|publish|withdraw` and `rating plan publish`: rate cards and plans from YAML files.
 
 Publishing is safe to repeat: what is published once is replayed, because the idempotency keys come from the
 file's own content.
@@ -18,6 +18,7 @@ from rich.table import Table
 
 from credits.ledger.v1 import (
     agreement_pb2,
+    contract_changes_pb2,
     contract_service_pb2,
     contract_service_pb2_grpc,
     rate_card_service_pb2,
@@ -68,6 +69,29 @@ def publish_card(
             else:
                 state = "was published before" if answer.replayed else "published"
                 print(f"{answer.phase.name} from {day(answer.phase.from_time)}: {state}")
+
+
+@card_app.command()
+def withdraw(
+    phase: Annotated[
+        str, typer.Argument(help="rateCards/{rate_card}/phases/{phase}, one that has not begun.")
+    ],
+    as_json: Annotated[bool, printed_json()] = False,
+) -> None:
+    """Withdraw a phase that has not begun; the phase before it lasts again.
+
+    Publishing a file never brings back the very phase that was withdrawn: one that differs in anything is new.
+    """
+    request = contract_changes_pb2.WithdrawRateCardPhaseRequest(
+        name=phase, idempotency_key=f"withdraw-{phase}"
+    )
+    with open_ledger() as channel:
+        stub = rate_card_service_pb2_grpc.RateCardServiceStub(channel)
+        answer = stub.WithdrawRateCardPhase(request, timeout=CALL_SECONDS_MAX)
+    if as_json:
+        print_message(answer)
+    else:
+        print(f"{answer.name}: {'was withdrawn before' if answer.replayed else 'withdrawn'}")
 
 
 @plan_app.command("publish")

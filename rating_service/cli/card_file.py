@@ -117,7 +117,7 @@ def _instant_problems(tree: dict[str, Any]) -> Iterable[tuple[Path, str]]:
 
 def _units_problems(tree: dict[str, Any], scale: int) -> Iterable[tuple[Path, str]]:
     for at, phase in enumerate(tree["phases"]):
-        for key in ("included", "overage_limit"):
+        for key in ("included", "overage_limit", "spend_cap"):
             units = Decimal(phase.get(key, "0")).scaleb(scale)
             if units != int(units) or units >= 2**63:
                 yield ("phases", at, key), f"not a whole number of units at scale {scale}, or too large"
@@ -158,6 +158,12 @@ def _plan_phase(tree: dict[str, Any], scale: int) -> agreement_pb2.PlanPhase:
         if overage
         else None,
         overage_limit_units=int(Decimal(tree.get("overage_limit", "0")).scaleb(scale)),
+        features=tree.get("features", []),
+        requests_per_minute=tree.get("requests_per_minute", 0),
+        tokens_per_minute=tree.get("tokens_per_minute", 0),
+        alert_percents=tree.get("alert_percents", []),
+        spend_cap_units=int(Decimal(tree.get("spend_cap", "0")).scaleb(scale)),
+        spend_cap_period=tree.get("spend_cap_period", ""),
     )
 
 

@@ -139,7 +139,10 @@ class RateCard(Record, frozen=True):
 
 
 class PlanPhase(Record, frozen=True):
-    """What applies in one stretch of a plan. `included_units` is per cycle."""
+    """What applies in one stretch of a plan. `included_units` is per cycle.
+
+    No `features` means all; a limit or cap of 0 means none, and a cap without a period is one of each cycle.
+    """
 
     key: str
     rate_card: str
@@ -149,6 +152,12 @@ class PlanPhase(Record, frozen=True):
     included_units: int = 0
     overage_price: UnitPrice | None = None
     overage_limit_units: int = 0
+    features: tuple[str, ...] = ()
+    requests_per_minute: int = 0
+    tokens_per_minute: int = 0
+    alert_percents: tuple[int, ...] = ()
+    spend_cap_units: int = 0
+    spend_cap_period: str = ""
 
 
 class Plan(Record, frozen=True):
@@ -178,8 +187,19 @@ class ContractPhase(Record, frozen=True):
     to_time: datetime | None = None
 
 
+class PlanFrom(Record, frozen=True):
+    """The plan version that a contract follows from an instant on."""
+
+    from_time: datetime
+    plan: str
+    plan_version: int
+
+
 class Contract(Record, frozen=True):
-    """A customer's plan over time. `phases` are in order of `from_time`."""
+    """A customer's plan over time. `phases` are in order of `from_time`; one that never begins has none.
+
+    `plan` is the one that was signed; `plan_changes` are in order of `from_time`.
+    """
 
     name: str
     customer: str
@@ -190,6 +210,7 @@ class Contract(Record, frozen=True):
     start_time: datetime
     cycle: Cycle
     phases: tuple[ContractPhase, ...]
+    plan_changes: tuple[PlanFrom, ...] = ()
 
 
 # As recorded
@@ -236,3 +257,38 @@ class ContractSigned(Record, frozen=True):
     start_time: datetime
     cycle: Cycle
     phases: tuple[ContractPhase, ...]
+
+
+class ContractPhaseScheduled(Record, frozen=True):
+    """Event of contracts/{id}: `phases` are what holds from `from_time` on."""
+
+    from_time: datetime
+    phases: tuple[ContractPhase, ...]
+
+
+class TrialExtended(Record, frozen=True):
+    """Event of contracts/{id}: `phases` are what holds from `from_time` on, where the extended phase begins."""
+
+    from_time: datetime
+    phases: tuple[ContractPhase, ...]
+
+
+class PlanChanged(Record, frozen=True):
+    """Event of contracts/{id}: `phases` of another plan version are what holds from `from_time` on."""
+
+    from_time: datetime
+    plan: str
+    plan_version: int
+    phases: tuple[ContractPhase, ...]
+
+
+class ContractEnded(Record, frozen=True):
+    """Event of contracts/{id}: nothing is agreed from `end_time` on."""
+
+    end_time: datetime
+
+
+class RateCardPhaseWithdrawn(Record, frozen=True):
+    """Event of rateCards/{id}: a phase that had not begun will not begin."""
+
+    phase: int

@@ -23,8 +23,10 @@ from rating_service.domain.agreement import (
     RateCardCreated,
     RateCardPhase,
     RateCardPhasePublished,
+    RateCardPhaseWithdrawn,
     Record,
 )
+from rating_service.domain.contract_life import CHANGE_TYPES, changed
 from rating_service.domain.index import Index, empty_index, find, put
 from rating_service.domain.refusals import Reason, Refusal
 
@@ -32,7 +34,9 @@ AGREEMENT_TOPICS: Final = (
     "rate_card.RateCardCreated.v1",
     "rate_card.RateCardPhasePublished.v1",
     "plan.PlanPublished.v1",
+    "rate_card.RateCardPhaseWithdrawn.v1",
     "contract.ContractSigned.v1",
+    *CHANGE_TYPES,
 )
 """Topics that change a catalogue."""
 
@@ -47,7 +51,7 @@ class UnknownTopicError(Exception):
 
 
 class BrokenLogError(Exception):
-    """The log publishes a phase of a rate card that it never created."""
+    """The log goes on with a rate card or contract that it never began."""
 
 
 class Catalogue(Record, frozen=True):
@@ -76,11 +80,18 @@ def evolve(catalogue: Catalogue, stream: str, topic: str, state: bytes) -> Catal
             return _with_card(catalogue, _card(stream, _event(state, RateCardCreated)))
         case "rate_card.RateCardPhasePublished.v1":
             return _with_phase(catalogue, stream, _event(state, RateCardPhasePublished))
+        case "rate_card.RateCardPhaseWithdrawn.v1":
+            return _without_phase(catalogue, stream, _event(state, RateCardPhaseWithdrawn))
         case "plan.PlanPublished.v1":
             return _with_plan(catalogue, stream, _event(state, PlanPublished))
         case "contract.ContractSigned.v1":
             signed = _contract(stream, _event(state, ContractSigned))
-            return msgspec.structs.replace(catalogue, contracts=put(catalogue.contracts, stream, signed))
+            return _with_contract(catalogue, signed)
+        case _ if topic in CHANGE_TYPES:
+            before = find(catalogue.contracts, stream)
+            if before is None:
+                raise BrokenLogError(f"{stream} was changed before it was signed")
+            return _with_contract(catalogue, changed(before, _event(state, CHANGE_TYPES[topic])))
         case _ if topic.partition(".")[0] in IGNORED_FAMILIES:
             return catalogue
         case _:
@@ -175,6 +186,19 @@ def _with_phase(catalogue: Catalogue, stream: str, event: RateCardPhasePublished
     )
     phases = tuple(sorted((*card.phases, phase), key=lambda each: each.from_time))
     return _with_card(catalogue, msgspec.structs.replace(card, phases=phases))
+
+
+def _without_phase(catalogue: Catalogue, stream: str, event: RateCardPhaseWithdrawn) -> Catalogue:
+    card = find(catalogue.rate_cards, stream)
+    if card is None:
+        raise BrokenLogError(f"phase {event.phase} of {stream} was withdrawn before the card was created")
+    withdrawn = f"{stream}/phases/{event.phase}"
+    left = tuple(phase for phase in card.phases if phase.name != withdrawn)
+    return _with_card(catalogue, msgspec.structs.replace(card, phases=left))
+
+
+def _with_contract(catalogue: Catalogue, contract: Contract) -> Catalogue:
+    return msgspec.structs.replace(catalogue, contracts=put(catalogue.contracts, contract.name, contract))
 
 
 def _with_plan(catalogue: Catalogue, stream: str, event: PlanPublished) -> Catalogue:

@@ -22,6 +22,7 @@ from typing import Final
 
 from rating_service.domain.agreement import Contract, ContractPhase, Money, UnitPrice
 from rating_service.domain.catalogue import find_contract_phase
+from rating_service.domain.contract_life import plan_at
 from rating_service.domain.cycles import CycleBounds
 from rating_service.domain.debits import DebitFact, GrantCategory, GrantFact, ReversalFact
 from rating_service.domain.exact import parse_exact
@@ -92,11 +93,12 @@ def compute_invoice(
             included_used_units += sum(d.amount_units for d in debit.draws if d.grant_version in included)
     first_phase = _phase_at_start(contract, cycle)
     lines, total = _lines(contract, first_phase, sums)
+    plan = plan_at(contract, max(cycle.start_time, contract.start_time))
     return Invoice(
         contract=contract.name,
         customer=contract.customer,
-        plan=contract.plan,
-        plan_version=contract.plan_version,
+        plan=plan.plan,
+        plan_version=plan.plan_version,
         asset=contract.asset,
         cycle=cycle,
         watermark_position=watermark_position,

@@ -33,6 +33,7 @@ from ledger_service.domain.topics import (
 from ledger_service.domain.values import (
     Asset,
     BeyondLastTier,
+    ChangeTiming,
     Counters,
     CycleInterval,
     GrantCategory,
@@ -60,6 +61,15 @@ TERMS = a.PlanPhase(
     overage_price=UnitPrice("EUR", "0.0125"),
 )
 LIMITED = msgspec.structs.replace(TERMS, overage_limit_units=7)
+ENTITLED = msgspec.structs.replace(
+    LIMITED,
+    features=("chat", "code"),
+    requests_per_minute=60,
+    tokens_per_minute=90_000,
+    alert_percents=(50, 100),
+    spend_cap_units=1_000,
+    spend_cap_period="P1D",
+)
 CHARGE = e.Charge(
     contract="contracts/acme",
     contract_phase="trial",
@@ -324,6 +334,34 @@ EXAMPLES: dict[str, e.Event] = {
     "contract.ContractSigned.v1+1": msgspec.structs.replace(
         SIGNED, phases=(a.ContractPhase(EFFECTIVE, LIMITED, LATER),)
     ),
+    "wallet.WalletPolicyChanged.v1+1": e.WalletPolicyChanged(
+        "contracts/acme",
+        "trial",
+        ShortfallMode.HARD,
+        overage_limit_units=7,
+        ended_contract="contracts/old",
+        replaces_later=True,
+    ),
+    "plan.PlanPublished.v1+2": a.PlanPublished(2, CREDIT, (ENTITLED,), "Pro"),
+    "contract.ContractPhaseScheduled.v1": e.ContractPhaseScheduled(
+        EFFECTIVE, ("key", "rate_card"), (a.ContractPhase(EFFECTIVE, ENTITLED, LATER),), replace_later=True
+    ),
+    "contract.TrialExtended.v1": e.TrialExtended(
+        "trial", RECORDED, LATER, EFFECTIVE, (a.ContractPhase(RECORDED, TERMS, LATER),)
+    ),
+    "contract.PlanChanged.v1": e.PlanChanged(
+        from_time=EFFECTIVE,
+        plan="plans/max",
+        plan_version=3,
+        timing=ChangeTiming.AT_ONCE,
+        phases=(a.ContractPhase(EFFECTIVE, ENTITLED, LATER),),
+        previous_plan="plans/pro",
+        previous_plan_version=2,
+        previous_terms=TERMS,
+        take_trial=True,
+    ),
+    "contract.ContractEnded.v1": e.ContractEnded(EFFECTIVE),
+    "rate_card.RateCardPhaseWithdrawn.v1": e.RateCardPhaseWithdrawn(4),
 }
 
 
@@ -382,7 +420,7 @@ def test_the_example_holds_every_member_of_the_event(topic: str) -> None:
         (m.Bracket, ("rate_card.RateCardPhasePublished.v1+1", "brackets", 0)),
         (m.Band, ("rate_card.RateCardPhasePublished.v1+1", "brackets", 0, "bands", 0)),
         (a.MultiplierTier, ("rate_card.RateCardPhasePublished.v1", "multipliers", 0, "tiers", 0)),
-        (a.PlanPhase, ("plan.PlanPublished.v1+1", "phases", 0)),
+        (a.PlanPhase, ("plan.PlanPublished.v1+2", "phases", 0)),
         (a.Cycle, ("contract.ContractSigned.v1", "cycle")),
         (a.ContractPhase, ("contract.ContractSigned.v1", "phases", 0)),
         (e.Recurrence, ("wallet.CreditsGranted.v1+1", "recurrence")),

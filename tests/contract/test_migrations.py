@@ -11,7 +11,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from ledger_service.adapters.migrate import MIGRATIONS, MigrationError, migrate, read_migrations
+from ledger_service.adapters.migrate import (
+    MIGRATIONS,
+    SCHEMA_DEFAULT,
+    MigrationError,
+    migrate,
+    read_migrations,
+)
 from tests.postgres import PostgresServer
 
 ALL = [migration.number for migration in read_migrations()]
@@ -77,6 +83,35 @@ def test_a_file_that_fails_leaves_nothing_behind(empty_url: str, files: Path) ->
         assert connection.execute("SELECT to_regclass('ledger.half')").fetchone() == (None,)
     failing.unlink()
     assert migrate(empty_url, directory=files) == []
+
+
+def test_policies_of_before_are_the_wallets_own_unless_a_contract_brought_them(
+    empty_url: str, files: Path
+) -> None:
+    names = sorted(path.name for path in files.glob("*.sql"))
+    first_new = next(at for at, name in enumerate(names) if name.endswith("_contract_life.sql"))
+    for name in names[first_new:]:
+        (files / name).unlink()
+    migrate(empty_url, directory=files)
+    topics = ["WalletOpened", "WalletPolicyChanged", "WalletUpdated", "WalletPolicyChanged"]
+    with psycopg.connect(empty_url, options=f"-c search_path={SCHEMA_DEFAULT}") as connection:
+        for version, topic in enumerate(topics, start=1):
+            connection.execute(
+                "INSERT INTO stored_events VALUES (%s, %s, %s, '', %s)",
+                ("wallets/a", version, f"wallet.{topic}.v1", version),
+            )
+            connection.execute(
+                "INSERT INTO wallet_view_policies VALUES (%s, %s, now(), '', '', 'HARD', 0)",
+                ("wallets/a", version),
+            )
+
+    assert migrate(empty_url)
+
+    with psycopg.connect(empty_url, options=f"-c search_path={SCHEMA_DEFAULT}") as connection:
+        rows = connection.execute(
+            "SELECT own, ended_contract FROM wallet_view_policies ORDER BY policy_version"
+        ).fetchall()
+    assert rows == [(True, ""), (False, ""), (True, ""), (False, "")]
 
 
 def test_files_with_a_gap_in_their_numbers_are_refused(files: Path) -> None:

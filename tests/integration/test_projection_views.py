@@ -18,10 +18,13 @@ from ledger_service.domain.events import Fact, WalletPolicyChanged
 from ledger_service.domain.refusals.service import PageTokenMalformed, ProjectionBehind
 from ledger_service.domain.topics import encode_fact
 from ledger_service.domain.values import GrantCategory, ShortfallMode
+from ledger_service.domain.wallet.state import policy_at
+from ledger_service.projections.rebuild import compare
 from ledger_service.projections.views import PostgresViews
 from tests.builders import MICROSECOND, NOW, Book, open_wallet
 from tests.fakes.projection_log import Step, play, random_steps, stored
 from tests.integration.projector_process import append, catch_up
+from tests.property.ledger.domain.contract_lives import lives
 
 EXPIRY = NOW + timedelta(hours=24)
 
@@ -164,6 +167,28 @@ async def test_a_policy_holds_from_its_effective_time(database_url: str, views: 
     assert (early.shortfall_mode, early.contract) == (ShortfallMode.SOFT, "")
     assert (late.shortfall_mode, late.contract) == (ShortfallMode.HARD, "contracts/acme")
     assert late.overage_limit_units == 5
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("pieces", [1, 7])
+async def test_the_wallets_policy_is_what_its_contracts_say_at_every_instant(
+    database_url: str, views: Views, seed: int, pieces: int
+) -> None:
+    *_, (ledger, _, _) = lives(seed)
+    log = stored(ledger)
+    for begin in range(0, len(log), -(-len(log) // pieces)):
+        append(database_url, log[begin : begin + -(-len(log) // pieces)])
+        catch_up(database_url)
+    wallet = ledger.wallet()
+    instants = {each.from_time for each in wallet.policies}
+
+    for instant in [each + shift * MICROSECOND for each in instants for shift in (-1, 0, 1)]:
+        (seen,) = (await views.list_wallets(now=instant, page_size=1)).wallets
+        policy = policy_at(wallet, instant)
+        assert (seen.contract, seen.contract_phase) == (policy.contract, policy.contract_phase)
+        assert seen.shortfall_mode is policy.shortfall_mode
+        assert seen.overage_limit_units == policy.overage_limit_units
+    assert all(not comparison.differences for comparison in compare(database_url, schema=SCHEMA_DEFAULT))
 
 
 async def test_the_roll_forward_counts_each_day_once(database_url: str, views: Views) -> None:

@@ -30,6 +30,7 @@ from ledger_service.domain.events import (
     Rate,
     RateCardCreated,
     RateCardPhasePublished,
+    RateCardPhaseWithdrawn,
 )
 from ledger_service.domain.names import (
     check_asset,
@@ -64,6 +65,8 @@ class RateCard(msgspec.Struct, frozen=True):
     display_name: str
     unit_definitions: dict[str, str]
     phases: tuple[RateCardPhasePublished, ...] = ()
+    last_phase: int = 0
+    """Number of the phase that was published last; the number of one that was withdrawn is not used again."""
 
 
 def evolve(card: RateCard | None, fact: Fact[Event], version: int) -> RateCard:  # noqa: ARG001
@@ -73,7 +76,11 @@ def evolve(card: RateCard | None, fact: Fact[Event], version: int) -> RateCard: 
             return RateCard(asset, title, definitions)
         case RateCardPhasePublished() as phase:
             assert card is not None, "a rate card's stream begins with RateCardCreated"
-            return msgspec.structs.replace(card, phases=(*card.phases, phase))
+            return msgspec.structs.replace(card, phases=(*card.phases, phase), last_phase=phase.phase)
+        case RateCardPhaseWithdrawn(phase=number):
+            assert card is not None, "a rate card's stream begins with RateCardCreated"
+            left = tuple(phase for phase in card.phases if phase.phase != number)
+            return msgspec.structs.replace(card, phases=left)
         case _:
             raise AssertionError(f"{type(fact.event).__name__} is not an event of a rate card")
 
@@ -111,7 +118,7 @@ def publish_phase(card: RateCard, command: PublishRateCardPhase, now: datetime) 
             f"phase.from_time lies before the server's clock, {now.isoformat()}", field="phase.from_time"
         )
     phase = RateCardPhasePublished(
-        phase=len(card.phases) + 1,
+        phase=card.last_phase + 1,
         from_time=command.from_time,
         rates=command.rates,
         phase_hash="",

@@ -20,6 +20,13 @@ from ledger_service.domain.commands.base import (
 from ledger_service.domain.commands.chargebacks import (
     ChargeBackGrant,
 )
+from ledger_service.domain.commands.contracts import (
+    ChangePlan,
+    EndContract,
+    ExtendTrial,
+    ScheduleContractPhase,
+    WithdrawRateCardPhase,
+)
 from ledger_service.domain.commands.debits import (
     Debit,
     DebitRecord,
@@ -54,13 +61,16 @@ from ledger_service.domain.commands.wallets import (
 __all__ = [
     "AnyCommand",
     "CaptureHold",
+    "ChangePlan",
     "ChargeBackGrant",
     "Command",
     "CreateRateCard",
     "Debit",
     "DebitRecord",
     "DestinationRecord",
+    "EndContract",
     "ExtendGrant",
+    "ExtendTrial",
     "GrantCredits",
     "OpenWallet",
     "OverHold",
@@ -75,11 +85,13 @@ __all__ = [
     "ReturnTransfer",
     "ReverseDebit",
     "RevokeGrant",
+    "ScheduleContractPhase",
     "SettleTransfer",
     "SettleWallet",
     "SignContract",
     "TransferCredits",
     "UpdateWallet",
+    "WithdrawRateCardPhase",
 ]
 
 AnyCommand = (
@@ -104,6 +116,11 @@ AnyCommand = (
     | SettleTransfer
     | ReturnTransfer
     | ChargeBackGrant
+    | ScheduleContractPhase
+    | ExtendTrial
+    | ChangePlan
+    | EndContract
+    | WithdrawRateCardPhase
 )
 
 

@@ -35,6 +35,13 @@ from ledger_service.domain.events.chargebacks import (
     GrantChargedBack,
     ReceivableLowered,
 )
+from ledger_service.domain.events.contracts import (
+    ContractEnded,
+    ContractPhaseScheduled,
+    PlanChanged,
+    RateCardPhaseWithdrawn,
+    TrialExtended,
+)
 from ledger_service.domain.events.debits import (
     Charge,
     ChargeLine,
@@ -99,7 +106,9 @@ __all__ = [
     "Charge",
     "ChargeLine",
     "ChargePart",
+    "ContractEnded",
     "ContractPhase",
+    "ContractPhaseScheduled",
     "ContractSigned",
     "CreditsDebited",
     "CreditsExpired",
@@ -124,12 +133,14 @@ __all__ = [
     "LotTerms",
     "Multiplier",
     "MultiplierTier",
+    "PlanChanged",
     "PlanPhase",
     "PlanPublished",
     "PriceModel",
     "Rate",
     "RateCardCreated",
     "RateCardPhasePublished",
+    "RateCardPhaseWithdrawn",
     "ReceivableLowered",
     "Recurrence",
     "Repayment",
@@ -140,6 +151,7 @@ __all__ = [
     "TransferReturned",
     "TransferSettled",
     "TransferSlice",
+    "TrialExtended",
     "WalletOpened",
     "WalletPolicyChanged",
     "WalletRules",
@@ -172,6 +184,11 @@ Event = (
     | TransferReturned
     | GrantChargedBack
     | ReceivableLowered
+    | ContractPhaseScheduled
+    | TrialExtended
+    | PlanChanged
+    | ContractEnded
+    | RateCardPhaseWithdrawn
 )
 E_co = TypeVar("E_co", bound=Event, covariant=True)
 

@@ -80,7 +80,10 @@ class RateCardPhasePublished(Record, frozen=True):
 
 
 class PlanPhase(Record, frozen=True):
-    """What applies in one stretch of a plan."""
+    """What applies in one stretch of a plan. No `features` means all; a limit or cap of 0 means none.
+
+    A spend cap without a period is one of each cycle.
+    """
 
     key: str
     rate_card: str
@@ -90,6 +93,12 @@ class PlanPhase(Record, frozen=True):
     included_units: int = 0
     overage_price: UnitPrice | None = None
     overage_limit_units: int = 0
+    features: tuple[str, ...] = ()
+    requests_per_minute: int = 0
+    tokens_per_minute: int = 0
+    alert_percents: tuple[int, ...] = ()
+    spend_cap_units: int = 0
+    spend_cap_period: str = ""
 
 
 class PlanPublished(Record, frozen=True):

@@ -30,12 +30,18 @@ def changes_policy(paths: tuple[str, ...]) -> bool:
 
 
 class WalletPolicyChanged(Record, frozen=True):
-    """From the effective time a contract phase decides what happens when credit runs out; without one, the wallet."""
+    """From the effective time a contract phase decides what happens when credit runs out; without one, the wallet.
+
+    `ended_contract` is the contract that ends where no phase begins; events of old lack it. With `replaces_later`
+    nothing holds any more that this contract had brought for the same instant or later ones before.
+    """
 
     contract: str
     contract_phase: str
     shortfall_mode: ShortfallMode
     overage_limit_units: int = 0
+    ended_contract: str = ""
+    replaces_later: bool = False
 
 
 class WalletUpdated(Record, frozen=True):

@@ -18,13 +18,13 @@ class RateCardExists(Refusal):
 
 
 class PhaseOverlaps(Refusal):
-    """A phase begins at or before one that is published already."""
+    """A phase would reach where another one has its fixed place."""
 
     reason = "PHASE_OVERLAPS"
 
 
 class PhaseInPast(Refusal):
-    """A phase begins in the past, where usage may have been priced already."""
+    """An instant lies in the past, where usage may have been priced already."""
 
     reason = "PHASE_IN_PAST"
 
@@ -69,6 +69,24 @@ class ContractExists(Refusal):
     """A contract of this name was signed before, or the wallet is bound to another one."""
 
     reason = "CONTRACT_EXISTS"
+
+
+class ContractNotInForce(Refusal):
+    """The contract is not in force at the instant."""
+
+    reason = "CONTRACT_NOT_IN_FORCE"
+
+
+class PhaseNotFound(Refusal):
+    """There is no such phase."""
+
+    reason = "PHASE_NOT_FOUND"
+
+
+class PhaseIsLast(Refusal):
+    """The phase is no trial: no other follows it."""
+
+    reason = "PHASE_IS_LAST"
 
 
 class CustomerMismatch(Refusal):

@@ -108,7 +108,7 @@ class RefundExceedsGrant(Refusal):
 
 
 class ExtensionNotLater(Refusal):
-    """The new expiry does not lie after the old one."""
+    """The new expiry or end does not lie after the old one."""
 
     reason = "EXTENSION_NOT_LATER"
 

@@ -141,9 +141,23 @@ def _with_policy(
     policies: tuple[Policy, ...], event: WalletPolicyChanged, from_time: datetime
 ) -> tuple[Policy, ...]:
     policy = Policy(
-        from_time, event.shortfall_mode, event.overage_limit_units, event.contract, event.contract_phase
+        from_time,
+        event.shortfall_mode,
+        event.overage_limit_units,
+        event.contract,
+        event.contract_phase,
+        ended_contract=event.ended_contract,
     )
+    if event.replaces_later:
+        contract = event.contract or event.ended_contract
+        policies = tuple(each for each in policies if not _is_replaced(each, contract, from_time))
     return _in_order(policies, policy)
+
+
+def _is_replaced(policy: Policy, contract: str, from_time: datetime) -> bool:
+    # An end without a name was recorded when a wallet had one contract for ever.
+    brought_by = policy.contract or policy.ended_contract
+    return not policy.own and policy.from_time >= from_time and brought_by in ("", contract)
 
 
 def _in_order(policies: tuple[Policy, ...], policy: Policy) -> tuple[Policy, ...]:

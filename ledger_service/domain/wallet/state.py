@@ -31,6 +31,16 @@ class Policy(msgspec.Struct, frozen=True):
     contract_phase: str = ""
     own: bool = False
     """The wallet was opened with it or updated to it; no contract, nor its end, brought it."""
+    ended_contract: str = ""
+    """The contract that ends here, if it is an end and was recorded with the name."""
+
+
+class Binding(msgspec.Struct, frozen=True):
+    """A contract decides the policy over [from_time, to_time); no `to_time` means without end."""
+
+    contract: str
+    from_time: datetime
+    to_time: datetime | None = None
 
 
 class Hold(msgspec.Struct, frozen=True):
@@ -109,12 +119,39 @@ class Wallet(msgspec.Struct, frozen=True, gc=False):
 
 
 def policy_at(wallet: Wallet, instant: datetime) -> Policy:
-    """Return the policy in force at an instant."""
-    in_force = wallet.policies[0]
+    """Return the policy in force at an instant: that of a contract's phase, or else the wallet's own."""
+    own, agreed = wallet.policies[0], None
     for policy in wallet.policies:
-        if policy.from_time <= instant:
-            in_force = policy
-    return in_force
+        if policy.from_time > instant:
+            continue
+        if policy.own:
+            own = policy
+        elif policy.contract:
+            agreed = policy
+        elif agreed is not None and is_end_of(policy, agreed.contract):
+            agreed = None
+    return own if agreed is None else agreed
+
+
+def is_end_of(policy: Policy, contract: str) -> bool:
+    """Say whether a policy is the end of a contract; an end without a name ends whichever runs."""
+    return not policy.own and not policy.contract and policy.ended_contract in ("", contract)
+
+
+def bindings(wallet: Wallet) -> list[Binding]:
+    """Return the spans over which contracts decide the policy, by from_time ascending."""
+    found: list[Binding] = []
+    running: Binding | None = None
+    for policy in wallet.policies:
+        if running is not None and policy.contract != running.contract:
+            if not policy.contract and not is_end_of(policy, running.contract):
+                continue
+            if running.from_time < policy.from_time:
+                found.append(msgspec.structs.replace(running, to_time=policy.from_time))
+            running = None
+        if running is None and policy.contract:
+            running = Binding(policy.contract, policy.from_time)
+    return found if running is None else [*found, running]
 
 
 def own_policy(wallet: Wallet) -> Policy:

@@ -169,6 +169,30 @@ def test_a_policy_is_kept_with_the_instant_from_which_it_holds() -> None:
     ]
 
 
+def test_a_policy_that_replaces_later_ones_takes_back_what_its_own_contract_brought_and_nothing_else() -> (
+    None
+):
+    def change(version: int, days: int, **fields: object) -> StoredEvent:
+        policy = msgspec.structs.replace(WalletPolicyChanged("", "", ShortfallMode.HARD), **fields)
+        fact = Fact(policy, NOW, NOW + timedelta(days=days), GENESIS_HASH)
+        return StoredEvent(version, "wallets/a", version, "wallet.WalletPolicyChanged.v1", encode_fact(fact))
+
+    mine, other = {"contract": "contracts/a"}, {"contract": "contracts/b"}
+    page = [
+        *stored(play([Step("settle")])),
+        change(2, 0, **mine),
+        change(3, 1, **mine),
+        change(4, 2),
+        change(5, 3, **other),
+        change(6, 4, ended_contract="contracts/b"),
+        change(7, 1, ended_contract="contracts/a", replaces_later=True),
+    ]
+    tallies: Tallies = {}
+    fold_wallet_view(tallies, read_wallet_events(page))
+
+    assert [each.policy_version for each in tallies["wallets/a"].policies] == [1, 2, 5, 6, 7]
+
+
 def test_stored_events_with_all_members_are_read() -> None:
     granted = CreditsGranted(5, GrantCategory.PAID, consideration=Money("USD", 7), expire_time=NOW)
     debited = CreditsDebited(5, (Draw(1, 3),), "default/1", overage_units=2)

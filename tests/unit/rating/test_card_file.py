@@ -82,6 +82,28 @@ def test_a_plan_file_says_what_is_to_be_published() -> None:
     assert evergreen.overage_price.price == "0.01"
 
 
+def test_a_plan_file_says_what_its_customers_may_do() -> None:
+    entitled = """\
+    features: [chat, code]
+    requests_per_minute: 60
+    tokens_per_minute: 90000
+    alert_percents: [50, 100]
+    spend_cap: "10.5"
+    spend_cap_period: P1D
+"""
+    found = read_plan(PLAN + entitled, file="plan.yaml")
+
+    trial, evergreen = found.plan.phases
+    assert (list(trial.features), trial.requests_per_minute, trial.spend_cap_units) == ([], 0, 0)
+    assert list(evergreen.features) == ["chat", "code"]
+    assert (evergreen.requests_per_minute, evergreen.tokens_per_minute) == (60, 90_000)
+    assert list(evergreen.alert_percents) == [50, 100]
+    assert (evergreen.spend_cap_units, evergreen.spend_cap_period) == (10_500_000, "P1D")
+    for bad in ('    spend_cap: "0.0000001"\n', "    alert_percents: [101]\n", "    features: [a b]\n"):
+        with pytest.raises(FileRefused):
+            read_plan(PLAN + bad, file="plan.yaml")
+
+
 @pytest.mark.parametrize(
     ("name", "phases", "rates"),
     [

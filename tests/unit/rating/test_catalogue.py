@@ -173,7 +173,7 @@ def test_facts_that_agree_nothing_leave_the_catalogue_as_it_is(topic: str) -> No
 
 @pytest.mark.parametrize(
     "topic",
-    ["contract.ContractEnded.v1", "rate_card.RateCardPhasePublished.v2", "wallets", "", "price.Cut.v1"],
+    ["contract.ContractPaused.v1", "rate_card.RateCardPhasePublished.v2", "wallets", "", "price.Cut.v1"],
 )
 def test_a_topic_that_may_change_prices_is_not_passed_over(topic: str) -> None:
     with pytest.raises(UnknownTopicError):

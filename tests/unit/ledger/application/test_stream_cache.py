@@ -17,9 +17,11 @@ from tests.builders import (
     agreed,
     charge,
     debit,
+    end_contract,
     grant,
     plan_phase,
     publish_phase,
+    schedule_phase,
     sign_contract,
 )
 
@@ -31,6 +33,8 @@ def full_book() -> Book:
     tiers = (Multiplier("context", (MultiplierTier(9, "2"),), ("input_tokens",)),)
     ledger.run(type(rates)(RATE_CARD, after(days=1), rates.rates, tiers))
     ledger.run(sign_contract(zone="Europe/Berlin"))
+    ledger.run(schedule_phase(from_time=after(days=3)))
+    ledger.run(end_contract(after(days=40)))
     ledger.run(grant(10, scope=("chat",), expire_time=after(days=9)))
     ledger.run(grant(10))
     ledger.run(debit(charge=charge("1.25", "0." + "0" * 53 + "1"), feature="chat"))

@@ -8,17 +8,22 @@ import pytest
 
 from ledger_service.domain.commands import (
     AnyCommand,
+    ChangePlan,
     ChargeBackGrant,
     Command,
     DebitRecord,
     DestinationRecord,
+    EndContract,
+    ExtendTrial,
     ReceiveTransfer,
     ReturnTransfer,
     ReverseDebit,
+    ScheduleContractPhase,
     SettleTransfer,
     SettleWallet,
     TransferCredits,
     UpdateWallet,
+    WithdrawRateCardPhase,
 )
 from ledger_service.domain.events import (
     Bracket,
@@ -29,6 +34,7 @@ from ledger_service.domain.events import (
     LotTerms,
     Multiplier,
     MultiplierTier,
+    PlanPhase,
     Rate,
     TransferSlice,
     WalletRules,
@@ -37,7 +43,7 @@ from ledger_service.domain.events.price_models import Band
 from ledger_service.domain.identity import check_same_call, fingerprint, hash_key
 from ledger_service.domain.refusals import IdempotencyKeyReused
 from ledger_service.domain.topics import TOPIC_OF, decode_fact, encode_fact
-from ledger_service.domain.values import Asset, Counters, GrantCategory, Money, ShortfallMode
+from ledger_service.domain.values import Asset, ChangeTiming, Counters, GrantCategory, Money, ShortfallMode
 from ledger_service.domain.wallet.hold import TTL_DEFAULT
 from tests.builders import (
     CONTRACT,
@@ -66,6 +72,7 @@ from tests.builders import (
     revoke,
     sign_contract,
 )
+from tests.builders import PLAN as PLAN_NAME
 
 OPEN = open_wallet(mode=ShortfallMode.SOFT, overage_limit_units=5)
 FULL_GRANT = msgspec.structs.replace(
@@ -89,6 +96,13 @@ PLAN = msgspec.structs.replace(
     publish_plan(plan_phase("a", duration="P1M"), plan_phase()), display_name="Pro"
 )
 SIGN = sign_contract(plan_version=1, start_time=after(days=1))
+TERMS = PlanPhase("dear", "rateCards/llm", ShortfallMode.SOFT, included_units=5)
+SCHEDULE = ScheduleContractPhase(CONTRACT, WALLET, ("included_units", "key"), TERMS, after(days=1), True)
+EXTEND_TRIAL = ExtendTrial(CONTRACT, WALLET, "a", after(days=90))
+CHANGE_PLAN = ChangePlan(CONTRACT, WALLET, PLAN_NAME, 1, ChangeTiming.AT_ONCE, after(days=1), True)
+AT_CYCLE_END = ChangePlan(CONTRACT, WALLET, PLAN_NAME, 0, ChangeTiming.AT_CYCLE_END)
+END = EndContract(CONTRACT, WALLET, after(days=1))
+WITHDRAW = WithdrawRateCardPhase("rateCards/llm", 1)
 PURCHASE, BONUS, HOLD, DEBIT = 2, 3, 4, 5
 """Versions in the wallet's stream of what the commands below refer to; see `recorded`."""
 BONUS_TERMS = LotTerms(GrantCategory.PROMOTIONAL, 0, 100, after(), after(days=10))
@@ -125,6 +139,14 @@ EXAMPLES: list[AnyCommand] = [
     PLAN,
     SIGN,
     sign_contract(),
+    SCHEDULE,
+    msgspec.structs.replace(SCHEDULE, from_time=None),
+    EXTEND_TRIAL,
+    CHANGE_PLAN,
+    AT_CYCLE_END,
+    END,
+    EndContract(CONTRACT, WALLET),
+    WITHDRAW,
     RECURRING_GRANT,
     grant(3, category=GrantCategory.PROMOTIONAL, purchase_version=PURCHASE),
     debit(3, take_available=True),
@@ -197,6 +219,22 @@ CHANGES: list[tuple[AnyCommand, dict[str, object], str]] = [
     (sign_contract(), {"plan_version": 2}, "plan_version"),
     (SIGN, {"start_time": after(days=2)}, "start_time"),
     (SIGN, {"cycle": cycle(count=2)}, "cycle"),
+    (SCHEDULE, {"paths": ("key",)}, "update_mask"),
+    (SCHEDULE, {"terms": msgspec.structs.replace(TERMS, key="other")}, "terms.key"),
+    (SCHEDULE, {"from_time": after(days=2)}, "from_time"),
+    (SCHEDULE, {"from_time": None}, "from_time"),
+    (SCHEDULE, {"replace_later": False}, "replace_later"),
+    (EXTEND_TRIAL, {"key": "b"}, "key"),
+    (EXTEND_TRIAL, {"end_time": after(days=91)}, "end_time"),
+    (CHANGE_PLAN, {"plan": "plans/other"}, "plan"),
+    (CHANGE_PLAN, {"plan_version": 2}, "plan_version"),
+    (CHANGE_PLAN, {"timing": ChangeTiming.AT_CYCLE_END, "from_time": None}, "timing"),
+    (CHANGE_PLAN, {"from_time": after(days=2)}, "from_time"),
+    (CHANGE_PLAN, {"take_trial": False}, "take_trial"),
+    (AT_CYCLE_END, {"from_time": after(days=1)}, "from_time"),
+    (END, {"end_time": after(days=2)}, "end_time"),
+    (END, {"end_time": None}, "end_time"),
+    (WITHDRAW, {"phase": 2}, "phase"),
     (OPEN, {"burn_down_order": "fifo/1"}, "burn_down_order"),
     (grant(3), {"category": GrantCategory.PROMOTIONAL, "purchase_version": PURCHASE}, "category"),
     (
@@ -259,6 +297,12 @@ OWN_STREAM = {"wallet", "rate_card", "plan", "contract"}
 
 def recorded(command: AnyCommand) -> Fact[Event]:
     """Return the event that answers a command, read back from its stored bytes."""
+    if isinstance(command, ScheduleContractPhase | ExtendTrial | ChangePlan | EndContract):
+        ledger = agreed(plan_phase("a", duration="P1M"), plan_phase())
+        ledger.run(sign_contract())
+        return stored(ledger, command)
+    if command is WITHDRAW:
+        return stored(book(create_rate_card(), publish_phase(from_time=after(days=1))), command)
     ledger = book() if command is OPEN else agreed()
     if command is OPEN or ledger.states.get(WALLET) is None:
         return stored(ledger, command)
@@ -329,6 +373,11 @@ def test_every_field_of_every_keyed_command_is_changed_above_or_excused() -> Non
         ("ReceiveTransfer", "slices"),
         ("ReceiveTransfer", "customer"),
         ("ReceiveTransfer", "asset"),
+        # The contract's own, which never changes.
+        ("ScheduleContractPhase", "wallet"),
+        ("ExtendTrial", "wallet"),
+        ("ChangePlan", "wallet"),
+        ("EndContract", "wallet"),
     }
 
 

@@ -6,7 +6,9 @@ from itertools import pairwise
 import msgspec
 import pytest
 
-from ledger_service.domain.agreement.plan import CYCLE_COUNT_MAX, PHASES_MAX
+from ledger_service.domain.agreement.contract import CYCLE_COUNT_MAX
+from ledger_service.domain.agreement.entitlement import ALERTS_MAX, FEATURES_MAX
+from ledger_service.domain.agreement.plan import PHASES_MAX
 from ledger_service.domain.events import ContractSigned, Cycle, PlanPhase, PlanPublished, WalletPolicyChanged
 from ledger_service.domain.refusals import (
     AmountOutOfRange,
@@ -14,6 +16,7 @@ from ledger_service.domain.refusals import (
     ContractExists,
     CustomerMismatch,
     FieldMalformed,
+    FieldNotAllowed,
     FieldRequired,
     FieldTooLong,
     InsufficientCredit,
@@ -156,7 +159,7 @@ def test_where_the_last_phase_ends_the_wallets_own_policy_applies_again() -> Non
 
     assert events_of(recorded)[1:] == [
         WalletPolicyChanged(CONTRACT, "trial", HARD),
-        WalletPolicyChanged("", "", SOFT, 9),
+        WalletPolicyChanged("", "", SOFT, 9, ended_contract=CONTRACT),
     ]
     assert recorded[-1].fact.effective_time == after(days=15)
     last = policy_at(ledger.wallet(), after(days=15, microseconds=-1))
@@ -364,6 +367,18 @@ def test_a_plan_needs_a_phase() -> None:
         ({"overage_limit_units": -1}, NumberOutOfRange, "overage_limit_units"),
         ({"overage_limit_units": UNITS_MAX + 1}, NumberOutOfRange, "overage_limit_units"),
         ({"overage_price": UnitPrice("EUR", "-1")}, FieldMalformed, "overage_price.price"),
+        ({"features": ("a b",)}, FieldMalformed, "features"),
+        ({"features": ("a", "a")}, FieldMalformed, "features"),
+        ({"features": tuple(f"f{at}" for at in range(FEATURES_MAX + 1))}, FieldTooLong, "features"),
+        ({"requests_per_minute": -1}, NumberOutOfRange, "requests_per_minute"),
+        ({"tokens_per_minute": UNITS_MAX + 1}, NumberOutOfRange, "tokens_per_minute"),
+        ({"alert_percents": (0,)}, NumberOutOfRange, "alert_percents"),
+        ({"alert_percents": (101,)}, NumberOutOfRange, "alert_percents"),
+        ({"alert_percents": (50, 50)}, FieldMalformed, "alert_percents"),
+        ({"alert_percents": tuple(range(1, ALERTS_MAX + 2))}, FieldTooLong, "alert_percents"),
+        ({"spend_cap_units": -1}, NumberOutOfRange, "spend_cap_units"),
+        ({"spend_cap_units": 1, "spend_cap_period": "P0D"}, FieldMalformed, "spend_cap_period"),
+        ({"spend_cap_period": "P1D"}, FieldNotAllowed, "spend_cap_period"),
     ],
 )
 def test_a_plan_phases_field_beyond_its_boundary_is_refused_by_name(
@@ -391,6 +406,12 @@ def phase_with(changes: dict[str, object]) -> PlanPhase:
         {"included_units": UNITS_MAX},
         {"overage_limit_units": UNITS_MAX},
         {"overage_price": UnitPrice("EUR", "0")},
+        {"features": tuple(f"f{at}" for at in range(FEATURES_MAX))},
+        {"requests_per_minute": UNITS_MAX, "tokens_per_minute": UNITS_MAX},
+        {"alert_percents": tuple(range(101 - ALERTS_MAX, 101))},
+        {"alert_percents": (1,)},
+        {"spend_cap_units": 1, "spend_cap_period": "PT1H"},
+        {"spend_cap_units": UNITS_MAX},
     ],
 )
 def test_a_plan_phases_field_may_reach_its_boundary(changes: dict[str, object]) -> None:

@@ -159,7 +159,9 @@ class RateCardPhase(_message.Message):
     COUNTERS_FIELD_NUMBER: _builtins.int
     COST_CURRENCY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """rateCards/{rate_card}/phases/{phase}; {phase} counts from 1 in the order of publication. Output only."""
+    """rateCards/{rate_card}/phases/{phase}; {phase} counts from 1 in the order of publication, withdrawn ones too.
+    Output only.
+    """
     hash: _builtins.str
     """SHA-256 (hex) of the phase's canonical form. Output only."""
     counters: _price_model_pb2.Counters.ValueType
@@ -529,6 +531,12 @@ class PlanPhase(_message.Message):
     SHORTFALL_MODE_FIELD_NUMBER: _builtins.int
     OVERAGE_PRICE_FIELD_NUMBER: _builtins.int
     OVERAGE_LIMIT_UNITS_FIELD_NUMBER: _builtins.int
+    FEATURES_FIELD_NUMBER: _builtins.int
+    REQUESTS_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    TOKENS_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    ALERT_PERCENTS_FIELD_NUMBER: _builtins.int
+    SPEND_CAP_UNITS_FIELD_NUMBER: _builtins.int
+    SPEND_CAP_PERIOD_FIELD_NUMBER: _builtins.int
     key: _builtins.str
     """Names the phase within the plan: 1 to 64 of a-z, 0-9, _ and -."""
     duration: _builtins.str
@@ -545,6 +553,14 @@ class PlanPhase(_message.Message):
     """Most units that overage and debt together may reach while the phase lasts; a delivered debit is recorded beyond it.
     0 means no limit. Default 0.
     """
+    requests_per_minute: _builtins.int
+    """Requests in one minute that are entitled. 0 means no limit."""
+    tokens_per_minute: _builtins.int
+    """Tokens in one minute that are entitled. 0 means no limit."""
+    spend_cap_units: _builtins.int
+    """Most units that may be spent in one spend_cap_period. 0 means no cap."""
+    spend_cap_period: _builtins.str
+    """ISO 8601 period of the cap, for instance P1D or P1M; empty means the contract's cycle. Only with a cap."""
     @_builtins.property
     def base_fee(self) -> _money_pb2.Money:
         """Fee of one cycle. Absent means none."""
@@ -552,6 +568,14 @@ class PlanPhase(_message.Message):
     @_builtins.property
     def overage_price(self) -> _money_pb2.UnitPrice:
         """Price of overage. Absent means overage is not billed."""
+
+    @_builtins.property
+    def features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Features that are entitled, each 1 to 100 of A-Z, a-z, 0-9, '.', '_', '~', ':' and '-', at most 100. Empty means all."""
+
+    @_builtins.property
+    def alert_percents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Percentages of what is included at which to alert, 1 to 100, ascending, at most 20. Empty means none."""
 
     def __init__(
         self,
@@ -564,10 +588,16 @@ class PlanPhase(_message.Message):
         shortfall_mode: _wallet_pb2.ShortfallMode.ValueType = ...,
         overage_price: _money_pb2.UnitPrice | None = ...,
         overage_limit_units: _builtins.int = ...,
+        features: _abc.Iterable[_builtins.str] | None = ...,
+        requests_per_minute: _builtins.int = ...,
+        tokens_per_minute: _builtins.int = ...,
+        alert_percents: _abc.Iterable[_builtins.int] | None = ...,
+        spend_cap_units: _builtins.int = ...,
+        spend_cap_period: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["base_fee", b"base_fee", "overage_price", b"overage_price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_fee", b"base_fee", "duration", b"duration", "included_units", b"included_units", "key", b"key", "overage_limit_units", b"overage_limit_units", "overage_price", b"overage_price", "rate_card", b"rate_card", "shortfall_mode", b"shortfall_mode"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_percents", b"alert_percents", "base_fee", b"base_fee", "duration", b"duration", "features", b"features", "included_units", b"included_units", "key", b"key", "overage_limit_units", b"overage_limit_units", "overage_price", b"overage_price", "rate_card", b"rate_card", "requests_per_minute", b"requests_per_minute", "shortfall_mode", b"shortfall_mode", "spend_cap_period", b"spend_cap_period", "spend_cap_units", b"spend_cap_units", "tokens_per_minute", b"tokens_per_minute"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -623,14 +653,15 @@ class Contract(_message.Message):
     START_TIME_FIELD_NUMBER: _builtins.int
     CYCLE_FIELD_NUMBER: _builtins.int
     PHASES_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """contracts/{contract}. Output only in SignContract, which takes `contract_id`."""
     customer: _builtins.str
     """customers/{customer}. Must own the wallet. Required."""
     wallet: _builtins.str
-    """wallets/{wallet} that pays for usage. Required; one contract a wallet."""
+    """wallets/{wallet} that pays for usage. Required; one contract at a time."""
     plan: _builtins.str
-    """plans/{plan}. Required."""
+    """plans/{plan}; the one that a change of plan led to, if there was one. Required."""
     plan_version: _builtins.int
     """Version of the plan. Default: the newest."""
     @_builtins.property
@@ -643,7 +674,11 @@ class Contract(_message.Message):
 
     @_builtins.property
     def phases(self) -> _containers.RepeatedCompositeFieldContainer[Global___ContractPhase]:
-        """The phases with their instants, in order. Output only."""
+        """The phases with their instants, in order, as all changes so far leave them; none if it never begins. Output only."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """First instant at which nothing is agreed any more; absent means without end. Output only."""
 
     def __init__(
         self,
@@ -656,10 +691,11 @@ class Contract(_message.Message):
         start_time: _timestamp_pb2.Timestamp | None = ...,
         cycle: Global___Cycle | None = ...,
         phases: _abc.Iterable[Global___ContractPhase] | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cycle", b"cycle", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cycle", b"cycle", "end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "cycle", b"cycle", "name", b"name", "phases", b"phases", "plan", b"plan", "plan_version", b"plan_version", "start_time", b"start_time", "wallet", b"wallet"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "cycle", b"cycle", "end_time", b"end_time", "name", b"name", "phases", b"phases", "plan", b"plan", "plan_version", b"plan_version", "start_time", b"start_time", "wallet", b"wallet"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

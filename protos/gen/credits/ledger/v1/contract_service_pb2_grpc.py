@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from credits.ledger.v1 import contract_changes_pb2 as credits_dot_ledger_dot_v1_dot_contract__changes__pb2
 from credits.ledger.v1 import contract_service_pb2 as credits_dot_ledger_dot_v1_dot_contract__service__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -50,6 +51,26 @@ class ContractServiceStub:
                 request_serializer=credits_dot_ledger_dot_v1_dot_contract__service__pb2.SignContractRequest.SerializeToString,
                 response_deserializer=credits_dot_ledger_dot_v1_dot_contract__service__pb2.SignContractResponse.FromString,
                 _registered_method=True)
+        self.ScheduleContractPhase = channel.unary_unary(
+                '/credits.ledger.v1.ContractService/ScheduleContractPhase',
+                request_serializer=credits_dot_ledger_dot_v1_dot_contract__changes__pb2.ScheduleContractPhaseRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_contract__changes__pb2.ScheduleContractPhaseResponse.FromString,
+                _registered_method=True)
+        self.ExtendTrial = channel.unary_unary(
+                '/credits.ledger.v1.ContractService/ExtendTrial',
+                request_serializer=credits_dot_ledger_dot_v1_dot_contract__changes__pb2.ExtendTrialRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_contract__changes__pb2.ExtendTrialResponse.FromString,
+                _registered_method=True)
+        self.ChangePlan = channel.unary_unary(
+                '/credits.ledger.v1.ContractService/ChangePlan',
+                request_serializer=credits_dot_ledger_dot_v1_dot_contract__changes__pb2.ChangePlanRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_contract__changes__pb2.ChangePlanResponse.FromString,
+                _registered_method=True)
+        self.EndContract = channel.unary_unary(
+                '/credits.ledger.v1.ContractService/EndContract',
+                request_serializer=credits_dot_ledger_dot_v1_dot_contract__changes__pb2.EndContractRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_contract__changes__pb2.EndContractResponse.FromString,
+                _registered_method=True)
         self.GetContract = channel.unary_unary(
                 '/credits.ledger.v1.ContractService/GetContract',
                 request_serializer=credits_dot_ledger_dot_v1_dot_contract__service__pb2.GetContractRequest.SerializeToString,
@@ -83,6 +104,35 @@ class ContractServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ScheduleContractPhase(self, request, context):
+        """Let a contract run under other terms from an instant on. Safe to retry with the same key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExtendTrial(self, request, context):
+        """Let a phase that another follows end later. Safe to retry with the same key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ChangePlan(self, request, context):
+        """Let a contract follow another plan version. Safe to retry with the same key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EndContract(self, request, context):
+        """End a contract; the wallet's own policy applies again, and the wallet may take another contract.
+        Safe to retry with the same key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetContract(self, request, context):
         """Read a contract with its phases.
         """
@@ -107,6 +157,26 @@ def add_ContractServiceServicer_to_server(servicer, server):
                     servicer.SignContract,
                     request_deserializer=credits_dot_ledger_dot_v1_dot_contract__service__pb2.SignContractRequest.FromString,
                     response_serializer=credits_dot_ledger_dot_v1_dot_contract__service__pb2.SignContractResponse.SerializeToString,
+            ),
+            'ScheduleContractPhase': grpc.unary_unary_rpc_method_handler(
+                    servicer.ScheduleContractPhase,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_contract__changes__pb2.ScheduleContractPhaseRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_contract__changes__pb2.ScheduleContractPhaseResponse.SerializeToString,
+            ),
+            'ExtendTrial': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExtendTrial,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_contract__changes__pb2.ExtendTrialRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_contract__changes__pb2.ExtendTrialResponse.SerializeToString,
+            ),
+            'ChangePlan': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangePlan,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_contract__changes__pb2.ChangePlanRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_contract__changes__pb2.ChangePlanResponse.SerializeToString,
+            ),
+            'EndContract': grpc.unary_unary_rpc_method_handler(
+                    servicer.EndContract,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_contract__changes__pb2.EndContractRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_contract__changes__pb2.EndContractResponse.SerializeToString,
             ),
             'GetContract': grpc.unary_unary_rpc_method_handler(
                     servicer.GetContract,
@@ -196,6 +266,114 @@ class ContractService:
             '/credits.ledger.v1.ContractService/SignContract',
             credits_dot_ledger_dot_v1_dot_contract__service__pb2.SignContractRequest.SerializeToString,
             credits_dot_ledger_dot_v1_dot_contract__service__pb2.SignContractResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ScheduleContractPhase(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.ContractService/ScheduleContractPhase',
+            credits_dot_ledger_dot_v1_dot_contract__changes__pb2.ScheduleContractPhaseRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_contract__changes__pb2.ScheduleContractPhaseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExtendTrial(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.ContractService/ExtendTrial',
+            credits_dot_ledger_dot_v1_dot_contract__changes__pb2.ExtendTrialRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_contract__changes__pb2.ExtendTrialResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangePlan(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.ContractService/ChangePlan',
+            credits_dot_ledger_dot_v1_dot_contract__changes__pb2.ChangePlanRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_contract__changes__pb2.ChangePlanResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EndContract(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.ContractService/EndContract',
+            credits_dot_ledger_dot_v1_dot_contract__changes__pb2.EndContractRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_contract__changes__pb2.EndContractResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -4,6 +4,7 @@ isort:skip_file
 Commands and reads of plans and contracts."""
 
 from collections import abc as _abc
+from credits.ledger.v1 import contract_changes_pb2 as _contract_changes_pb2
 from credits.ledger.v1 import contract_service_pb2 as _contract_service_pb2
 from grpc import aio as _aio
 import abc as _abc_1
@@ -41,6 +42,16 @@ class ContractServiceStub:
     """Bind a customer to a plan version; the wallet takes over the policy of each phase from its instant.
     Safe to retry with the same key.
     """
+    ScheduleContractPhase: _grpc.UnaryUnaryMultiCallable[_contract_changes_pb2.ScheduleContractPhaseRequest, _contract_changes_pb2.ScheduleContractPhaseResponse]
+    """Let a contract run under other terms from an instant on. Safe to retry with the same key."""
+    ExtendTrial: _grpc.UnaryUnaryMultiCallable[_contract_changes_pb2.ExtendTrialRequest, _contract_changes_pb2.ExtendTrialResponse]
+    """Let a phase that another follows end later. Safe to retry with the same key."""
+    ChangePlan: _grpc.UnaryUnaryMultiCallable[_contract_changes_pb2.ChangePlanRequest, _contract_changes_pb2.ChangePlanResponse]
+    """Let a contract follow another plan version. Safe to retry with the same key."""
+    EndContract: _grpc.UnaryUnaryMultiCallable[_contract_changes_pb2.EndContractRequest, _contract_changes_pb2.EndContractResponse]
+    """End a contract; the wallet's own policy applies again, and the wallet may take another contract.
+    Safe to retry with the same key.
+    """
     GetContract: _grpc.UnaryUnaryMultiCallable[_contract_service_pb2.GetContractRequest, _contract_service_pb2.GetContractResponse]
     """Read a contract with its phases."""
 
@@ -55,6 +66,16 @@ class ContractServiceAsyncStub(ContractServiceStub):
     """Read one version of a plan."""
     SignContract: _aio.UnaryUnaryMultiCallable[_contract_service_pb2.SignContractRequest, _contract_service_pb2.SignContractResponse]  # type: ignore[assignment]
     """Bind a customer to a plan version; the wallet takes over the policy of each phase from its instant.
+    Safe to retry with the same key.
+    """
+    ScheduleContractPhase: _aio.UnaryUnaryMultiCallable[_contract_changes_pb2.ScheduleContractPhaseRequest, _contract_changes_pb2.ScheduleContractPhaseResponse]  # type: ignore[assignment]
+    """Let a contract run under other terms from an instant on. Safe to retry with the same key."""
+    ExtendTrial: _aio.UnaryUnaryMultiCallable[_contract_changes_pb2.ExtendTrialRequest, _contract_changes_pb2.ExtendTrialResponse]  # type: ignore[assignment]
+    """Let a phase that another follows end later. Safe to retry with the same key."""
+    ChangePlan: _aio.UnaryUnaryMultiCallable[_contract_changes_pb2.ChangePlanRequest, _contract_changes_pb2.ChangePlanResponse]  # type: ignore[assignment]
+    """Let a contract follow another plan version. Safe to retry with the same key."""
+    EndContract: _aio.UnaryUnaryMultiCallable[_contract_changes_pb2.EndContractRequest, _contract_changes_pb2.EndContractResponse]  # type: ignore[assignment]
+    """End a contract; the wallet's own policy applies again, and the wallet may take another contract.
     Safe to retry with the same key.
     """
     GetContract: _aio.UnaryUnaryMultiCallable[_contract_service_pb2.GetContractRequest, _contract_service_pb2.GetContractResponse]  # type: ignore[assignment]
@@ -86,6 +107,40 @@ class ContractServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_contract_service_pb2.SignContractResponse, _abc.Awaitable[_contract_service_pb2.SignContractResponse]]:
         """Bind a customer to a plan version; the wallet takes over the policy of each phase from its instant.
+        Safe to retry with the same key.
+        """
+
+    @_abc_1.abstractmethod
+    def ScheduleContractPhase(
+        self,
+        request: _contract_changes_pb2.ScheduleContractPhaseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_contract_changes_pb2.ScheduleContractPhaseResponse, _abc.Awaitable[_contract_changes_pb2.ScheduleContractPhaseResponse]]:
+        """Let a contract run under other terms from an instant on. Safe to retry with the same key."""
+
+    @_abc_1.abstractmethod
+    def ExtendTrial(
+        self,
+        request: _contract_changes_pb2.ExtendTrialRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_contract_changes_pb2.ExtendTrialResponse, _abc.Awaitable[_contract_changes_pb2.ExtendTrialResponse]]:
+        """Let a phase that another follows end later. Safe to retry with the same key."""
+
+    @_abc_1.abstractmethod
+    def ChangePlan(
+        self,
+        request: _contract_changes_pb2.ChangePlanRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_contract_changes_pb2.ChangePlanResponse, _abc.Awaitable[_contract_changes_pb2.ChangePlanResponse]]:
+        """Let a contract follow another plan version. Safe to retry with the same key."""
+
+    @_abc_1.abstractmethod
+    def EndContract(
+        self,
+        request: _contract_changes_pb2.EndContractRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_contract_changes_pb2.EndContractResponse, _abc.Awaitable[_contract_changes_pb2.EndContractResponse]]:
+        """End a contract; the wallet's own policy applies again, and the wallet may take another contract.
         Safe to retry with the same key.
         """
 

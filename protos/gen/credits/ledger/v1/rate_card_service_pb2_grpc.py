@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from credits.ledger.v1 import contract_changes_pb2 as credits_dot_ledger_dot_v1_dot_contract__changes__pb2
 from credits.ledger.v1 import rate_card_service_pb2 as credits_dot_ledger_dot_v1_dot_rate__card__service__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -45,6 +46,11 @@ class RateCardServiceStub:
                 request_serializer=credits_dot_ledger_dot_v1_dot_rate__card__service__pb2.PublishRateCardPhaseRequest.SerializeToString,
                 response_deserializer=credits_dot_ledger_dot_v1_dot_rate__card__service__pb2.PublishRateCardPhaseResponse.FromString,
                 _registered_method=True)
+        self.WithdrawRateCardPhase = channel.unary_unary(
+                '/credits.ledger.v1.RateCardService/WithdrawRateCardPhase',
+                request_serializer=credits_dot_ledger_dot_v1_dot_contract__changes__pb2.WithdrawRateCardPhaseRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_contract__changes__pb2.WithdrawRateCardPhaseResponse.FromString,
+                _registered_method=True)
         self.GetRateCard = channel.unary_unary(
                 '/credits.ledger.v1.RateCardService/GetRateCard',
                 request_serializer=credits_dot_ledger_dot_v1_dot_rate__card__service__pb2.GetRateCardRequest.SerializeToString,
@@ -70,6 +76,13 @@ class RateCardServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WithdrawRateCardPhase(self, request, context):
+        """Withdraw a phase that has not begun; the phase before it lasts again. Safe to retry with the same key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetRateCard(self, request, context):
         """Read a rate card with its phases.
         """
@@ -89,6 +102,11 @@ def add_RateCardServiceServicer_to_server(servicer, server):
                     servicer.PublishRateCardPhase,
                     request_deserializer=credits_dot_ledger_dot_v1_dot_rate__card__service__pb2.PublishRateCardPhaseRequest.FromString,
                     response_serializer=credits_dot_ledger_dot_v1_dot_rate__card__service__pb2.PublishRateCardPhaseResponse.SerializeToString,
+            ),
+            'WithdrawRateCardPhase': grpc.unary_unary_rpc_method_handler(
+                    servicer.WithdrawRateCardPhase,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_contract__changes__pb2.WithdrawRateCardPhaseRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_contract__changes__pb2.WithdrawRateCardPhaseResponse.SerializeToString,
             ),
             'GetRateCard': grpc.unary_unary_rpc_method_handler(
                     servicer.GetRateCard,
@@ -151,6 +169,33 @@ class RateCardService:
             '/credits.ledger.v1.RateCardService/PublishRateCardPhase',
             credits_dot_ledger_dot_v1_dot_rate__card__service__pb2.PublishRateCardPhaseRequest.SerializeToString,
             credits_dot_ledger_dot_v1_dot_rate__card__service__pb2.PublishRateCardPhaseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WithdrawRateCardPhase(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.RateCardService/WithdrawRateCardPhase',
+            credits_dot_ledger_dot_v1_dot_contract__changes__pb2.WithdrawRateCardPhaseRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_contract__changes__pb2.WithdrawRateCardPhaseResponse.FromString,
             options,
             channel_credentials,
             insecure,

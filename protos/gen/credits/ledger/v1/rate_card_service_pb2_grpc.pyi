@@ -4,6 +4,7 @@ isort:skip_file
 Commands and reads of rate cards."""
 
 from collections import abc as _abc
+from credits.ledger.v1 import contract_changes_pb2 as _contract_changes_pb2
 from credits.ledger.v1 import rate_card_service_pb2 as _rate_card_service_pb2
 from grpc import aio as _aio
 import abc as _abc_1
@@ -37,6 +38,8 @@ class RateCardServiceStub:
     """Create a rate card without phases. Safe to retry with the same key."""
     PublishRateCardPhase: _grpc.UnaryUnaryMultiCallable[_rate_card_service_pb2.PublishRateCardPhaseRequest, _rate_card_service_pb2.PublishRateCardPhaseResponse]
     """Publish a phase: from its from_time its rates apply. Safe to retry with the same key."""
+    WithdrawRateCardPhase: _grpc.UnaryUnaryMultiCallable[_contract_changes_pb2.WithdrawRateCardPhaseRequest, _contract_changes_pb2.WithdrawRateCardPhaseResponse]
+    """Withdraw a phase that has not begun; the phase before it lasts again. Safe to retry with the same key."""
     GetRateCard: _grpc.UnaryUnaryMultiCallable[_rate_card_service_pb2.GetRateCardRequest, _rate_card_service_pb2.GetRateCardResponse]
     """Read a rate card with its phases."""
 
@@ -49,6 +52,8 @@ class RateCardServiceAsyncStub(RateCardServiceStub):
     """Create a rate card without phases. Safe to retry with the same key."""
     PublishRateCardPhase: _aio.UnaryUnaryMultiCallable[_rate_card_service_pb2.PublishRateCardPhaseRequest, _rate_card_service_pb2.PublishRateCardPhaseResponse]  # type: ignore[assignment]
     """Publish a phase: from its from_time its rates apply. Safe to retry with the same key."""
+    WithdrawRateCardPhase: _aio.UnaryUnaryMultiCallable[_contract_changes_pb2.WithdrawRateCardPhaseRequest, _contract_changes_pb2.WithdrawRateCardPhaseResponse]  # type: ignore[assignment]
+    """Withdraw a phase that has not begun; the phase before it lasts again. Safe to retry with the same key."""
     GetRateCard: _aio.UnaryUnaryMultiCallable[_rate_card_service_pb2.GetRateCardRequest, _rate_card_service_pb2.GetRateCardResponse]  # type: ignore[assignment]
     """Read a rate card with its phases."""
 
@@ -70,6 +75,14 @@ class RateCardServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_rate_card_service_pb2.PublishRateCardPhaseResponse, _abc.Awaitable[_rate_card_service_pb2.PublishRateCardPhaseResponse]]:
         """Publish a phase: from its from_time its rates apply. Safe to retry with the same key."""
+
+    @_abc_1.abstractmethod
+    def WithdrawRateCardPhase(
+        self,
+        request: _contract_changes_pb2.WithdrawRateCardPhaseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_contract_changes_pb2.WithdrawRateCardPhaseResponse, _abc.Awaitable[_contract_changes_pb2.WithdrawRateCardPhaseResponse]]:
+        """Withdraw a phase that has not begun; the phase before it lasts again. Safe to retry with the same key."""
 
     @_abc_1.abstractmethod
     def GetRateCard(
