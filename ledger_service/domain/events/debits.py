@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import msgspec
 
 from ledger_service.domain.events.grants import LotTerms
@@ -44,7 +46,8 @@ class CreditsDebited(Record, frozen=True):
     """Credit was consumed. Draws, overage and debt add up to amount_units.
 
     Overage is final, debt is repaid by later grants. `requested_units` is set where the debit took what there
-    was; `late_hold_version` names the hold that had timed out before its capture.
+    was; `late_hold_version` names the hold that had timed out before its capture. `api_key` and `user` are those
+    whose budgets it counts against, beside the feature's.
     """
 
     amount_units: int
@@ -58,6 +61,8 @@ class CreditsDebited(Record, frozen=True):
     take_available: bool = False
     requested_units: int = 0
     late_hold_version: int = 0
+    api_key: str = ""
+    user: str = ""
 
 
 class Return(Record, frozen=True):
@@ -69,13 +74,20 @@ class Return(Record, frozen=True):
 
 
 class DebitReversed(Record, frozen=True):
-    """A debit was taken back in part or whole: overage first, then debt, then its draws, last one first."""
+    """A debit was taken back in part or whole: overage first, then debt, then its draws, last one first.
+
+    Where the wallet has caps, `debit_time` is the record time of the debit, and api_key, user and feature are its own.
+    """
 
     debit_version: int
     amount_units: int
     returned: tuple[Return, ...] = ()
     overage_units: int = 0
     debt_units: int = 0
+    debit_time: datetime | None = None
+    api_key: str = ""
+    user: str = ""
+    feature: str = ""
 
 
 class Repayment(msgspec.Struct, frozen=True, array_like=True):

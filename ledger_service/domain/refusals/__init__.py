@@ -40,6 +40,7 @@ from ledger_service.domain.refusals.fields import (
 )
 from ledger_service.domain.refusals.wallets import (
     AsOfOverdrawn,
+    BudgetExceeded,
     BudgetsOverlap,
     CaptureExceedsHold,
     ChargeContractMismatch,
@@ -57,6 +58,7 @@ from ledger_service.domain.refusals.wallets import (
     OverageLimitExceeded,
     RefundExceedsGrant,
     ReversalExceedsDebit,
+    SpendCapExceeded,
     WalletExists,
     WalletNotFound,
 )
@@ -66,6 +68,7 @@ __all__ = [
     "AmountOutOfRange",
     "AsOfOverdrawn",
     "AssetMismatch",
+    "BudgetExceeded",
     "BudgetsOverlap",
     "CaptureExceedsHold",
     "ChargeContractMismatch",
@@ -100,6 +103,7 @@ __all__ = [
     "RefundExceedsGrant",
     "Refusal",
     "ReversalExceedsDebit",
+    "SpendCapExceeded",
     "TiersOutOfOrder",
     "TimeInFuture",
     "TimeMalformed",

@@ -15,6 +15,7 @@ import msgspec
 from ledger_service.domain.events import Draw, WalletRules
 from ledger_service.domain.values import Asset, ShortfallMode
 from ledger_service.domain.wallet.burn_down import DEFAULT_ORDER, Lot
+from ledger_service.domain.wallet.caps import Caps
 from ledger_service.domain.wallet.recurrence import Series
 
 ZERO: Final = Decimal(0)
@@ -39,6 +40,8 @@ class Hold(msgspec.Struct, frozen=True):
     slices: tuple[Draw, ...]
     expire_time: datetime
     feature: str
+    api_key: str = ""
+    user: str = ""
 
 
 class Debt(msgspec.Struct, frozen=True):
@@ -85,6 +88,8 @@ class Wallet(msgspec.Struct, frozen=True, gc=False):
     purchased_units: dict[int, int] = {}
     """By version of the refunded grant: what it had issued, of which its bonuses are clawed back in proportion."""
     rules: WalletRules = WalletRules()
+    caps: Caps | None = None
+    """None without a spend cap and budgets, so that most debits pay one comparison for them."""
 
 
 def policy_at(wallet: Wallet, instant: datetime) -> Policy:
