@@ -223,7 +223,8 @@ async def test_a_key_or_user_that_is_no_identifier_is_refused_and_another_one_is
     wallet = await ledger.open_wallet(granted_units=100)
     for wrong in ("x" * 101, "a b", "-a"):
         by_debit = await refusal(ledger.debit(wallet, 1, **{field: wrong}))
-        by_hold = await refusal(hold(ledger, wallet, 1, **{field: wrong}))
+        named: dict[str, Any] = {field: wrong}
+        by_hold = await refusal(hold(ledger, wallet, 1, **named))
         assert by_debit.reason == by_hold.reason == "FIELD_MALFORMED"
         assert by_debit.field == by_hold.field == field
     await ledger.debit(wallet, 1, idempotency_key="k", **{field: "x" * 100})
