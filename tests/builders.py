@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import reduce
+from typing import Any
 
 import msgspec
 
@@ -52,6 +53,7 @@ from ledger_service.domain.events import (
     PlanPhase,
     Rate,
     RollOver,
+    WalletRules,
 )
 from ledger_service.domain.exact import EXACT
 from ledger_service.domain.identity import fingerprint
@@ -74,6 +76,7 @@ MICROSECOND = timedelta(microseconds=1)
 CREDIT = Asset("CREDIT", 6)
 CUSTOMER = "customers/acme"
 WALLET = "wallets/acme"
+NO_RULES = WalletRules()
 RATE_CARD = "rateCards/llm"
 PLAN = "plans/pro"
 CONTRACT = "contracts/acme"
@@ -99,9 +102,10 @@ def open_wallet(
     mode: ShortfallMode = ShortfallMode.HARD,
     overage_limit_units: int = 0,
     order: str = DEFAULT_ORDER,
+    rules: WalletRules = NO_RULES,
 ) -> OpenWallet:
     """Return the opening of a wallet, HARD unless told."""
-    return OpenWallet(wallet, customer, asset, mode, overage_limit_units, order)
+    return OpenWallet(wallet, customer, asset, mode, overage_limit_units, order, rules)
 
 
 def grant(
@@ -155,16 +159,34 @@ def debit(
     delivered: bool = False,
     charge: Charge | None = None,
     take_available: bool = False,
+    api_key: str = "",
+    user: str = "",
 ) -> Debit:
     """Return a debit."""
-    return Debit(wallet, amount_units, effective_time, feature, delivered, charge, take_available)
+    return Debit(
+        wallet,
+        amount_units,
+        effective_time,
+        feature,
+        delivered,
+        charge,
+        take_available,
+        api_key=api_key,
+        user=user,
+    )
 
 
 def hold(
-    amount_units: int, *, wallet: str = WALLET, ttl: timedelta | None = None, feature: str = ""
+    amount_units: int,
+    *,
+    wallet: str = WALLET,
+    ttl: timedelta | None = None,
+    feature: str = "",
+    api_key: str = "",
+    user: str = "",
 ) -> PlaceHold:
     """Return a hold, of the default length unless told."""
-    return PlaceHold(wallet, amount_units, ttl, feature)
+    return PlaceHold(wallet, amount_units, ttl, feature, api_key, user)
 
 
 def capture(
@@ -380,6 +402,7 @@ class Book:
         lots: dict[int, LotTerms] = {}
         draws: list[Draw] = []
         overage_units = 0
+        counted: dict[str, Any] = {}
         for each in self.log:
             if each.stream != WALLET:
                 continue
@@ -390,12 +413,11 @@ class Book:
                     lots[each.version] = msgspec.structs.replace(terms, recurrence=recurrence)
                 case CreditsTransferredIn(lot=terms):
                     lots[each.version] = terms
-                case CreditsDebited() as debited if each.version == debit_version:
-                    draws += debited.draws
+                case (CreditsDebited() | HoldCaptured()) as debited if each.version == debit_version:
+                    draws += (*getattr(debited, "held_draws", ()), *debited.draws)
                     overage_units = debited.overage_units
-                case HoldCaptured() as captured if each.version == debit_version:
-                    draws += (*captured.held_draws, *captured.draws)
-                    overage_units = captured.overage_units
+                    counted = {name: getattr(debited, name) for name in ("api_key", "user", "feature")}
+                    counted["record_time"] = each.fact.record_time
                 case DebtRepaid(grant_version=grant_version, repayments=repayments):
                     draws += [
                         Draw(grant_version, part.amount_units)
@@ -404,7 +426,7 @@ class Book:
                     ]
                 case _:
                     pass
-        recorded = DebitRecord(debit_version, tuple(draws), overage_units, lots)
+        recorded = DebitRecord(debit_version, tuple(draws), overage_units, lots, **counted)
         return ReverseDebit(WALLET, debit_version, recorded, amount_units)
 
     def reverse(self, debit_version: int, amount_units: int = 0, now: datetime = NOW) -> list[Recorded]:

@@ -36,21 +36,34 @@ async def read_event(reader: LogReader, stream: str, version: int) -> Fact[Event
 
 async def read_debit(reader: LogReader, wallet: str, version: int) -> CreditsDebited | HoldCaptured:
     """Return a debit, be it an ordinary one or a capture. Raises DebitNotFound."""
-    fact = await read_event(reader, wallet, version)
-    if fact is None or not isinstance(fact.event, CreditsDebited | HoldCaptured):
-        raise DebitNotFound(f"{wallet} has no debit {version}", field="name")
-    return fact.event
+    return _debit_of(await read_event(reader, wallet, version), wallet, version)
 
 
 async def read_debit_record(reader: LogReader, wallet: str, version: int) -> DebitRecord:
     """Return what paid for a debit so far, repayments of its debt at the end. Raises DebitNotFound."""
-    event = await read_debit(reader, wallet, version)
+    fact = await read_event(reader, wallet, version)
+    event = _debit_of(fact, wallet, version)
     draws = event.draws
     if isinstance(event, HoldCaptured):
         draws = (*event.held_draws, *draws)
     if event.debt_units:
         draws = (*draws, *await _repayments(reader, wallet, version))
-    return DebitRecord(version, draws, event.overage_units, await _terms(reader, wallet, draws))
+    return DebitRecord(
+        version,
+        draws,
+        event.overage_units,
+        await _terms(reader, wallet, draws),
+        record_time=None if fact is None else fact.record_time,
+        api_key=event.api_key,
+        user=event.user,
+        feature=event.feature,
+    )
+
+
+def _debit_of(fact: Fact[Event] | None, wallet: str, version: int) -> CreditsDebited | HoldCaptured:
+    if fact is None or not isinstance(fact.event, CreditsDebited | HoldCaptured):
+        raise DebitNotFound(f"{wallet} has no debit {version}", field="name")
+    return fact.event
 
 
 async def _repayments(reader: LogReader, wallet: str, version: int) -> list[Draw]:

@@ -79,6 +79,8 @@ async def _late_debit(reader: LogReader, command: CaptureHold) -> Debit:
         feature=held.feature,
         charge=command.charge,
         late_hold_version=command.hold_version,
+        api_key=held.api_key,
+        user=held.user,
     )
 
 

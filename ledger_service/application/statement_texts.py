@@ -56,8 +56,8 @@ def describe(event: Event) -> Text:
             return Text(-_drawn_units(debited), debited.overage_units, _describe_debit(debited))
         case HoldCaptured() as captured:
             return Text(-_drawn_units(captured), captured.overage_units, _describe_capture(captured))
-        case CreditsHeld(expire_time=expire_time):
-            return Text(0, 0, f"Held until {expire_time.isoformat()}")
+        case CreditsHeld() as held:
+            return Text(0, 0, f"Held until {held.expire_time.isoformat()}{_by(held)}")
         case HoldReleased(hold_version=hold, timed_out=timed_out):
             return Text(0, 0, f"Hold {hold} {'timed out' if timed_out else 'released'}")
         case _:
@@ -146,14 +146,20 @@ def _describe_debit(debited: CreditsDebited) -> str:
     if debited.late_grants:
         grants = "grant" if len(debited.late_grants) == 1 else "grants"
         late += f", late, from expired {grants} {', '.join(map(str, debited.late_grants))}"
-    return _describe_usage("Debit", debited.feature, debited.charge) + late
+    return _describe_usage("Debit", debited.feature, debited.charge) + _by(debited) + late
 
 
 def _describe_capture(captured: HoldCaptured) -> str:
     what = f"Capture of hold {captured.hold_version}"
     if captured.charge is None:
-        return _describe_usage(what, captured.feature, None)
-    return f"{_describe_usage(what, captured.feature, captured.charge)}, hold {captured.hold_version}"
+        return _describe_usage(what, captured.feature, None) + _by(captured)
+    usage = _describe_usage(what, captured.feature, captured.charge)
+    return f"{usage}{_by(captured)}, hold {captured.hold_version}"
+
+
+def _by(event: CreditsDebited | CreditsHeld | HoldCaptured) -> str:
+    by_key = f", key {event.api_key}" if event.api_key else ""
+    return by_key + (f", user {event.user}" if event.user else "")
 
 
 def _describe_usage(what: str, feature: str, charge: Charge | None) -> str:

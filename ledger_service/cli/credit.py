@@ -87,6 +87,8 @@ def debit(
     name: Name,
     units: Units,
     feature: Annotated[str, typer.Option(help="Feature of the usage.")] = "",
+    api_key: Annotated[str, typer.Option(help="Identifies the API key on whose budget it counts.")] = "",
+    user: Annotated[str, typer.Option(help="User on whose budget it counts.")] = "",
     delivered: Annotated[bool, typer.Option(help="The service was already given.")] = False,
     take_available: Annotated[bool, typer.Option(help="Debit what there is instead of refusing.")] = False,
     key: Key = "",
@@ -100,6 +102,8 @@ def debit(
         idempotency_key=given_or_fresh(key),
         amount_units=units,
         feature=feature,
+        api_key=api_key,
+        user=user,
         delivered=delivered,
         take_available=take_available,
     )

@@ -20,6 +20,8 @@ def hold(
     units: Units,
     ttl_seconds: Annotated[int, typer.Option(help="How long; 600 unless told.")] = 600,
     feature: Annotated[str, typer.Option(help="Feature of the usage.")] = "",
+    api_key: Annotated[str, typer.Option(help="Identifies the API key on whose budget it counts.")] = "",
+    user: Annotated[str, typer.Option(help="User on whose budget it counts.")] = "",
     key: Key = "",
     address: Address = ADDRESS_DEFAULT,
     ca_file: CaFile = "",
@@ -27,7 +29,12 @@ def hold(
 ) -> None:
     """Reserve credit, all of it or none."""
     request = wallet_service_pb2.HoldRequest(
-        name=name, idempotency_key=given_or_fresh(key), amount_units=units, feature=feature
+        name=name,
+        idempotency_key=given_or_fresh(key),
+        amount_units=units,
+        feature=feature,
+        api_key=api_key,
+        user=user,
     )
     request.ttl.FromSeconds(ttl_seconds)
     answer = send(lambda wallets: wallets.Hold, request, address, ca_file)

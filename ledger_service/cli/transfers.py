@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Annotated
-from uuid import uuid4
 
 import typer
 
@@ -19,6 +18,7 @@ from ledger_service.cli.client import (
     print_json,
     show_units,
 )
+from ledger_service.cli.wallet_calls import given_or_fresh
 
 app = typer.Typer()
 MONEY_SCALE = 9
@@ -37,7 +37,7 @@ def transfer(
 ) -> None:
     """Move credit to another wallet of the same customer and asset."""
     request = transfer_pb2.TransferCreditsRequest(
-        name=name, idempotency_key=key or uuid4().hex, destination=destination, amount_units=units
+        name=name, idempotency_key=given_or_fresh(key), destination=destination, amount_units=units
     )
     with connect(address, ca_file) as channel:
         stub = wallet_service_pb2_grpc.WalletServiceStub(channel)
@@ -64,7 +64,7 @@ def charge_back(
     """Note that the bank took back what was paid for a grant."""
     request = transfer_pb2.ChargeBackGrantRequest(
         name=name,
-        idempotency_key=key or uuid4().hex,
+        idempotency_key=given_or_fresh(key),
         amount=money_pb2.Money(currency_code=currency, nanos=nanos) if nanos or currency else None,
         reference=reference,
     )

@@ -11,8 +11,17 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ledger_service.domain.refusals import FieldMalformed, TimeMalformed
 
+FIRST_INSTANT: Final = datetime.min.replace(tzinfo=UTC)
+LAST_INSTANT: Final = datetime.max.replace(tzinfo=UTC)
 _PERIOD: Final = re.compile(r"P(?:([1-9][0-9]{0,3})([DWMY])|T([1-9][0-9]{0,3})H)", re.ASCII)
 _MONTHS: Final = {"M": 1, "Y": 12}
+_MEAN_LENGTH: Final = {
+    "D": timedelta(days=1),
+    "W": timedelta(weeks=1),
+    "M": timedelta(days=30, seconds=37_746),
+    "Y": timedelta(days=365, seconds=20_952),
+}
+"""Of the Gregorian calendar's 400 years."""
 
 
 def check_zone(zone: str, *, field: str) -> None:
@@ -71,6 +80,37 @@ def add_periods(instant: datetime, periods: Sequence[str], zone: str) -> list[da
         months += added
         ends.append(add_period(anchor, "P1M", zone, times=months))
     return ends
+
+
+def period_at(instant: datetime, anchor_time: datetime, period: str, zone: str) -> tuple[datetime, datetime]:
+    """Return the period [from, to) that holds an instant; periods are counted from the anchor, both ways.
+
+    The first guess, by the period's mean length, is at most a few periods off and is put right with the calendar
+    itself. A boundary beyond the years 1 to 9999 becomes the first or last instant that there is. Raises
+    TimeMalformed if the anchor has no local time in the zone.
+    """
+    add_period(anchor_time, period, zone, times=0)
+    number = (instant - anchor_time) // _mean_length(period)
+    while _boundary(anchor_time, period, zone, number) > instant:
+        number -= 1
+    while (end := _boundary(anchor_time, period, zone, number + 1)) <= instant:
+        number += 1
+    return _boundary(anchor_time, period, zone, number), end
+
+
+def _mean_length(period: str) -> timedelta:
+    match = _PERIOD.fullmatch(period)
+    assert match is not None, "the period was checked before"
+    if match[3]:
+        return timedelta(hours=int(match[3]))
+    return int(match[1]) * _MEAN_LENGTH[match[2]]
+
+
+def _boundary(anchor_time: datetime, period: str, zone: str, number: int) -> datetime:
+    try:
+        return add_period(anchor_time, period, zone, times=number)
+    except TimeMalformed:
+        return LAST_INSTANT if number > 0 else FIRST_INSTANT
 
 
 def _months_of(period: str) -> int:

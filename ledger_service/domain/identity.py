@@ -70,7 +70,9 @@ _encoder: Final = msgspec.json.Encoder()
 
 def fingerprint(command: AnyCommand) -> str:
     """Return 16 bytes (hex) that differ for different commands."""
-    if type(command) is Debit and command.charge is None and not command.late_hold_version:
+    if type(command) is Debit and not (
+        command.charge or command.late_hold_version or command.api_key or command.user
+    ):
         # The plain debit, written out: what `identity` gives, at a third of the cost.
         values: Sequence[object] = (
             command.amount_units,
@@ -118,11 +120,13 @@ def identity(command: AnyCommand) -> Identity:  # noqa: C901
                 }
                 | _late_hold(command.late_hold_version)
                 | _usage_of(command.charge)
+                | _spender(command.api_key, command.user)
             )
         case GrantCredits():
             return _grant_fields(command, "wallet") | {"scope": sorted(command.scope)}
         case PlaceHold():
-            return fields(command, "wallet") | {"ttl": command.ttl or TTL_DEFAULT}
+            held = fields(command, "wallet", "api_key", "user") | {"ttl": command.ttl or TTL_DEFAULT}
+            return held | _spender(command.api_key, command.user)
         case CaptureHold():
             return fields(command, "wallet", "over_hold", "charge") | _usage_of(command.charge)
         case ReverseDebit():
@@ -157,6 +161,7 @@ def _recorded_identity(fact: Fact[Event]) -> Identity:  # noqa: C901
                 }
                 | _late_hold(event.late_hold_version)
                 | _usage_of(event.charge)
+                | _spender(event.api_key, event.user)
             )
         case CreditsGranted():
             return _granted(event) | {"effective_time": effective_time}
@@ -203,7 +208,8 @@ def _recorded_hold_or_reversal(
     match event:
         case CreditsHeld():
             ttl = event.expire_time - fact.effective_time
-            return {"amount_units": event.amount_units, "ttl": ttl, "feature": event.feature}
+            fields = {"amount_units": event.amount_units, "ttl": ttl, "feature": event.feature}
+            return fields | _spender(event.api_key, event.user)
         case HoldCaptured():
             return {
                 "hold_version": event.hold_version,
@@ -233,6 +239,12 @@ def _update(update: UpdateWallet | WalletUpdated) -> Identity:
 def _late_hold(hold_version: int) -> Identity:
     # Only late captures have it, so that the fingerprints of ordinary debits stay what they are.
     return {"hold_version": hold_version} if hold_version else {}
+
+
+def _spender(api_key: str, user: str) -> Identity:
+    # Only what is set counts, likewise; each value names its field, for a fingerprint is made of values alone.
+    named = (("api_key", api_key), ("user", user))
+    return {field: (field, value) for field, value in named if value}
 
 
 def _usage_of(charge: Charge | None) -> Identity:

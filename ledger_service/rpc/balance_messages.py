@@ -54,4 +54,6 @@ def _write_hold(balance: Balance, hold: Hold) -> wallet_pb2.Hold:
         expire_time=write_time(hold.expire_time),
         feature=hold.feature,
         burn_down_order=balance.burn_down_order,
+        api_key=hold.api_key,
+        user=hold.user,
     )

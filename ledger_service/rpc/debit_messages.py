@@ -67,6 +67,10 @@ def fill_debit(debit: wallet_pb2.Debit, outcome: Outcome) -> None:
         debit.overage_units = event.overage_units
     if event.feature:
         debit.feature = event.feature
+    if event.api_key:
+        debit.api_key = event.api_key
+    if event.user:
+        debit.user = event.user
     if event.debt_units:
         debit.debt_units = event.debt_units
     if hold_version:
@@ -94,6 +98,8 @@ def write_hold(outcome: Outcome) -> wallet_pb2.Hold:
         expire_time=write_time(event.expire_time),
         feature=event.feature,
         burn_down_order=event.burn_down_order,
+        api_key=event.api_key,
+        user=event.user,
     )
 
 

@@ -33,8 +33,12 @@ def read_hold(request: wallet_service_pb2.HoldRequest) -> PlaceHold:
     check_idempotency_key(request.idempotency_key)
     if request.feature:
         check_feature(request.feature, field="feature")
+    if request.api_key:
+        check_feature(request.api_key, field="api_key")
+    if request.user:
+        check_feature(request.user, field="user")
     ttl = read_duration(request.ttl, field="ttl") if request.HasField("ttl") else None
-    return PlaceHold(request.name, request.amount_units, ttl, request.feature)
+    return PlaceHold(request.name, request.amount_units, ttl, request.feature, request.api_key, request.user)
 
 
 def read_capture(request: wallet_service_pb2.CaptureHoldRequest) -> CaptureHold:

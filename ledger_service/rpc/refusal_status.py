@@ -38,6 +38,8 @@ STATUS_OF: Final[Mapping[type[Refusal], grpc.StatusCode]] = {
     refusals.WalletExists: Code.ALREADY_EXISTS,
     refusals.InsufficientCredit: Code.FAILED_PRECONDITION,
     refusals.OverageLimitExceeded: Code.FAILED_PRECONDITION,
+    refusals.SpendCapExceeded: Code.FAILED_PRECONDITION,
+    refusals.BudgetExceeded: Code.FAILED_PRECONDITION,
     refusals.HoldNotActive: Code.FAILED_PRECONDITION,
     refusals.HoldNotFound: Code.NOT_FOUND,
     refusals.HoldExpired: Code.FAILED_PRECONDITION,

@@ -123,6 +123,10 @@ def read_batched_debit(request: wallet_service_pb2.DebitRequest) -> Debit:
     feature = request.feature
     if feature:
         check_feature(feature, field="feature")
+    if request.api_key:
+        check_feature(request.api_key, field="api_key")
+    if request.user:
+        check_feature(request.user, field="user")
     return Debit(
         request.name,
         request.amount_units,
@@ -133,4 +137,6 @@ def read_batched_debit(request: wallet_service_pb2.DebitRequest) -> Debit:
         request.delivered,
         read_charge(request.charge) if request.HasField("charge") else None,
         request.take_available,
+        api_key=request.api_key,
+        user=request.user,
     )

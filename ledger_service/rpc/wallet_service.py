@@ -16,10 +16,13 @@ from ledger_service.application.writer import Writer
 from ledger_service.domain.names import check_name, check_range
 from ledger_service.domain.refusals import WalletNotFound
 from ledger_service.domain.refusals.service import PageTokenMalformed
+from ledger_service.domain.wallet.room import cap_uses
+from ledger_service.domain.wallet.settle import settled
 from ledger_service.domain.wallet.state import Wallet
 from ledger_service.rpc.balance_messages import write_balance
 from ledger_service.rpc.batch_debit_service import BatchDebitMethods
 from ledger_service.rpc.calls import Context
+from ledger_service.rpc.cap_messages import write_cap_use
 from ledger_service.rpc.debit_messages import write_debit_response
 from ledger_service.rpc.debit_stream_service import DebitStreamMethods
 from ledger_service.rpc.hold_service import HoldMethods
@@ -70,11 +73,13 @@ class WalletServicer(
     async def GetWallet(
         self, request: wallet_service_pb2.GetWalletRequest, context: Context
     ) -> wallet_service_pb2.GetWalletResponse:
-        """Read a wallet's identity and policy."""
+        """Read a wallet's identity and policy, and how its caps stand."""
         wallet, version = await self._wallet(request.name)
-        balance = balance_at(request.name, wallet, self._writer.now())
+        now = self._writer.now()
+        balance = balance_at(request.name, wallet, now)
         return wallet_service_pb2.GetWalletResponse(
-            wallet=write_wallet(request.name, wallet, version, balance)
+            wallet=write_wallet(request.name, wallet, version, balance),
+            cap_uses=[write_cap_use(use) for use in cap_uses(settled(wallet, now), now)],
         )
 
     async def GetBalance(

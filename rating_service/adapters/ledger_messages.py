@@ -29,6 +29,8 @@ def write_debit(request: wallet_service_pb2.DebitRequest, order: Order, *, deliv
     request.name = order.wallet
     request.idempotency_key = order.usage
     request.feature = order.feature
+    request.api_key = order.api_key
+    request.user = order.user
     request.delivered = delivered
     since = order.effective_time - _EPOCH
     effective_time = request.effective_time

@@ -177,6 +177,8 @@ class Order(NamedTuple):
     effective_time: datetime
     feature: str
     charge: Charge
+    api_key: str = ""
+    user: str = ""
 
 
 class Posted(NamedTuple):

@@ -121,7 +121,15 @@ class UsageRating:
         check_contract(usage.contract, field="usage.contract")
         _check_sizes(usage)
         rated = rate_usage(self._history.catalogue, self._pricers, usage)
-        return Order(rated.contract.wallet, usage.id, usage.effective_time, usage.feature, rated.charge)
+        return Order(
+            rated.contract.wallet,
+            usage.id,
+            usage.effective_time,
+            usage.feature,
+            rated.charge,
+            usage.api_key,
+            usage.user,
+        )
 
 
 def _check_sizes(usage: Usage) -> None:

@@ -57,11 +57,14 @@ def record(
     at: Annotated[str, typer.Option("--at", help="When it happened, ISO 8601.")],
     properties: Properties = [],  # noqa: B006, typer copies it
     feature: Annotated[str, typer.Option(help="Opens the credit restricted to it.")] = "",
+    api_key: Annotated[str, typer.Option(help="Identifies the API key on whose budget it counts.")] = "",
+    user: Annotated[str, typer.Option(help="User on whose budget it counts.")] = "",
     refuse_when_short: Annotated[bool, typer.Option(help="Refuse if credit lacks under HARD.")] = False,
     as_json: Annotated[bool, printed_json()] = False,
 ) -> None:
     """Price a usage and debit it."""
     usage = _usage(usage_id, contract, quantity, properties, at, feature=feature)
+    usage.api_key, usage.user = api_key, user
     request = rating_service_pb2.RecordUsageRequest(usage=usage, refuse_when_short=refuse_when_short)
     with open_service() as channel:
         stub = rating_service_pb2_grpc.RatingServiceStub(channel)

@@ -22,6 +22,8 @@ class Usage(Record, frozen=True):
     id: str = ""
     contract: str = ""
     feature: str = ""
+    api_key: str = ""
+    user: str = ""
 
 
 class ChargePart(Record, frozen=True):

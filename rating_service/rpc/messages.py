@@ -66,6 +66,8 @@ def read_usage(message: rating_service_pb2.Usage) -> Usage:
         message.id,
         message.contract,
         message.feature,
+        message.api_key,
+        message.user,
     )
 
 

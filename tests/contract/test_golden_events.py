@@ -145,6 +145,20 @@ DEBITED = e.CreditsDebited(
     delivered=True,
     charge=CHARGE,
 )
+HELD = e.CreditsHeld(7, (e.Draw(2, 4), e.Draw(5, 3)), LATER, "default/1", feature="chat")
+CAPTURED = e.HoldCaptured(
+    hold_version=6,
+    amount_units=10,
+    held_draws=(e.Draw(2, 4),),
+    burn_down_order="default/1",
+    final=False,
+    returned=(e.Draw(5, 3),),
+    draws=(e.Draw(7, 1),),
+    overage_units=2,
+    debt_units=3,
+    feature="chat",
+    charge=CHARGE,
+)
 RECURRENCE = e.Recurrence(
     period="P1M",
     anchor_time=EFFECTIVE,
@@ -182,6 +196,9 @@ LOT = e.LotTerms(
     purchase_version=2,
     recurrence=RECURRENCE,
     series_version=4,
+)
+REVERSED = e.DebitReversed(
+    debit_version=9, amount_units=6, returned=(e.Return(2, 3, LOT),), overage_units=1, debt_units=2
 )
 
 SIGNED = a.ContractSigned(
@@ -237,26 +254,26 @@ EXAMPLES: dict[str, e.Event] = {
         late_grants=(5,),
         charge=TIERED_CHARGE,
     ),
+    "wallet.CreditsDebited.v1+4": msgspec.structs.replace(
+        DEBITED,
+        amount_units=8,
+        debt_units=2,
+        take_available=True,
+        requested_units=9,
+        late_hold_version=3,
+        late_grants=(5,),
+        api_key="key-7",
+        user="ann",
+    ),
     "wallet.CreditsExpired.v1": e.CreditsExpired(grant_version=2, amount_units=4),
-    "wallet.CreditsHeld.v1": e.CreditsHeld(
-        7, (e.Draw(2, 4), e.Draw(5, 3)), LATER, "default/1", feature="chat"
-    ),
-    "wallet.HoldCaptured.v1": e.HoldCaptured(
-        hold_version=6,
-        amount_units=10,
-        held_draws=(e.Draw(2, 4),),
-        burn_down_order="default/1",
-        final=False,
-        returned=(e.Draw(5, 3),),
-        draws=(e.Draw(7, 1),),
-        overage_units=2,
-        debt_units=3,
-        feature="chat",
-        charge=CHARGE,
-    ),
+    "wallet.CreditsHeld.v1": HELD,
+    "wallet.CreditsHeld.v1+1": msgspec.structs.replace(HELD, api_key="key-7", user="ann"),
+    "wallet.HoldCaptured.v1": CAPTURED,
+    "wallet.HoldCaptured.v1+1": msgspec.structs.replace(CAPTURED, api_key="key-7", user="ann"),
     "wallet.HoldReleased.v1": e.HoldReleased(6, (e.Draw(5, 3), e.Draw(2, 4)), timed_out=True),
-    "wallet.DebitReversed.v1": e.DebitReversed(
-        debit_version=9, amount_units=6, returned=(e.Return(2, 3, LOT),), overage_units=1, debt_units=2
+    "wallet.DebitReversed.v1": REVERSED,
+    "wallet.DebitReversed.v1+1": msgspec.structs.replace(
+        REVERSED, debit_time=RECORDED, api_key="key-7", user="ann", feature="chat"
     ),
     "wallet.GrantRevoked.v1": e.GrantRevoked(2, 40, reason="fraud", clawback=True),
     "wallet.GrantRefunded.v1": e.GrantRefunded(2, 40, Money("EUR", 2_000_000_000)),

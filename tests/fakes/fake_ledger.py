@@ -111,6 +111,8 @@ class FakeLedger:
             name=f"{request.name}/debits/{stored.version}",
             amount_units=amount_units,
             overage_units=overage_units,
+            api_key=request.api_key,
+            user=request.user,
             draws=[
                 wallet_pb2.Draw(grant=f"{request.name}/grants/{version}", amount_units=units)
                 for version, units in draws

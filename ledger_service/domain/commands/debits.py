@@ -21,18 +21,25 @@ class Debit(Command, frozen=True):
     charge: Charge | None = None
     take_available: bool = False
     late_hold_version: int = 0
+    api_key: str = ""
+    user: str = ""
 
 
 class DebitRecord(msgspec.Struct, frozen=True):
     """What the log says of a debit: facts that never change, looked up before the reversal is decided.
 
     `draws` are those that paid for it, in order, repayments of its debt at the end; `lots` are their terms.
+    The rest says what caps counted it, and when.
     """
 
     debit_version: int
     draws: tuple[Draw, ...]
     overage_units: int
     lots: dict[int, LotTerms]
+    record_time: datetime | None = None
+    api_key: str = ""
+    user: str = ""
+    feature: str = ""
 
 
 class ReverseDebit(Command, frozen=True):

@@ -16,6 +16,8 @@ class PlaceHold(Command, frozen=True):
     amount_units: int
     ttl: timedelta | None = None
     feature: str = ""
+    api_key: str = ""
+    user: str = ""
 
 
 class OverHold(Enum):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import msgspec
 
 from ledger_service.domain.events.grants import LotTerms
@@ -67,6 +69,8 @@ class CreditsDebited(Record, frozen=True):
     requested_units: int = 0
     late_hold_version: int = 0
     late_grants: tuple[int, ...] = ()
+    api_key: str = ""
+    user: str = ""
 
 
 class Return(Record, frozen=True):
@@ -78,13 +82,20 @@ class Return(Record, frozen=True):
 
 
 class DebitReversed(Record, frozen=True):
-    """A debit was taken back in part or whole: overage first, then debt, then its draws, last one first."""
+    """A debit was taken back in part or whole: overage first, then debt, then its draws, last one first.
+
+    Where the wallet has caps, `debit_time` is the record time of the debit, and api_key, user and feature are its own.
+    """
 
     debit_version: int
     amount_units: int
     returned: tuple[Return, ...] = ()
     overage_units: int = 0
     debt_units: int = 0
+    debit_time: datetime | None = None
+    api_key: str = ""
+    user: str = ""
+    feature: str = ""
 
 
 class Repayment(msgspec.Struct, frozen=True, array_like=True):

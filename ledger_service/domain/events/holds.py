@@ -16,6 +16,8 @@ class CreditsHeld(Record, frozen=True):
     expire_time: datetime
     burn_down_order: str
     feature: str = ""
+    api_key: str = ""
+    user: str = ""
 
 
 class HoldCaptured(Record, frozen=True):
@@ -35,6 +37,8 @@ class HoldCaptured(Record, frozen=True):
     debt_units: int = 0
     feature: str = ""
     charge: Charge | None = None
+    api_key: str = ""
+    user: str = ""
 
 
 class HoldReleased(Record, frozen=True):

@@ -51,6 +51,7 @@ from ledger_service.domain.refusals.transfers import (
 )
 from ledger_service.domain.refusals.wallets import (
     AsOfOverdrawn,
+    BudgetExceeded,
     BudgetsOverlap,
     CaptureExceedsHold,
     ChargeContractMismatch,
@@ -68,6 +69,7 @@ from ledger_service.domain.refusals.wallets import (
     OverageLimitExceeded,
     RefundExceedsGrant,
     ReversalExceedsDebit,
+    SpendCapExceeded,
     WalletExists,
     WalletNotFound,
 )
@@ -78,6 +80,7 @@ __all__ = [
     "AsOfOverdrawn",
     "AssetMismatch",
     "BoundsOutOfOrder",
+    "BudgetExceeded",
     "BudgetsOverlap",
     "CaptureExceedsHold",
     "ChargeContractMismatch",
@@ -118,6 +121,7 @@ __all__ = [
     "RefundExceedsGrant",
     "Refusal",
     "ReversalExceedsDebit",
+    "SpendCapExceeded",
     "TiersIncomplete",
     "TiersOutOfOrder",
     "TimeInFuture",

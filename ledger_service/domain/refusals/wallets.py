@@ -119,6 +119,18 @@ class OverageLimitExceeded(Refusal):
     reason = "OVERAGE_LIMIT_EXCEEDED"
 
 
+class SpendCapExceeded(Refusal):
+    """The debit or hold would bring what the wallet spends in this period above its spend cap."""
+
+    reason = "SPEND_CAP_EXCEEDED"
+
+
+class BudgetExceeded(Refusal):
+    """The debit or hold would bring what a key, user or feature spends above its budget."""
+
+    reason = "BUDGET_EXCEEDED"
+
+
 class BudgetsOverlap(Refusal):
     """Two budgets have one name, or cap the same key, user or feature."""
 

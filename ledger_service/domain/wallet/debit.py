@@ -34,7 +34,9 @@ from ledger_service.domain.refusals import (
 )
 from ledger_service.domain.values import UNITS_MAX, ShortfallMode
 from ledger_service.domain.wallet.burn_down import is_drawable
+from ledger_service.domain.wallet.caps import Spender
 from ledger_service.domain.wallet.late_usage import late_grants, with_late_drawable
+from ledger_service.domain.wallet.room import check_room, room_units
 from ledger_service.domain.wallet.settle import begin, repay
 from ledger_service.domain.wallet.state import Wallet, debt_units, policy_at
 
@@ -55,7 +57,8 @@ def debit(wallet: Wallet, command: Debit, now: datetime) -> list[Draft]:
     """Return what fell due and the debit.
 
     Raises AmountNotPositive, AmountOutOfRange, FieldNotAllowed, FieldMalformed, ChargeInconsistent,
-    ChargeContractMismatch, TimeInFuture, InsufficientCredit, OverageLimitExceeded.
+    ChargeContractMismatch, TimeInFuture, SpendCapExceeded, BudgetExceeded, InsufficientCredit,
+    OverageLimitExceeded.
     """
     effective_time = command.effective_time or now
     check_not_ahead(effective_time, now)
@@ -69,6 +72,8 @@ def debit(wallet: Wallet, command: Debit, now: datetime) -> list[Draft]:
             raise InsufficientCredit(
                 f"{command.wallet} has nothing for this debit", field="amount_units", available_units=0
             )
+    if tape.wallet.caps is not None and not command.delivered:
+        amount_units = _capped_units(tape.wallet, command, amount_units, now)
     cover = cover_units(
         tape.wallet,
         amount_units,
@@ -90,6 +95,8 @@ def debit(wallet: Wallet, command: Debit, now: datetime) -> list[Draft]:
         requested_units=requested_units if requested_units != amount_units else 0,
         late_hold_version=command.late_hold_version,
         late_grants=cover.late_grants,
+        api_key=command.api_key,
+        user=command.user,
     )
     if not cover.debt_units:
         return tape.end(event, effective_time)
@@ -170,6 +177,16 @@ def charged_units(wallet: Wallet, charge: Charge) -> int:
 def _available_units(wallet: Wallet, effective_time: datetime, feature: str, now: datetime) -> int:
     draws = draw_units(wallet, UNITS_MAX, effective_time=effective_time, feature=feature, now=now)
     return sum(draw.amount_units for draw in draws)
+
+
+def _capped_units(wallet: Wallet, command: Debit, amount_units: int, now: datetime) -> int:
+    """Return what the caps let through: all of it, or with take_available as much as there is room for."""
+    spender = Spender(command.api_key, command.user, command.feature)
+    room = room_units(wallet, spender, now) if command.take_available else 0
+    if room:
+        return min(amount_units, room)
+    check_room(wallet, spender, amount_units, now)
+    return amount_units
 
 
 def _amount(wallet: Wallet, command: Debit) -> int:

@@ -40,6 +40,7 @@ from ledger_service.domain.events.wallets import changes_policy
 from ledger_service.domain.wallet import evolve_transfers as transfers
 from ledger_service.domain.wallet import late_usage
 from ledger_service.domain.wallet import lots as lots_of
+from ledger_service.domain.wallet.caps import with_rules
 from ledger_service.domain.wallet.due import with_due_time
 from ledger_service.domain.wallet.evolve_chargebacks import charged_back, receivable_lowered
 from ledger_service.domain.wallet.evolve_debits import captured, debited, repaid, reversed_debit
@@ -59,9 +60,9 @@ def evolve(wallet: Wallet | None, fact: Fact[Event], version: int) -> Wallet:
     event = fact.event
     if isinstance(event, CreditsDebited):
         assert wallet is not None, "a wallet's stream begins with WalletOpened"
-        return debited(wallet, event, fact.effective_time, version)
+        return debited(wallet, event, fact, version)
     if isinstance(event, WalletOpened):
-        return _opened(event, fact.effective_time, version)
+        return _opened(event, fact, version)
     assert wallet is not None, "a wallet's stream begins with WalletOpened"
     return with_due_time(msgspec.structs.replace(wallet, version=version, **_changes(wallet, fact, version)))
 
@@ -76,17 +77,17 @@ def _changes(wallet: Wallet, fact: Fact[Event], version: int) -> dict[str, Any]:
         case WalletPolicyChanged() as event:
             return {"policies": _with_policy(wallet.policies, event, fact.effective_time)}
         case WalletUpdated() as event:
-            return _updated(wallet, event, fact.effective_time)
-        case CreditsHeld(slices=slices, expire_time=expire_time, feature=feature):
-            holds = (*wallet.holds, Hold(version, slices, expire_time, feature))
-            return {"lots": lots_of.hold(wallet.lots, slices), "holds": holds}
+            return _updated(wallet, event, fact, version)
+        case CreditsHeld(slices=slices) as event:
+            hold = Hold(version, slices, event.expire_time, event.feature, event.api_key, event.user)
+            return {"lots": lots_of.hold(wallet.lots, slices), "holds": (*wallet.holds, hold)}
         case HoldCaptured() as event:
-            return captured(wallet, event, fact.effective_time, version)
+            return captured(wallet, event, fact, version)
         case HoldReleased(hold_version=hold_version, returned=returned):
             holds = tuple(hold for hold in wallet.holds if hold.hold_version != hold_version)
             return {"lots": lots_of.release(wallet.lots, returned), "holds": holds}
         case DebitReversed() as event:
-            return reversed_debit(wallet, event)
+            return reversed_debit(wallet, event, fact.record_time)
         case GrantRevoked() as event:
             return revoked(wallet, event)
         case GrantRefunded() as event:
@@ -113,7 +114,8 @@ def _changes(wallet: Wallet, fact: Fact[Event], version: int) -> dict[str, Any]:
             raise AssertionError(f"{type(fact.event).__name__} is not an event of a wallet")
 
 
-def _opened(event: WalletOpened, open_time: datetime, version: int) -> Wallet:
+def _opened(event: WalletOpened, fact: Fact[Event], version: int) -> Wallet:
+    open_time = fact.effective_time
     policy = Policy(open_time, event.shortfall_mode, event.overage_limit_units, own=True)
     return Wallet(
         event.customer,
@@ -123,18 +125,20 @@ def _opened(event: WalletOpened, open_time: datetime, version: int) -> Wallet:
         version=version,
         burn_down_order=event.burn_down_order,
         rules=event.rules,
+        caps=with_rules(None, event.rules, version, fact.record_time),
     )
 
 
-def _updated(wallet: Wallet, event: WalletUpdated, from_time: datetime) -> dict[str, Any]:
-    rules = {
+def _updated(wallet: Wallet, event: WalletUpdated, fact: Fact[Event], version: int) -> dict[str, Any]:
+    changes: dict[str, Any] = {
         "rules": event.rules,
-        "lapsed_lots": late_usage.after_update(wallet, event.rules, from_time),
+        "lapsed_lots": late_usage.after_update(wallet, event.rules, fact.effective_time),
+        "caps": with_rules(wallet.caps, event.rules, version, fact.record_time),
     }
-    if not changes_policy(event.paths):
-        return rules
-    policy = Policy(from_time, event.shortfall_mode, event.overage_limit_units, own=True)
-    return {**rules, "policies": _in_order(wallet.policies, policy)}
+    if changes_policy(event.paths):
+        policy = Policy(fact.effective_time, event.shortfall_mode, event.overage_limit_units, own=True)
+        changes["policies"] = _in_order(wallet.policies, policy)
+    return changes
 
 
 def _with_policy(

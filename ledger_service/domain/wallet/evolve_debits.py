@@ -14,16 +14,19 @@ from ledger_service.domain.events import (
     DebitReversed,
     DebtRepaid,
     Draw,
+    Event,
+    Fact,
     HoldCaptured,
 )
 from ledger_service.domain.exact import EXACT, exact
 from ledger_service.domain.wallet import late_usage
 from ledger_service.domain.wallet import lots as lots_of
+from ledger_service.domain.wallet.caps import Caps, Spender, given_back, spent
 from ledger_service.domain.wallet.due import with_due_time
 from ledger_service.domain.wallet.state import Debt, Hold, Wallet, take_front
 
 
-def debited(wallet: Wallet, event: CreditsDebited, effective_time: datetime, version: int) -> Wallet:
+def debited(wallet: Wallet, event: CreditsDebited, fact: Fact[Event], version: int) -> Wallet:
     """Return the wallet after a debit."""
     # Written out in the order of the fields: this is the path of every request.
     lapsed_lots, expired_units = wallet.lapsed_lots, wallet.expired_units
@@ -47,7 +50,7 @@ def debited(wallet: Wallet, event: CreditsDebited, effective_time: datetime, ver
         wallet.burn_down_order,
         wallet.revoked_units,
         wallet.holds,
-        _with_debt(wallet, version, event, effective_time),
+        _with_debt(wallet, version, event, fact.effective_time),
         wallet.series,
         wallet.reversed_units,
         wallet.revoked_grants,
@@ -62,12 +65,13 @@ def debited(wallet: Wallet, event: CreditsDebited, effective_time: datetime, ver
         wallet.transfers,
         wallet.moved,
         wallet.receivables,
+        wallet.caps if wallet.caps is None else _counted(wallet.caps, event, fact.record_time),
     )
     # A lot that is emptied is no longer due; one that holds keep alive does not leave the wallet.
     return debited if len(lots) == len(wallet.lots) and not wallet.holds else with_due_time(debited)
 
 
-def captured(wallet: Wallet, event: HoldCaptured, effective_time: datetime, version: int) -> dict[str, Any]:
+def captured(wallet: Wallet, event: HoldCaptured, fact: Fact[Event], version: int) -> dict[str, Any]:
     """Return what a capture changes."""
     lots = lots_of.capture(wallet.lots, event.held_draws)
     lots = lots_of.release(lots, event.returned)
@@ -76,12 +80,13 @@ def captured(wallet: Wallet, event: HoldCaptured, effective_time: datetime, vers
         "holds": _after_capture(wallet.holds, event),
         "drawn_units": wallet.drawn_units + event.amount_units - event.overage_units - event.debt_units,
         "overage_units": wallet.overage_units + event.overage_units,
-        "debts": _with_debt(wallet, version, event, effective_time),
+        "debts": _with_debt(wallet, version, event, fact.effective_time),
         "carried_fraction": _fraction_after(wallet, event.charge, event.amount_units),
+        "caps": wallet.caps if wallet.caps is None else _counted(wallet.caps, event, fact.record_time),
     }
 
 
-def reversed_debit(wallet: Wallet, event: DebitReversed) -> dict[str, Any]:
+def reversed_debit(wallet: Wallet, event: DebitReversed, record_time: datetime) -> dict[str, Any]:
     """Return what a reversal changes."""
     before = wallet.reversed_units.get(event.debit_version, 0)
     debts = tuple(
@@ -98,6 +103,7 @@ def reversed_debit(wallet: Wallet, event: DebitReversed) -> dict[str, Any]:
         # Debt that was reversed is gone from the debts; what is counted here came back from overage and draws.
         "reversed_units": wallet.reversed_units
         | {event.debit_version: before + event.amount_units - event.debt_units},
+        "caps": _given_back(wallet.caps, event, record_time),
     }
 
 
@@ -113,6 +119,23 @@ def repaid(wallet: Wallet, event: DebtRepaid) -> dict[str, Any]:
         "drawn_units": wallet.drawn_units + event.amount_units,
         "debts": tuple(debt for debt in debts if debt.amount_units),
     }
+
+
+def _counted(caps: Caps, event: CreditsDebited | HoldCaptured, record_time: datetime) -> Caps:
+    return spent(caps, Spender(event.api_key, event.user, event.feature), event.amount_units, record_time)
+
+
+def _given_back(caps: Caps | None, event: DebitReversed, record_time: datetime) -> Caps | None:
+    if caps is None or event.debit_time is None:
+        return caps
+    return given_back(
+        caps,
+        Spender(event.api_key, event.user, event.feature),
+        event.amount_units,
+        debit_version=event.debit_version,
+        debit_time=event.debit_time,
+        record_time=record_time,
+    )
 
 
 def _fraction_after(wallet: Wallet, charge: Charge | None, amount_units: int) -> Decimal:

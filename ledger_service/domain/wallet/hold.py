@@ -23,7 +23,9 @@ from ledger_service.domain.refusals import (
     NumberOutOfRange,
 )
 from ledger_service.domain.values import UNITS_MAX
+from ledger_service.domain.wallet.caps import Spender
 from ledger_service.domain.wallet.debit import Cover, charged_units, cover_units, draw_units
+from ledger_service.domain.wallet.room import check_room
 from ledger_service.domain.wallet.settle import begin, lapse_returned
 from ledger_service.domain.wallet.state import Hold, Wallet, take_front
 
@@ -34,13 +36,16 @@ TTL_MAX: Final = timedelta(hours=24)
 def place_hold(wallet: Wallet, command: PlaceHold, now: datetime) -> list[Draft]:
     """Return what fell due and the hold.
 
-    Raises AmountNotPositive, AmountOutOfRange, NumberOutOfRange, InsufficientCredit.
+    Raises AmountNotPositive, AmountOutOfRange, NumberOutOfRange, SpendCapExceeded, BudgetExceeded,
+    InsufficientCredit.
     """
     _check_amount(command.amount_units)
     ttl = TTL_DEFAULT if command.ttl is None else command.ttl
     if not timedelta(0) < ttl <= TTL_MAX:
         raise NumberOutOfRange(f"ttl must lie above 0 and up to {TTL_MAX}", field="ttl")
     tape = begin(command.wallet, wallet, now)
+    spender = Spender(command.api_key, command.user, command.feature)
+    check_room(tape.wallet, spender, command.amount_units, now)
     slices = draw_units(
         tape.wallet, command.amount_units, effective_time=now, feature=command.feature, now=now
     )
@@ -53,7 +58,13 @@ def place_hold(wallet: Wallet, command: PlaceHold, now: datetime) -> list[Draft]
             amount_units=command.amount_units,
         )
     held = CreditsHeld(
-        command.amount_units, slices, now + ttl, wallet.burn_down_order, feature=command.feature
+        command.amount_units,
+        slices,
+        now + ttl,
+        wallet.burn_down_order,
+        feature=command.feature,
+        api_key=command.api_key,
+        user=command.user,
     )
     return tape.end(held, now)
 
@@ -62,8 +73,8 @@ def capture_hold(wallet: Wallet, command: CaptureHold, now: datetime) -> list[Dr
     """Return what fell due and the capture; a final one gives back what it does not take.
 
     What exceeds the hold is an ordinary debit within the same event, and the whole capture fails if that is refused.
-    Raises HoldNotActive, CaptureExceedsHold, FieldNotAllowed, AmountOutOfRange, InsufficientCredit,
-    OverageLimitExceeded.
+    Raises HoldNotActive, CaptureExceedsHold, FieldNotAllowed, AmountOutOfRange, SpendCapExceeded, BudgetExceeded,
+    InsufficientCredit, OverageLimitExceeded.
     """
     tape = begin(command.wallet, wallet, now)
     hold = _active(tape.wallet, command.hold_version)
@@ -83,6 +94,8 @@ def capture_hold(wallet: Wallet, command: CaptureHold, now: datetime) -> list[Dr
         debt_units=extra.debt_units,
         feature=hold.feature,
         charge=command.charge,
+        api_key=hold.api_key,
+        user=hold.user,
     )
     tape.add(captured, now, answers=True)
     lapse_returned(tape, now, captured.returned)
@@ -109,6 +122,7 @@ def _extra(wallet: Wallet, command: CaptureHold, hold: Hold, excess_units: int, 
             field="amount_units",
             held_units=held_units,
         )
+    check_room(wallet, Spender(hold.api_key, hold.user, hold.feature), excess_units, now)
     return cover_units(
         wallet, excess_units, effective_time=now, feature=hold.feature, delivered=False, now=now
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ledger_service.domain.events import CreditsDebited, Event, Fact, HoldCaptured
 from ledger_service.domain.streams import State
+from ledger_service.domain.wallet.caps import all_caps
 from ledger_service.domain.wallet.state import Wallet, in_transit_units, issued_units, posted_units
 
 
@@ -25,6 +26,8 @@ def broken_invariants(state: State, fact: Fact[Event]) -> Iterator[tuple[str, st
             yield "LAPSED_LOTS", "what late usage may draw is not part of what expired inside the grace"
         if not 0 <= state.carried_fraction < 1:
             yield "CARRIED_FRACTION", f"the carried fraction {state.carried_fraction} is not in [0, 1)"
+        if not caps_are_counted(state):
+            yield "CAPS", "a cap has less than nothing used, or is not the one that the rules ask for"
     if isinstance(fact.event, CreditsDebited) and not is_covered(fact.event):
         yield "DRAWS", "draws, overage and debt do not add up to amount_units"
     if isinstance(fact.event, HoldCaptured) and not is_captured(fact.event):
@@ -48,6 +51,18 @@ def holds_are_reserved(wallet: Wallet) -> bool:
             slices[each.grant_version] = slices.get(each.grant_version, 0) + each.amount_units
     reserved = {lot.grant_version: lot.held_units for lot in wallet.lots if lot.held_units}
     return slices == reserved and all(lot.remaining_units >= 0 for lot in wallet.lots)
+
+
+def caps_are_counted(wallet: Wallet) -> bool:
+    """Say whether there is just one counter for each cap of the rules, and none below 0."""
+    caps = [] if wallet.caps is None else all_caps(wallet.caps)
+    rules = wallet.rules
+    asked = {budget.budget: budget.amount_units for budget in rules.budgets}
+    if rules.spend_cap is not None:
+        asked[""] = rules.spend_cap.amount_units
+    return asked == {cap.terms.budget: cap.terms.amount_units for cap in caps} and all(
+        cap.used_units >= 0 for cap in caps
+    )
 
 
 def lapsed_lots_are_sound(wallet: Wallet) -> bool:

@@ -69,7 +69,7 @@ def _reversal(
     debt_units = min(amount_units - overage_units, owed_units)
     skip_units = max(before - recorded.overage_units, 0)
     returned = _from_the_end(recorded.draws, skip_units, amount_units - overage_units - debt_units)
-    return DebitReversed(
+    reversal = DebitReversed(
         debit_version=recorded.debit_version,
         amount_units=amount_units,
         returned=tuple(
@@ -78,6 +78,15 @@ def _reversal(
         ),
         overage_units=overage_units,
         debt_units=debt_units,
+    )
+    if wallet.caps is None:
+        return reversal
+    return msgspec.structs.replace(
+        reversal,
+        debit_time=recorded.record_time,
+        api_key=recorded.api_key,
+        user=recorded.user,
+        feature=recorded.feature,
     )
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from ledger_service.domain.calendar import check_period, check_zone
+from ledger_service.domain.calendar import add_period, check_period, check_zone
 from ledger_service.domain.commands import UpdateWallet
 from ledger_service.domain.drafts import Draft
 from ledger_service.domain.events import (
@@ -40,6 +40,7 @@ from ledger_service.domain.refusals import (
     FieldTooLong,
     NumberOutOfRange,
     PolicyByContract,
+    TimeMalformed,
 )
 from ledger_service.domain.values import UNITS_MAX
 from ledger_service.domain.wallet.settle import begin
@@ -133,6 +134,7 @@ def _check_spend_cap(cap: SpendCap, *, field: str) -> None:
     check_range(cap.amount_units, low=0, high=UNITS_MAX, field=f"{field}.amount_units")
     check_period(cap.period, field=f"{field}.period")
     check_zone(cap.zone, field=f"{field}.zone")
+    _check_anchor(cap, field=field)
 
 
 def _check_budgets(budgets: tuple[Budget, ...], *, field: str) -> None:
@@ -166,6 +168,17 @@ def _check_budget(budget: Budget, *, field: str) -> None:
     if budget.period:
         check_period(budget.period, field=f"{field}.period")
     check_zone(budget.zone, field=f"{field}.zone")
+    if budget.period:
+        _check_anchor(budget, field=field)
+
+
+def _check_anchor(cap: SpendCap | Budget, *, field: str) -> None:
+    try:
+        add_period(cap.anchor_time, cap.period, cap.zone, times=0)
+    except TimeMalformed as error:
+        raise TimeMalformed(
+            f"{field}.anchor_time has no local time in {cap.zone}", field=f"{field}.anchor_time"
+        ) from error
 
 
 def _check_alerts(alerts: AlertRules, *, field: str) -> None:

@@ -15,6 +15,7 @@ import msgspec
 from ledger_service.domain.events import Draw, TransferSlice, WalletRules
 from ledger_service.domain.values import Asset, Money, ShortfallMode
 from ledger_service.domain.wallet.burn_down import DEFAULT_ORDER, Lot
+from ledger_service.domain.wallet.caps import Caps
 from ledger_service.domain.wallet.cost_basis import Basis, Moved
 from ledger_service.domain.wallet.recurrence import Series
 
@@ -50,6 +51,8 @@ class Hold(msgspec.Struct, frozen=True):
     slices: tuple[Draw, ...]
     expire_time: datetime
     feature: str
+    api_key: str = ""
+    user: str = ""
 
 
 class Debt(msgspec.Struct, frozen=True):
@@ -116,6 +119,8 @@ class Wallet(msgspec.Struct, frozen=True, gc=False):
     """By version of the grant; kept when its lot is used up, for a transfer may come back."""
     receivables: dict[int, Money] = {}
     """By version of the grant that was charged back: what is owed for it still, perhaps nothing."""
+    caps: Caps | None = None
+    """None without a spend cap and budgets, so that most debits pay one comparison for them."""
 
 
 def policy_at(wallet: Wallet, instant: datetime) -> Policy:

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
 
-from credits.ledger.v1 import money_pb2
+from credits.ledger.v1 import money_pb2, wallet_pb2, wallet_rules_pb2, wallet_service_pb2
 from tests.integration.ledger.client import Client, key, timestamp
 from tests.postgres import PostgresServer
 from tests.servers import WAIT_SECONDS, LedgerServer, environment, execute, free_port, projector, serving
@@ -155,6 +156,43 @@ def test_a_watch_is_resumed_after_a_version_and_refused_in_one_line(ledger_comma
 
     assert state["version"] == "4"
     assert line.endswith("(WALLET_NOT_FOUND)")
+
+
+async def _spend(address: str) -> str:
+    async with Client(address) as client:
+        wallet = await client.open_wallet(granted_units=5_000_000)
+        rules = wallet_rules_pb2.WalletRules(
+            spend_cap=wallet_rules_pb2.SpendCap(amount_units=4_000_000, period="P1M"),
+            budgets=[
+                wallet_rules_pb2.Budget(budget_id="bots", amount_units=2_000_000, api_key="key-7"),
+            ],
+        )
+        request = wallet_service_pb2.UpdateWalletRequest(
+            wallet=wallet_pb2.Wallet(name=wallet, rules=rules),
+            update_mask=FieldMask(paths=["rules"]),
+            idempotency_key="rules",
+        )
+        await client.wallets.UpdateWallet(request)
+        return wallet
+
+
+def test_budgets_are_shown_in_assets_and_printed_in_units(
+    postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    url = postgres_server.create_database()
+    with serving(tmp_path / "ledger.log", database_url=url) as server:
+        command = CommandLine(server, asyncio.run(_spend(server.address)), url)
+        command.json("debit", command.wallet, "500000", "--api-key", "key-7", "--user", "ann")
+        command.json("hold", command.wallet, "250000", "--api-key", "key-7")
+        spend_cap, budget = command.json("budgets", command.wallet)
+        shown = command.run("budgets", command.wallet)
+    postgres_server.drop_database(url)
+
+    assert (spend_cap["limit_units"], spend_cap["remaining_units"]) == ("4000000", "3250000")
+    assert (budget["budget_id"], budget["used_units"], budget["held_units"]) == ("bots", "500000", "250000")
+    assert "spend cap" in shown.stdout
+    assert "api_key key-7" in shown.stdout
+    assert "1.25" in shown.stdout
 
 
 def test_grants_are_listed_with_what_is_left(ledger_command: CommandLine) -> None:

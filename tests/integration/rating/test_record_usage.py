@@ -60,6 +60,20 @@ async def test_a_usage_is_priced_and_debited_with_its_whole_charge(service: Serv
     assert not answer.replayed
 
 
+async def test_a_usage_is_debited_for_its_key_and_user_and_not_for_properties_of_these_names(
+    service: Service,
+) -> None:
+    named, other = usage("u-1"), usage("u-2")
+    named.api_key, named.user = "key-7", "ann"
+    other.properties.update({"api_key": "no identifier", "user": "bob"})
+
+    debit = (await record(service, named)).debit
+    [item] = await batch(service, other)
+
+    assert (debit.api_key, debit.user) == ("key-7", "ann")
+    assert (item.response.debit.api_key, item.response.debit.user) == ("", "")
+
+
 async def test_a_retry_gives_the_recorded_debit_and_charge(service: Service) -> None:
     first = await record(service, usage())
     again = await record(service, usage())

@@ -9,7 +9,14 @@ from enum import Enum
 import msgspec
 from hypothesis import strategies as st
 
-from ledger_service.domain.commands import AnyCommand, Debit, GrantCredits, OverHold, SettleWallet
+from ledger_service.domain.commands import (
+    AnyCommand,
+    Debit,
+    GrantCredits,
+    OverHold,
+    SettleWallet,
+    UpdateWallet,
+)
 from ledger_service.domain.events import CreditsDebited, CreditsHeld, HoldCaptured
 from ledger_service.domain.refusals import Refusal
 from ledger_service.domain.values import GrantCategory, ShortfallMode
@@ -31,6 +38,7 @@ from tests.builders import (
     release,
     revoke,
 )
+from tests.property.ledger.domain.naive_caps import KEYS, USERS, cap_rules
 
 HOUR = timedelta(hours=1)
 FEATURES = ("chat", "code")
@@ -160,17 +168,25 @@ debits = st.builds(
     feature=st.sampled_from(["", *FEATURES]),
     delivered=st.sampled_from([False, False, False, True]),
     take_available=st.sampled_from([False, False, False, True]),
+    api_key=st.sampled_from(["", *KEYS]),
+    user=st.sampled_from(["", *USERS]),
 )
 charged_debits = st.builds(
-    lambda parts, feature: debit(charge=charge(*parts), feature=feature),
+    lambda parts, feature, user: debit(charge=charge(*parts), feature=feature, user=user),
     st.lists(figures, min_size=1, max_size=3),
     st.sampled_from(["", *FEATURES]),
+    st.sampled_from(["", *USERS]),
 )
 holds = st.builds(
     hold,
     st.integers(1, 9),
     ttl=st.sampled_from([None, HOUR, 2 * HOUR, 7 * HOUR]),
     feature=st.sampled_from(["", *FEATURES]),
+    api_key=st.sampled_from(["", *KEYS]),
+    user=st.sampled_from(["", *USERS]),
+)
+cap_updates = cap_rules.map(
+    lambda rules: UpdateWallet(WALLET, ("rules.budgets", "rules.spend_cap"), rules=rules)
 )
 
 
@@ -192,6 +208,7 @@ steps = st.one_of(
     st.builds(Step, waits, charged_debits, debit_offsets),
     st.builds(Step, waits, holds),
     st.builds(Step, waits, holds),
+    st.builds(Step, waits, cap_updates),
     *(st.builds(Step, waits, about(kind)) for kind in Kind),
 )
 # Enough steps that there is something to capture, reverse or refund.

@@ -34,6 +34,7 @@ from ledger_service.domain.commands import (
     ReleaseHold,
     ReverseDebit,
     RevokeGrant,
+    UpdateWallet,
 )
 from ledger_service.domain.refusals import (
     CaptureExceedsHold,
@@ -49,6 +50,7 @@ from ledger_service.domain.refusals import (
 )
 from ledger_service.domain.topics import TOPIC_OF, encode_fact
 from ledger_service.domain.values import GrantCategory, ShortfallMode
+from ledger_service.domain.wallet.room import cap_uses
 from ledger_service.domain.wallet.settle import settled
 from ledger_service.domain.wallet.state import debt_units, posted_units
 from tests.builders import (
@@ -75,6 +77,7 @@ from tests.property.ledger.domain.histories import (
     HOUR,
     SETTLE,
     Step,
+    cap_updates,
     charged_debits,
     debit_offsets,
     debits,
@@ -85,6 +88,7 @@ from tests.property.ledger.domain.histories import (
     modes,
     purchases,
 )
+from tests.property.ledger.domain.naive_caps import NaiveCaps, Who, refuse_beyond
 
 LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 FAR_AHEAD = datetime(9999, 1, 1, tzinfo=UTC)
@@ -122,12 +126,19 @@ class Unit:
 class Paid:
     """What paid for a debit so far."""
 
-    def __init__(self, feature: str, instant: datetime) -> None:
+    def __init__(self, feature: str, instant: datetime, who: Who, recorded: datetime, version: int) -> None:
         self.feature = feature
         self.instant = instant
+        self.who = who
+        self.recorded = recorded
+        self.version = version
         self.units: list[Unit] = []
         self.overage = 0
         self.owed = 0
+
+    def left(self) -> int:
+        """Return what of the debit was not reversed."""
+        return self.overage + self.owed + len(self.units)
 
 
 class NaiveWallet:
@@ -138,7 +149,8 @@ class NaiveWallet:
         self.units: list[Unit] = []
         self.grants = 0
         self.debits: dict[int, Paid] = {}
-        self.holds: dict[int, tuple[list[Unit], datetime, str]] = {}
+        self.holds: dict[int, tuple[list[Unit], datetime, Who]] = {}
+        self.caps = NaiveCaps()
         self.series: dict[int, tuple[GrantCredits, datetime, int]] = {}
         self.revoked: set[int] = set()
         self.charged = Fraction()
@@ -238,6 +250,8 @@ class NaiveWallet:
                 self.reverse(command, now)
             case RevokeGrant() | RefundGrant() | ExtendGrant():
                 self.withdraw(command, now)
+            case UpdateWallet():
+                self.caps.give(command.rules, version)
             case _:
                 raise AssertionError(command)
 
@@ -252,13 +266,20 @@ class NaiveWallet:
 
     def hold(self, command: PlaceHold, now: datetime, version: int) -> None:
         """Hold."""
+        who = (command.api_key, command.user, command.feature)
+        refuse_beyond(self.rooms(who, now), command.amount_units)
         units = self.take(command.amount_units, command.feature, now)
         if len(units) < command.amount_units:
             raise InsufficientCredit("")
         for unit in units:
             unit.is_now = "held"
         ttl = timedelta(minutes=10) if command.ttl is None else command.ttl
-        self.holds[version] = (units, now + ttl, command.feature)
+        self.holds[version] = (units, now + ttl, who)
+
+    def rooms(self, who: Who, now: datetime) -> list[tuple[int, str]]:
+        """Return the room that the caps leave somebody."""
+        held = [(holder, len(slices)) for slices, _, holder in self.holds.values()]
+        return self.caps.rooms(who, list(self.debits.values()), held, now)
 
     def take(self, amount: int, feature: str, instant: datetime) -> list[Unit]:
         """Use units up, one by one, as many as there are."""
@@ -278,12 +299,18 @@ class NaiveWallet:
             before, self.charged = self.charged, self.charged + Fraction(command.charge.exact_units)
             amount = floor(self.charged) - floor(before)
         instant = command.effective_time or now
-        paid = Paid(command.feature, instant)
+        who = (command.api_key, command.user, command.feature)
+        rooms = [] if command.delivered else self.rooms(who, now)
+        paid = Paid(command.feature, instant, who, now, version)
+        if command.take_available:
+            if not any(unit.serves(command.feature, instant) for unit in self.units):
+                raise InsufficientCredit("")
+            amount = min([amount, *(max(room, 0) for room, _ in rooms)])
+            refuse_beyond(rooms, amount or 1)
         paid.units = self.take(amount, command.feature, instant)
         if command.take_available:
-            if not paid.units:
-                raise InsufficientCredit("")
             amount = len(paid.units)
+        refuse_beyond(rooms, amount)
         self.fall_short(paid, amount - len(paid.units), delivered=command.delivered)
         self.debits[version] = paid
         self.repay(now)
@@ -312,12 +339,15 @@ class NaiveWallet:
     def capture(self, command: CaptureHold, now: datetime, version: int) -> None:
         """Capture."""
         slices = self.held(command.hold_version)
-        _, timeout, feature = self.holds.pop(command.hold_version)
-        paid = Paid(feature, now)
+        rooms = self.rooms(self.holds[command.hold_version][2], now)
+        _, timeout, who = self.holds.pop(command.hold_version)
+        feature = who[2]
+        paid = Paid(feature, now, who, now, version)
         paid.units, rest = slices[: command.amount_units], slices[command.amount_units :]
         excess = command.amount_units - len(paid.units)
         if excess and command.over_hold is OverHold.REJECT:
             raise CaptureExceedsHold("")
+        refuse_beyond(rooms, excess)
         for unit in paid.units:
             unit.is_now = "used"
         extra = self.take(excess, feature, now)
@@ -327,7 +357,7 @@ class NaiveWallet:
         if command.final:
             self.free(rest)
         elif rest:
-            self.holds[command.hold_version] = (rest, timeout, feature)
+            self.holds[command.hold_version] = (rest, timeout, who)
         self.lapse(now)
 
     def lapse(self, now: datetime) -> None:
@@ -338,7 +368,7 @@ class NaiveWallet:
     def reverse(self, command: ReverseDebit, now: datetime) -> None:
         """Reverse unit by unit: overage, then debt, then the unit that was taken last."""
         paid = self.debits[command.debit_version]
-        left = paid.overage + paid.owed + len(paid.units)
+        left = paid.left()
         if not left or command.amount_units > left:
             raise ReversalExceedsDebit("")
         for _ in range(command.amount_units or left):
@@ -403,7 +433,7 @@ def played(past: Past, policies: list[tuple[datetime, ShortfallMode, int]], now:
     return naive
 
 
-def totals_of(naive: NaiveWallet) -> Totals:
+def totals_of(naive: NaiveWallet, now: datetime) -> Totals:
     """Return what can be said about a naive wallet."""
     states = Counter(unit.is_now for unit in naive.units)
     return {
@@ -417,6 +447,13 @@ def totals_of(naive: NaiveWallet) -> Totals:
         "free": Counter(unit.kind() for unit in naive.units if unit.is_now == "free"),
         "held": Counter(unit.kind() for unit in naive.units if unit.is_now == "held"),
         "fraction": naive.charged - floor(naive.charged),
+        "caps": {
+            cap.name: (
+                cap.used(naive.debits.values(), now),
+                sum(len(slices) for slices, _, who in naive.holds.values() if cap.is_for(who)),
+            )
+            for cap in naive.caps.caps
+        },
     }
 
 
@@ -487,6 +524,11 @@ class WalletMachine(RuleBasedStateMachine):
     def debit(self, command: Debit, offset: timedelta | None) -> None:
         """Debit."""
         self.both(Step(timedelta(), command, offset).at(self.now, self.ledger))
+
+    @rule(command=cap_updates)
+    def cap(self, command: UpdateWallet) -> None:
+        """Give other caps."""
+        self.both(command)
 
     @rule(command=holds)
     def hold(self, command: PlaceHold) -> None:
@@ -570,7 +612,7 @@ class WalletMachine(RuleBasedStateMachine):
             free[kind] += lot.remaining_units
             held[kind] += lot.held_units
 
-        assert totals_of(played(self.past, self.policies, self.now)) == {
+        assert totals_of(played(self.past, self.policies, self.now), self.now) == {
             "granted": wallet.granted_units,
             "posted": posted_units(wallet),
             "drawn": wallet.drawn_units,
@@ -581,6 +623,9 @@ class WalletMachine(RuleBasedStateMachine):
             "free": +free,
             "held": +held,
             "fraction": Fraction(wallet.carried_fraction),
+            "caps": {
+                use.terms.budget: (use.used_units, use.held_units) for use in cap_uses(wallet, self.now)
+            },
         }
         assert sum(free.values()) + sum(held.values()) == posted_units(wallet)
         assert debt_units(wallet) >= 0

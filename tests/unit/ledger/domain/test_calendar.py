@@ -1,12 +1,20 @@
 """Calendar terms: month ends, leap years, zones and daylight saving."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
-from ledger_service.domain.calendar import add_period, check_zone
+from ledger_service.domain.calendar import (
+    FIRST_INSTANT,
+    LAST_INSTANT,
+    add_period,
+    check_zone,
+    period_at,
+)
 from ledger_service.domain.refusals import FieldMalformed, TimeMalformed
 
+DAY, MICROSECOND = timedelta(days=1), timedelta(microseconds=1)
 BERLIN, NEW_YORK, TOKYO = "Europe/Berlin", "America/New_York", "Asia/Tokyo"
 
 
@@ -85,3 +93,89 @@ def test_what_is_no_zone_is_refused(zone: str) -> None:
         check_zone(zone, field="zone")
 
     assert refused.value.field == "zone"
+
+
+@pytest.mark.parametrize(
+    ("instant", "anchor", "period", "zone", "start", "end"),
+    [
+        (
+            "2026-03-31T21:59:59.999999",
+            "2026-01-01T00:00",
+            "P1M",
+            "UTC",
+            "2026-03-01T00:00",
+            "2026-04-01T00:00",
+        ),
+        ("2026-04-01T00:00", "2026-01-01T00:00", "P1M", "UTC", "2026-04-01T00:00", "2026-05-01T00:00"),
+        # An anchor that lies ahead counts backwards.
+        ("2026-03-05T00:00", "2031-01-01T00:00", "P1M", "UTC", "2026-03-01T00:00", "2026-04-01T00:00"),
+        # The 31st comes back after a February.
+        ("2026-03-01T00:00", "2025-12-31T00:00", "P1M", "UTC", "2026-02-28T00:00", "2026-03-31T00:00"),
+        # Days of 23 and of 25 hours.
+        (
+            "2026-03-29T12:00",
+            "2026-01-01T00:00",
+            "P1D",
+            "Europe/Berlin",
+            "2026-03-29T00:00",
+            "2026-03-29T23:00",
+        ),
+        (
+            "2026-03-28T23:00",
+            "2025-12-31T23:00",
+            "P1D",
+            "Europe/Berlin",
+            "2026-03-28T23:00",
+            "2026-03-29T22:00",
+        ),
+        (
+            "2026-10-25T22:59",
+            "2025-12-31T23:00",
+            "P1D",
+            "Europe/Berlin",
+            "2026-10-24T22:00",
+            "2026-10-25T23:00",
+        ),
+        ("2026-03-05T01:00", "2026-03-05T00:30", "PT1H", "UTC", "2026-03-05T00:30", "2026-03-05T01:30"),
+        ("2026-03-05T00:29", "2026-03-05T00:30", "PT1H", "UTC", "2026-03-04T23:30", "2026-03-05T00:30"),
+    ],
+)
+def test_the_period_of_an_instant_begins_at_or_before_it_and_ends_after_it(
+    instant: str, anchor: str, period: str, zone: str, start: str, end: str
+) -> None:
+    found = period_at(utc(instant), utc(anchor), period, zone)
+
+    assert found == (utc(start), utc(end))
+
+
+def test_periods_that_leave_the_calendar_end_with_it() -> None:
+    now = utc("2026-03-01T00:00")
+
+    assert period_at(now, now, "P9999Y", "UTC") == (now, LAST_INSTANT)
+    assert period_at(now - DAY, now, "P9999Y", "UTC") == (FIRST_INSTANT, now)
+    with pytest.raises(TimeMalformed):
+        period_at(now, FIRST_INSTANT, "P1D", "America/New_York")
+
+
+def test_a_day_that_a_zone_left_out_is_an_empty_period() -> None:
+    # Apia went from 29 to 31 December 2011.
+    skipped = utc("2011-12-30T10:00")
+
+    assert period_at(skipped, utc("2011-12-01T10:00"), "P1D", "Pacific/Apia") == (skipped, skipped + DAY)
+    assert period_at(skipped - MICROSECOND, utc("2011-12-01T10:00"), "P1D", "Pacific/Apia") == (
+        skipped - DAY,
+        skipped,
+    )
+
+
+@pytest.mark.parametrize("period", ["PT7H", "P1D", "P10D", "P3W", "P1M", "P5M", "P1Y", "P3Y"])
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/St_Johns", "Pacific/Apia"])
+def test_the_period_of_an_instant_is_the_one_that_counting_finds(period: str, zone: str) -> None:
+    anchor = utc("2008-01-31T11:30")
+    bounds = [add_period(anchor, period, zone, times=number) for number in range(-40, 41)]
+
+    for start, end in pairwise(bounds):
+        if start == end:
+            continue
+        for instant in (start, start + (end - start) / 3, end - MICROSECOND):
+            assert period_at(instant, anchor, period, zone) == (start, end)

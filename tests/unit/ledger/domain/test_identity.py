@@ -153,6 +153,8 @@ EXAMPLES: list[AnyCommand] = [
     debit(900, take_available=True),
     FULL_HOLD,
     hold(3),
+    debit(3, api_key="key-7", user="ann"),
+    hold(3, api_key="key-7", user="ann"),
     CAPTURE,
     CHARGED_CAPTURE,
     capture(HOLD),
@@ -255,6 +257,15 @@ CHANGES: list[tuple[AnyCommand, dict[str, object], str]] = [
     (FULL_HOLD, {"ttl": None}, "ttl"),
     (hold(3), {"ttl": TTL_DEFAULT * 2}, "ttl"),
     (FULL_HOLD, {"feature": ""}, "feature"),
+    (FULL_DEBIT, {"api_key": "key-7"}, "api_key"),
+    (FULL_DEBIT, {"user": "ann"}, "user"),
+    (debit(3, api_key="key-7", user="ann"), {"api_key": "key-8"}, "api_key"),
+    (debit(3, api_key="key-7", user="ann"), {"api_key": ""}, "api_key"),
+    (debit(3, api_key="key-7", user="ann"), {"user": ""}, "user"),
+    (debit(3, api_key="ann"), {"api_key": "", "user": "ann"}, "user"),
+    (FULL_HOLD, {"api_key": "key-7"}, "api_key"),
+    (FULL_HOLD, {"user": "ann"}, "user"),
+    (hold(3, api_key="key-7", user="ann"), {"user": "bob"}, "user"),
     (CAPTURE, {"hold_version": 9}, "hold_version"),
     (CAPTURE, {"amount_units": 3}, "amount_units"),
     (CAPTURE, {"final": True}, "final"),
@@ -379,6 +390,21 @@ def test_every_field_of_every_keyed_command_is_changed_above_or_excused() -> Non
         ("ChangePlan", "wallet"),
         ("EndContract", "wallet"),
     }
+
+
+@pytest.mark.parametrize(
+    ("command", "known"),
+    [
+        (FULL_DEBIT, "8f5bb6f456900a1f1e49e12fa3b75f5c"),
+        (CHARGED_DEBIT, "f538fe5d5e1ec5cba93b1c6df9b0cc5e"),
+        (debit(3, take_available=True), "e22aa69c79661c59ae04055a847332c6"),
+        (FULL_HOLD, "4c4f25e749d99766e21f0facdd748e79"),
+        (CAPTURE, "081836b39b42e292c4c9ac34f4dc5d90"),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_the_fingerprint_of_a_command_without_key_and_user_is_frozen(command: AnyCommand, known: str) -> None:
+    assert fingerprint(command) == known
 
 
 def test_every_keyed_command_has_an_example() -> None:

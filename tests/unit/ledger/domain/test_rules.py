@@ -26,6 +26,7 @@ from ledger_service.domain.refusals import (
     NumberOutOfRange,
     PolicyByContract,
     Refusal,
+    TimeMalformed,
 )
 from ledger_service.domain.values import Money, ShortfallMode
 from ledger_service.domain.wallet.rules import check_rules, update_wallet
@@ -34,6 +35,7 @@ from ledger_service.domain.wallet.tape import Tape
 from tests.builders import CREDIT
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
+YEAR_ONE = datetime(1, 1, 1, tzinfo=UTC)
 NAME = "wallets/acme"
 CAP = SpendCap(100, "P1M", NOW)
 BUDGET = Budget("bots", 10, NOW, api_key="key-7")
@@ -135,6 +137,16 @@ def test_rules_that_a_wallet_can_have(rules: WalletRules) -> None:
         (WalletRules(budgets=(Budget("B!", 1, NOW, "k"),)), FieldMalformed, "budgets[0].budget_id"),
         (WalletRules(budgets=(Budget("b", 1, NOW, "k", period="x"),)), FieldMalformed, "budgets[0].period"),
         (WalletRules(budgets=(BUDGET,) * 1_001), FieldTooLong, "budgets"),
+        (
+            WalletRules(spend_cap=SpendCap(1, "P1M", YEAR_ONE, "America/New_York")),
+            TimeMalformed,
+            "spend_cap.anchor_time",
+        ),
+        (
+            WalletRules(budgets=(Budget("b", 1, YEAR_ONE, "k", period="P1D", zone="America/New_York"),)),
+            TimeMalformed,
+            "budgets[0].anchor_time",
+        ),
         (WalletRules(alerts=AlertRules((0,))), NumberOutOfRange, "alerts.entitlement_percents"),
         (WalletRules(alerts=AlertRules((101,))), NumberOutOfRange, "alerts.entitlement_percents"),
         (WalletRules(alerts=AlertRules((80, 50))), FieldMalformed, "alerts.entitlement_percents"),

@@ -351,6 +351,8 @@ class Hold(_message.Message):
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     FEATURE_FIELD_NUMBER: _builtins.int
     BURN_DOWN_ORDER_FIELD_NUMBER: _builtins.int
+    API_KEY_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """wallets/{wallet}/holds/{hold}; {hold} is the version of its event in the wallet's stream."""
     amount_units: _builtins.int
@@ -359,6 +361,10 @@ class Hold(_message.Message):
     """Feature of the usage it is for; empty reserves open lots only."""
     burn_down_order: _builtins.str
     """Burn-down order used and its version."""
+    api_key: _builtins.str
+    """API key on whose budget it counts; empty if none was named."""
+    user: _builtins.str
+    """User on whose budget it counts; empty if none was named."""
     @_builtins.property
     def slices(self) -> _containers.RepeatedCompositeFieldContainer[Global___Draw]:
         """The slices of lots, in burn-down order."""
@@ -381,10 +387,12 @@ class Hold(_message.Message):
         expire_time: _timestamp_pb2.Timestamp | None = ...,
         feature: _builtins.str = ...,
         burn_down_order: _builtins.str = ...,
+        api_key: _builtins.str = ...,
+        user: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_units", b"amount_units", "burn_down_order", b"burn_down_order", "create_time", b"create_time", "expire_time", b"expire_time", "feature", b"feature", "name", b"name", "slices", b"slices"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_units", b"amount_units", "api_key", b"api_key", "burn_down_order", b"burn_down_order", "create_time", b"create_time", "expire_time", b"expire_time", "feature", b"feature", "name", b"name", "slices", b"slices", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -637,6 +645,8 @@ class Debit(_message.Message):
     HOLD_FIELD_NUMBER: _builtins.int
     LATE_FIELD_NUMBER: _builtins.int
     LATE_GRANTS_FIELD_NUMBER: _builtins.int
+    API_KEY_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """wallets/{wallet}/debits/{debit}; {debit} is the version of its event in the wallet's stream."""
     amount_units: _builtins.int
@@ -653,6 +663,10 @@ class Debit(_message.Message):
     """wallets/{wallet}/holds/{hold} that was captured; empty for an ordinary debit."""
     late: _builtins.bool
     """The capture came after the hold's time was over and was recorded as an ordinary debit."""
+    api_key: _builtins.str
+    """API key on whose budget it counts, for a capture that of its hold; empty if none was named."""
+    user: _builtins.str
+    """User on whose budget it counts, likewise."""
     @_builtins.property
     def draws(self) -> _containers.RepeatedCompositeFieldContainer[Global___Draw]:
         """Which lots paid, in burn-down order. Draws and overage add up to amount_units."""
@@ -691,10 +705,12 @@ class Debit(_message.Message):
         hold: _builtins.str = ...,
         late: _builtins.bool = ...,
         late_grants: _abc.Iterable[_builtins.str] | None = ...,
+        api_key: _builtins.str = ...,
+        user: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "effective_time", b"effective_time", "record_time", b"record_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_units", b"amount_units", "burn_down_order", b"burn_down_order", "charge", b"charge", "debt_units", b"debt_units", "draws", b"draws", "effective_time", b"effective_time", "feature", b"feature", "hold", b"hold", "late", b"late", "late_grants", b"late_grants", "name", b"name", "overage_units", b"overage_units", "record_time", b"record_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_units", b"amount_units", "api_key", b"api_key", "burn_down_order", b"burn_down_order", "charge", b"charge", "debt_units", b"debt_units", "draws", b"draws", "effective_time", b"effective_time", "feature", b"feature", "hold", b"hold", "late", b"late", "late_grants", b"late_grants", "name", b"name", "overage_units", b"overage_units", "record_time", b"record_time", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

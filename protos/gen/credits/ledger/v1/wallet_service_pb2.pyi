@@ -11,6 +11,7 @@ UNAVAILABLE or DEADLINE_EXCEEDED.
 
 from collections import abc as _abc
 from credits.ledger.v1 import money_pb2 as _money_pb2
+from credits.ledger.v1 import wallet_caps_pb2 as _wallet_caps_pb2
 from credits.ledger.v1 import wallet_pb2 as _wallet_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
@@ -216,18 +217,24 @@ class GetWalletResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     WALLET_FIELD_NUMBER: _builtins.int
+    CAP_USES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def wallet(self) -> _wallet_pb2.Wallet:
         """The wallet."""
+
+    @_builtins.property
+    def cap_uses(self) -> _containers.RepeatedCompositeFieldContainer[_wallet_caps_pb2.CapUse]:
+        """How its caps stand now: the spend cap first, if there is one, then the budgets of keys, users and features."""
 
     def __init__(
         self,
         *,
         wallet: _wallet_pb2.Wallet | None = ...,
+        cap_uses: _abc.Iterable[_wallet_caps_pb2.CapUse] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["wallet", b"wallet"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["wallet", b"wallet"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cap_uses", b"cap_uses", "wallet", b"wallet"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -502,6 +509,8 @@ class DebitRequest(_message.Message):
     CHARGE_FIELD_NUMBER: _builtins.int
     TAKE_AVAILABLE_FIELD_NUMBER: _builtins.int
     GROUP_FIELD_NUMBER: _builtins.int
+    API_KEY_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """wallets/{wallet}. Required."""
     idempotency_key: _builtins.str
@@ -511,9 +520,11 @@ class DebitRequest(_message.Message):
     feature: _builtins.str
     """Feature of the usage: opens the lots restricted to it. Default: open lots only."""
     delivered: _builtins.bool
-    """The service was already given: recorded in every mode, never refused for lack of credit."""
+    """The service was already given: recorded in every mode, never refused for lack of credit or by a cap; it counts."""
     take_available: _builtins.bool
-    """Debit what there is, up to amount_units, instead of refusing; refused only if there is nothing."""
+    """Debit what there is, up to amount_units and what the caps leave, instead of refusing; refused only if that is
+    nothing.
+    """
     group: _builtins.str
     """Name of a group, 1 to 64 characters; only for an item of a BatchDebit. Default: the item stands alone. Consecutive
     items with one name are one group of 1 to 100 debits of one wallet, all or nothing: either each is recorded, in
@@ -522,6 +533,12 @@ class DebitRequest(_message.Message):
     not recorded. Debit and StreamDebits refuse it: a stream is answered debit by debit and does not say where a group
     would end, so a group that a lost connection cuts off could be neither decided nor dropped.
     """
+    api_key: _builtins.str
+    """API key on whose budget it counts: an identifier of it, never the secret. 1 to 100 of A-Z, a-z, 0-9, '.', '_', '~',
+    ':' and '-', beginning with a letter or digit. Default: none.
+    """
+    user: _builtins.str
+    """User on whose budget it counts, of the same form. Default: none."""
     @_builtins.property
     def effective_time(self) -> _timestamp_pb2.Timestamp:
         """When the usage happened. Default: now. At most 5 minutes ahead of the server's clock; may lie in the past."""
@@ -542,10 +559,12 @@ class DebitRequest(_message.Message):
         charge: _wallet_pb2.Charge | None = ...,
         take_available: _builtins.bool = ...,
         group: _builtins.str = ...,
+        api_key: _builtins.str = ...,
+        user: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "effective_time", b"effective_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_units", b"amount_units", "charge", b"charge", "delivered", b"delivered", "effective_time", b"effective_time", "feature", b"feature", "group", b"group", "idempotency_key", b"idempotency_key", "name", b"name", "take_available", b"take_available"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_units", b"amount_units", "api_key", b"api_key", "charge", b"charge", "delivered", b"delivered", "effective_time", b"effective_time", "feature", b"feature", "group", b"group", "idempotency_key", b"idempotency_key", "name", b"name", "take_available", b"take_available", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -939,6 +958,8 @@ class HoldRequest(_message.Message):
     AMOUNT_UNITS_FIELD_NUMBER: _builtins.int
     TTL_FIELD_NUMBER: _builtins.int
     FEATURE_FIELD_NUMBER: _builtins.int
+    API_KEY_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """wallets/{wallet}. Required."""
     idempotency_key: _builtins.str
@@ -947,6 +968,12 @@ class HoldRequest(_message.Message):
     """Units to reserve, 1 to 2^63-1. Required."""
     feature: _builtins.str
     """Feature of the usage: opens the lots restricted to it. Default: open lots only."""
+    api_key: _builtins.str
+    """API key on whose budget it counts: an identifier of it, never the secret. 1 to 100 of A-Z, a-z, 0-9, '.', '_', '~',
+    ':' and '-', beginning with a letter or digit. Default: none.
+    """
+    user: _builtins.str
+    """User on whose budget it counts, of the same form. Default: none."""
     @_builtins.property
     def ttl(self) -> _duration_pb2.Duration:
         """How long, above 0 and up to 24 hours. Default 10 minutes."""
@@ -959,10 +986,12 @@ class HoldRequest(_message.Message):
         amount_units: _builtins.int = ...,
         ttl: _duration_pb2.Duration | None = ...,
         feature: _builtins.str = ...,
+        api_key: _builtins.str = ...,
+        user: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ttl", b"ttl"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_units", b"amount_units", "feature", b"feature", "idempotency_key", b"idempotency_key", "name", b"name", "ttl", b"ttl"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_units", b"amount_units", "api_key", b"api_key", "feature", b"feature", "idempotency_key", b"idempotency_key", "name", b"name", "ttl", b"ttl", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

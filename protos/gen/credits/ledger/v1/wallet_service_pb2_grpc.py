@@ -162,7 +162,7 @@ class WalletServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetWallet(self, request, context):
-        """Read a wallet's identity and policy.
+        """Read a wallet's identity and policy, and how its caps stand.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -206,7 +206,8 @@ class WalletServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Debit(self, request, context):
-        """Consume credit. Safe to retry with the same key.
+        """Consume credit. The spend cap and every budget that counts it must have room for it, or it is refused whole with
+        SPEND_CAP_EXCEEDED or BUDGET_EXCEEDED. Safe to retry with the same key.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -238,7 +239,7 @@ class WalletServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Hold(self, request, context):
-        """Reserve credit, all of it or none. Safe to retry with the same key.
+        """Reserve credit, all of it or none; what is held counts as spent of the caps. Safe to retry with the same key.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -45,7 +45,7 @@ class WalletServiceStub:
     UpdateWallet: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.UpdateWalletRequest, _wallet_service_pb2.UpdateWalletResponse]
     """Change a wallet's own policy and rules from now on. Safe to retry with the same key."""
     GetWallet: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.GetWalletRequest, _wallet_service_pb2.GetWalletResponse]
-    """Read a wallet's identity and policy."""
+    """Read a wallet's identity and policy, and how its caps stand."""
     ListWallets: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.ListWalletsRequest, _wallet_service_pb2.ListWalletsResponse]
     """List wallets in the order of their names, from the wallet view."""
     GetBalance: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.GetBalanceRequest, _wallet_service_pb2.GetBalanceResponse]
@@ -60,7 +60,9 @@ class WalletServiceStub:
     ListGrants: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.ListGrantsRequest, _wallet_service_pb2.ListGrantsResponse]
     """List the grants of a wallet in the order they were issued, from the wallet view."""
     Debit: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.DebitRequest, _wallet_service_pb2.DebitResponse]
-    """Consume credit. Safe to retry with the same key."""
+    """Consume credit. The spend cap and every budget that counts it must have room for it, or it is refused whole with
+    SPEND_CAP_EXCEEDED or BUDGET_EXCEEDED. Safe to retry with the same key.
+    """
     BatchDebit: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.BatchDebitRequest, _wallet_service_pb2.BatchDebitResponse]
     """Consume credit for many usages; each item has its own outcome and its own key. Items that name a group are all
     debited or none. Safe to retry with the same keys.
@@ -74,7 +76,7 @@ class WalletServiceStub:
     ReverseDebit: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.ReverseDebitRequest, _wallet_service_pb2.ReverseDebitResponse]
     """Take a debit back, in part or whole; each unit goes back to the lot it came from. Safe to retry with the same key."""
     Hold: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.HoldRequest, _wallet_service_pb2.HoldResponse]
-    """Reserve credit, all of it or none. Safe to retry with the same key."""
+    """Reserve credit, all of it or none; what is held counts as spent of the caps. Safe to retry with the same key."""
     CaptureHold: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.CaptureHoldRequest, _wallet_service_pb2.CaptureHoldResponse]
     """Turn a hold into a debit. Safe to retry with the same key."""
     ReleaseHold: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.ReleaseHoldRequest, _wallet_service_pb2.ReleaseHoldResponse]
@@ -106,7 +108,7 @@ class WalletServiceAsyncStub(WalletServiceStub):
     UpdateWallet: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.UpdateWalletRequest, _wallet_service_pb2.UpdateWalletResponse]  # type: ignore[assignment]
     """Change a wallet's own policy and rules from now on. Safe to retry with the same key."""
     GetWallet: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.GetWalletRequest, _wallet_service_pb2.GetWalletResponse]  # type: ignore[assignment]
-    """Read a wallet's identity and policy."""
+    """Read a wallet's identity and policy, and how its caps stand."""
     ListWallets: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.ListWalletsRequest, _wallet_service_pb2.ListWalletsResponse]  # type: ignore[assignment]
     """List wallets in the order of their names, from the wallet view."""
     GetBalance: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.GetBalanceRequest, _wallet_service_pb2.GetBalanceResponse]  # type: ignore[assignment]
@@ -121,7 +123,9 @@ class WalletServiceAsyncStub(WalletServiceStub):
     ListGrants: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.ListGrantsRequest, _wallet_service_pb2.ListGrantsResponse]  # type: ignore[assignment]
     """List the grants of a wallet in the order they were issued, from the wallet view."""
     Debit: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.DebitRequest, _wallet_service_pb2.DebitResponse]  # type: ignore[assignment]
-    """Consume credit. Safe to retry with the same key."""
+    """Consume credit. The spend cap and every budget that counts it must have room for it, or it is refused whole with
+    SPEND_CAP_EXCEEDED or BUDGET_EXCEEDED. Safe to retry with the same key.
+    """
     BatchDebit: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.BatchDebitRequest, _wallet_service_pb2.BatchDebitResponse]  # type: ignore[assignment]
     """Consume credit for many usages; each item has its own outcome and its own key. Items that name a group are all
     debited or none. Safe to retry with the same keys.
@@ -135,7 +139,7 @@ class WalletServiceAsyncStub(WalletServiceStub):
     ReverseDebit: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.ReverseDebitRequest, _wallet_service_pb2.ReverseDebitResponse]  # type: ignore[assignment]
     """Take a debit back, in part or whole; each unit goes back to the lot it came from. Safe to retry with the same key."""
     Hold: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.HoldRequest, _wallet_service_pb2.HoldResponse]  # type: ignore[assignment]
-    """Reserve credit, all of it or none. Safe to retry with the same key."""
+    """Reserve credit, all of it or none; what is held counts as spent of the caps. Safe to retry with the same key."""
     CaptureHold: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.CaptureHoldRequest, _wallet_service_pb2.CaptureHoldResponse]  # type: ignore[assignment]
     """Turn a hold into a debit. Safe to retry with the same key."""
     ReleaseHold: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.ReleaseHoldRequest, _wallet_service_pb2.ReleaseHoldResponse]  # type: ignore[assignment]
@@ -182,7 +186,7 @@ class WalletServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _wallet_service_pb2.GetWalletRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_wallet_service_pb2.GetWalletResponse, _abc.Awaitable[_wallet_service_pb2.GetWalletResponse]]:
-        """Read a wallet's identity and policy."""
+        """Read a wallet's identity and policy, and how its caps stand."""
 
     @_abc_1.abstractmethod
     def ListWallets(
@@ -233,7 +237,9 @@ class WalletServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _wallet_service_pb2.DebitRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_wallet_service_pb2.DebitResponse, _abc.Awaitable[_wallet_service_pb2.DebitResponse]]:
-        """Consume credit. Safe to retry with the same key."""
+        """Consume credit. The spend cap and every budget that counts it must have room for it, or it is refused whole with
+        SPEND_CAP_EXCEEDED or BUDGET_EXCEEDED. Safe to retry with the same key.
+        """
 
     @_abc_1.abstractmethod
     def BatchDebit(
@@ -271,7 +277,7 @@ class WalletServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _wallet_service_pb2.HoldRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_wallet_service_pb2.HoldResponse, _abc.Awaitable[_wallet_service_pb2.HoldResponse]]:
-        """Reserve credit, all of it or none. Safe to retry with the same key."""
+        """Reserve credit, all of it or none; what is held counts as spent of the caps. Safe to retry with the same key."""
 
     @_abc_1.abstractmethod
     def CaptureHold(

@@ -79,12 +79,20 @@ class Usage(_message.Message):
     PROPERTIES_FIELD_NUMBER: _builtins.int
     QUANTITIES_FIELD_NUMBER: _builtins.int
     FEATURE_FIELD_NUMBER: _builtins.int
+    API_KEY_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Unique for ever within the contract's wallet: 1 to 200 characters. Required to record."""
     contract: _builtins.str
     """contracts/{contract}. Required to record."""
     feature: _builtins.str
     """Feature, which decides the lots in scope. Default: open lots only."""
+    api_key: _builtins.str
+    """API key on whose budget the debit counts: an identifier of it, never the secret. 1 to 100 characters, as the ledger
+    takes them. Default: none; a property of that name is not looked at.
+    """
+    user: _builtins.str
+    """User on whose budget the debit counts, likewise."""
     @_builtins.property
     def effective_time(self) -> _timestamp_pb2.Timestamp:
         """When it happened. Required, so that a retry is the same usage. At most 5 minutes ahead of the server's clock."""
@@ -108,10 +116,12 @@ class Usage(_message.Message):
         properties: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         quantities: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
         feature: _builtins.str = ...,
+        api_key: _builtins.str = ...,
+        user: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["effective_time", b"effective_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "effective_time", b"effective_time", "feature", b"feature", "id", b"id", "properties", b"properties", "quantities", b"quantities"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "contract", b"contract", "effective_time", b"effective_time", "feature", b"feature", "id", b"id", "properties", b"properties", "quantities", b"quantities", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,1 @@
+"""Spend caps and budgets over a real channel."""
