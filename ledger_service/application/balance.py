@@ -33,6 +33,7 @@ class Balance(msgspec.Struct, frozen=True):
     lots: tuple[Lot, ...]
     holds: tuple[Hold, ...]
     burn_down_order: str
+    close_time: datetime | None = None
 
     @property
     def available_units(self) -> int:
@@ -62,4 +63,5 @@ def balance_at(name: str, wallet: Wallet, instant: datetime, *, feature: str = "
         lots=(*active, *pending),
         holds=wallet.holds,
         burn_down_order=wallet.burn_down_order,
+        close_time=wallet.close_time,
     )

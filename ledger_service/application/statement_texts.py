@@ -20,11 +20,13 @@ from ledger_service.domain.events import (
     GrantRevoked,
     HoldCaptured,
     HoldReleased,
+    ThresholdCrossed,
+    WalletClosed,
     WalletOpened,
     WalletPolicyChanged,
     WalletUpdated,
 )
-from ledger_service.domain.values import Money
+from ledger_service.domain.values import AlertKind, CrossingDirection, Money
 
 
 class Text(NamedTuple):
@@ -38,14 +40,6 @@ class Text(NamedTuple):
 def describe(event: Event) -> Text:
     """Return the text of an event of a wallet. Holds change nothing that is posted."""
     match event:
-        case WalletOpened(asset=asset, shortfall_mode=mode):
-            return Text(0, 0, f"Opened in {asset.code}/{asset.scale}, shortfall {mode.value}")
-        case WalletPolicyChanged(contract="", shortfall_mode=mode):
-            return Text(0, 0, f"The contract ended, shortfall {mode.value}")
-        case WalletPolicyChanged(contract=contract, contract_phase=phase, shortfall_mode=mode):
-            return Text(0, 0, f"Phase {phase} of {contract}, shortfall {mode.value}")
-        case WalletUpdated(paths=paths):
-            return Text(0, 0, f"Updated: {', '.join(paths)}")
         case CreditsGranted() as granted:
             return Text(granted.amount_units, 0, _describe_grant(granted))
         case CreditsDebited() as debited:
@@ -58,6 +52,24 @@ def describe(event: Event) -> Text:
             return Text(0, 0, f"Hold {hold} {'timed out' if timed_out else 'released'}")
         case _:
             return _describe_correction(event)
+
+
+def _describe_wallet(event: Event) -> Text:
+    match event:
+        case WalletOpened(asset=asset, shortfall_mode=mode):
+            return Text(0, 0, f"Opened in {asset.code}/{asset.scale}, shortfall {mode.value}")
+        case WalletPolicyChanged(contract="", shortfall_mode=mode):
+            return Text(0, 0, f"The contract ended, shortfall {mode.value}")
+        case WalletPolicyChanged(contract=contract, contract_phase=phase, shortfall_mode=mode):
+            return Text(0, 0, f"Phase {phase} of {contract}, shortfall {mode.value}")
+        case WalletUpdated(paths=paths):
+            return Text(0, 0, f"Updated: {', '.join(paths)}")
+        case WalletClosed(forfeit=forfeit):
+            return Text(0, 0, "Closed, the rest forfeited" if forfeit else "Closed")
+        case ThresholdCrossed() as crossed:
+            return Text(0, 0, describe_crossing(crossed))
+        case _:
+            raise AssertionError(f"{type(event).__name__} is not an event of a wallet")
 
 
 def _describe_correction(event: Event) -> Text:
@@ -80,7 +92,19 @@ def _describe_correction(event: Event) -> Text:
             debits = ", ".join(str(each.debit_version) for each in repayments)
             return Text(-units, 0, f"Debt of debit {debits} repaid")
         case _:
-            raise AssertionError(f"{type(event).__name__} is not an event of a wallet")
+            return _describe_wallet(event)
+
+
+def describe_crossing(crossed: ThresholdCrossed) -> str:
+    """Return one sentence about an alert."""
+    rising = crossed.direction is CrossingDirection.RISING
+    match crossed.kind:
+        case AlertKind.ENTITLEMENT:
+            return f"Alert: {crossed.threshold} % of the entitlement used{'' if rising else ' no more'}"
+        case AlertKind.LOW_BALANCE:
+            return f"Alert: {'above' if rising else 'at or below'} {crossed.threshold} units available"
+        case AlertKind.FAST_RISE:
+            return f"Alert: use rises fast, {crossed.window_units} units in the window"
 
 
 def _drawn_units(debited: CreditsDebited | HoldCaptured) -> int:

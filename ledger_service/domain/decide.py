@@ -14,6 +14,7 @@ from ledger_service.domain.agreement.rate_card import RateCard, create_rate_card
 from ledger_service.domain.commands import (
     AnyCommand,
     CaptureHold,
+    CloseWallet,
     CreateRateCard,
     Debit,
     ExtendGrant,
@@ -33,6 +34,7 @@ from ledger_service.domain.commands import (
 from ledger_service.domain.drafts import Draft
 from ledger_service.domain.refusals import RateCardNotFound, WalletNotFound
 from ledger_service.domain.streams import State
+from ledger_service.domain.wallet.closing import check_open, close_wallet
 from ledger_service.domain.wallet.debit import debit
 from ledger_service.domain.wallet.grant import grant, open_wallet
 from ledger_service.domain.wallet.hold import capture_hold, place_hold, release_hold
@@ -51,6 +53,7 @@ WalletCommand = (
     | RefundGrant
     | ExtendGrant
     | UpdateWallet
+    | CloseWallet
     | SettleWallet
 )
 States = Mapping[str, State | None]
@@ -74,9 +77,12 @@ def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:
     """Return the events that the command causes, in order. Raises Refusal, and then changes nothing."""
     match command:
         case Debit():
-            return debit(_wallet(states, command.wallet, field="name"), command, now)
+            wallet = _wallet(states, command.wallet, field="name")
+            if not command.delivered:
+                check_open(wallet, command.wallet)
+            return debit(wallet, command, now)
         case GrantCredits():
-            return grant(_wallet(states, command.wallet, field="name"), command, now)
+            return grant(_open_wallet(states, command.wallet, field="name"), command, now)
         case (
             PlaceHold()
             | CaptureHold()
@@ -86,6 +92,7 @@ def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:
             | RefundGrant()
             | ExtendGrant()
             | UpdateWallet()
+            | CloseWallet()
             | SettleWallet()
         ):
             return _decide_wallet(_wallet(states, command.wallet, field="name"), command, now)
@@ -102,13 +109,15 @@ def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:
             return sign_contract(
                 _typed(states, command.contract, Contract),
                 _typed(states, command.plan, Plan),
-                _wallet(states, command.wallet, field="contract.wallet"),
+                _open_wallet(states, command.wallet, field="contract.wallet"),
                 command,
                 now,
             )
 
 
-def _decide_wallet(wallet: Wallet, command: WalletCommand, now: datetime) -> list[Draft]:
+def _decide_wallet(wallet: Wallet, command: WalletCommand, now: datetime) -> list[Draft]:  # noqa: C901
+    if isinstance(command, PlaceHold | UpdateWallet | ExtendGrant):
+        check_open(wallet, command.wallet)
     match command:
         case PlaceHold():
             return place_hold(wallet, command, now)
@@ -126,6 +135,8 @@ def _decide_wallet(wallet: Wallet, command: WalletCommand, now: datetime) -> lis
             return extend_grant(wallet, command, now)
         case UpdateWallet():
             return update_wallet(wallet, command, now)
+        case CloseWallet():
+            return close_wallet(wallet, command, now)
         case SettleWallet():
             return settle(command.wallet, wallet, now)
 
@@ -141,6 +152,12 @@ def _wallet(states: States, name: str, *, field: str) -> Wallet:
     if wallet is None:
         raise WalletNotFound(f"{name} does not exist", field=field)
     assert isinstance(wallet, Wallet)
+    return wallet
+
+
+def _open_wallet(states: States, name: str, *, field: str) -> Wallet:
+    wallet = _wallet(states, name, field=field)
+    check_open(wallet, name)
     return wallet
 
 

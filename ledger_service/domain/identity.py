@@ -17,6 +17,7 @@ import msgspec
 from ledger_service.domain.commands import (
     AnyCommand,
     CaptureHold,
+    CloseWallet,
     CreateRateCard,
     Debit,
     ExtendGrant,
@@ -51,6 +52,7 @@ from ledger_service.domain.events import (
     PlanPublished,
     RateCardCreated,
     RateCardPhasePublished,
+    WalletClosed,
     WalletOpened,
     WalletUpdated,
 )
@@ -128,7 +130,7 @@ def identity(command: AnyCommand) -> Identity:  # noqa: C901
             return _fields(command, "wallet")
         case UpdateWallet():
             return _update(command)
-        case OpenWallet() | SettleWallet():
+        case OpenWallet() | CloseWallet() | SettleWallet():
             return _fields(command, "wallet")
         case CreateRateCard():
             return _fields(command, "rate_card")
@@ -140,7 +142,7 @@ def identity(command: AnyCommand) -> Identity:  # noqa: C901
             return _fields(command, "contract")
 
 
-def _recorded_identity(fact: Fact[Event]) -> Identity:  # noqa: C901
+def _recorded_identity(fact: Fact[Event]) -> Identity:  # noqa: C901, PLR0912
     event = fact.event
     # An effective time equal to the record time is what "now" became.
     effective_time = None if fact.effective_time == fact.record_time else fact.effective_time
@@ -169,6 +171,8 @@ def _recorded_identity(fact: Fact[Event]) -> Identity:  # noqa: C901
             return _fields(event)
         case WalletUpdated():
             return _update(event)
+        case WalletClosed():
+            return _fields(event, "forfeited_units")
         case WalletOpened() | RateCardCreated():
             return _fields(event)
         case RateCardPhasePublished():

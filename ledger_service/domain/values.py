@@ -62,3 +62,18 @@ class CycleInterval(Enum):
     WEEK = "WEEK"
     MONTH = "MONTH"
     YEAR = "YEAR"
+
+
+class AlertKind(Enum):
+    """What a threshold is compared with."""
+
+    ENTITLEMENT = "ENTITLEMENT"
+    LOW_BALANCE = "LOW_BALANCE"
+    FAST_RISE = "FAST_RISE"
+
+
+class CrossingDirection(Enum):
+    """Which way a figure moved across its threshold: the percentage used, the available or the window's units."""
+
+    RISING = "RISING"
+    FALLING = "FALLING"

@@ -52,6 +52,14 @@ class Updated(Narrow, frozen=True):
     overage_limit_units: int = 0
 
 
+class Closed(Narrow, frozen=True):
+    """WalletClosed: that it happened is all."""
+
+
+class Crossed(Narrow, frozen=True):
+    """ThresholdCrossed: no projection folds alerts."""
+
+
 class Granted(Narrow, frozen=True):
     """What the projections need of CreditsGranted."""
 
@@ -164,6 +172,8 @@ Change = (
     Opened
     | PolicyChanged
     | Updated
+    | Closed
+    | Crossed
     | Granted
     | Debited
     | Expired
@@ -195,6 +205,8 @@ NARROW_TYPES: Final[dict[str, type[Change]]] = {
     "wallet.WalletOpened.v1": Opened,
     "wallet.WalletPolicyChanged.v1": PolicyChanged,
     "wallet.WalletUpdated.v1": Updated,
+    "wallet.WalletClosed.v1": Closed,
+    "wallet.ThresholdCrossed.v1": Crossed,
 }
 
 

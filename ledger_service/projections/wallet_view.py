@@ -25,6 +25,8 @@ from ledger_service.domain.events import Draw
 from ledger_service.domain.events.wallets import changes_policy
 from ledger_service.projections.wallet_events import (
     Captured,
+    Closed,
+    Crossed,
     Debited,
     Expired,
     Extended,
@@ -105,6 +107,7 @@ class WalletTally(msgspec.Struct, gc=False):
     holds: dict[int, HoldTally] = {}
     series: dict[int, datetime | None] = {}
     """By the first grant's version: when the next one is due, None if none is."""
+    close_time: datetime | None = None
     revoked_grants: set[int] = set()
     """Grants of before the run whose series, if they are of one, ended in it."""
 
@@ -150,6 +153,10 @@ def _fold_event(tally: WalletTally, event: WalletEvent) -> None:  # noqa: C901, 
             if changes_policy(updated.paths):
                 policy = PolicyChanged("", "", updated.shortfall_mode, updated.overage_limit_units)
                 tally.policies.append(PolicyAt(event.version, event.effective_time, policy))
+        case Closed():
+            tally.close_time = event.effective_time
+        case Crossed():
+            pass
         case Held() as held:
             _hold(tally, event.version).placed = held
             _reserve(tally, held.slices)

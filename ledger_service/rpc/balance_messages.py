@@ -28,6 +28,7 @@ def write_balance(balance: Balance) -> wallet_pb2.Balance:
         debt_units=balance.debt_units,
         revoked_units=balance.revoked_units,
         holds=[_write_hold(balance, hold) for hold in balance.holds],
+        close_time=None if balance.close_time is None else write_time(balance.close_time),
     )
 
 

@@ -29,8 +29,10 @@ from ledger_service.domain.topics import (
     hash_event,
 )
 from ledger_service.domain.values import (
+    AlertKind,
     Asset,
     BeyondLastTier,
+    CrossingDirection,
     CycleInterval,
     GrantCategory,
     Money,
@@ -195,6 +197,10 @@ EXAMPLES: dict[str, e.Event] = {
     ),
     "wallet.WalletUpdated.v1": e.WalletUpdated(
         ("overage_limit_units", "rules"), ShortfallMode.SOFT, overage_limit_units=7, rules=RULES
+    ),
+    "wallet.WalletClosed.v1": e.WalletClosed(forfeit=True, forfeited_units=40),
+    "wallet.ThresholdCrossed.v1": e.ThresholdCrossed(
+        AlertKind.FAST_RISE, 31, CrossingDirection.RISING, 969, 1_000, window_units=31
     ),
     "rate_card.RateCardCreated.v1": a.RateCardCreated(CREDIT, "LLM prices", {"input_tokens": "tokens sent"}),
     "rate_card.RateCardPhasePublished.v1": a.RateCardPhasePublished(

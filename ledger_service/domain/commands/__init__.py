@@ -35,11 +35,12 @@ from ledger_service.domain.commands.holds import (
     PlaceHold,
     ReleaseHold,
 )
-from ledger_service.domain.commands.wallets import OpenWallet, SettleWallet, UpdateWallet
+from ledger_service.domain.commands.wallets import CloseWallet, OpenWallet, SettleWallet, UpdateWallet
 
 __all__ = [
     "AnyCommand",
     "CaptureHold",
+    "CloseWallet",
     "Command",
     "CreateRateCard",
     "Debit",
@@ -65,6 +66,7 @@ __all__ = [
 AnyCommand = (
     OpenWallet
     | UpdateWallet
+    | CloseWallet
     | GrantCredits
     | Debit
     | PlaceHold

@@ -26,6 +26,7 @@ from ledger_service.domain.events.agreements import (
     RateCardCreated,
     RateCardPhasePublished,
 )
+from ledger_service.domain.events.alerts import ThresholdCrossed
 from ledger_service.domain.events.debits import (
     Charge,
     ChargeLine,
@@ -60,7 +61,12 @@ from ledger_service.domain.events.rules import (
     SpendCap,
     WalletRules,
 )
-from ledger_service.domain.events.wallets import WalletOpened, WalletPolicyChanged, WalletUpdated
+from ledger_service.domain.events.wallets import (
+    WalletClosed,
+    WalletOpened,
+    WalletPolicyChanged,
+    WalletUpdated,
+)
 from ledger_service.domain.record import Record
 
 __all__ = [
@@ -101,6 +107,8 @@ __all__ = [
     "Return",
     "RollOver",
     "SpendCap",
+    "ThresholdCrossed",
+    "WalletClosed",
     "WalletOpened",
     "WalletPolicyChanged",
     "WalletRules",
@@ -111,6 +119,8 @@ Event = (
     WalletOpened
     | WalletPolicyChanged
     | WalletUpdated
+    | WalletClosed
+    | ThresholdCrossed
     | CreditsGranted
     | CreditsDebited
     | CreditsExpired

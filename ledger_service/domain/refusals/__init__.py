@@ -58,6 +58,9 @@ from ledger_service.domain.refusals.wallets import (
     RefundExceedsGrant,
     ReversalExceedsDebit,
     WalletExists,
+    WalletInUse,
+    WalletIsClosed,
+    WalletNotEmpty,
     WalletNotFound,
 )
 
@@ -106,5 +109,8 @@ __all__ = [
     "TimesOutOfOrder",
     "ValueUnspecified",
     "WalletExists",
+    "WalletInUse",
+    "WalletIsClosed",
+    "WalletNotEmpty",
     "WalletNotFound",
 ]

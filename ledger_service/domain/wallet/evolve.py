@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from ledger_service.domain.events import (
+    AlertRules,
     CreditsDebited,
     CreditsExpired,
     CreditsGranted,
@@ -26,6 +27,8 @@ from ledger_service.domain.events import (
     GrantRevoked,
     HoldCaptured,
     HoldReleased,
+    ThresholdCrossed,
+    WalletClosed,
     WalletOpened,
     WalletPolicyChanged,
     WalletUpdated,
@@ -43,6 +46,7 @@ from ledger_service.domain.wallet.evolve_grants import (
     rolled_over,
 )
 from ledger_service.domain.wallet.state import Hold, Policy, Wallet
+from ledger_service.domain.wallet.usage import NO_USAGE, with_rules
 
 
 def evolve(wallet: Wallet | None, fact: Fact[Event], version: int) -> Wallet:
@@ -50,7 +54,7 @@ def evolve(wallet: Wallet | None, fact: Fact[Event], version: int) -> Wallet:
     event = fact.event
     if isinstance(event, CreditsDebited):
         assert wallet is not None, "a wallet's stream begins with WalletOpened"
-        return debited(wallet, event, fact.effective_time, version)
+        return debited(wallet, event, fact.effective_time, version, fact.record_time)
     if isinstance(event, WalletOpened):
         return _opened(event, fact.effective_time, version)
     assert wallet is not None, "a wallet's stream begins with WalletOpened"
@@ -72,7 +76,7 @@ def _changes(wallet: Wallet, fact: Fact[Event], version: int) -> dict[str, Any]:
             holds = (*wallet.holds, Hold(version, slices, expire_time, feature))
             return {"lots": lots_of.hold(wallet.lots, slices), "holds": holds}
         case HoldCaptured() as event:
-            return captured(wallet, event, fact.effective_time, version)
+            return captured(wallet, event, fact.effective_time, version, fact.record_time)
         case HoldReleased(hold_version=hold_version, returned=returned):
             holds = tuple(hold for hold in wallet.holds if hold.hold_version != hold_version)
             return {"lots": lots_of.release(wallet.lots, returned), "holds": holds}
@@ -87,7 +91,11 @@ def _changes(wallet: Wallet, fact: Fact[Event], version: int) -> dict[str, Any]:
         case CreditsRolledOver() as event:
             return rolled_over(wallet, event, version)
         case DebtRepaid() as event:
-            return repaid(wallet, event)
+            return repaid(wallet, event, fact.effective_time)
+        case ThresholdCrossed():
+            return {"usage": msgspec.structs.replace(wallet.usage, alert_version=version)}
+        case WalletClosed():
+            return {"close_time": fact.effective_time}
         case _:
             raise AssertionError(f"{type(fact.event).__name__} is not an event of a wallet")
 
@@ -102,14 +110,16 @@ def _opened(event: WalletOpened, open_time: datetime, version: int) -> Wallet:
         version=version,
         burn_down_order=event.burn_down_order,
         rules=event.rules,
+        usage=with_rules(NO_USAGE, AlertRules(), event.rules.alerts, open_time),
     )
 
 
 def _updated(wallet: Wallet, event: WalletUpdated, from_time: datetime) -> dict[str, Any]:
+    usage = with_rules(wallet.usage, wallet.rules.alerts, event.rules.alerts, from_time)
     if not changes_policy(event.paths):
-        return {"rules": event.rules}
+        return {"rules": event.rules, "usage": usage}
     policy = Policy(from_time, event.shortfall_mode, event.overage_limit_units, own=True)
-    return {"rules": event.rules, "policies": _in_order(wallet.policies, policy)}
+    return {"rules": event.rules, "usage": usage, "policies": _in_order(wallet.policies, policy)}
 
 
 def _with_policy(

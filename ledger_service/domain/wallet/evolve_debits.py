@@ -15,14 +15,19 @@ from ledger_service.domain.events import (
     DebtRepaid,
     Draw,
     HoldCaptured,
+    Return,
 )
 from ledger_service.domain.exact import EXACT, exact
 from ledger_service.domain.wallet import lots as lots_of
+from ledger_service.domain.wallet.burn_down import Lot
 from ledger_service.domain.wallet.due import with_due_time
 from ledger_service.domain.wallet.state import Debt, Hold, Wallet, take_front
+from ledger_service.domain.wallet.usage import Usage, with_debit, with_spent, without_returned
 
 
-def debited(wallet: Wallet, event: CreditsDebited, effective_time: datetime, version: int) -> Wallet:
+def debited(
+    wallet: Wallet, event: CreditsDebited, effective_time: datetime, version: int, record_time: datetime
+) -> Wallet:
     """Return the wallet after a debit."""
     # Written out in the order of the fields: this is the path of every request.
     lots = lots_of.draw(wallet.lots, event.draws)
@@ -51,17 +56,22 @@ def debited(wallet: Wallet, event: CreditsDebited, effective_time: datetime, ver
         wallet.clawed_back_units,
         wallet.purchased_units,
         wallet.rules,
+        _usage_after(wallet, lots, event.amount_units, effective_time, record_time),
+        wallet.close_time,
     )
     # A lot that is emptied is no longer due; one that holds keep alive does not leave the wallet.
     return debited if len(lots) == len(wallet.lots) and not wallet.holds else with_due_time(debited)
 
 
-def captured(wallet: Wallet, event: HoldCaptured, effective_time: datetime, version: int) -> dict[str, Any]:
+def captured(
+    wallet: Wallet, event: HoldCaptured, effective_time: datetime, version: int, record_time: datetime
+) -> dict[str, Any]:
     """Return what a capture changes."""
     lots = lots_of.capture(wallet.lots, event.held_draws)
-    lots = lots_of.release(lots, event.returned)
+    lots = lots_of.draw(lots_of.release(lots, event.returned), event.draws)
     return {
-        "lots": lots_of.draw(lots, event.draws),
+        "lots": lots,
+        "usage": _usage_after(wallet, lots, event.amount_units, effective_time, record_time),
         "holds": _after_capture(wallet.holds, event),
         "drawn_units": wallet.drawn_units + event.amount_units - event.overage_units - event.debt_units,
         "overage_units": wallet.overage_units + event.overage_units,
@@ -80,7 +90,8 @@ def reversed_debit(wallet: Wallet, event: DebitReversed) -> dict[str, Any]:
         for debt in wallet.debts
     )
     return {
-        "lots": lots_of.put_back(wallet.lots, event.returned, order=wallet.burn_down_order),
+        "lots": _with_returned(wallet, event.returned),
+        "usage": without_returned(wallet.usage, event.returned),
         "drawn_units": wallet.drawn_units - sum(each.amount_units for each in event.returned),
         "overage_units": wallet.overage_units - event.overage_units,
         "debts": tuple(debt for debt in debts if debt.amount_units),
@@ -90,18 +101,59 @@ def reversed_debit(wallet: Wallet, event: DebitReversed) -> dict[str, Any]:
     }
 
 
-def repaid(wallet: Wallet, event: DebtRepaid) -> dict[str, Any]:
+def repaid(wallet: Wallet, event: DebtRepaid, effective_time: datetime) -> dict[str, Any]:
     """Return what a repayment changes."""
     repaid = {each.debit_version: each.amount_units for each in event.repayments}
     debts = tuple(
         msgspec.structs.replace(debt, amount_units=debt.amount_units - repaid.get(debt.debit_version, 0))
         for debt in wallet.debts
     )
+    lots = lots_of.draw(wallet.lots, (Draw(event.grant_version, event.amount_units),))
     return {
-        "lots": lots_of.draw(wallet.lots, (Draw(event.grant_version, event.amount_units),)),
+        "lots": lots,
+        "usage": wallet.usage
+        if len(lots) == len(wallet.lots)
+        else with_spent(wallet.usage, wallet.lots, lots, effective_time),
         "drawn_units": wallet.drawn_units + event.amount_units,
         "debts": tuple(debt for debt in debts if debt.amount_units),
     }
+
+
+def _usage_after(
+    wallet: Wallet,
+    lots: tuple[Lot, ...],
+    amount_units: int,
+    effective_time: datetime,
+    record_time: datetime,
+) -> Usage:
+    usage = wallet.usage
+    if len(lots) != len(wallet.lots):
+        usage = with_spent(usage, wallet.lots, lots, effective_time)
+    rise = wallet.rules.alerts.fast_rise
+    return usage if rise is None else with_debit(usage, rise, amount_units, record_time)
+
+
+def _with_returned(wallet: Wallet, returned: tuple[Return, ...]) -> tuple[Lot, ...]:
+    """Return the lots with what came back; a lot that had left the wallet is entitled to what it was before."""
+    known = {lot.grant_version for lot in wallet.lots}
+    lots = lots_of.put_back(wallet.lots, returned, order=wallet.burn_down_order)
+    for each in returned:
+        if each.grant_version not in known:
+            lot = lots_of.find(lots, each.grant_version)
+            assert lot is not None, "what was put back is there"
+            lots = lots_of.replace(lots, lot, entitled_units=_entitled_units(wallet, each))
+    return lots
+
+
+def _entitled_units(wallet: Wallet, returned: Return) -> int:
+    version = returned.grant_version
+    if version in wallet.revoked_grants or wallet.close_time is not None:
+        return 0
+    for spent in wallet.usage.spent:
+        if spent.grant_version == version:
+            return spent.entitled_units
+    withdrawn_units = wallet.refunded_units.get(version, 0) + wallet.clawed_back_units.get(version, 0)
+    return returned.lot.granted_units - withdrawn_units
 
 
 def _fraction_after(wallet: Wallet, charge: Charge | None, amount_units: int) -> Decimal:

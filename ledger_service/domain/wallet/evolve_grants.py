@@ -19,6 +19,7 @@ from ledger_service.domain.wallet import lots as lots_of
 from ledger_service.domain.wallet.burn_down import insert_lot
 from ledger_service.domain.wallet.recurrence import series_of
 from ledger_service.domain.wallet.state import Wallet
+from ledger_service.domain.wallet.usage import with_grant
 
 
 def granted(wallet: Wallet, event: CreditsGranted, effective_time: datetime, version: int) -> dict[str, Any]:
@@ -28,6 +29,7 @@ def granted(wallet: Wallet, event: CreditsGranted, effective_time: datetime, ver
         "lots": insert_lot(wallet.lots, lot, order=wallet.burn_down_order),
         "granted_units": wallet.granted_units + event.amount_units,
         "series": series_of(wallet.series, event, version),
+        "usage": with_grant(wallet.usage, effective_time),
     }
 
 
@@ -36,21 +38,24 @@ def expired(wallet: Wallet, event: CreditsExpired) -> dict[str, Any]:
     lots = lots_of.draw(wallet.lots, (Draw(event.grant_version, event.amount_units),))
     lot = lots_of.find(lots, event.grant_version)
     if lot is not None:
-        lots = lots_of.replace(lots, lot, lapsed_units=lot.lapsed_units + event.amount_units)
+        # What was used of the lot leaves the entitlement with its end; what is left rolls over, or is held.
+        lapsed_units = lot.lapsed_units + event.amount_units
+        lots = lots_of.replace(lots, lot, lapsed_units=lapsed_units, entitled_units=lot.remaining_units)
     return {"lots": lots, "expired_units": wallet.expired_units + event.amount_units}
 
 
 def revoked(wallet: Wallet, event: GrantRevoked) -> dict[str, Any]:
     """Return what a revocation or clawback changes."""
-    lots = wallet.lots
-    if event.amount_units:
-        lots = lots_of.draw(lots, (Draw(event.grant_version, event.amount_units),))
+    lots = _withdrawn(wallet.lots, event)
     revoked_units = wallet.revoked_units + event.amount_units
     if event.clawback:
         clawed_back = _added(wallet.clawed_back_units, event.grant_version, event.amount_units)
         return {"lots": lots, "revoked_units": revoked_units, "clawed_back_units": clawed_back}
     lot = lots_of.find(wallet.lots, event.grant_version)
     ended = (event.grant_version, lot.series_version if lot is not None else 0)
+    held = lots_of.find(lots, event.grant_version)
+    if held is not None:
+        lots = lots_of.replace(lots, held, entitled_units=0)
     return {
         "lots": lots,
         "revoked_units": revoked_units,
@@ -65,7 +70,7 @@ def refunded(wallet: Wallet, event: GrantRefunded) -> dict[str, Any]:
     assert purchase is not None, "a refund names a lot that holds nothing"
     return {
         "purchased_units": wallet.purchased_units | {event.grant_version: purchase.granted_units},
-        "lots": lots_of.draw(wallet.lots, (Draw(event.grant_version, event.amount_units),)),
+        "lots": _withdrawn(wallet.lots, event),
         "revoked_units": wallet.revoked_units + event.amount_units,
         "refunded_units": _added(wallet.refunded_units, event.grant_version, event.amount_units),
     }
@@ -92,6 +97,16 @@ def rolled_over(wallet: Wallet, event: CreditsRolledOver, version: int) -> dict[
     terms = msgspec.structs.replace(event.lot, recurrence=event.recurrence)
     carried = lots_of.from_terms(version, event.amount_units, terms)
     return {"lots": insert_lot(lots, carried, order=wallet.burn_down_order)}
+
+
+def _withdrawn(lots: lots_of.Lots, event: GrantRevoked | GrantRefunded) -> lots_of.Lots:
+    if not event.amount_units:
+        return lots
+    lots = lots_of.draw(lots, (Draw(event.grant_version, event.amount_units),))
+    lot = lots_of.find(lots, event.grant_version)
+    if lot is None:
+        return lots
+    return lots_of.replace(lots, lot, entitled_units=max(lot.entitled_units - event.amount_units, 0))
 
 
 def _added(units: dict[int, int], version: int, more_units: int) -> dict[int, int]:

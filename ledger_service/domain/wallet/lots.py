@@ -82,6 +82,7 @@ def from_grant(grant_version: int, granted: CreditsGranted, effective_time: date
         purchase_version=granted.purchase_version,
         recurrence=granted.recurrence,
         series_version=granted.series_version or (grant_version if granted.recurrence else 0),
+        entitled_units=granted.amount_units,
     )
 
 
@@ -100,6 +101,7 @@ def from_terms(grant_version: int, units: int, terms: LotTerms) -> Lot:
         purchase_version=terms.purchase_version,
         recurrence=terms.recurrence,
         series_version=terms.series_version,
+        entitled_units=units,
     )
 
 

@@ -33,7 +33,7 @@ from ledger_service.domain.wallet.recurrence import (
     may_come,
     next_grant,
 )
-from ledger_service.domain.wallet.state import Debt, Wallet, clawback_units
+from ledger_service.domain.wallet.state import Debt, Wallet, clawback_units, is_revoked
 from ledger_service.domain.wallet.tape import Tape
 
 
@@ -44,9 +44,11 @@ def settle(name: str, wallet: Wallet, now: datetime) -> list[Draft]:
 
 def begin(name: str, wallet: Wallet, now: datetime) -> Tape:
     """Return a tape on which everything that fell due by `now` is recorded."""
-    tape = Tape(name, wallet)
+    tape = Tape(name, wallet, now)
     while (instant := _next_instant(tape.wallet)) is not None and instant <= now:
+        tape.instant = instant
         _settle_instant(tape, instant)
+    tape.instant = now
     return tape
 
 
@@ -60,7 +62,7 @@ def lapse_returned(
 ) -> None:
     """End what was returned to lots that have lapsed meanwhile: no laundering into fresh credit.
 
-    Lots lapse when they expire, are revoked, or came with a purchase that was refunded.
+    Lots lapse when they expire, are revoked, came with a purchase that was refunded, or their wallet was closed.
     """
     _revoke(tape, now)
     _claw_back(tape, now, returned)
@@ -97,9 +99,9 @@ def _settle_instant(tape: Tape, instant: datetime) -> None:
 
 
 def _revoke(tape: Tape, instant: datetime) -> None:
-    """Withdraw what holds or reversals returned to revoked grants."""
+    """Withdraw what holds or reversals returned to revoked grants, or to any grant of a closed wallet."""
     for lot in tape.wallet.lots:
-        if lot.remaining_units and lot.grant_version in tape.wallet.revoked_grants:
+        if lot.remaining_units and is_revoked(tape.wallet, lot):
             tape.add(GrantRevoked(lot.grant_version, lot.remaining_units), instant)
 
 

@@ -16,6 +16,7 @@ from ledger_service.domain.events import Draw, WalletRules
 from ledger_service.domain.values import Asset, ShortfallMode
 from ledger_service.domain.wallet.burn_down import DEFAULT_ORDER, Lot
 from ledger_service.domain.wallet.recurrence import Series
+from ledger_service.domain.wallet.usage import NO_USAGE, Usage
 
 ZERO: Final = Decimal(0)
 
@@ -85,6 +86,8 @@ class Wallet(msgspec.Struct, frozen=True, gc=False):
     purchased_units: dict[int, int] = {}
     """By version of the refunded grant: what it had issued, of which its bonuses are clawed back in proportion."""
     rules: WalletRules = WalletRules()
+    usage: Usage = NO_USAGE
+    close_time: datetime | None = None
 
 
 def policy_at(wallet: Wallet, instant: datetime) -> Policy:
@@ -123,6 +126,11 @@ def clawback_units(wallet: Wallet, bonus: Lot) -> int:
     due_units = bonus.granted_units * refunded_units // wallet.purchased_units[bonus.purchase_version]
     before = wallet.clawed_back_units.get(bonus.grant_version, 0)
     return max(min(due_units - before, bonus.remaining_units), 0)
+
+
+def is_revoked(wallet: Wallet, lot: Lot) -> bool:
+    """Say whether what comes back to a lot is withdrawn at once."""
+    return lot.grant_version in wallet.revoked_grants or wallet.close_time is not None
 
 
 def take_front(slices: tuple[Draw, ...], units: int) -> tuple[tuple[Draw, ...], tuple[Draw, ...]]:

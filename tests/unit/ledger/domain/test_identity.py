@@ -8,6 +8,7 @@ import pytest
 
 from ledger_service.domain.commands import (
     AnyCommand,
+    CloseWallet,
     Command,
     DebitRecord,
     ReverseDebit,
@@ -95,6 +96,7 @@ UPDATE = UpdateWallet(
     3,
     WalletRules(9),
 )
+CLOSE = CloseWallet(WALLET, forfeit=True)
 
 EXAMPLES: list[AnyCommand] = [
     OPEN,
@@ -123,11 +125,13 @@ EXAMPLES: list[AnyCommand] = [
     REFUND,
     EXTEND,
     UPDATE,
+    CLOSE,
     UpdateWallet(WALLET, ("rules",), rules=WalletRules(9)),
     extend(BONUS),
 ]
 
 CHANGES: list[tuple[AnyCommand, dict[str, object], str]] = [
+    (CLOSE, {"forfeit": False}, "forfeit"),
     (OPEN, {"customer": "customers/other"}, "customer"),
     (OPEN, {"asset": Asset("TOKEN", 0)}, "asset"),
     (OPEN, {"shortfall_mode": ShortfallMode.HARD}, "shortfall_mode"),
@@ -229,6 +233,8 @@ def recorded(command: AnyCommand) -> Fact[Event]:
     ledger.run(grant(100, category=GrantCategory.PROMOTIONAL, expire_time=after(days=10)))
     assert ledger.place(hold(5)) == HOLD
     assert ledger.run(debit(5))[0].version == DEBIT
+    if command is CLOSE:
+        ledger.run(release(HOLD))
     return stored(ledger, command)
 
 

@@ -94,6 +94,7 @@ class Wallet(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     BURN_DOWN_ORDER_FIELD_NUMBER: _builtins.int
     RULES_FIELD_NUMBER: _builtins.int
+    CLOSE_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """wallets/{wallet}. Output only in OpenWallet, which takes `wallet_id`."""
     customer: _builtins.str
@@ -122,6 +123,10 @@ class Wallet(_message.Message):
     def rules(self) -> _wallet_rules_pb2.WalletRules:
         """Grace, caps, budgets, alerts and automatic top-ups."""
 
+    @_builtins.property
+    def close_time(self) -> _timestamp_pb2.Timestamp:
+        """When the wallet was closed; absent while it is open. Output only."""
+
     def __init__(
         self,
         *,
@@ -135,10 +140,11 @@ class Wallet(_message.Message):
         version: _builtins.int = ...,
         burn_down_order: _builtins.str = ...,
         rules: _wallet_rules_pb2.WalletRules | None = ...,
+        close_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "open_time", b"open_time", "rules", b"rules"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "close_time", b"close_time", "open_time", b"open_time", "rules", b"rules"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "burn_down_order", b"burn_down_order", "contract", b"contract", "customer", b"customer", "name", b"name", "open_time", b"open_time", "overage_limit_units", b"overage_limit_units", "rules", b"rules", "shortfall_mode", b"shortfall_mode", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "burn_down_order", b"burn_down_order", "close_time", b"close_time", "contract", b"contract", "customer", b"customer", "name", b"name", "open_time", b"open_time", "overage_limit_units", b"overage_limit_units", "rules", b"rules", "shortfall_mode", b"shortfall_mode", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -709,6 +715,7 @@ class Balance(_message.Message):
     DEBT_UNITS_FIELD_NUMBER: _builtins.int
     REVOKED_UNITS_FIELD_NUMBER: _builtins.int
     HOLDS_FIELD_NUMBER: _builtins.int
+    CLOSE_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """wallets/{wallet}."""
     posted_units: _builtins.int
@@ -745,6 +752,10 @@ class Balance(_message.Message):
     def holds(self) -> _containers.RepeatedCompositeFieldContainer[Global___Hold]:
         """Holds that reserve something, oldest first."""
 
+    @_builtins.property
+    def close_time(self) -> _timestamp_pb2.Timestamp:
+        """When the wallet was closed; absent while it is open."""
+
     def __init__(
         self,
         *,
@@ -762,10 +773,11 @@ class Balance(_message.Message):
         debt_units: _builtins.int = ...,
         revoked_units: _builtins.int = ...,
         holds: _abc.Iterable[Global___Hold] | None = ...,
+        close_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "asset", b"asset"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "asset", b"asset", "close_time", b"close_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "asset", b"asset", "available_units", b"available_units", "debited_units", b"debited_units", "debt_units", b"debt_units", "expired_units", b"expired_units", "held_units", b"held_units", "holds", b"holds", "lots", b"lots", "name", b"name", "overage_units", b"overage_units", "pending_units", b"pending_units", "posted_units", b"posted_units", "revoked_units", b"revoked_units"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "asset", b"asset", "available_units", b"available_units", "close_time", b"close_time", "debited_units", b"debited_units", "debt_units", b"debt_units", "expired_units", b"expired_units", "held_units", b"held_units", "holds", b"holds", "lots", b"lots", "name", b"name", "overage_units", b"overage_units", "pending_units", b"pending_units", "posted_units", b"posted_units", "revoked_units", b"revoked_units"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
