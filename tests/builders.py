@@ -32,6 +32,7 @@ from ledger_service.domain.commands import (
 )
 from ledger_service.domain.decide import decide, streams_of
 from ledger_service.domain.events import (
+    AlertRules,
     Charge,
     ChargeLine,
     CreditsDebited,
@@ -47,6 +48,7 @@ from ledger_service.domain.events import (
     PlanPhase,
     Rate,
     RollOver,
+    WalletRules,
 )
 from ledger_service.domain.exact import EXACT
 from ledger_service.domain.identity import fingerprint
@@ -65,6 +67,7 @@ WALLET = "wallets/acme"
 RATE_CARD = "rateCards/llm"
 PLAN = "plans/pro"
 CONTRACT = "contracts/acme"
+NO_ALERTS = AlertRules()
 
 
 def after(
@@ -87,9 +90,11 @@ def open_wallet(
     mode: ShortfallMode = ShortfallMode.HARD,
     overage_limit_units: int = 0,
     order: str = DEFAULT_ORDER,
+    alerts: AlertRules = NO_ALERTS,
 ) -> OpenWallet:
-    """Return the opening of a wallet, HARD unless told."""
-    return OpenWallet(wallet, customer, asset, mode, overage_limit_units, order)
+    """Return the opening of a wallet, HARD and without alerts unless told."""
+    rules = WalletRules(alerts=alerts)
+    return OpenWallet(wallet, customer, asset, mode, overage_limit_units, order, rules)
 
 
 def grant(
@@ -319,7 +324,7 @@ class Book:
 
     def place(self, command: PlaceHold, now: datetime = NOW) -> int:
         """Run a hold and return its version."""
-        return self.run(command, now)[-1].version
+        return next(each.version for each in self.run(command, now) if each.fact.fingerprint)
 
     def reversal(self, debit_version: int, amount_units: int = 0) -> ReverseDebit:
         """Return the reversal of a debit as the log has it, of all that is left unless told."""

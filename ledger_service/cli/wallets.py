@@ -193,6 +193,8 @@ def _show_balance(balance: wallet_pb2.Balance) -> None:
     ):
         table.add_row("", "", "", "", label, show_units(units, scale))
     console.print(table)
+    if balance.HasField("close_time"):
+        console.print(f"closed {show_instant(balance.close_time)}")
 
 
 def _grant_cells(grant: wallet_pb2.Grant, scale: int) -> list[str]:
