@@ -65,7 +65,7 @@ def _changes(wallet: Wallet, fact: Fact[Event], version: int) -> dict[str, Any]:
     """Return the fields that an event changes, beside the version and what is due next."""
     match fact.event:
         case CreditsGranted() as event:
-            return granted(wallet, event, fact.effective_time, version)
+            return granted(wallet, event, fact.effective_time, version, fact.record_time)
         case CreditsExpired() as event:
             return expired(wallet, event)
         case WalletPolicyChanged() as event:

@@ -22,9 +22,14 @@ from ledger_service.domain.wallet.state import Wallet
 from ledger_service.domain.wallet.usage import with_grant
 
 
-def granted(wallet: Wallet, event: CreditsGranted, effective_time: datetime, version: int) -> dict[str, Any]:
+def granted(
+    wallet: Wallet, event: CreditsGranted, effective_time: datetime, version: int, record_time: datetime
+) -> dict[str, Any]:
     """Return what a new grant changes."""
     lot = lots_of.from_grant(version, event, effective_time)
+    if not event.series_version and event.expire_time is not None and event.expire_time <= record_time:
+        # It had expired when it was made: nobody was entitled to it, and its expiry takes nothing away.
+        lot = msgspec.structs.replace(lot, entitled_units=0)
     return {
         "lots": insert_lot(wallet.lots, lot, order=wallet.burn_down_order),
         "granted_units": wallet.granted_units + event.amount_units,
@@ -39,8 +44,12 @@ def expired(wallet: Wallet, event: CreditsExpired) -> dict[str, Any]:
     lot = lots_of.find(lots, event.grant_version)
     if lot is not None:
         # What was used of the lot leaves the entitlement with its end; what is left rolls over, or is held.
-        lapsed_units = lot.lapsed_units + event.amount_units
-        lots = lots_of.replace(lots, lot, lapsed_units=lapsed_units, entitled_units=lot.remaining_units)
+        lots = lots_of.replace(
+            lots,
+            lot,
+            lapsed_units=lot.lapsed_units + event.amount_units,
+            entitled_units=min(lot.entitled_units, lot.remaining_units),
+        )
     return {"lots": lots, "expired_units": wallet.expired_units + event.amount_units}
 
 

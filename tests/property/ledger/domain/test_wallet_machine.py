@@ -25,6 +25,7 @@ from ledger_service.domain.calendar import add_period
 from ledger_service.domain.commands import (
     AnyCommand,
     CaptureHold,
+    CloseWallet,
     Debit,
     ExtendGrant,
     GrantCredits,
@@ -46,6 +47,9 @@ from ledger_service.domain.refusals import (
     RefundExceedsGrant,
     Refusal,
     ReversalExceedsDebit,
+    WalletInUse,
+    WalletIsClosed,
+    WalletNotEmpty,
 )
 from ledger_service.domain.topics import TOPIC_OF, encode_fact
 from ledger_service.domain.values import GrantCategory, ShortfallMode
@@ -72,6 +76,7 @@ from tests.builders import (
     sign_contract,
 )
 from tests.property.ledger.domain.histories import (
+    ALERTS,
     HOUR,
     SETTLE,
     Step,
@@ -88,6 +93,8 @@ from tests.property.ledger.domain.histories import (
 
 LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 FAR_AHEAD = datetime(9999, 1, 1, tzinfo=UTC)
+BEFORE_CLOSING = 8
+"""Commands that a wallet takes before it may be closed, so that there is something to see afterwards."""
 RANK = ["PROMOTIONAL", "INCLUDED", "PAID"]
 
 
@@ -141,6 +148,7 @@ class NaiveWallet:
         self.holds: dict[int, tuple[list[Unit], datetime, str]] = {}
         self.series: dict[int, tuple[GrantCredits, datetime, int]] = {}
         self.revoked: set[int] = set()
+        self.closed = False
         self.charged = Fraction()
 
     # Time
@@ -189,7 +197,7 @@ class NaiveWallet:
     def end_units(self, instant: datetime) -> None:
         """Revoke and expire free units whose time is over."""
         for unit in self.units:
-            if unit.is_now == "free" and unit.version in self.revoked:
+            if unit.is_now == "free" and (unit.version in self.revoked or self.closed):
                 unit.is_now = "revoked"
             if unit.is_now == "free" and unit.ends <= instant:
                 unit.is_now = "expired"
@@ -219,9 +227,15 @@ class NaiveWallet:
 
     # Commands: each refuses before it changes anything that matters, for a refused model is thrown away
 
-    def apply(self, command: AnyCommand, now: datetime, version: int) -> None:
+    def apply(self, command: AnyCommand, now: datetime, version: int) -> None:  # noqa: C901
         """Do what a command asks. Raises Refusal."""
+        if self.closed and isinstance(command, GrantCredits | PlaceHold | ExtendGrant | CloseWallet):
+            raise WalletIsClosed("")
+        if self.closed and isinstance(command, Debit) and not command.delivered:
+            raise WalletIsClosed("")
         match command:
+            case CloseWallet():
+                self.close(command, now)
             case GrantCredits():
                 self.grant(command, now, version)
             case Debit():
@@ -240,6 +254,17 @@ class NaiveWallet:
                 self.withdraw(command, now)
             case _:
                 raise AssertionError(command)
+
+    def close(self, command: CloseWallet, now: datetime) -> None:
+        """Close."""
+        # The contract that may be signed has no end.
+        if self.holds or len(self.policies) > 1 or any(paid.owed for paid in self.debits.values()):
+            raise WalletInUse("")
+        if not command.forfeit and (self.series or any(unit.is_now == "free" for unit in self.units)):
+            raise WalletNotEmpty("")
+        self.closed = True
+        self.series.clear()
+        self.end_units(now)
 
     def grant(self, command: GrantCredits, now: datetime, version: int) -> None:
         """Grant."""
@@ -298,7 +323,7 @@ class NaiveWallet:
             before = sum(each.overage + each.owed for each in self.debits.values())
             if limit and before + missing > limit:
                 raise OverageLimitExceeded("")
-        if mode is ShortfallMode.ADVANCE:
+        if mode is ShortfallMode.ADVANCE and not self.closed:
             paid.owed = missing
         else:
             paid.overage = missing
@@ -441,7 +466,7 @@ class WalletMachine(RuleBasedStateMachine):
                 plan_phase("first", duration="P1D", mode=ShortfallMode.SOFT),
                 plan_phase("second", mode=ShortfallMode.HARD),
             ),
-            open_wallet(mode=mode, overage_limit_units=limit),
+            open_wallet(mode=mode, overage_limit_units=limit, alerts=ALERTS),
         )
         self.policies = [(LONG_AGO, mode, limit)]
 
@@ -526,12 +551,18 @@ class WalletMachine(RuleBasedStateMachine):
         }
         self.both(commands[what])
 
+    @precondition(lambda self: len(self.past) > BEFORE_CLOSING)
+    @rule(forfeit=st.booleans())
+    def close(self, forfeit: bool) -> None:
+        """Close."""
+        self.both(CloseWallet(WALLET, forfeit))
+
     @rule()
     def sweep(self) -> None:
         """Settle."""
         self.ledger.run(SETTLE, self.now)
 
-    @precondition(lambda self: not self.signed)
+    @precondition(lambda self: not self.signed and self.ledger.wallet().close_time is None)
     @rule(hours=st.integers(-30, 30))
     def sign(self, hours: int) -> None:
         """Sign a contract: SOFT without limit for a day, then HARD."""

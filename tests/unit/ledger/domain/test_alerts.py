@@ -147,6 +147,15 @@ def test_an_expiry_is_compared_at_its_own_instant_whoever_records_it() -> None:
     assert alerts(recorded) == [low(95, FALLING, 90, 90)]
 
 
+def test_a_grant_that_had_expired_when_it_was_made_was_never_there() -> None:
+    ledger = watched(grant(10), balances=(15,))
+
+    ledger.run(grant(90, effective_time=after(hours=-2), expire_time=after(hours=-1)))
+
+    assert alerts(ledger.run(debit(1))) == []
+    assert alerts(ledger.log) == []
+
+
 def test_an_empty_entitlement_crosses_nothing() -> None:
     ledger = watched(percents=(50,), mode=ShortfallMode.SOFT)
 
