@@ -81,7 +81,7 @@ def _changes(wallet: Wallet, fact: Fact[Event], version: int) -> dict[str, Any]:
             holds = tuple(hold for hold in wallet.holds if hold.hold_version != hold_version)
             return {"lots": lots_of.release(wallet.lots, returned), "holds": holds}
         case DebitReversed() as event:
-            return reversed_debit(wallet, event)
+            return reversed_debit(wallet, event, fact.effective_time)
         case GrantRevoked() as event:
             return revoked(wallet, event)
         case GrantRefunded() as event:

@@ -80,7 +80,7 @@ def captured(
     }
 
 
-def reversed_debit(wallet: Wallet, event: DebitReversed) -> dict[str, Any]:
+def reversed_debit(wallet: Wallet, event: DebitReversed, effective_time: datetime) -> dict[str, Any]:
     """Return what a reversal changes."""
     before = wallet.reversed_units.get(event.debit_version, 0)
     debts = tuple(
@@ -90,7 +90,7 @@ def reversed_debit(wallet: Wallet, event: DebitReversed) -> dict[str, Any]:
         for debt in wallet.debts
     )
     return {
-        "lots": _with_returned(wallet, event.returned),
+        "lots": _with_returned(wallet, event.returned, effective_time),
         "usage": without_returned(wallet.usage, event.returned),
         "drawn_units": wallet.drawn_units - sum(each.amount_units for each in event.returned),
         "overage_units": wallet.overage_units - event.overage_units,
@@ -133,7 +133,7 @@ def _usage_after(
     return usage if rise is None else with_debit(usage, rise, amount_units, record_time)
 
 
-def _with_returned(wallet: Wallet, returned: tuple[Return, ...]) -> tuple[Lot, ...]:
+def _with_returned(wallet: Wallet, returned: tuple[Return, ...], effective_time: datetime) -> tuple[Lot, ...]:
     """Return the lots with what came back; a lot that had left the wallet is entitled to what it was before."""
     known = {lot.grant_version for lot in wallet.lots}
     lots = lots_of.put_back(wallet.lots, returned, order=wallet.burn_down_order)
@@ -141,12 +141,14 @@ def _with_returned(wallet: Wallet, returned: tuple[Return, ...]) -> tuple[Lot, .
         if each.grant_version not in known:
             lot = lots_of.find(lots, each.grant_version)
             assert lot is not None, "what was put back is there"
-            lots = lots_of.replace(lots, lot, entitled_units=_entitled_units(wallet, each))
+            lots = lots_of.replace(lots, lot, entitled_units=_entitled_units(wallet, each, effective_time))
     return lots
 
 
-def _entitled_units(wallet: Wallet, returned: Return) -> int:
-    version = returned.grant_version
+def _entitled_units(wallet: Wallet, returned: Return, effective_time: datetime) -> int:
+    version, expire_time = returned.grant_version, returned.lot.expire_time
+    if expire_time is not None and expire_time <= effective_time:
+        return 0
     if version in wallet.revoked_grants or wallet.close_time is not None:
         return 0
     for spent in wallet.usage.spent:

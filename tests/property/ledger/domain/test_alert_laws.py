@@ -115,6 +115,7 @@ class Accounts:
                 for part in back:
                     lot = self.lots[part.grant_version]
                     lot.counts_until = FAR_AHEAD if lot.is_used_up() else lot.counts_until
+                    lot.is_over = lot.is_over or (lot.ends or FAR_AHEAD) <= fact.effective_time
                     lot.free += part.amount_units
             case DebtRepaid(grant_version=grant, amount_units=units):
                 self.lots[grant].free -= units

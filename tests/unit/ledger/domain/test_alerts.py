@@ -217,6 +217,7 @@ def test_what_returns_to_a_grant_that_has_expired_was_never_there() -> None:
     ledger = watched(grant(100, expire_time=after(hours=1)), grant(10), balances=(20,))
     version = ledger.run(debit(100))[0].version
 
+    assert alerts(ledger.reverse(version, 50, after(hours=1))) == []
     assert alerts(ledger.reverse(version, 50, after(hours=2))) == []
 
 
