@@ -32,6 +32,8 @@ class SpentLot(msgspec.Struct, frozen=True, gc=False):
     entitled_units: int
     from_time: datetime
     until_time: datetime | None
+    expires: bool
+    """It ends by itself; else when credit is granted next."""
 
 
 class WindowCount(msgspec.Struct, frozen=True, gc=False):
@@ -63,7 +65,13 @@ def with_spent(
     remaining = {lot.grant_version for lot in left}
     spent = [each for each in usage.spent if not _ended(each, effective_time - CLOCK_SKEW)]
     spent += [
-        SpentLot(lot.grant_version, lot.entitled_units, lot.effective_time, lot.expire_time)
+        SpentLot(
+            lot.grant_version,
+            lot.entitled_units,
+            lot.effective_time,
+            lot.expire_time,
+            expires=lot.expire_time is not None,
+        )
         for lot in before
         if lot.grant_version not in remaining and lot.entitled_units
     ]
@@ -74,10 +82,12 @@ def with_spent(
 
 def with_grant(usage: Usage, effective_time: datetime) -> Usage:
     """Return the usage after a grant: used-up lots without an expiry count until the new credit is there."""
-    if all(each.until_time is not None for each in usage.spent):
+    if all(each.expires for each in usage.spent):
         return usage
     spent = tuple(
-        msgspec.structs.replace(each, until_time=effective_time) if each.until_time is None else each
+        each
+        if each.expires
+        else msgspec.structs.replace(each, until_time=min(each.until_time or _NEVER, effective_time))
         for each in usage.spent
     )
     return msgspec.structs.replace(usage, spent=spent)

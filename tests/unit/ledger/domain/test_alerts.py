@@ -131,6 +131,9 @@ def test_a_used_up_grant_counts_until_the_next_credit_is_there_not_until_it_is_p
     assert measure(ledger.wallet(), start - MICROSECOND) == Measure(0, 100)
     assert measure(ledger.wallet(), start) == Measure(40, 40)
 
+    ledger.run(grant(7), after(hours=1))
+    assert measure(ledger.wallet(), after(hours=1)) == Measure(7, 7)
+
 
 def test_an_expiry_is_compared_at_its_own_instant_whoever_records_it() -> None:
     end = after(hours=1)
