@@ -2,6 +2,7 @@
 
 A lot that is used up leaves the wallet, but not at once its entitlement: if it did, the percentage used would
 jump because of a debit. It counts until it would have expired; without an expiry until credit is granted next.
+Lots that have ended are forgotten: what a backdated recurring grant catches up on is compared without them.
 """
 
 from __future__ import annotations

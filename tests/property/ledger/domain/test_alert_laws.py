@@ -178,7 +178,7 @@ def test_after_each_fact_stand_just_the_alerts_between_the_figures(
     ledger, _ = replayed(mode, history)
     accounts = Accounts()
     log = [each for each in ledger.log if each.stream == WALLET]
-    index = 0
+    index, answered = 0, LONG_AGO
     while index < len(log):
         fact, version = log[index].fact, log[index].version
         index += 1
@@ -188,6 +188,9 @@ def test_after_each_fact_stand_just_the_alerts_between_the_figures(
             index += 1
         instants = {each.effective_time for each in alerts} or {fact.record_time}
         [instant] = instants
+        # A backdated grant that recurs catches up on the past, of which ended lots are forgotten.
+        is_past = instant < answered
+        answered = fact.record_time if fact.fingerprint else answered
         before = accounts.figures(instant)
         accounts.add(fact, version)
         after = accounts.figures(instant)
@@ -196,6 +199,8 @@ def test_after_each_fact_stand_just_the_alerts_between_the_figures(
             for event in (each.event for each in alerts)
             if isinstance(event, ThresholdCrossed) and event.kind is not AlertKind.FAST_RISE
         ]
+        if is_past:
+            continue
         if alerts:
             assert sorted(told, key=str) == sorted(((*each, after) for each in said(before, after)), key=str)
         elif fact.effective_time == fact.record_time:
