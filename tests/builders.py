@@ -37,6 +37,7 @@ from ledger_service.domain.commands import (
 )
 from ledger_service.domain.decide import decide, streams_of
 from ledger_service.domain.events import (
+    AlertRules,
     Charge,
     ChargeLine,
     CreditsDebited,
@@ -80,6 +81,7 @@ NO_RULES = WalletRules()
 RATE_CARD = "rateCards/llm"
 PLAN = "plans/pro"
 CONTRACT = "contracts/acme"
+NO_ALERTS = AlertRules()
 
 
 def after(
@@ -103,8 +105,11 @@ def open_wallet(
     overage_limit_units: int = 0,
     order: str = DEFAULT_ORDER,
     rules: WalletRules = NO_RULES,
+    alerts: AlertRules = NO_ALERTS,
 ) -> OpenWallet:
-    """Return the opening of a wallet, HARD unless told."""
+    """Return the opening of a wallet, HARD and without alerts unless told."""
+    if alerts is not NO_ALERTS:
+        rules = msgspec.structs.replace(rules, alerts=alerts)
     return OpenWallet(wallet, customer, asset, mode, overage_limit_units, order, rules)
 
 
@@ -395,7 +400,7 @@ class Book:
 
     def place(self, command: PlaceHold, now: datetime = NOW) -> int:
         """Run a hold and return its version."""
-        return self.run(command, now)[-1].version
+        return next(each.version for each in self.run(command, now) if each.fact.fingerprint)
 
     def reversal(self, debit_version: int, amount_units: int = 0) -> ReverseDebit:
         """Return the reversal of a debit as the log has it, of all that is left unless told."""

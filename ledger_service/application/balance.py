@@ -37,6 +37,7 @@ class Balance(msgspec.Struct, frozen=True):
     """Sent to other wallets and not known to have arrived."""
     receivables: tuple[Money, ...] = ()
     """Owed for grants that were charged back, by currency."""
+    close_time: datetime | None = None
 
     @property
     def available_units(self) -> int:
@@ -68,6 +69,7 @@ def balance_at(name: str, wallet: Wallet, instant: datetime, *, feature: str = "
         burn_down_order=wallet.burn_down_order,
         in_transit_units=in_transit_units(wallet),
         receivables=_receivables(wallet),
+        close_time=wallet.close_time,
     )
 
 

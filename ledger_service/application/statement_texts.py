@@ -24,13 +24,15 @@ from ledger_service.domain.events import (
     HoldCaptured,
     HoldReleased,
     ReceivableLowered,
+    ThresholdCrossed,
     TransferReturned,
     TransferSettled,
+    WalletClosed,
     WalletOpened,
     WalletPolicyChanged,
     WalletUpdated,
 )
-from ledger_service.domain.values import Money
+from ledger_service.domain.values import AlertKind, CrossingDirection, Money
 
 
 class Text(NamedTuple):
@@ -44,12 +46,6 @@ class Text(NamedTuple):
 def describe(event: Event) -> Text:
     """Return the text of an event of a wallet. Holds change nothing that is posted."""
     match event:
-        case WalletOpened(asset=asset, shortfall_mode=mode):
-            return Text(0, 0, f"Opened in {asset.code}/{asset.scale}, shortfall {mode.value}")
-        case WalletPolicyChanged() as policy:
-            return Text(0, 0, _describe_policy(policy))
-        case WalletUpdated(paths=paths):
-            return Text(0, 0, f"Updated: {', '.join(paths)}")
         case CreditsGranted() as granted:
             return Text(granted.amount_units, 0, _describe_grant(granted))
         case CreditsDebited() as debited:
@@ -103,7 +99,35 @@ def _describe_movement(event: Event) -> Text:
         case ReceivableLowered(grant_version=grant, amount_units=units, reduction=reduction):
             return Text(-units, 0, f"Returned to charged back grant {grant}: {_money(reduction)} less owed")
         case _:
+            return _describe_wallet(event)
+
+
+def _describe_wallet(event: Event) -> Text:
+    match event:
+        case WalletOpened(asset=asset, shortfall_mode=mode):
+            return Text(0, 0, f"Opened in {asset.code}/{asset.scale}, shortfall {mode.value}")
+        case WalletPolicyChanged() as policy:
+            return Text(0, 0, _describe_policy(policy))
+        case WalletUpdated(paths=paths):
+            return Text(0, 0, f"Updated: {', '.join(paths)}")
+        case WalletClosed(forfeit=forfeit):
+            return Text(0, 0, "Closed, the rest forfeited" if forfeit else "Closed")
+        case ThresholdCrossed() as crossed:
+            return Text(0, 0, describe_crossing(crossed))
+        case _:
             raise AssertionError(f"{type(event).__name__} is not an event of a wallet")
+
+
+def describe_crossing(crossed: ThresholdCrossed) -> str:
+    """Return one sentence about an alert."""
+    rising = crossed.direction is CrossingDirection.RISING
+    match crossed.kind:
+        case AlertKind.ENTITLEMENT:
+            return f"Alert: {crossed.threshold} % of the entitlement used{'' if rising else ' no more'}"
+        case AlertKind.LOW_BALANCE:
+            return f"Alert: {'above' if rising else 'at or below'} {crossed.threshold} units available"
+        case AlertKind.FAST_RISE:
+            return f"Alert: use rises fast, {crossed.window_units} units in the window"
 
 
 def _describe_chargeback(charged_back: GrantChargedBack) -> str:

@@ -31,6 +31,7 @@ from ledger_service.domain.refusals import (
     AssetMismatch,
     CustomerMismatch,
     Refusal,
+    WalletIsClosed,
     WalletNotFound,
 )
 from ledger_service.domain.topics import TOPIC_OF, decode_fact
@@ -39,7 +40,7 @@ from ledger_service.domain.wallet.transfer import find_transfer
 
 EVENTS_PER_READ: Final = 1_000
 ENDS: Final = (TOPIC_OF[TransferSettled], TOPIC_OF[TransferReturned])
-FOR_GOOD: Final = (AssetMismatch, CustomerMismatch, AmountOutOfRange)
+FOR_GOOD: Final = (AssetMismatch, CustomerMismatch, AmountOutOfRange, WalletIsClosed)
 """Refusals by which a destination says that it will never take a transfer."""
 
 log = structlog.get_logger("transfers")

@@ -42,6 +42,7 @@ class WalletView(msgspec.Struct, frozen=True):
     debt_units: int
     revoked_units: int
     burn_down_order: str
+    close_time: datetime | None = None
 
 
 class GrantView(msgspec.Struct, frozen=True):

@@ -16,6 +16,7 @@ from ledger_service.cli.client import (
     read_instant,
     show_units,
 )
+from ledger_service.cli.rules import Rules, read_rules, read_shortfall
 from ledger_service.cli.wallet_calls import Key, Units, given_or_fresh, send, show
 
 app = typer.Typer()
@@ -30,6 +31,7 @@ def open_wallet(
     customer: Annotated[str, typer.Option(help="customers/{customer}")],
     asset: Annotated[str, typer.Option(help="CODE/scale")] = "CREDIT/6",
     shortfall: Annotated[str, typer.Option(help="HARD, SOFT or ADVANCE")] = "HARD",
+    rules: Rules = None,
     key: Key = "",
     address: Address = ADDRESS_DEFAULT,
     ca_file: CaFile = "",
@@ -37,15 +39,16 @@ def open_wallet(
 ) -> None:
     """Open a wallet."""
     code, _, scale = asset.partition("/")
-    if not scale.isdecimal() or f"SHORTFALL_MODE_{shortfall}" not in wallet_pb2.ShortfallMode.keys():  # noqa: SIM118
-        fail(f"--asset {asset!r} is not CODE/scale, or --shortfall {shortfall!r} is no mode")
+    if not scale.isdecimal():
+        fail(f"--asset {asset!r} is not CODE/scale")
     request = wallet_service_pb2.OpenWalletRequest(
         wallet_id=wallet_id,
         idempotency_key=given_or_fresh(key),
         wallet=wallet_pb2.Wallet(
             customer=customer,
             asset=money_pb2.Asset(code=code, scale=int(scale)),
-            shortfall_mode=wallet_pb2.ShortfallMode.Value(f"SHORTFALL_MODE_{shortfall}"),
+            shortfall_mode=read_shortfall(shortfall),
+            rules=read_rules(rules),
         ),
     )
     answer = send(lambda wallets: wallets.OpenWallet, request, address, ca_file)

@@ -208,6 +208,8 @@ def _show_balance(balance: wallet_pb2.Balance) -> None:
             "", "", "", "", "receivable", f"{owed.currency_code} {show_units(owed.nanos, MONEY_SCALE)}"
         )
     console.print(table)
+    if balance.HasField("close_time"):
+        console.print(f"closed {show_instant(balance.close_time)}")
 
 
 def _grant_cells(grant: wallet_pb2.Grant, scale: int) -> list[str]:

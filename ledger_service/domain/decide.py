@@ -24,6 +24,7 @@ from ledger_service.domain.commands import (
     CaptureHold,
     ChangePlan,
     ChargeBackGrant,
+    CloseWallet,
     Command,
     CreateRateCard,
     Debit,
@@ -53,6 +54,7 @@ from ledger_service.domain.drafts import Draft
 from ledger_service.domain.refusals import ContractNotFound, RateCardNotFound, WalletNotFound
 from ledger_service.domain.streams import State
 from ledger_service.domain.wallet.chargeback import charge_back_grant
+from ledger_service.domain.wallet.closing import check_open, close_wallet
 from ledger_service.domain.wallet.debit import debit
 from ledger_service.domain.wallet.grant import grant, open_wallet
 from ledger_service.domain.wallet.hold import capture_hold, place_hold, release_hold
@@ -85,9 +87,22 @@ WALLET_DECISIONS: Final[dict[type[Command], Decide]] = {
     SettleTransfer: settle_transfer,
     ReturnTransfer: return_transfer,
     UpdateWallet: update_wallet,
+    CloseWallet: close_wallet,
     SettleWallet: settle,
 }
 """What is decided on the state of one wallet that exists."""
+NOT_WHEN_CLOSED: Final = frozenset(
+    {
+        Debit,
+        GrantCredits,
+        PlaceHold,
+        ExtendGrant,
+        TransferCredits,
+        ReceiveTransfer,
+        UpdateWallet,
+    }
+)
+"""Commands that add or use credit or give orders; usage that was delivered is recorded all the same."""
 ContractCommand = ScheduleContractPhase | ExtendTrial | ChangePlan | EndContract
 States = Mapping[str, State | None]
 S = TypeVar("S", Wallet, RateCard, Plan, Contract)
@@ -114,7 +129,10 @@ def streams_of(command: AnyCommand) -> tuple[str, ...]:
 def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:
     """Return the events that the command causes, in order. Raises Refusal, and then changes nothing."""
     if (decide_on := WALLET_DECISIONS.get(type(command))) is not None:
-        return decide_on(_wallet(states, streams_of(command)[0], field="name"), command, now)
+        wallet = _wallet(states, streams_of(command)[0], field="name")
+        if wallet.close_time is not None:
+            _check_closed(wallet, command)
+        return decide_on(wallet, command, now)
     match command:
         case OpenWallet():
             return open_wallet(_typed(states, command.wallet, Wallet), command, now)
@@ -127,7 +145,7 @@ def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:
             return sign_contract(
                 _typed(states, command.contract, Contract),
                 _typed(states, command.plan, Plan),
-                _wallet(states, command.wallet, field="contract.wallet"),
+                _open_wallet(states, command.wallet, field="contract.wallet"),
                 command,
                 now,
             )
@@ -135,6 +153,12 @@ def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:
             return _decide_contract(states, command, now)
         case _:
             raise AssertionError(f"{type(command).__name__} is decided nowhere")
+
+
+def _check_closed(wallet: Wallet, command: AnyCommand) -> None:
+    delivered = isinstance(command, Debit) and command.delivered
+    if type(command) in NOT_WHEN_CLOSED and not delivered:
+        check_open(wallet, streams_of(command)[0])
 
 
 def _decide_rate_card(
@@ -178,6 +202,12 @@ def _wallet(states: States, name: str, *, field: str) -> Wallet:
     if wallet is None:
         raise WalletNotFound(f"{name} does not exist", field=field)
     assert isinstance(wallet, Wallet)
+    return wallet
+
+
+def _open_wallet(states: States, name: str, *, field: str) -> Wallet:
+    wallet = _wallet(states, name, field=field)
+    check_open(wallet, name)
     return wallet
 
 

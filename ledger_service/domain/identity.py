@@ -18,6 +18,7 @@ from ledger_service.domain.commands import (
     AnyCommand,
     CaptureHold,
     ChargeBackGrant,
+    CloseWallet,
     Debit,
     ExtendGrant,
     GrantCredits,
@@ -51,6 +52,7 @@ from ledger_service.domain.events import (
     GrantRevoked,
     HoldCaptured,
     HoldReleased,
+    WalletClosed,
     WalletOpened,
     WalletUpdated,
 )
@@ -139,13 +141,13 @@ def identity(command: AnyCommand) -> Identity:  # noqa: C901
             return fields(command, "wallet", "recorded")
         case ReceiveTransfer():
             return {"source": command.source, "transfer_version": command.transfer_version}
-        case OpenWallet() | SettleWallet() | SettleTransfer() | ReturnTransfer():
+        case OpenWallet() | CloseWallet() | SettleWallet() | SettleTransfer() | ReturnTransfer():
             return fields(command, "wallet")
         case _:
             return identity_of_agreement(command)
 
 
-def _recorded_identity(fact: Fact[Event]) -> Identity:  # noqa: C901
+def _recorded_identity(fact: Fact[Event]) -> Identity:  # noqa: C901, PLR0912
     event = fact.event
     # An effective time equal to the record time is what "now" became.
     effective_time = None if fact.effective_time == fact.record_time else fact.effective_time
@@ -182,6 +184,8 @@ def _recorded_identity(fact: Fact[Event]) -> Identity:  # noqa: C901
         case GrantChargedBack():
             amount = None if event.whole else event.amount
             return {"grant_version": event.grant_version, "amount": amount, "reference": event.reference}
+        case WalletClosed():
+            return fields(event, "forfeited_units")
         case WalletOpened():
             return fields(event)
         case _:

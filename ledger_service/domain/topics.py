@@ -35,6 +35,8 @@ TOPICS: Final[dict[str, type[events.Event]]] = {
     "wallet.WalletOpened.v1": events.WalletOpened,
     "wallet.WalletPolicyChanged.v1": events.WalletPolicyChanged,
     "wallet.WalletUpdated.v1": events.WalletUpdated,
+    "wallet.WalletClosed.v1": events.WalletClosed,
+    "wallet.ThresholdCrossed.v1": events.ThresholdCrossed,
     "rate_card.RateCardCreated.v1": events.RateCardCreated,
     "rate_card.RateCardPhasePublished.v1": events.RateCardPhasePublished,
     "plan.PlanPublished.v1": events.PlanPublished,

@@ -83,3 +83,18 @@ class ChangeTiming(Enum):
 
     AT_ONCE = "AT_ONCE"
     AT_CYCLE_END = "AT_CYCLE_END"
+
+
+class AlertKind(Enum):
+    """What a threshold is compared with."""
+
+    ENTITLEMENT = "ENTITLEMENT"
+    LOW_BALANCE = "LOW_BALANCE"
+    FAST_RISE = "FAST_RISE"
+
+
+class CrossingDirection(Enum):
+    """Which way a figure moved across its threshold: the percentage used, the available or the window's units."""
+
+    RISING = "RISING"
+    FALLING = "FALLING"

@@ -177,7 +177,21 @@ def _grants_after(page_token: str, wallet: str) -> int:
 
 
 def _wallet(row: Any) -> WalletView:
-    name, customer, code, scale, mode, limit, contract, phase, open_time, version, *totals, order = row
+    (
+        name,
+        customer,
+        code,
+        scale,
+        mode,
+        limit,
+        contract,
+        phase,
+        open_time,
+        version,
+        *totals,
+        order,
+        close_time,
+    ) = row
     granted, debited, overage, expired, debt, revoked = map(int, totals)
     return WalletView(
         name=name,
@@ -196,6 +210,7 @@ def _wallet(row: Any) -> WalletView:
         debt_units=debt,
         revoked_units=revoked,
         burn_down_order=order,
+        close_time=None if close_time is None else close_time.astimezone(UTC),
     )
 
 

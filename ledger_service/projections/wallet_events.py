@@ -55,6 +55,14 @@ class Updated(Narrow, frozen=True):
     overage_limit_units: int = 0
 
 
+class Closed(Narrow, frozen=True):
+    """WalletClosed: that it happened is all."""
+
+
+class Crossed(Narrow, frozen=True):
+    """ThresholdCrossed: no projection folds alerts."""
+
+
 class Granted(Narrow, frozen=True):
     """What the projections need of CreditsGranted."""
 
@@ -169,6 +177,8 @@ Change = (
     Opened
     | PolicyChanged
     | Updated
+    | Closed
+    | Crossed
     | Granted
     | Debited
     | Expired
@@ -202,6 +212,8 @@ NARROW_TYPES: Final[dict[str, type[Change]]] = {
     "wallet.WalletPolicyChanged.v1": PolicyChanged,
     "wallet.WalletUpdated.v1": Updated,
     **MOVEMENT_TYPES,
+    "wallet.WalletClosed.v1": Closed,
+    "wallet.ThresholdCrossed.v1": Crossed,
 }
 
 

@@ -71,6 +71,7 @@ class WalletTally(msgspec.Struct, gc=False):
     holds: dict[int, HoldTally] = {}
     series: dict[int, datetime | None] = {}
     """By the first grant's version: when the next one is due, None if none is."""
+    close_time: datetime | None = None
     revoked_grants: set[int] = set()
     """Grants of before the run whose series, if they are of one, ended in it."""
     transfers: dict[int, Sent | None] = {}

@@ -21,6 +21,8 @@ from ledger_service.domain.events.wallets import changes_policy
 from ledger_service.projections.movement_events import ChargedBack, Lowered, Received, Returned, Sent, Settled
 from ledger_service.projections.wallet_events import (
     Captured,
+    Closed,
+    Crossed,
     Debited,
     Expired,
     Extended,
@@ -89,18 +91,8 @@ def _fold_event(tally: WalletTally, event: WalletEvent) -> None:  # noqa: C901, 
         case Granted() as granted:
             tally.granted_units += granted.amount_units
             _issue(tally, event.version, granted, event.effective_time)
-        case Opened() as opened:
-            _open(tally, event, opened)
-        case PolicyChanged() as policy:
-            if policy.replaces_later:
-                replacement = replacement_of(policy, event.version, event.effective_time)
-                tally.replacements.append(replacement)
-                tally.policies = without_replaced(tally.policies, replacement)
-            tally.policies.append(PolicyAt(event.version, event.effective_time, policy))
-        case Updated() as updated:
-            if changes_policy(updated.paths):
-                policy = PolicyChanged("", "", updated.shortfall_mode, updated.overage_limit_units)
-                tally.policies.append(PolicyAt(event.version, event.effective_time, policy, own=True))
+        case Opened() | PolicyChanged() | Updated() | Closed() | Crossed() as told:
+            _fold_wallet(tally, event, told)
         case Held() as held:
             _hold(tally, event.version).placed = held
             _reserve(tally, held.slices)
@@ -129,6 +121,29 @@ def _fold_event(tally: WalletTally, event: WalletEvent) -> None:  # noqa: C901, 
             fold_movement(tally, event, movement)
         case _ as unreachable:
             assert_never(unreachable)
+
+
+def _fold_wallet(
+    tally: WalletTally, event: WalletEvent, told: Opened | PolicyChanged | Updated | Closed | Crossed
+) -> None:
+    """Fold what concerns the wallet as a whole; an alert changes nothing."""
+    match told:
+        case Opened():
+            _open(tally, event, told)
+        case PolicyChanged():
+            if told.replaces_later:
+                replacement = replacement_of(told, event.version, event.effective_time)
+                tally.replacements.append(replacement)
+                tally.policies = without_replaced(tally.policies, replacement)
+            tally.policies.append(PolicyAt(event.version, event.effective_time, told))
+        case Updated():
+            if changes_policy(told.paths):
+                policy = PolicyChanged("", "", told.shortfall_mode, told.overage_limit_units)
+                tally.policies.append(PolicyAt(event.version, event.effective_time, policy, own=True))
+        case Closed():
+            tally.close_time = event.effective_time
+        case Crossed():
+            pass
 
 
 def _open(tally: WalletTally, event: WalletEvent, opened: Opened) -> None:

@@ -69,6 +69,12 @@ JOIN wallet_view_grants AS g ON g.wallet = d.wallet AND g.grant_version = d.gran
 WHERE s.wallet = g.wallet AND s.series_version IN (g.series_version, g.grant_version)"""
 
 
+_CLOSE_WALLETS: Final = """
+UPDATE wallet_view_wallets AS w SET close_time = d.close_time
+FROM unnest(%s::text[], %s::timestamptz[]) AS d (wallet, close_time)
+WHERE w.wallet = d.wallet"""
+
+
 class _LotRow(NamedTuple):
     wallet: str
     grant_version: int
@@ -87,6 +93,7 @@ def store_wallet_rules(connection: psycopg.Connection[Any], tallies: Tallies) ->
         connection,
         {name: tally for name, tally in tallies.items() if tally.debt_units or tally.revoked_units},
     )
+    _close_wallets(connection, [(name, tally) for name, tally in tallies.items() if tally.close_time])
     lots: list[_LotRow] = []
     holds: list[_HoldRow] = []
     for name, tally in tallies.items():
@@ -115,6 +122,15 @@ def _add_to_wallets(connection: psycopg.Connection[Any], tallies: dict[str, Wall
             ),
         )
         expect_rows(cursor.rowcount, len(tallies), "wallets of the wallet view")
+
+
+def _close_wallets(connection: psycopg.Connection[Any], closed: Sequence[tuple[str, WalletTally]]) -> None:
+    if closed:
+        cursor = connection.execute(
+            _CLOSE_WALLETS,
+            (texts([name for name, _ in closed]), times([tally.close_time for _, tally in closed])),
+        )
+        expect_rows(cursor.rowcount, len(closed), "wallets of the wallet view")
 
 
 def _add_to_grants(connection: psycopg.Connection[Any], rows: Sequence[_LotRow]) -> None:

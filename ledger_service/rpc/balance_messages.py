@@ -30,6 +30,7 @@ def write_balance(balance: Balance) -> wallet_pb2.Balance:
         holds=[_write_hold(balance, hold) for hold in balance.holds],
         in_transit_units=balance.in_transit_units,
         receivables=[write_money(owed) for owed in balance.receivables],
+        close_time=None if balance.close_time is None else write_time(balance.close_time),
     )
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from credits.ledger.v1 import wallet_pb2
+from credits.ledger.v1 import wallet_closing_pb2, wallet_pb2
 from ledger_service.application.balance import Balance
 from ledger_service.application.calls import Outcome
-from ledger_service.domain.events import CreditsGranted, Recurrence, WalletOpened, WalletUpdated
+from ledger_service.domain.events import CreditsGranted, Recurrence, WalletClosed, WalletOpened, WalletUpdated
 from ledger_service.domain.wallet.state import Wallet, policy_at
 from ledger_service.rpc.part_names import write_part_name
 from ledger_service.rpc.rules_messages import write_rules
@@ -48,6 +48,18 @@ def write_updated(outcome: Outcome) -> wallet_pb2.Wallet:
     )
 
 
+def write_closed(outcome: Outcome) -> wallet_closing_pb2.CloseWalletResponse:
+    """Return what a CloseWallet recorded."""
+    event = outcome.fact.event
+    assert isinstance(event, WalletClosed)
+    return wallet_closing_pb2.CloseWalletResponse(
+        close_time=write_time(outcome.fact.effective_time),
+        forfeited_units=event.forfeited_units,
+        replayed=outcome.replayed,
+        position=outcome.position,
+    )
+
+
 def write_wallet(name: str, wallet: Wallet, version: int, balance: Balance) -> wallet_pb2.Wallet:
     """Return a wallet as it stands at the balance's instant."""
     policy = policy_at(wallet, balance.as_of_time)
@@ -62,6 +74,7 @@ def write_wallet(name: str, wallet: Wallet, version: int, balance: Balance) -> w
         version=version,
         burn_down_order=wallet.burn_down_order,
         rules=write_rules(wallet.rules),
+        close_time=None if wallet.close_time is None else write_time(wallet.close_time),
     )
 
 

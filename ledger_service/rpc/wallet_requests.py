@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from credits.ledger.v1 import wallet_pb2, wallet_service_pb2
-from ledger_service.domain.commands import Debit, GrantCredits, OpenWallet, RecurrenceTerms, UpdateWallet
+from credits.ledger.v1 import wallet_closing_pb2, wallet_pb2, wallet_service_pb2
+from ledger_service.domain.commands import (
+    CloseWallet,
+    Debit,
+    GrantCredits,
+    OpenWallet,
+    RecurrenceTerms,
+    UpdateWallet,
+)
 from ledger_service.domain.events import RollOver
 from ledger_service.domain.names import check_feature, check_id, check_idempotency_key, check_name
 from ledger_service.domain.refusals import FieldMalformed, FieldNotAllowed
@@ -54,6 +61,13 @@ def read_update_wallet(request: wallet_service_pb2.UpdateWalletRequest) -> Updat
         overage_limit_units=wallet.overage_limit_units,
         rules=read_rules(wallet.rules, field="wallet.rules"),
     )
+
+
+def read_close_wallet(request: wallet_closing_pb2.CloseWalletRequest) -> CloseWallet:
+    """Return the command. Raises Refusal."""
+    check_name(request.name, collection="wallets", field="name")
+    check_idempotency_key(request.idempotency_key)
+    return CloseWallet(request.name, request.forfeit)
 
 
 def read_grant(request: wallet_service_pb2.GrantRequest) -> GrantCredits:

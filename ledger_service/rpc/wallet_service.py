@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from credits.ledger.v1 import wallet_pb2, wallet_service_pb2, wallet_service_pb2_grpc
+from credits.ledger.v1 import wallet_closing_pb2, wallet_pb2, wallet_service_pb2, wallet_service_pb2_grpc
 from ledger_service.application.balance import balance_at
 from ledger_service.application.goodwill import check_compensated_debit
 from ledger_service.application.page_tokens import StatementToken, decode_token, encode_token
@@ -29,8 +29,20 @@ from ledger_service.rpc.hold_service import HoldMethods
 from ledger_service.rpc.transfer_service import TransferMethods
 from ledger_service.rpc.values import read_time, write_time
 from ledger_service.rpc.view_messages import write_grant_view, write_wallet_view
-from ledger_service.rpc.wallet_messages import write_granted, write_opened, write_updated, write_wallet
-from ledger_service.rpc.wallet_requests import read_debit, read_grant, read_open_wallet, read_update_wallet
+from ledger_service.rpc.wallet_messages import (
+    write_closed,
+    write_granted,
+    write_opened,
+    write_updated,
+    write_wallet,
+)
+from ledger_service.rpc.wallet_requests import (
+    read_close_wallet,
+    read_debit,
+    read_grant,
+    read_open_wallet,
+    read_update_wallet,
+)
 from ledger_service.rpc.watch_service import WatchMethods
 
 PAGE_SIZE_DEFAULT: Final = 100
@@ -69,6 +81,12 @@ class WalletServicer(
         return wallet_service_pb2.UpdateWalletResponse(
             wallet=write_updated(outcome), replayed=outcome.replayed, position=outcome.position
         )
+
+    async def CloseWallet(
+        self, request: wallet_closing_pb2.CloseWalletRequest, context: Context
+    ) -> wallet_closing_pb2.CloseWalletResponse:
+        """Close a wallet for ever."""
+        return write_closed(await self._submit(read_close_wallet(request), request.idempotency_key, context))
 
     async def GetWallet(
         self, request: wallet_service_pb2.GetWalletRequest, context: Context

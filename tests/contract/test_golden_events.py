@@ -31,10 +31,12 @@ from ledger_service.domain.topics import (
     hash_event,
 )
 from ledger_service.domain.values import (
+    AlertKind,
     Asset,
     BeyondLastTier,
     ChangeTiming,
     Counters,
+    CrossingDirection,
     CycleInterval,
     GrantCategory,
     Money,
@@ -312,6 +314,10 @@ EXAMPLES: dict[str, e.Event] = {
         reference="dispute-1",
     ),
     "wallet.ReceivableLowered.v1": e.ReceivableLowered(2, 10, Money("EUR", 500_000_000)),
+    "wallet.WalletClosed.v1": e.WalletClosed(forfeit=True, forfeited_units=40),
+    "wallet.ThresholdCrossed.v1": e.ThresholdCrossed(
+        AlertKind.FAST_RISE, 31, CrossingDirection.RISING, 969, 1_000, window_units=31
+    ),
     "rate_card.RateCardCreated.v1": a.RateCardCreated(CREDIT, "LLM prices", {"input_tokens": "tokens sent"}),
     "rate_card.RateCardPhasePublished.v1": a.RateCardPhasePublished(
         phase=1,

@@ -53,6 +53,7 @@ from ledger_service.domain.commands.transfers import (
     TransferCredits,
 )
 from ledger_service.domain.commands.wallets import (
+    CloseWallet,
     OpenWallet,
     SettleWallet,
     UpdateWallet,
@@ -63,6 +64,7 @@ __all__ = [
     "CaptureHold",
     "ChangePlan",
     "ChargeBackGrant",
+    "CloseWallet",
     "Command",
     "CreateRateCard",
     "Debit",
@@ -121,6 +123,7 @@ AnyCommand = (
     | ChangePlan
     | EndContract
     | WithdrawRateCardPhase
+    | CloseWallet
 )
 
 

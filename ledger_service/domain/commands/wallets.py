@@ -29,6 +29,13 @@ class UpdateWallet(Command, frozen=True):
     rules: WalletRules = WalletRules()
 
 
+class CloseWallet(Command, frozen=True):
+    """Close a wallet; with `forfeit` what it still holds is revoked first."""
+
+    wallet: str
+    forfeit: bool = False
+
+
 class SettleWallet(Command, frozen=True):
     """Record what time has done to an idle wallet. Needs no key: a second one finds nothing to do."""
 

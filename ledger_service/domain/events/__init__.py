@@ -31,6 +31,9 @@ from ledger_service.domain.events.agreements import (
     RateCardCreated,
     RateCardPhasePublished,
 )
+from ledger_service.domain.events.alerts import (
+    ThresholdCrossed,
+)
 from ledger_service.domain.events.chargebacks import (
     GrantChargedBack,
     ReceivableLowered,
@@ -90,6 +93,7 @@ from ledger_service.domain.events.transfers import (
     TransferSlice,
 )
 from ledger_service.domain.events.wallets import (
+    WalletClosed,
     WalletOpened,
     WalletPolicyChanged,
     WalletUpdated,
@@ -148,10 +152,12 @@ __all__ = [
     "RollOver",
     "RunningTotal",
     "SpendCap",
+    "ThresholdCrossed",
     "TransferReturned",
     "TransferSettled",
     "TransferSlice",
     "TrialExtended",
+    "WalletClosed",
     "WalletOpened",
     "WalletPolicyChanged",
     "WalletRules",
@@ -189,6 +195,8 @@ Event = (
     | PlanChanged
     | ContractEnded
     | RateCardPhaseWithdrawn
+    | WalletClosed
+    | ThresholdCrossed
 )
 E_co = TypeVar("E_co", bound=Event, covariant=True)
 

@@ -51,3 +51,10 @@ class WalletUpdated(Record, frozen=True):
     shortfall_mode: ShortfallMode
     overage_limit_units: int = 0
     rules: WalletRules = WalletRules()
+
+
+class WalletClosed(Record, frozen=True):
+    """The wallet takes no credit and no orders any more; with `forfeit` what it still held was revoked before."""
+
+    forfeit: bool = False
+    forfeited_units: int = 0

@@ -71,6 +71,9 @@ from ledger_service.domain.refusals.wallets import (
     ReversalExceedsDebit,
     SpendCapExceeded,
     WalletExists,
+    WalletInUse,
+    WalletIsClosed,
+    WalletNotEmpty,
     WalletNotFound,
 )
 
@@ -130,5 +133,8 @@ __all__ = [
     "TransferToItself",
     "ValueUnspecified",
     "WalletExists",
+    "WalletInUse",
+    "WalletIsClosed",
+    "WalletNotEmpty",
     "WalletNotFound",
 ]

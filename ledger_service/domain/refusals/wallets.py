@@ -135,3 +135,21 @@ class BudgetsOverlap(Refusal):
     """Two budgets have one name, or cap the same key, user or feature."""
 
     reason = "BUDGETS_OVERLAP"
+
+
+class WalletIsClosed(Refusal):
+    """The wallet was closed: it takes and gives no credit any more."""
+
+    reason = "WALLET_CLOSED"
+
+
+class WalletInUse(Refusal):
+    """The wallet has holds, debts, or a contract phase now or later, so it cannot be closed."""
+
+    reason = "WALLET_IN_USE"
+
+
+class WalletNotEmpty(Refusal):
+    """The wallet holds credit or has a recurring grant to come, and the caller does not forfeit it."""
+
+    reason = "WALLET_NOT_EMPTY"

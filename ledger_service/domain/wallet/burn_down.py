@@ -33,6 +33,7 @@ class Lot(msgspec.Struct, frozen=True, gc=False):
 
     `remaining_units` may be drawn, `held_units` are reserved. At the end of a period `rolled_units` moved on
     and `lapsed_units` expired: what a hold returns later is divided as if it had been there.
+    `entitled_units` are what the lot adds to the entitlement: what it was issued with, less what was withdrawn.
     """
 
     grant_version: int
@@ -50,6 +51,7 @@ class Lot(msgspec.Struct, frozen=True, gc=False):
     rolled_units: int = 0
     lapsed_units: int = 0
     series_version: int = 0
+    entitled_units: int = 0
 
 
 def default_order(lot: Lot) -> tuple[int, datetime, int, bool, datetime, int]:

@@ -230,6 +230,9 @@ def _shortfall(
     uncovered_units = wallet.overage_units + debt_units(wallet) + short_units
     if uncovered_units > UNITS_MAX:
         raise AmountOutOfRange(f"the wallet's overage would exceed {UNITS_MAX} units", field="amount_units")
+    if wallet.close_time is not None:
+        # Usage that was delivered is never dropped, and what is owed would never be repaid.
+        return ShortfallMode.SOFT
     if delivered:
         return policy.shortfall_mode
     if policy.shortfall_mode is ShortfallMode.HARD:

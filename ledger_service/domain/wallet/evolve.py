@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from ledger_service.domain.events import (
+    AlertRules,
     CreditsDebited,
     CreditsExpired,
     CreditsGranted,
@@ -30,8 +31,10 @@ from ledger_service.domain.events import (
     HoldCaptured,
     HoldReleased,
     ReceivableLowered,
+    ThresholdCrossed,
     TransferReturned,
     TransferSettled,
+    WalletClosed,
     WalletOpened,
     WalletPolicyChanged,
     WalletUpdated,
@@ -40,6 +43,7 @@ from ledger_service.domain.events.wallets import changes_policy
 from ledger_service.domain.wallet import evolve_transfers as transfers
 from ledger_service.domain.wallet import late_usage
 from ledger_service.domain.wallet import lots as lots_of
+from ledger_service.domain.wallet import usage as usage_of
 from ledger_service.domain.wallet.caps import with_rules
 from ledger_service.domain.wallet.due import with_due_time
 from ledger_service.domain.wallet.evolve_chargebacks import charged_back, receivable_lowered
@@ -71,7 +75,7 @@ def _changes(wallet: Wallet, fact: Fact[Event], version: int) -> dict[str, Any]:
     """Return the fields that an event changes, beside the version and what is due next."""
     match fact.event:
         case CreditsGranted() as event:
-            return granted(wallet, event, fact.effective_time, version)
+            return granted(wallet, event, fact.effective_time, version, fact.record_time)
         case CreditsExpired() as event:
             return expired(wallet, event, fact.effective_time)
         case WalletPolicyChanged() as event:
@@ -87,7 +91,7 @@ def _changes(wallet: Wallet, fact: Fact[Event], version: int) -> dict[str, Any]:
             holds = tuple(hold for hold in wallet.holds if hold.hold_version != hold_version)
             return {"lots": lots_of.release(wallet.lots, returned), "holds": holds}
         case DebitReversed() as event:
-            return reversed_debit(wallet, event, fact.record_time)
+            return reversed_debit(wallet, event, fact)
         case GrantRevoked() as event:
             return revoked(wallet, event)
         case GrantRefunded() as event:
@@ -97,11 +101,11 @@ def _changes(wallet: Wallet, fact: Fact[Event], version: int) -> dict[str, Any]:
         case CreditsRolledOver() as event:
             return rolled_over(wallet, event, version)
         case DebtRepaid() as event:
-            return repaid(wallet, event)
+            return repaid(wallet, event, fact.effective_time)
         case CreditsTransferredOut() as event:
             return transfers.sent(wallet, event, version)
         case CreditsTransferredIn() as event:
-            return transfers.received(wallet, event, version)
+            return transfers.received(wallet, event, fact.effective_time, version)
         case TransferSettled(transfer_version=transfer_version):
             return transfers.settled(wallet, transfer_version)
         case TransferReturned() as event:
@@ -110,6 +114,10 @@ def _changes(wallet: Wallet, fact: Fact[Event], version: int) -> dict[str, Any]:
             return charged_back(wallet, event)
         case ReceivableLowered() as event:
             return receivable_lowered(wallet, event)
+        case ThresholdCrossed():
+            return {"usage": msgspec.structs.replace(wallet.usage, alert_version=version)}
+        case WalletClosed():
+            return {"close_time": fact.effective_time}
         case _:
             raise AssertionError(f"{type(fact.event).__name__} is not an event of a wallet")
 
@@ -126,6 +134,7 @@ def _opened(event: WalletOpened, fact: Fact[Event], version: int) -> Wallet:
         burn_down_order=event.burn_down_order,
         rules=event.rules,
         caps=with_rules(None, event.rules, version, fact.record_time),
+        usage=usage_of.with_rules(usage_of.NO_USAGE, AlertRules(), event.rules.alerts, open_time),
     )
 
 
@@ -134,6 +143,9 @@ def _updated(wallet: Wallet, event: WalletUpdated, fact: Fact[Event], version: i
         "rules": event.rules,
         "lapsed_lots": late_usage.after_update(wallet, event.rules, fact.effective_time),
         "caps": with_rules(wallet.caps, event.rules, version, fact.record_time),
+        "usage": usage_of.with_rules(
+            wallet.usage, wallet.rules.alerts, event.rules.alerts, fact.effective_time
+        ),
     }
     if changes_policy(event.paths):
         policy = Policy(fact.effective_time, event.shortfall_mode, event.overage_limit_units, own=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ledger_service.domain.events import Draw, GrantChargedBack, ReceivableLowered
+from ledger_service.domain.events import GrantChargedBack, ReceivableLowered
 from ledger_service.domain.values import Money
 from ledger_service.domain.wallet import lots as lots_of
 from ledger_service.domain.wallet.state import Wallet
@@ -37,7 +37,7 @@ def _withdrawn(wallet: Wallet, version: int, units: int) -> dict[str, Any]:
         return {}
     before = wallet.refunded_units.get(version, 0)
     return {
-        "lots": lots_of.draw(wallet.lots, (Draw(version, units),)),
+        "lots": lots_of.withdraw(wallet.lots, version, units),
         "revoked_units": wallet.revoked_units + units,
         "refunded_units": wallet.refunded_units | {version: before + units},
     }

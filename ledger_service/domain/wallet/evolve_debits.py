@@ -17,13 +17,16 @@ from ledger_service.domain.events import (
     Event,
     Fact,
     HoldCaptured,
+    Return,
 )
 from ledger_service.domain.exact import EXACT, exact
 from ledger_service.domain.wallet import late_usage
 from ledger_service.domain.wallet import lots as lots_of
+from ledger_service.domain.wallet.burn_down import Lot
 from ledger_service.domain.wallet.caps import Caps, Spender, given_back, spent
 from ledger_service.domain.wallet.due import with_due_time
 from ledger_service.domain.wallet.state import Debt, Hold, Wallet, take_front
+from ledger_service.domain.wallet.usage import Usage, with_debit, with_spent, without_returned
 
 
 def debited(wallet: Wallet, event: CreditsDebited, fact: Fact[Event], version: int) -> Wallet:
@@ -66,6 +69,8 @@ def debited(wallet: Wallet, event: CreditsDebited, fact: Fact[Event], version: i
         wallet.moved,
         wallet.receivables,
         wallet.caps if wallet.caps is None else _counted(wallet.caps, event, fact.record_time),
+        _usage_after(wallet, lots, event.amount_units, fact),
+        wallet.close_time,
     )
     # A lot that is emptied is no longer due; one that holds keep alive does not leave the wallet.
     return debited if len(lots) == len(wallet.lots) and not wallet.holds else with_due_time(debited)
@@ -74,9 +79,10 @@ def debited(wallet: Wallet, event: CreditsDebited, fact: Fact[Event], version: i
 def captured(wallet: Wallet, event: HoldCaptured, fact: Fact[Event], version: int) -> dict[str, Any]:
     """Return what a capture changes."""
     lots = lots_of.capture(wallet.lots, event.held_draws)
-    lots = lots_of.release(lots, event.returned)
+    lots = lots_of.draw(lots_of.release(lots, event.returned), event.draws)
     return {
-        "lots": lots_of.draw(lots, event.draws),
+        "lots": lots,
+        "usage": _usage_after(wallet, lots, event.amount_units, fact),
         "holds": _after_capture(wallet.holds, event),
         "drawn_units": wallet.drawn_units + event.amount_units - event.overage_units - event.debt_units,
         "overage_units": wallet.overage_units + event.overage_units,
@@ -86,7 +92,7 @@ def captured(wallet: Wallet, event: HoldCaptured, fact: Fact[Event], version: in
     }
 
 
-def reversed_debit(wallet: Wallet, event: DebitReversed, record_time: datetime) -> dict[str, Any]:
+def reversed_debit(wallet: Wallet, event: DebitReversed, fact: Fact[Event]) -> dict[str, Any]:
     """Return what a reversal changes."""
     before = wallet.reversed_units.get(event.debit_version, 0)
     debts = tuple(
@@ -96,26 +102,31 @@ def reversed_debit(wallet: Wallet, event: DebitReversed, record_time: datetime) 
         for debt in wallet.debts
     )
     return {
-        "lots": lots_of.put_back(wallet.lots, event.returned, order=wallet.burn_down_order),
+        "lots": _with_returned(wallet, event.returned, fact.effective_time),
+        "usage": without_returned(wallet.usage, event.returned),
         "drawn_units": wallet.drawn_units - sum(each.amount_units for each in event.returned),
         "overage_units": wallet.overage_units - event.overage_units,
         "debts": tuple(debt for debt in debts if debt.amount_units),
         # Debt that was reversed is gone from the debts; what is counted here came back from overage and draws.
         "reversed_units": wallet.reversed_units
         | {event.debit_version: before + event.amount_units - event.debt_units},
-        "caps": _given_back(wallet.caps, event, record_time),
+        "caps": _given_back(wallet.caps, event, fact.record_time),
     }
 
 
-def repaid(wallet: Wallet, event: DebtRepaid) -> dict[str, Any]:
+def repaid(wallet: Wallet, event: DebtRepaid, effective_time: datetime) -> dict[str, Any]:
     """Return what a repayment changes."""
     repaid = {each.debit_version: each.amount_units for each in event.repayments}
     debts = tuple(
         msgspec.structs.replace(debt, amount_units=debt.amount_units - repaid.get(debt.debit_version, 0))
         for debt in wallet.debts
     )
+    lots = lots_of.draw(wallet.lots, (Draw(event.grant_version, event.amount_units),))
     return {
-        "lots": lots_of.draw(wallet.lots, (Draw(event.grant_version, event.amount_units),)),
+        "lots": lots,
+        "usage": wallet.usage
+        if len(lots) == len(wallet.lots)
+        else with_spent(wallet.usage, wallet.lots, lots, effective_time),
         "drawn_units": wallet.drawn_units + event.amount_units,
         "debts": tuple(debt for debt in debts if debt.amount_units),
     }
@@ -136,6 +147,44 @@ def _given_back(caps: Caps | None, event: DebitReversed, record_time: datetime) 
         debit_time=event.debit_time,
         record_time=record_time,
     )
+
+
+def _usage_after(
+    wallet: Wallet,
+    lots: tuple[Lot, ...],
+    amount_units: int,
+    fact: Fact[Event],
+) -> Usage:
+    usage = wallet.usage
+    if len(lots) != len(wallet.lots):
+        usage = with_spent(usage, wallet.lots, lots, fact.effective_time)
+    rise = wallet.rules.alerts.fast_rise
+    return usage if rise is None else with_debit(usage, rise, amount_units, fact.record_time)
+
+
+def _with_returned(wallet: Wallet, returned: tuple[Return, ...], effective_time: datetime) -> tuple[Lot, ...]:
+    """Return the lots with what came back; a lot that had left the wallet is entitled to what it was before."""
+    known = {lot.grant_version for lot in wallet.lots}
+    lots = lots_of.put_back(wallet.lots, returned, order=wallet.burn_down_order)
+    for each in returned:
+        if each.grant_version not in known:
+            lot = lots_of.find(lots, each.grant_version)
+            assert lot is not None, "what was put back is there"
+            lots = lots_of.replace(lots, lot, entitled_units=_entitled_units(wallet, each, effective_time))
+    return lots
+
+
+def _entitled_units(wallet: Wallet, returned: Return, effective_time: datetime) -> int:
+    version, expire_time = returned.grant_version, returned.lot.expire_time
+    if expire_time is not None and expire_time <= effective_time:
+        return 0
+    if version in wallet.revoked_grants or wallet.close_time is not None:
+        return 0
+    for used_up in wallet.usage.spent:
+        if used_up.grant_version == version:
+            return used_up.entitled_units
+    withdrawn_units = wallet.refunded_units.get(version, 0) + wallet.clawed_back_units.get(version, 0)
+    return returned.lot.granted_units - withdrawn_units
 
 
 def _fraction_after(wallet: Wallet, charge: Charge | None, amount_units: int) -> Decimal:

@@ -20,15 +20,22 @@ from ledger_service.domain.wallet import lots as lots_of
 from ledger_service.domain.wallet.burn_down import insert_lot
 from ledger_service.domain.wallet.recurrence import series_of
 from ledger_service.domain.wallet.state import Wallet
+from ledger_service.domain.wallet.usage import with_grant
 
 
-def granted(wallet: Wallet, event: CreditsGranted, effective_time: datetime, version: int) -> dict[str, Any]:
+def granted(
+    wallet: Wallet, event: CreditsGranted, effective_time: datetime, version: int, record_time: datetime
+) -> dict[str, Any]:
     """Return what a new grant changes."""
     lot = lots_of.from_grant(version, event, effective_time)
+    if not event.series_version and event.expire_time is not None and event.expire_time <= record_time:
+        # It had expired when it was made: nobody was entitled to it, and its expiry takes nothing away.
+        lot = msgspec.structs.replace(lot, entitled_units=0)
     return {
         "lots": insert_lot(wallet.lots, lot, order=wallet.burn_down_order),
         "granted_units": wallet.granted_units + event.amount_units,
         "series": series_of(wallet.series, event, version),
+        "usage": with_grant(wallet.usage, effective_time),
     }
 
 
@@ -37,7 +44,13 @@ def expired(wallet: Wallet, event: CreditsExpired, instant: datetime) -> dict[st
     lots = lots_of.draw(wallet.lots, (Draw(event.grant_version, event.amount_units),))
     lot = lots_of.find(lots, event.grant_version)
     if lot is not None:
-        lots = lots_of.replace(lots, lot, lapsed_units=lot.lapsed_units + event.amount_units)
+        # What was used of the lot leaves the entitlement with its end; what is left rolls over, or is held.
+        lots = lots_of.replace(
+            lots,
+            lot,
+            lapsed_units=lot.lapsed_units + event.amount_units,
+            entitled_units=min(lot.entitled_units, lot.remaining_units),
+        )
     return {
         "lots": lots,
         "expired_units": wallet.expired_units + event.amount_units,
@@ -47,15 +60,16 @@ def expired(wallet: Wallet, event: CreditsExpired, instant: datetime) -> dict[st
 
 def revoked(wallet: Wallet, event: GrantRevoked) -> dict[str, Any]:
     """Return what a revocation or clawback changes."""
-    lots = wallet.lots
-    if event.amount_units:
-        lots = lots_of.draw(lots, (Draw(event.grant_version, event.amount_units),))
+    lots = lots_of.withdraw(wallet.lots, event.grant_version, event.amount_units)
     revoked_units = wallet.revoked_units + event.amount_units
     if event.clawback:
         clawed_back = _added(wallet.clawed_back_units, event.grant_version, event.amount_units)
         return {"lots": lots, "revoked_units": revoked_units, "clawed_back_units": clawed_back}
     lot = lots_of.find(wallet.lots, event.grant_version)
     ended = (event.grant_version, lot.series_version if lot is not None else 0)
+    held = lots_of.find(lots, event.grant_version)
+    if held is not None:
+        lots = lots_of.replace(lots, held, entitled_units=0)
     return {
         "lots": lots,
         "revoked_units": revoked_units,
@@ -71,7 +85,7 @@ def refunded(wallet: Wallet, event: GrantRefunded) -> dict[str, Any]:
     assert purchase is not None, "a refund names a lot that holds nothing"
     return {
         "purchased_units": wallet.purchased_units | {event.grant_version: purchase.granted_units},
-        "lots": lots_of.draw(wallet.lots, (Draw(event.grant_version, event.amount_units),)),
+        "lots": lots_of.withdraw(wallet.lots, event.grant_version, event.amount_units),
         "revoked_units": wallet.revoked_units + event.amount_units,
         "refunded_units": _added(wallet.refunded_units, event.grant_version, event.amount_units),
     }

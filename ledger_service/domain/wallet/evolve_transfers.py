@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from ledger_service.domain.events import (
     CreditsTransferredIn,
     CreditsTransferredOut,
-    Draw,
     Return,
     TransferReturned,
     TransferSlice,
@@ -16,25 +16,31 @@ from ledger_service.domain.wallet import lots as lots_of
 from ledger_service.domain.wallet.burn_down import insert_lot
 from ledger_service.domain.wallet.cost_basis import Moved
 from ledger_service.domain.wallet.state import Transit, Wallet
+from ledger_service.domain.wallet.usage import with_grant
 
 
 def sent(wallet: Wallet, event: CreditsTransferredOut, version: int) -> dict[str, Any]:
     """Return what a transfer changes in the wallet it leaves."""
-    draws = [Draw(each.grant_version, each.amount_units) for each in event.slices]
+    lots = wallet.lots
+    for each in event.slices:
+        lots = lots_of.withdraw(lots, each.grant_version, each.amount_units)
     return {
-        "lots": lots_of.draw(wallet.lots, draws),
+        "lots": lots,
         "sent_units": wallet.sent_units + event.amount_units,
         "transfers": (*wallet.transfers, Transit(version, event.destination, event.slices)),
         "moved": _moved(wallet, event.slices, sign=1),
     }
 
 
-def received(wallet: Wallet, event: CreditsTransferredIn, version: int) -> dict[str, Any]:
+def received(
+    wallet: Wallet, event: CreditsTransferredIn, effective_time: datetime, version: int
+) -> dict[str, Any]:
     """Return what a slice changes in the wallet it reaches."""
     lot = lots_of.from_terms(version, event.amount_units, event.lot)
     return {
         "lots": insert_lot(wallet.lots, lot, order=wallet.burn_down_order),
         "received_units": wallet.received_units + event.amount_units,
+        "usage": with_grant(wallet.usage, effective_time),
     }
 
 
@@ -47,11 +53,21 @@ def returned(wallet: Wallet, event: TransferReturned) -> dict[str, Any]:
     """Return what a transfer that came back changes."""
     returns = [Return(each.grant_version, each.amount_units, each.lot) for each in event.slices]
     return {
-        "lots": lots_of.put_back(wallet.lots, returns, order=wallet.burn_down_order),
+        "lots": _put_back(wallet, returns),
         "sent_units": wallet.sent_units - sum(each.amount_units for each in event.slices),
         "transfers": _without(wallet, event.transfer_version),
         "moved": _moved(wallet, event.slices, sign=-1),
     }
+
+
+def _put_back(wallet: Wallet, returns: list[Return]) -> lots_of.Lots:
+    """Return the lots with what came back: the wallet is entitled to it again."""
+    lots = wallet.lots
+    for each in returns:
+        lot = lots_of.find(lots, each.grant_version)
+        if lot is not None:
+            lots = lots_of.replace(lots, lot, entitled_units=lot.entitled_units + each.amount_units)
+    return lots_of.put_back(lots, returns, order=wallet.burn_down_order)
 
 
 def _without(wallet: Wallet, transfer_version: int) -> tuple[Transit, ...]:

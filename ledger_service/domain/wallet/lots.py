@@ -56,6 +56,17 @@ def put_back(lots: Lots, returns: Iterable[Return], *, order: str) -> Lots:
     return lots
 
 
+def withdraw(lots: Lots, grant_version: int, units: int) -> Lots:
+    """Take units out of a lot for another reason than use: nobody is entitled to them any more."""
+    if not units:
+        return lots
+    lots = draw(lots, (Draw(grant_version, units),))
+    lot = find(lots, grant_version)
+    if lot is None:
+        return lots
+    return replace(lots, lot, entitled_units=max(lot.entitled_units - units, 0))
+
+
 def find(lots: Lots, grant_version: int) -> Lot | None:
     """Return the lot of a grant, if it holds anything."""
     return next((lot for lot in lots if lot.grant_version == grant_version), None)
@@ -82,6 +93,7 @@ def from_grant(grant_version: int, granted: CreditsGranted, effective_time: date
         purchase_version=granted.purchase_version,
         recurrence=granted.recurrence,
         series_version=granted.series_version or (grant_version if granted.recurrence else 0),
+        entitled_units=granted.amount_units,
     )
 
 
@@ -100,6 +112,7 @@ def from_terms(grant_version: int, units: int, terms: LotTerms) -> Lot:
         purchase_version=terms.purchase_version,
         recurrence=terms.recurrence,
         series_version=terms.series_version,
+        entitled_units=units,
     )
 
 

@@ -36,7 +36,14 @@ from ledger_service.domain.wallet.recurrence import (
     may_come,
     next_grant,
 )
-from ledger_service.domain.wallet.state import Debt, Wallet, basis_of, clawback_units, issued_units
+from ledger_service.domain.wallet.state import (
+    Debt,
+    Wallet,
+    basis_of,
+    clawback_units,
+    is_revoked,
+    issued_units,
+)
 from ledger_service.domain.wallet.tape import Tape
 
 
@@ -47,9 +54,11 @@ def settle(wallet: Wallet, command: SettleWallet, now: datetime) -> list[Draft]:
 
 def begin(name: str, wallet: Wallet, now: datetime) -> Tape:
     """Return a tape on which everything that fell due by `now` is recorded."""
-    tape = Tape(name, wallet)
+    tape = Tape(name, wallet, now)
     while (instant := _next_instant(tape.wallet)) is not None and instant <= now:
+        tape.instant = instant
         _settle_instant(tape, instant)
+    tape.instant = now
     return tape
 
 
@@ -63,7 +72,7 @@ def lapse_returned(
 ) -> None:
     """End what was returned to lots that have lapsed meanwhile: no laundering into fresh credit.
 
-    Lots lapse when they expire, are revoked, or came with a purchase that was refunded.
+    Lots lapse when they expire, are revoked, came with a purchase that was refunded, or their wallet was closed.
     """
     _revoke(tape, now)
     _claw_back(tape, now, returned)
@@ -100,13 +109,13 @@ def _settle_instant(tape: Tape, instant: datetime) -> None:
 
 
 def _revoke(tape: Tape, instant: datetime) -> None:
-    """Withdraw what holds, reversals or transfers returned to grants that were revoked or charged back."""
+    """Withdraw what came back to grants that were revoked or charged back, or to any grant of a closed wallet."""
     for lot in tape.wallet.lots:
         receivable = tape.wallet.receivables.get(lot.grant_version)
-        is_revoked = lot.grant_version in tape.wallet.revoked_grants
-        if lot.remaining_units and receivable is not None and (is_revoked or receivable.nanos):
-            _lower_receivable(tape, instant, lot, receivable, whole=is_revoked)
-        elif lot.remaining_units and is_revoked:
+        whole = is_revoked(tape.wallet, lot)
+        if lot.remaining_units and receivable is not None and (whole or receivable.nanos):
+            _lower_receivable(tape, instant, lot, receivable, whole=whole)
+        elif lot.remaining_units and whole:
             tape.add(GrantRevoked(lot.grant_version, lot.remaining_units), instant)
 
 

@@ -18,6 +18,7 @@ from ledger_service.domain.wallet.burn_down import DEFAULT_ORDER, Lot
 from ledger_service.domain.wallet.caps import Caps
 from ledger_service.domain.wallet.cost_basis import Basis, Moved
 from ledger_service.domain.wallet.recurrence import Series
+from ledger_service.domain.wallet.usage import NO_USAGE, Usage
 
 ZERO: Final = Decimal(0)
 
@@ -121,6 +122,8 @@ class Wallet(msgspec.Struct, frozen=True, gc=False):
     """By version of the grant that was charged back: what is owed for it still, perhaps nothing."""
     caps: Caps | None = None
     """None without a spend cap and budgets, so that most debits pay one comparison for them."""
+    usage: Usage = NO_USAGE
+    close_time: datetime | None = None
 
 
 def policy_at(wallet: Wallet, instant: datetime) -> Policy:
@@ -202,6 +205,11 @@ def clawback_units(wallet: Wallet, bonus: Lot) -> int:
     due_units = bonus.granted_units * refunded_units // wallet.purchased_units[bonus.purchase_version]
     before = wallet.clawed_back_units.get(bonus.grant_version, 0)
     return max(min(due_units - before, bonus.remaining_units), 0)
+
+
+def is_revoked(wallet: Wallet, lot: Lot) -> bool:
+    """Say whether what comes back to a lot is withdrawn at once."""
+    return lot.grant_version in wallet.revoked_grants or wallet.close_time is not None
 
 
 def take_front(slices: tuple[Draw, ...], units: int) -> tuple[tuple[Draw, ...], tuple[Draw, ...]]:

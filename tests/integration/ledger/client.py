@@ -26,6 +26,7 @@ from credits.ledger.v1 import (
     sandbox_service_pb2,
     sandbox_service_pb2_grpc,
     wallet_pb2,
+    wallet_rules_pb2,
     wallet_service_pb2,
     wallet_service_pb2_grpc,
 )
@@ -39,6 +40,8 @@ HARD: Final = wallet_pb2.SHORTFALL_MODE_HARD
 SOFT: Final = wallet_pb2.SHORTFALL_MODE_SOFT
 DEBITED: Final = "wallet.CreditsDebited.v1"
 GRANTED: Final = "wallet.CreditsGranted.v1"
+
+NO_ALERTS: Final = wallet_rules_pb2.WalletRules(alerts=wallet_rules_pb2.AlertRules())
 
 CALL_SECONDS: Final = 30.0
 """Longest wait for an answer."""
@@ -102,8 +105,12 @@ class Client:
         mode: wallet_pb2.ShortfallMode.ValueType = HARD,
         overage_limit_units: int = 0,
         customer: str = CUSTOMER,
+        rules: wallet_rules_pb2.WalletRules = NO_ALERTS,
     ) -> str:
-        """Open a wallet with a fresh name, with one open paid grant unless it is 0, and return its name."""
+        """Open a wallet with a fresh name, with one open paid grant unless it is 0, and return its name.
+
+        It has no alerts unless told, so that its events are those that a test asks for.
+        """
         request = wallet_service_pb2.OpenWalletRequest(
             wallet_id=f"w-{key()}",
             wallet=wallet_pb2.Wallet(
@@ -111,6 +118,7 @@ class Client:
                 asset=CREDIT,
                 shortfall_mode=mode,
                 overage_limit_units=overage_limit_units,
+                rules=rules,
             ),
             idempotency_key="open",
         )

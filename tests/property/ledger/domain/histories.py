@@ -17,7 +17,7 @@ from ledger_service.domain.commands import (
     SettleWallet,
     UpdateWallet,
 )
-from ledger_service.domain.events import CreditsDebited, CreditsHeld, HoldCaptured
+from ledger_service.domain.events import AlertRules, CreditsDebited, CreditsHeld, FastRise, HoldCaptured
 from ledger_service.domain.refusals import Refusal
 from ledger_service.domain.values import GrantCategory, ShortfallMode
 from ledger_service.domain.wallet.settle import settled
@@ -43,6 +43,9 @@ from tests.property.ledger.domain.naive_caps import KEYS, USERS, cap_rules
 HOUR = timedelta(hours=1)
 FEATURES = ("chat", "code")
 SETTLE = SettleWallet(WALLET)
+
+ALERTS = AlertRules((10, 50, 80, 100), (20, 7, 0), FastRise("PT1H", 2, "1.5"))
+"""Close together, so that nearly everything crosses something."""
 
 modes = st.sampled_from(list(ShortfallMode))
 figures = st.decimals(min_value=0, max_value=9, places=3).map(str)
@@ -215,10 +218,10 @@ steps = st.one_of(
 histories = st.lists(steps, min_size=10, max_size=25)
 
 
-def opened(mode: ShortfallMode, *, overage_limit_units: int = 0) -> Book:
-    """Return a book with one empty wallet."""
+def opened(mode: ShortfallMode, *, overage_limit_units: int = 0, alerts: AlertRules = ALERTS) -> Book:
+    """Return a book with one empty wallet, which has alerts unless told."""
     ledger = Book()
-    ledger.run(open_wallet(mode=mode, overage_limit_units=overage_limit_units))
+    ledger.run(open_wallet(mode=mode, overage_limit_units=overage_limit_units, alerts=alerts))
     return ledger
 
 
@@ -230,9 +233,11 @@ def try_to_run(ledger: Book, command: AnyCommand, now: datetime) -> list[Recorde
         return []
 
 
-def replayed(mode: ShortfallMode, history: Sequence[Step]) -> tuple[Book, datetime]:
+def replayed(
+    mode: ShortfallMode, history: Sequence[Step], *, alerts: AlertRules = ALERTS
+) -> tuple[Book, datetime]:
     """Return a book after a history, and the instant of its last step."""
-    ledger, now = opened(mode), NOW
+    ledger, now = opened(mode, alerts=alerts), NOW
     for step in history:
         now += step.wait
         try_to_run(ledger, step.at(now, ledger), now)

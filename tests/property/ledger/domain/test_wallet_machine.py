@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from math import floor
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import settings
@@ -25,6 +25,7 @@ from ledger_service.domain.calendar import add_period
 from ledger_service.domain.commands import (
     AnyCommand,
     CaptureHold,
+    CloseWallet,
     Debit,
     ExtendGrant,
     GrantCredits,
@@ -47,6 +48,9 @@ from ledger_service.domain.refusals import (
     RefundExceedsGrant,
     Refusal,
     ReversalExceedsDebit,
+    WalletInUse,
+    WalletIsClosed,
+    WalletNotEmpty,
 )
 from ledger_service.domain.topics import TOPIC_OF, encode_fact
 from ledger_service.domain.values import GrantCategory, ShortfallMode
@@ -74,6 +78,7 @@ from tests.builders import (
     sign_contract,
 )
 from tests.property.ledger.domain.histories import (
+    ALERTS,
     HOUR,
     SETTLE,
     Step,
@@ -92,6 +97,8 @@ from tests.property.ledger.domain.naive_caps import NaiveCaps, Who, refuse_beyon
 
 LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 FAR_AHEAD = datetime(9999, 1, 1, tzinfo=UTC)
+BEFORE_CLOSING = 8
+"""Commands that a wallet takes before it may be closed, so that there is something to see afterwards."""
 RANK = ["PROMOTIONAL", "INCLUDED", "PAID"]
 
 
@@ -141,11 +148,21 @@ class Paid:
         return self.overage + self.owed + len(self.units)
 
 
+class Told(NamedTuple):
+    """A policy from an instant on, and how many commands had been accepted when the wallet was told."""
+
+    from_time: datetime
+    mode: ShortfallMode
+    limit: int
+    after_commands: int
+
+
 class NaiveWallet:
     """Everything that happened to a wallet, played again from nothing."""
 
-    def __init__(self, policies: list[tuple[datetime, ShortfallMode, int]]) -> None:
+    def __init__(self, policies: list[Told]) -> None:
         self.policies = policies
+        self.applied = 0
         self.units: list[Unit] = []
         self.grants = 0
         self.debits: dict[int, Paid] = {}
@@ -153,6 +170,7 @@ class NaiveWallet:
         self.caps = NaiveCaps()
         self.series: dict[int, tuple[GrantCredits, datetime, int]] = {}
         self.revoked: set[int] = set()
+        self.closed = False
         self.charged = Fraction()
 
     # Time
@@ -201,7 +219,7 @@ class NaiveWallet:
     def end_units(self, instant: datetime) -> None:
         """Revoke and expire free units whose time is over."""
         for unit in self.units:
-            if unit.is_now == "free" and unit.version in self.revoked:
+            if unit.is_now == "free" and (unit.version in self.revoked or self.closed):
                 unit.is_now = "revoked"
             if unit.is_now == "free" and unit.ends <= instant:
                 unit.is_now = "expired"
@@ -231,9 +249,17 @@ class NaiveWallet:
 
     # Commands: each refuses before it changes anything that matters, for a refused model is thrown away
 
-    def apply(self, command: AnyCommand, now: datetime, version: int) -> None:
+    def apply(self, command: AnyCommand, now: datetime, version: int) -> None:  # noqa: C901
         """Do what a command asks. Raises Refusal."""
+        if self.closed and isinstance(
+            command, GrantCredits | PlaceHold | ExtendGrant | UpdateWallet | CloseWallet
+        ):
+            raise WalletIsClosed("")
+        if self.closed and isinstance(command, Debit) and not command.delivered:
+            raise WalletIsClosed("")
         match command:
+            case CloseWallet():
+                self.close(command, now)
             case GrantCredits():
                 self.grant(command, now, version)
             case Debit():
@@ -254,6 +280,17 @@ class NaiveWallet:
                 self.caps.give(command.rules, version)
             case _:
                 raise AssertionError(command)
+
+    def close(self, command: CloseWallet, now: datetime) -> None:
+        """Close."""
+        # The contract that may be signed has no end.
+        if self.holds or len(self.policies) > 1 or any(paid.owed for paid in self.debits.values()):
+            raise WalletInUse("")
+        if not command.forfeit and (self.series or any(unit.is_now == "free" for unit in self.units)):
+            raise WalletNotEmpty("")
+        self.closed = True
+        self.series.clear()
+        self.end_units(now)
 
     def grant(self, command: GrantCredits, now: datetime, version: int) -> None:
         """Grant."""
@@ -317,15 +354,16 @@ class NaiveWallet:
 
     def fall_short(self, paid: Paid, missing: int, *, delivered: bool) -> None:
         """Record what no unit covers as the policy says."""
-        in_force = [each for each in self.policies if each[0] <= paid.instant]
-        _, mode, limit = max(in_force, key=lambda policy: policy[0])
+        known = [each for each in self.policies if each.after_commands <= self.applied]
+        in_force = [each for each in known if each.from_time <= paid.instant]
+        _, mode, limit, _ = max(in_force, key=lambda policy: policy.from_time)
         if missing and not delivered:
             if mode is ShortfallMode.HARD:
                 raise InsufficientCredit("")
             before = sum(each.overage + each.owed for each in self.debits.values())
             if limit and before + missing > limit:
                 raise OverageLimitExceeded("")
-        if mode is ShortfallMode.ADVANCE:
+        if mode is ShortfallMode.ADVANCE and not self.closed:
             paid.owed = missing
         else:
             paid.overage = missing
@@ -423,12 +461,13 @@ Past = list[tuple[datetime, int, AnyCommand]]
 Totals = dict[str, Any]
 
 
-def played(past: Past, policies: list[tuple[datetime, ShortfallMode, int]], now: datetime) -> NaiveWallet:
+def played(past: Past, policies: list[Told], now: datetime) -> NaiveWallet:
     """Return a naive wallet after everything that was accepted."""
     naive = NaiveWallet(policies)
     for at, version, command in past:
         naive.pass_time(at)
         naive.apply(command, at, version)
+        naive.applied += 1
     naive.pass_time(now)
     return naive
 
@@ -464,7 +503,7 @@ class WalletMachine(RuleBasedStateMachine):
         super().__init__()
         self.ledger = Book()
         self.past: Past = []
-        self.policies: list[tuple[datetime, ShortfallMode, int]] = []
+        self.policies: list[Told] = []
         self.now = NOW
         self.signed = False
 
@@ -478,9 +517,9 @@ class WalletMachine(RuleBasedStateMachine):
                 plan_phase("first", duration="P1D", mode=ShortfallMode.SOFT),
                 plan_phase("second", mode=ShortfallMode.HARD),
             ),
-            open_wallet(mode=mode, overage_limit_units=limit),
+            open_wallet(mode=mode, overage_limit_units=limit, alerts=ALERTS),
         )
-        self.policies = [(LONG_AGO, mode, limit)]
+        self.policies = [Told(LONG_AGO, mode, limit, 0)]
 
     def both(self, command: AnyCommand) -> None:
         """Send a command to the wallet, which must answer as the model does."""
@@ -568,12 +607,18 @@ class WalletMachine(RuleBasedStateMachine):
         }
         self.both(commands[what])
 
+    @precondition(lambda self: len(self.past) > BEFORE_CLOSING)
+    @rule(forfeit=st.booleans())
+    def close(self, forfeit: bool) -> None:
+        """Close."""
+        self.both(CloseWallet(WALLET, forfeit))
+
     @rule()
     def sweep(self) -> None:
         """Settle."""
         self.ledger.run(SETTLE, self.now)
 
-    @precondition(lambda self: not self.signed)
+    @precondition(lambda self: not self.signed and self.ledger.wallet().close_time is None)
     @rule(hours=st.integers(-30, 30))
     def sign(self, hours: int) -> None:
         """Sign a contract: SOFT without limit for a day, then HARD."""
@@ -581,8 +626,8 @@ class WalletMachine(RuleBasedStateMachine):
 
         self.ledger.run(sign_contract(contract=CONTRACT, start_time=start), self.now)
 
-        self.policies.append((start, ShortfallMode.SOFT, 0))
-        self.policies.append((start + 24 * HOUR, ShortfallMode.HARD, 0))
+        self.policies.append(Told(start, ShortfallMode.SOFT, 0, len(self.past)))
+        self.policies.append(Told(start + 24 * HOUR, ShortfallMode.HARD, 0, len(self.past)))
         self.signed = True
 
     @rule(with_snapshot=st.booleans())

@@ -10,6 +10,7 @@ from ledger_service.domain.commands import (
     AnyCommand,
     ChangePlan,
     ChargeBackGrant,
+    CloseWallet,
     Command,
     DebitRecord,
     DestinationRecord,
@@ -120,6 +121,7 @@ UPDATE = UpdateWallet(
     3,
     WalletRules(9),
 )
+CLOSE = CloseWallet(WALLET, forfeit=True)
 
 PURCHASE_TERMS = LotTerms(GrantCategory.PAID, 0, 100, after(), consideration=Money("EUR", 700))
 TRANSFER = TransferCredits(WALLET, "wallets/beta", 7, DestinationRecord(CUSTOMER, CREDIT))
@@ -164,6 +166,7 @@ EXAMPLES: list[AnyCommand] = [
     REFUND,
     EXTEND,
     UPDATE,
+    CLOSE,
     UpdateWallet(WALLET, ("rules",), rules=WalletRules(9)),
     extend(BONUS),
     TRANSFER,
@@ -174,6 +177,7 @@ EXAMPLES: list[AnyCommand] = [
 ]
 
 CHANGES: list[tuple[AnyCommand, dict[str, object], str]] = [
+    (CLOSE, {"forfeit": False}, "forfeit"),
     (OPEN, {"customer": "customers/other"}, "customer"),
     (OPEN, {"asset": Asset("TOKEN", 0)}, "asset"),
     (OPEN, {"shortfall_mode": ShortfallMode.HARD}, "shortfall_mode"),
@@ -321,6 +325,8 @@ def recorded(command: AnyCommand) -> Fact[Event]:
     ledger.run(grant(100, category=GrantCategory.PROMOTIONAL, expire_time=after(days=10)))
     assert ledger.place(hold(5)) == HOLD
     assert ledger.run(debit(5))[0].version == DEBIT
+    if command is CLOSE:
+        ledger.run(release(HOLD))
     return stored(ledger, command)
 
 

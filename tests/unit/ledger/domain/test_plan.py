@@ -9,6 +9,7 @@ import pytest
 from ledger_service.domain.agreement.contract import CYCLE_COUNT_MAX
 from ledger_service.domain.agreement.entitlement import ALERTS_MAX, FEATURES_MAX
 from ledger_service.domain.agreement.plan import PHASES_MAX
+from ledger_service.domain.commands import UpdateWallet
 from ledger_service.domain.events import ContractSigned, Cycle, PlanPhase, PlanPublished, WalletPolicyChanged
 from ledger_service.domain.refusals import (
     AmountOutOfRange,
@@ -32,6 +33,9 @@ from ledger_service.domain.values import UNITS_MAX, Asset, CycleInterval, Money,
 from ledger_service.domain.wallet.state import policy_at
 from tests.builders import (
     CONTRACT,
+    MICROSECOND,
+    NOW,
+    WALLET,
     Book,
     after,
     agreed,
@@ -451,3 +455,22 @@ def test_a_plans_field_beyond_its_boundary_is_refused_by_name(
         book(create_rate_card(), msgspec.structs.replace(publish_plan(), **changes))
 
     assert refused.value.field == field
+
+
+def test_the_end_of_a_contract_brings_back_what_the_wallet_was_told_last() -> None:
+    ledger = agreed(plan_phase(duration="P1M", mode=ShortfallMode.HARD))
+    told = UpdateWallet(
+        WALLET, ("overage_limit_units", "shortfall_mode"), ShortfallMode.ADVANCE, overage_limit_units=7
+    )
+    ledger.run(told)
+
+    ledger.run(sign_contract())
+
+    end = NOW.replace(month=NOW.month + 1)
+    within, after_it = policy_at(ledger.wallet(), end - MICROSECOND), policy_at(ledger.wallet(), end)
+    assert (within.shortfall_mode, within.contract) == (ShortfallMode.HARD, CONTRACT)
+    assert (after_it.shortfall_mode, after_it.overage_limit_units, after_it.contract) == (
+        ShortfallMode.ADVANCE,
+        7,
+        "",
+    )

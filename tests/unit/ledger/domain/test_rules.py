@@ -50,7 +50,7 @@ def wallet(*policies: Policy) -> Wallet:
 
 def updated(before: Wallet, command: UpdateWallet) -> tuple[WalletUpdated, Wallet]:
     drafts = update_wallet(before, command, NOW)
-    tape = Tape(NAME, before)
+    tape = Tape(NAME, before, NOW)
     for draft in drafts:
         tape.add(draft.event, draft.effective_time)
     event = drafts[-1].event

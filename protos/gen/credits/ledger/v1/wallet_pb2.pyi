@@ -95,6 +95,7 @@ class Wallet(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     BURN_DOWN_ORDER_FIELD_NUMBER: _builtins.int
     RULES_FIELD_NUMBER: _builtins.int
+    CLOSE_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """wallets/{wallet}. Output only in OpenWallet, which takes `wallet_id`."""
     customer: _builtins.str
@@ -123,6 +124,10 @@ class Wallet(_message.Message):
     def rules(self) -> _wallet_rules_pb2.WalletRules:
         """Grace, caps, budgets, alerts and automatic top-ups."""
 
+    @_builtins.property
+    def close_time(self) -> _timestamp_pb2.Timestamp:
+        """When the wallet was closed; absent while it is open. Output only."""
+
     def __init__(
         self,
         *,
@@ -136,10 +141,11 @@ class Wallet(_message.Message):
         version: _builtins.int = ...,
         burn_down_order: _builtins.str = ...,
         rules: _wallet_rules_pb2.WalletRules | None = ...,
+        close_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "open_time", b"open_time", "rules", b"rules"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "close_time", b"close_time", "open_time", b"open_time", "rules", b"rules"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "burn_down_order", b"burn_down_order", "contract", b"contract", "customer", b"customer", "name", b"name", "open_time", b"open_time", "overage_limit_units", b"overage_limit_units", "rules", b"rules", "shortfall_mode", b"shortfall_mode", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "burn_down_order", b"burn_down_order", "close_time", b"close_time", "contract", b"contract", "customer", b"customer", "name", b"name", "open_time", b"open_time", "overage_limit_units", b"overage_limit_units", "rules", b"rules", "shortfall_mode", b"shortfall_mode", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -784,6 +790,7 @@ class Balance(_message.Message):
     HOLDS_FIELD_NUMBER: _builtins.int
     IN_TRANSIT_UNITS_FIELD_NUMBER: _builtins.int
     RECEIVABLES_FIELD_NUMBER: _builtins.int
+    CLOSE_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """wallets/{wallet}."""
     posted_units: _builtins.int
@@ -826,6 +833,10 @@ class Balance(_message.Message):
     def receivables(self) -> _containers.RepeatedCompositeFieldContainer[_money_pb2.Money]:
         """What the customer owes for grants that were charged back, one amount a currency."""
 
+    @_builtins.property
+    def close_time(self) -> _timestamp_pb2.Timestamp:
+        """When the wallet was closed; absent while it is open."""
+
     def __init__(
         self,
         *,
@@ -845,10 +856,11 @@ class Balance(_message.Message):
         holds: _abc.Iterable[Global___Hold] | None = ...,
         in_transit_units: _builtins.int = ...,
         receivables: _abc.Iterable[_money_pb2.Money] | None = ...,
+        close_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "asset", b"asset"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "asset", b"asset", "close_time", b"close_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "asset", b"asset", "available_units", b"available_units", "debited_units", b"debited_units", "debt_units", b"debt_units", "expired_units", b"expired_units", "held_units", b"held_units", "holds", b"holds", "in_transit_units", b"in_transit_units", "lots", b"lots", "name", b"name", "overage_units", b"overage_units", "pending_units", b"pending_units", "posted_units", b"posted_units", "receivables", b"receivables", "revoked_units", b"revoked_units"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "asset", b"asset", "available_units", b"available_units", "close_time", b"close_time", "debited_units", b"debited_units", "debt_units", b"debt_units", "expired_units", b"expired_units", "held_units", b"held_units", "holds", b"holds", "in_transit_units", b"in_transit_units", "lots", b"lots", "name", b"name", "overage_units", b"overage_units", "pending_units", b"pending_units", "posted_units", b"posted_units", "receivables", b"receivables", "revoked_units", b"revoked_units"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

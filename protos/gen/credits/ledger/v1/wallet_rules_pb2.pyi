@@ -165,7 +165,9 @@ Global___Budget: _TypeAlias = Budget  # noqa: Y015
 
 @_typing.final
 class AlertRules(_message.Message):
-    """AlertRules say which crossings are recorded, each once, in the same commit as what crossed."""
+    """AlertRules say which crossings are recorded (see Alert), each once, in the same commit as what crossed. Held units
+    count as used. Setting a rule is no crossing, and a new wallet is low until credit comes.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -201,7 +203,11 @@ Global___AlertRules: _TypeAlias = AlertRules  # noqa: Y015
 
 @_typing.final
 class FastRise(_message.Message):
-    """FastRise compares the present window with the average of the windows before it."""
+    """FastRise compares the units debited in the present window, overage and debt included and reversals not taken off,
+    with the average of the full windows before it. Windows are aligned to 1970-01-01 in UTC, and a debit counts in the
+    one in which it was recorded. Windows before the rule was set do not count, and one after it is needed. At most one
+    alert a window.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -11,6 +11,7 @@ UNAVAILABLE or DEADLINE_EXCEEDED.
 
 from collections import abc as _abc
 from credits.ledger.v1 import money_pb2 as _money_pb2
+from credits.ledger.v1 import wallet_alerts_pb2 as _wallet_alerts_pb2
 from credits.ledger.v1 import wallet_caps_pb2 as _wallet_caps_pb2
 from credits.ledger.v1 import wallet_pb2 as _wallet_pb2
 from google.protobuf import descriptor as _descriptor
@@ -763,8 +764,8 @@ class WatchBalanceRequest(_message.Message):
     name: _builtins.str
     """wallets/{wallet}. Required."""
     after_version: _builtins.int
-    """Version of the wallet that the caller knows, from 0: the first message waits for a later one or for the next
-    5 s. Default 0: the balance now, at once.
+    """Version of the wallet that the caller knows: the first message waits for a later one or for the next 5 s, and
+    every alert after it is sent, whenever it was recorded. Default 0: the balance now, at once, and alerts from now on.
     """
     feature: _builtins.str
     """Count only the lots that a debit for this feature may draw. Default: all lots."""
@@ -792,13 +793,20 @@ class WatchBalanceResponse(_message.Message):
     BALANCE_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
+    ALERTS_FIELD_NUMBER: _builtins.int
     version: _builtins.int
-    """Version of the wallet's stream that the balance counts."""
+    """Version of the wallet's stream to watch after: the balance counts every event up to it, and no alert up to it will
+    be sent again.
+    """
     position: _builtins.int
     """Position of the log up to which the balance counts every event of the wallet; it may count later ones too."""
     @_builtins.property
     def balance(self) -> _wallet_pb2.Balance:
         """The balance now."""
+
+    @_builtins.property
+    def alerts(self) -> _containers.RepeatedCompositeFieldContainer[_wallet_alerts_pb2.Alert]:
+        """Alerts since the version that the caller knew, oldest first, at most 100; more follow at once in the next message."""
 
     def __init__(
         self,
@@ -806,10 +814,11 @@ class WatchBalanceResponse(_message.Message):
         balance: _wallet_pb2.Balance | None = ...,
         version: _builtins.int = ...,
         position: _builtins.int = ...,
+        alerts: _abc.Iterable[_wallet_alerts_pb2.Alert] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance", "position", b"position", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alerts", b"alerts", "balance", b"balance", "position", b"position", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

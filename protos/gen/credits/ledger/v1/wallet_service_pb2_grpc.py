@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from credits.ledger.v1 import transfer_pb2 as credits_dot_ledger_dot_v1_dot_transfer__pb2
+from credits.ledger.v1 import wallet_closing_pb2 as credits_dot_ledger_dot_v1_dot_wallet__closing__pb2
 from credits.ledger.v1 import wallet_service_pb2 as credits_dot_ledger_dot_v1_dot_wallet__service__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -45,6 +46,11 @@ class WalletServiceStub:
                 '/credits.ledger.v1.WalletService/UpdateWallet',
                 request_serializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.UpdateWalletRequest.SerializeToString,
                 response_deserializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.UpdateWalletResponse.FromString,
+                _registered_method=True)
+        self.CloseWallet = channel.unary_unary(
+                '/credits.ledger.v1.WalletService/CloseWallet',
+                request_serializer=credits_dot_ledger_dot_v1_dot_wallet__closing__pb2.CloseWalletRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_wallet__closing__pb2.CloseWalletResponse.FromString,
                 _registered_method=True)
         self.GetWallet = channel.unary_unary(
                 '/credits.ledger.v1.WalletService/GetWallet',
@@ -161,6 +167,13 @@ class WalletServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CloseWallet(self, request, context):
+        """Close a wallet for ever. Safe to retry with the same key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetWallet(self, request, context):
         """Read a wallet's identity and policy, and how its caps stand.
         """
@@ -184,7 +197,8 @@ class WalletServiceServicer:
 
     def WatchBalance(self, request, context):
         """Follow a wallet's balance: now, and whenever its stream grows. States in between may be left out, the newest never
-        is; at most one message in 20 ms. The balance is sent anew every 5 s in any case. Ends with UNAVAILABLE when this
+        is, and no alert after the version that the caller knows is; at most one message in 20 ms. The balance is sent anew
+        every 5 s in any case. Ends with UNAVAILABLE when this
         instance stops serving: watch again after the last version received. At most 1,000 watchers an instance.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -315,6 +329,11 @@ def add_WalletServiceServicer_to_server(servicer, server):
                     servicer.UpdateWallet,
                     request_deserializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.UpdateWalletRequest.FromString,
                     response_serializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.UpdateWalletResponse.SerializeToString,
+            ),
+            'CloseWallet': grpc.unary_unary_rpc_method_handler(
+                    servicer.CloseWallet,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_wallet__closing__pb2.CloseWalletRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_wallet__closing__pb2.CloseWalletResponse.SerializeToString,
             ),
             'GetWallet': grpc.unary_unary_rpc_method_handler(
                     servicer.GetWallet,
@@ -467,6 +486,33 @@ class WalletService:
             '/credits.ledger.v1.WalletService/UpdateWallet',
             credits_dot_ledger_dot_v1_dot_wallet__service__pb2.UpdateWalletRequest.SerializeToString,
             credits_dot_ledger_dot_v1_dot_wallet__service__pb2.UpdateWalletResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CloseWallet(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.WalletService/CloseWallet',
+            credits_dot_ledger_dot_v1_dot_wallet__closing__pb2.CloseWalletRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_wallet__closing__pb2.CloseWalletResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -11,6 +11,7 @@ UNAVAILABLE or DEADLINE_EXCEEDED.
 
 from collections import abc as _abc
 from credits.ledger.v1 import transfer_pb2 as _transfer_pb2
+from credits.ledger.v1 import wallet_closing_pb2 as _wallet_closing_pb2
 from credits.ledger.v1 import wallet_service_pb2 as _wallet_service_pb2
 from grpc import aio as _aio
 import abc as _abc_1
@@ -44,6 +45,8 @@ class WalletServiceStub:
     """Open a wallet. Safe to retry with the same key."""
     UpdateWallet: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.UpdateWalletRequest, _wallet_service_pb2.UpdateWalletResponse]
     """Change a wallet's own policy and rules from now on. Safe to retry with the same key."""
+    CloseWallet: _grpc.UnaryUnaryMultiCallable[_wallet_closing_pb2.CloseWalletRequest, _wallet_closing_pb2.CloseWalletResponse]
+    """Close a wallet for ever. Safe to retry with the same key."""
     GetWallet: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.GetWalletRequest, _wallet_service_pb2.GetWalletResponse]
     """Read a wallet's identity and policy, and how its caps stand."""
     ListWallets: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.ListWalletsRequest, _wallet_service_pb2.ListWalletsResponse]
@@ -52,7 +55,8 @@ class WalletServiceStub:
     """Read a wallet's balance, true now."""
     WatchBalance: _grpc.UnaryStreamMultiCallable[_wallet_service_pb2.WatchBalanceRequest, _wallet_service_pb2.WatchBalanceResponse]
     """Follow a wallet's balance: now, and whenever its stream grows. States in between may be left out, the newest never
-    is; at most one message in 20 ms. The balance is sent anew every 5 s in any case. Ends with UNAVAILABLE when this
+    is, and no alert after the version that the caller knows is; at most one message in 20 ms. The balance is sent anew
+    every 5 s in any case. Ends with UNAVAILABLE when this
     instance stops serving: watch again after the last version received. At most 1,000 watchers an instance.
     """
     Grant: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.GrantRequest, _wallet_service_pb2.GrantResponse]
@@ -107,6 +111,8 @@ class WalletServiceAsyncStub(WalletServiceStub):
     """Open a wallet. Safe to retry with the same key."""
     UpdateWallet: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.UpdateWalletRequest, _wallet_service_pb2.UpdateWalletResponse]  # type: ignore[assignment]
     """Change a wallet's own policy and rules from now on. Safe to retry with the same key."""
+    CloseWallet: _aio.UnaryUnaryMultiCallable[_wallet_closing_pb2.CloseWalletRequest, _wallet_closing_pb2.CloseWalletResponse]  # type: ignore[assignment]
+    """Close a wallet for ever. Safe to retry with the same key."""
     GetWallet: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.GetWalletRequest, _wallet_service_pb2.GetWalletResponse]  # type: ignore[assignment]
     """Read a wallet's identity and policy, and how its caps stand."""
     ListWallets: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.ListWalletsRequest, _wallet_service_pb2.ListWalletsResponse]  # type: ignore[assignment]
@@ -115,7 +121,8 @@ class WalletServiceAsyncStub(WalletServiceStub):
     """Read a wallet's balance, true now."""
     WatchBalance: _aio.UnaryStreamMultiCallable[_wallet_service_pb2.WatchBalanceRequest, _wallet_service_pb2.WatchBalanceResponse]  # type: ignore[assignment]
     """Follow a wallet's balance: now, and whenever its stream grows. States in between may be left out, the newest never
-    is; at most one message in 20 ms. The balance is sent anew every 5 s in any case. Ends with UNAVAILABLE when this
+    is, and no alert after the version that the caller knows is; at most one message in 20 ms. The balance is sent anew
+    every 5 s in any case. Ends with UNAVAILABLE when this
     instance stops serving: watch again after the last version received. At most 1,000 watchers an instance.
     """
     Grant: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.GrantRequest, _wallet_service_pb2.GrantResponse]  # type: ignore[assignment]
@@ -181,6 +188,14 @@ class WalletServiceServicer(metaclass=_abc_1.ABCMeta):
         """Change a wallet's own policy and rules from now on. Safe to retry with the same key."""
 
     @_abc_1.abstractmethod
+    def CloseWallet(
+        self,
+        request: _wallet_closing_pb2.CloseWalletRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_wallet_closing_pb2.CloseWalletResponse, _abc.Awaitable[_wallet_closing_pb2.CloseWalletResponse]]:
+        """Close a wallet for ever. Safe to retry with the same key."""
+
+    @_abc_1.abstractmethod
     def GetWallet(
         self,
         request: _wallet_service_pb2.GetWalletRequest,
@@ -211,7 +226,8 @@ class WalletServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_wallet_service_pb2.WatchBalanceResponse], _abc.AsyncIterator[_wallet_service_pb2.WatchBalanceResponse]]:
         """Follow a wallet's balance: now, and whenever its stream grows. States in between may be left out, the newest never
-        is; at most one message in 20 ms. The balance is sent anew every 5 s in any case. Ends with UNAVAILABLE when this
+        is, and no alert after the version that the caller knows is; at most one message in 20 ms. The balance is sent anew
+        every 5 s in any case. Ends with UNAVAILABLE when this
         instance stops serving: watch again after the last version received. At most 1,000 watchers an instance.
         """
 
