@@ -8,6 +8,7 @@ import msgspec
 
 from ledger_service.domain.values import Asset
 from ledger_service.domain.wallet.burn_down import Lot
+from ledger_service.domain.wallet.payments import OpenTopUp, PendingGrant
 from ledger_service.domain.wallet.settle import settled
 from ledger_service.domain.wallet.state import Hold, Wallet, debt_units
 
@@ -33,6 +34,14 @@ class Balance(msgspec.Struct, frozen=True):
     lots: tuple[Lot, ...]
     holds: tuple[Hold, ...]
     burn_down_order: str
+    pending_grants: tuple[PendingGrant, ...] = ()
+    """Grants that wait for a payment, oldest first; in no other figure."""
+    open_top_ups: tuple[OpenTopUp, ...] = ()
+
+    @property
+    def awaiting_payment_units(self) -> int:
+        """Return what grants hold back that wait for a payment."""
+        return sum(each.granted.amount_units for each in self.pending_grants)
 
     @property
     def available_units(self) -> int:
@@ -62,4 +71,6 @@ def balance_at(name: str, wallet: Wallet, instant: datetime, *, feature: str = "
         lots=(*active, *pending),
         holds=wallet.holds,
         burn_down_order=wallet.burn_down_order,
+        pending_grants=wallet.payments.pending_grants,
+        open_top_ups=wallet.payments.open_top_ups,
     )

@@ -11,6 +11,7 @@ from ledger_service.application.ports import LogReader
 from ledger_service.domain.events import (
     Event,
     Fact,
+    GrantActivated,
     GrantExpiryExtended,
     GrantRefunded,
     GrantRevoked,
@@ -79,6 +80,6 @@ def _fold(wallet: Wallet | None, fact: Fact[Event], version: int, left_out: set[
 def _counts(fact: Fact[Event], effective_until: datetime, left_out: set[int]) -> bool:
     """Say whether a fact counts; what concerns a grant that is not yet effective waits with it."""
     event = fact.event
-    if isinstance(event, GrantRevoked | GrantRefunded | GrantExpiryExtended):
+    if isinstance(event, GrantActivated | GrantRevoked | GrantRefunded | GrantExpiryExtended):
         return fact.effective_time <= effective_until and event.grant_version not in left_out
     return fact.effective_time <= effective_until or isinstance(event, WalletOpened)

@@ -15,11 +15,14 @@ from ledger_service.domain.events import (
     DebitReversed,
     DebtRepaid,
     Event,
+    GrantActivated,
     GrantExpiryExtended,
     GrantRefunded,
     GrantRevoked,
     HoldCaptured,
     HoldReleased,
+    TopUpRequested,
+    TopUpSettled,
     WalletOpened,
     WalletPolicyChanged,
     WalletUpdated,
@@ -47,7 +50,7 @@ def describe(event: Event) -> Text:
         case WalletUpdated(paths=paths):
             return Text(0, 0, f"Updated: {', '.join(paths)}")
         case CreditsGranted() as granted:
-            return Text(granted.amount_units, 0, _describe_grant(granted))
+            return Text(0 if granted.pending else granted.amount_units, 0, _describe_grant(granted))
         case CreditsDebited() as debited:
             return Text(-_drawn_units(debited), debited.overage_units, _describe_debit(debited))
         case HoldCaptured() as captured:
@@ -62,6 +65,8 @@ def describe(event: Event) -> Text:
 
 def _describe_correction(event: Event) -> Text:
     match event:
+        case CreditsExpired(grant_version=grant, pending=True):
+            return Text(0, 0, f"Grant {grant} lapsed unpaid")
         case CreditsExpired(grant_version=grant, amount_units=units):
             return Text(-units, 0, f"Grant {grant} expired")
         case DebitReversed(debit_version=debit, returned=returned, overage_units=overage_units):
@@ -80,6 +85,21 @@ def _describe_correction(event: Event) -> Text:
             debits = ", ".join(str(each.debit_version) for each in repayments)
             return Text(-units, 0, f"Debt of debit {debits} repaid")
         case _:
+            return _describe_payment(event)
+
+
+def _describe_payment(event: Event) -> Text:
+    match event:
+        case GrantActivated(grant_version=grant, lot=lot):
+            return Text(lot.granted_units, 0, f"Grant {grant} activated")
+        case TopUpRequested() as requested:
+            how = "Automatic top-up" if requested.automatic else "Top-up"
+            what = f"{how} of {requested.amount_units} units requested for {_money(requested.price)}"
+            return Text(0, 0, f"{what} ({requested.reference})" if requested.reference else what)
+        case TopUpSettled(top_up_version=top_up, outcome=outcome, failure_reason=reason):
+            what = f"Top-up {top_up} {outcome.value.lower()}"
+            return Text(0, 0, f"{what} ({reason})" if reason else what)
+        case _:
             raise AssertionError(f"{type(event).__name__} is not an event of a wallet")
 
 
@@ -93,6 +113,8 @@ def _describe_grant(granted: CreditsGranted) -> str:
         words.append(f"for {_money(granted.consideration)}")
     if granted.expire_time is not None:
         words.append(f"until {granted.expire_time.isoformat()}")
+    if granted.pending:
+        words.append("once it is paid")
     if granted.reference:
         words.append(f"({granted.reference})")
     return " ".join(words)

@@ -70,6 +70,9 @@ class GrantView(msgspec.Struct, frozen=True):
     remaining_units: int
     purchase_version: int
     recurrence: Recurrence | None
+    payment_state: str
+    """PENDING, LAPSED or WITHDRAWN for a grant that waits for its payment or did in vain; empty for all others."""
+    top_up_version: int
 
 
 class WalletPage(msgspec.Struct, frozen=True):

@@ -70,6 +70,7 @@ def grant(
     category: Annotated[str, typer.Option(help="PAID, PROMOTIONAL or INCLUDED")] = "PAID",
     priority: Annotated[int, typer.Option(help="0 is used first.")] = 0,
     expires: Annotated[str, typer.Option(help="First instant at which it is gone; never if empty.")] = "",
+    pending: Annotated[bool, typer.Option(help="Wait for `ledger activate`.")] = False,
     key: Key = "",
     address: Address = ADDRESS_DEFAULT,
     ca_file: CaFile = "",
@@ -83,6 +84,7 @@ def grant(
         category=wallet_pb2.GrantCategory.Value(f"GRANT_CATEGORY_{category}"),
         priority=priority,
         expire_time=read_instant(expires, option="--expires") if expires else None,
+        pending=pending,
     )
     request = wallet_service_pb2.GrantRequest(name=name, idempotency_key=key or uuid4().hex, grant=issued)
     with connect(address, ca_file) as channel:

@@ -14,7 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from rich.progress import Progress
 
 from ledger_service import bootstrap
-from ledger_service.cli import credit, history, holds, wallets, watch
+from ledger_service.cli import credit, history, holds, top_ups, wallets, watch
 from ledger_service.cli.client import ADDRESS_DEFAULT, Address, CaFile, connect, console, fail
 from ledger_service.settings import Settings, SettingsError, read_settings
 
@@ -22,6 +22,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 app.add_typer(wallets.app)
 app.add_typer(credit.app)
 app.add_typer(holds.app)
+app.add_typer(top_ups.app)
 app.add_typer(history.app)
 app.add_typer(watch.app)
 

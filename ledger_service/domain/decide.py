@@ -12,6 +12,7 @@ from typing import TypeVar
 from ledger_service.domain.agreement.plan import Contract, Plan, publish_plan, sign_contract
 from ledger_service.domain.agreement.rate_card import RateCard, create_rate_card, publish_phase
 from ledger_service.domain.commands import (
+    ActivateGrant,
     AnyCommand,
     CaptureHold,
     CreateRateCard,
@@ -24,8 +25,10 @@ from ledger_service.domain.commands import (
     PublishRateCardPhase,
     RefundGrant,
     ReleaseHold,
+    RequestTopUp,
     ReverseDebit,
     RevokeGrant,
+    SettleTopUp,
     SettleWallet,
     SignContract,
     UpdateWallet,
@@ -36,10 +39,12 @@ from ledger_service.domain.streams import State
 from ledger_service.domain.wallet.debit import debit
 from ledger_service.domain.wallet.grant import grant, open_wallet
 from ledger_service.domain.wallet.hold import capture_hold, place_hold, release_hold
+from ledger_service.domain.wallet.pending_grant import activate_grant
 from ledger_service.domain.wallet.reverse import reverse_debit
 from ledger_service.domain.wallet.rules import update_wallet
 from ledger_service.domain.wallet.settle import settle
 from ledger_service.domain.wallet.state import Wallet
+from ledger_service.domain.wallet.top_up import request_top_up, settle_top_up, with_auto_top_up
 from ledger_service.domain.wallet.withdraw import extend_grant, refund_grant, revoke_grant
 
 WalletCommand = (
@@ -50,6 +55,9 @@ WalletCommand = (
     | RevokeGrant
     | RefundGrant
     | ExtendGrant
+    | ActivateGrant
+    | RequestTopUp
+    | SettleTopUp
     | UpdateWallet
     | SettleWallet
 )
@@ -70,11 +78,15 @@ def streams_of(command: AnyCommand) -> tuple[str, ...]:
             return (command.wallet,)
 
 
-def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:
+def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:  # noqa: C901
     """Return the events that the command causes, in order. Raises Refusal, and then changes nothing."""
     match command:
         case Debit():
-            return debit(_wallet(states, command.wallet, field="name"), command, now)
+            wallet = _wallet(states, command.wallet, field="name")
+            drafts = debit(wallet, command, now)
+            if wallet.rules.auto_top_up is None:
+                return drafts
+            return with_auto_top_up(command.wallet, wallet, drafts, now)
         case GrantCredits():
             return grant(_wallet(states, command.wallet, field="name"), command, now)
         case (
@@ -85,12 +97,23 @@ def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:
             | RevokeGrant()
             | RefundGrant()
             | ExtendGrant()
+            | ActivateGrant()
+            | RequestTopUp()
+            | SettleTopUp()
             | UpdateWallet()
             | SettleWallet()
         ):
-            return _decide_wallet(_wallet(states, command.wallet, field="name"), command, now)
+            wallet = _wallet(states, command.wallet, field="name")
+            drafts = _decide_wallet(wallet, command, now)
+            if isinstance(command, SettleWallet):
+                return drafts
+            # An update may be what brings the rule.
+            if wallet.rules.auto_top_up is None and not isinstance(command, UpdateWallet):
+                return drafts
+            return with_auto_top_up(command.wallet, wallet, drafts, now)
         case OpenWallet():
-            return open_wallet(_typed(states, command.wallet, Wallet), command, now)
+            drafts = open_wallet(_typed(states, command.wallet, Wallet), command, now)
+            return with_auto_top_up(command.wallet, None, drafts, now)
         case CreateRateCard():
             return create_rate_card(_typed(states, command.rate_card, RateCard), command, now)
         case PublishRateCardPhase():
@@ -108,7 +131,7 @@ def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:
             )
 
 
-def _decide_wallet(wallet: Wallet, command: WalletCommand, now: datetime) -> list[Draft]:
+def _decide_wallet(wallet: Wallet, command: WalletCommand, now: datetime) -> list[Draft]:  # noqa: C901
     match command:
         case PlaceHold():
             return place_hold(wallet, command, now)
@@ -124,6 +147,12 @@ def _decide_wallet(wallet: Wallet, command: WalletCommand, now: datetime) -> lis
             return refund_grant(wallet, command, now)
         case ExtendGrant():
             return extend_grant(wallet, command, now)
+        case ActivateGrant():
+            return activate_grant(wallet, command, now)
+        case RequestTopUp():
+            return request_top_up(wallet, command, now)
+        case SettleTopUp():
+            return settle_top_up(wallet, command, now)
         case UpdateWallet():
             return update_wallet(wallet, command, now)
         case SettleWallet():

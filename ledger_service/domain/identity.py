@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from ledger_service.domain.commands import (
+    ActivateGrant,
     AnyCommand,
     CaptureHold,
     CreateRateCard,
@@ -28,8 +29,10 @@ from ledger_service.domain.commands import (
     RecurrenceTerms,
     RefundGrant,
     ReleaseHold,
+    RequestTopUp,
     ReverseDebit,
     RevokeGrant,
+    SettleTopUp,
     SettleWallet,
     SignContract,
     UpdateWallet,
@@ -43,6 +46,7 @@ from ledger_service.domain.events import (
     DebitReversed,
     Event,
     Fact,
+    GrantActivated,
     GrantExpiryExtended,
     GrantRefunded,
     GrantRevoked,
@@ -51,6 +55,8 @@ from ledger_service.domain.events import (
     PlanPublished,
     RateCardCreated,
     RateCardPhasePublished,
+    TopUpRequested,
+    TopUpSettled,
     WalletOpened,
     WalletUpdated,
 )
@@ -101,7 +107,7 @@ def check_same_call(command: AnyCommand, recorded: Fact[Event]) -> None:
         )
 
 
-def identity(command: AnyCommand) -> Identity:  # noqa: C901
+def identity(command: AnyCommand) -> Identity:  # noqa: C901, PLR0912
     """Return what makes the command itself, beside its stream."""
     match command:
         case Debit():
@@ -124,8 +130,10 @@ def identity(command: AnyCommand) -> Identity:  # noqa: C901
             return _fields(command, "wallet", "over_hold", "charge") | _usage_of(command.charge)
         case ReverseDebit():
             return _fields(command, "wallet", "recorded")
-        case ReleaseHold() | RevokeGrant() | RefundGrant() | ExtendGrant():
+        case ReleaseHold() | RevokeGrant() | RefundGrant() | ExtendGrant() | ActivateGrant() | SettleTopUp():
             return _fields(command, "wallet")
+        case RequestTopUp():
+            return _fields(command, "wallet") | {"scope": sorted(command.scope)}
         case UpdateWallet():
             return _update(command)
         case OpenWallet() | SettleWallet():
@@ -140,7 +148,7 @@ def identity(command: AnyCommand) -> Identity:  # noqa: C901
             return _fields(command, "contract")
 
 
-def _recorded_identity(fact: Fact[Event]) -> Identity:  # noqa: C901
+def _recorded_identity(fact: Fact[Event]) -> Identity:  # noqa: C901, PLR0912
     event = fact.event
     # An effective time equal to the record time is what "now" became.
     effective_time = None if fact.effective_time == fact.record_time else fact.effective_time
@@ -162,11 +170,13 @@ def _recorded_identity(fact: Fact[Event]) -> Identity:  # noqa: C901
         case CreditsHeld() | HoldCaptured() | HoldReleased() | DebitReversed():
             return _recorded_hold_or_reversal(fact, event)
         case GrantRevoked():
-            return _fields(event, "amount_units", "clawback")
+            return _fields(event, "amount_units", "clawback", "pending")
         case GrantRefunded():
             return _fields(event, "refund")
         case GrantExpiryExtended():
             return _fields(event)
+        case GrantActivated() | TopUpRequested() | TopUpSettled():
+            return _recorded_payment(event)
         case WalletUpdated():
             return _update(event)
         case WalletOpened() | RateCardCreated():
@@ -182,7 +192,7 @@ def _recorded_identity(fact: Fact[Event]) -> Identity:  # noqa: C901
 
 
 def _granted(event: CreditsGranted) -> Identity:
-    fields = _fields(event, "series_version") | {"scope": sorted(event.scope)}
+    fields = _fields(event, "series_version", "top_up_version") | {"scope": sorted(event.scope)}
     if event.recurrence is None:
         return fields
     left = event.recurrence.periods_left
@@ -193,6 +203,17 @@ def _granted(event: CreditsGranted) -> Identity:
         roll_over=event.recurrence.roll_over,
     )
     return fields | {"recurrence": terms, "expire_time": None}
+
+
+def _recorded_payment(event: GrantActivated | TopUpRequested | TopUpSettled) -> Identity:
+    match event:
+        case GrantActivated():
+            return _fields(event, "lot")
+        case TopUpRequested():
+            own = ("zone", "automatic", "day_end_time", "month_end_time")
+            return _fields(event, *own) | {"scope": sorted(event.scope)}
+        case TopUpSettled():
+            return _fields(event, "retry_time")
 
 
 def _recorded_hold_or_reversal(

@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from ledger_service.domain.events import Draw
+from ledger_service.domain.events import Draw, LotTerms
 from ledger_service.domain.values import GrantCategory
 from ledger_service.projections.recognition import (
     DayKey,
@@ -32,6 +32,7 @@ from ledger_service.projections.recognition import (
     roll_over,
 )
 from ledger_service.projections.wallet_events import (
+    Activated,
     Captured,
     Change,
     Debited,
@@ -105,7 +106,8 @@ def collect(collected: Collected, events: Iterable[WalletEvent]) -> None:
                 _draw(collected, LotKey(event.wallet, draw.grant_version), day, draw.amount_units)
         elif isinstance(change, Granted):
             lot = _paid_lot(change, event.effective_time)
-            if lot is not None:
+            # What waits for a payment was not received yet: liability begins at the activation.
+            if lot is not None and not change.pending:
                 collected.issued[LotKey(event.wallet, event.version)] = lot
         else:
             _collect_rule(collected, event, change)
@@ -195,8 +197,22 @@ def _collect_rule(collected: Collected, event: WalletEvent, change: Change) -> N
             _note(collected, LotKey(event.wallet, version), change)
         case RolledOver():
             _roll_over(collected, event, change)
+        case Activated(version, terms):
+            _activate(collected, LotKey(event.wallet, version), terms)
         case _:
             pass
+
+
+def _activate(collected: Collected, key: LotKey, terms: LotTerms) -> None:
+    granted = Granted(
+        terms.granted_units,
+        terms.category,
+        expire_time=terms.expire_time,
+        consideration=terms.consideration,
+    )
+    lot = _paid_lot(granted, terms.effective_time)
+    if lot is not None:
+        collected.issued[key] = lot
 
 
 def _draw(collected: Collected, key: LotKey, day: date, units: int) -> None:

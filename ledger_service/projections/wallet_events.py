@@ -66,6 +66,8 @@ class Granted(Narrow, frozen=True):
     purchase_version: int = 0
     recurrence: Recurrence | None = None
     series_version: int = 0
+    pending: bool = False
+    top_up_version: int = 0
 
 
 class Debited(Narrow, frozen=True):
@@ -82,6 +84,7 @@ class Expired(Narrow, frozen=True):
 
     grant_version: int
     amount_units: int
+    pending: bool = False
 
 
 class Held(Narrow, frozen=True):
@@ -127,6 +130,7 @@ class Revoked(Narrow, frozen=True):
     grant_version: int
     amount_units: int
     clawback: bool = False
+    pending: bool = False
 
 
 class Refunded(Narrow, frozen=True):
@@ -160,6 +164,26 @@ class Repaid(Narrow, frozen=True):
     amount_units: int
 
 
+class Activated(Narrow, frozen=True):
+    """What the projections need of GrantActivated."""
+
+    grant_version: int
+    lot: LotTerms
+
+
+class TopUpAsked(Narrow, frozen=True):
+    """What the projections need of TopUpRequested."""
+
+    day_end_time: datetime | None = None
+    month_end_time: datetime | None = None
+
+
+class TopUpEnded(Narrow, frozen=True):
+    """What the projections need of TopUpSettled."""
+
+    retry_time: datetime | None = None
+
+
 Change = (
     Opened
     | PolicyChanged
@@ -176,6 +200,9 @@ Change = (
     | Extended
     | RolledOver
     | Repaid
+    | Activated
+    | TopUpAsked
+    | TopUpEnded
 )
 C_co = TypeVar("C_co", bound=Change, covariant=True)
 
@@ -192,6 +219,9 @@ NARROW_TYPES: Final[dict[str, type[Change]]] = {
     "wallet.GrantExpiryExtended.v1": Extended,
     "wallet.CreditsRolledOver.v1": RolledOver,
     "wallet.DebtRepaid.v1": Repaid,
+    "wallet.GrantActivated.v1": Activated,
+    "wallet.TopUpRequested.v1": TopUpAsked,
+    "wallet.TopUpSettled.v1": TopUpEnded,
     "wallet.WalletOpened.v1": Opened,
     "wallet.WalletPolicyChanged.v1": PolicyChanged,
     "wallet.WalletUpdated.v1": Updated,

@@ -19,11 +19,10 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final, assert_never
 
-import msgspec
-
 from ledger_service.domain.events import Draw
 from ledger_service.domain.events.wallets import changes_policy
 from ledger_service.projections.wallet_events import (
+    Activated,
     Captured,
     Debited,
     Expired,
@@ -38,79 +37,27 @@ from ledger_service.projections.wallet_events import (
     Reversed,
     Revoked,
     RolledOver,
+    TopUpAsked,
+    TopUpEnded,
     Updated,
     WalletEvent,
+)
+from ledger_service.projections.wallet_tallies import (
+    ISSUED,
+    LAPSED,
+    PENDING,
+    WITHDRAWN,
+    GrantedAt,
+    HoldTally,
+    LotTally,
+    OpenedAt,
+    PolicyAt,
+    Tallies,
+    WalletTally,
 )
 
 NAME: Final = "wallet_view"
 """Name in notification_tracking; the prefix of the projection's tables."""
-
-
-class OpenedAt(msgspec.Struct, frozen=True, gc=False):
-    """A wallet that began in the run."""
-
-    opened: Opened
-    open_time: datetime
-
-
-class PolicyAt(msgspec.Struct, frozen=True, gc=False):
-    """A policy that was set in the run."""
-
-    policy_version: int
-    effective_time: datetime
-    policy: PolicyChanged
-
-
-class GrantedAt(msgspec.Struct, frozen=True, gc=False):
-    """A grant that was issued in the run, or that rolled over from another."""
-
-    granted: Granted
-    effective_time: datetime
-
-
-class LotTally(msgspec.Struct, gc=False):
-    """What the run did to one lot. Mutable: it is the accumulator of the fold, and the fold owns it."""
-
-    issued: GrantedAt | None = None
-    drawn_units: int = 0
-    expired_units: int = 0
-    held_units: int = 0
-    revoked_units: int = 0
-    rolled_over_units: int = 0
-    extended: Extended | None = None
-    """The last extension: it alone counts."""
-
-
-class HoldTally(msgspec.Struct, gc=False):
-    """What the run did to one hold. Mutable for the same reason."""
-
-    placed: Held | None = None
-    captured_units: int = 0
-    ended: bool = False
-
-
-class WalletTally(msgspec.Struct, gc=False):
-    """What the run did to one wallet. Mutable for the same reason."""
-
-    opened: OpenedAt | None = None
-    policies: list[PolicyAt] = []
-    lots: dict[int, LotTally] = {}
-    version: int = 0
-    granted_units: int = 0
-    debited_units: int = 0
-    overage_units: int = 0
-    expired_units: int = 0
-    debt_units: int = 0
-    revoked_units: int = 0
-    holds: dict[int, HoldTally] = {}
-    series: dict[int, datetime | None] = {}
-    """By the first grant's version: when the next one is due, None if none is."""
-    revoked_grants: set[int] = set()
-    """Grants of before the run whose series, if they are of one, ended in it."""
-
-
-Tallies = dict[str, WalletTally]
-"""Wallet name to tally."""
 
 
 def fold_wallet_view(tallies: Tallies, events: Iterable[WalletEvent]) -> None:
@@ -132,15 +79,17 @@ def count_rows(tallies: Tallies) -> int:
     return len(tallies) + sum([len(tally.lots) + len(tally.holds) for tally in tallies.values()])
 
 
-def _fold_event(tally: WalletTally, event: WalletEvent) -> None:  # noqa: C901, PLR0912
+def _fold_event(tally: WalletTally, event: WalletEvent) -> None:  # noqa: C901, PLR0912, PLR0915
     match event.change:
         case Debited() as debited:
             _fold_debit(tally, debited)
         case Expired() as expired:
             tally.expired_units += expired.amount_units
             _lot(tally, expired.grant_version).expired_units += expired.amount_units
+            if expired.pending:
+                _lot(tally, expired.grant_version).payment_state = LAPSED
         case Granted() as granted:
-            tally.granted_units += granted.amount_units
+            tally.granted_units += 0 if granted.pending else granted.amount_units
             _issue(tally, event.version, granted, event.effective_time)
         case Opened() as opened:
             _open(tally, event, opened)
@@ -162,7 +111,9 @@ def _fold_event(tally: WalletTally, event: WalletEvent) -> None:  # noqa: C901, 
             _fold_reversal(tally, reversal)
         case Revoked() as revoked:
             _revoke(tally, revoked.grant_version, revoked.amount_units)
-            if not revoked.clawback:
+            if revoked.pending:
+                _lot(tally, revoked.grant_version).payment_state = WITHDRAWN
+            elif not revoked.clawback:
                 _end_series(tally, revoked.grant_version)
         case Refunded() as refunded:
             _revoke(tally, refunded.grant_version, refunded.amount_units)
@@ -174,6 +125,12 @@ def _fold_event(tally: WalletTally, event: WalletEvent) -> None:  # noqa: C901, 
         case Repaid() as repaid:
             tally.debt_units -= repaid.amount_units
             _lot(tally, repaid.grant_version).drawn_units += repaid.amount_units
+        case Activated() as activated:
+            tally.granted_units += activated.lot.granted_units
+            lot = _lot(tally, activated.grant_version)
+            lot.activated, lot.payment_state = activated, ISSUED
+        case TopUpAsked() | TopUpEnded() as top_up:
+            _set_timers(tally, top_up)
         case _ as unreachable:
             assert_never(unreachable)
 
@@ -185,11 +142,23 @@ def _open(tally: WalletTally, event: WalletEvent, opened: Opened) -> None:
 
 
 def _issue(tally: WalletTally, version: int, granted: Granted, effective_time: datetime) -> None:
-    _lot(tally, version).issued = GrantedAt(granted, effective_time)
+    lot = _lot(tally, version)
+    lot.issued = GrantedAt(granted, effective_time)
+    if granted.pending:
+        lot.payment_state = PENDING
     recurrence = granted.recurrence
     if recurrence is not None:
         last = recurrence.periods_left == 0
         tally.series[granted.series_version or version] = None if last else granted.expire_time
+
+
+def _set_timers(tally: WalletTally, top_up: TopUpAsked | TopUpEnded) -> None:
+    times: dict[str, datetime | None] = (
+        {"DAY": top_up.day_end_time, "MONTH": top_up.month_end_time}
+        if isinstance(top_up, TopUpAsked)
+        else {"RETRY": top_up.retry_time}
+    )
+    tally.timers |= {timer: time for timer, time in times.items() if time is not None}
 
 
 def _end_series(tally: WalletTally, grant_version: int) -> None:

@@ -16,16 +16,15 @@ from ledger_service.domain.events import Recurrence
 from ledger_service.projections.array_text import integers, optional_texts, texts, times
 from ledger_service.projections.tables import Table, expect_rows
 from ledger_service.projections.wallet_events import WalletEvent
-from ledger_service.projections.wallet_view import (
+from ledger_service.projections.wallet_tallies import (
     GrantedAt,
     LotTally,
     OpenedAt,
     PolicyAt,
     Tallies,
     WalletTally,
-    count_rows,
-    fold_wallet_view,
 )
+from ledger_service.projections.wallet_view import count_rows, fold_wallet_view
 from ledger_service.projections.wallet_view_rules_store import RULE_TABLES, store_wallet_rules
 
 TABLES: Final = (

@@ -82,6 +82,7 @@ def read_grant(request: wallet_service_pb2.GrantRequest) -> GrantCredits:
         reference=grant.reference,
         purchase_version=_read_purchase(grant.purchase, request.name) if grant.purchase else 0,
         recurrence=_read_recurrence(grant.recurrence) if grant.HasField("recurrence") else None,
+        pending=grant.pending,
     )
 
 

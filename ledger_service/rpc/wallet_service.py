@@ -21,9 +21,9 @@ from ledger_service.rpc.balance_messages import write_balance
 from ledger_service.rpc.calls import Context, actor_of
 from ledger_service.rpc.debit_messages import write_debit_response
 from ledger_service.rpc.debit_stream_service import DebitStreamMethods
-from ledger_service.rpc.hold_service import HoldMethods
 from ledger_service.rpc.page_tokens import read_page_token, write_page_token
 from ledger_service.rpc.refusal_status import status_of
+from ledger_service.rpc.top_up_service import TopUpMethods
 from ledger_service.rpc.values import read_time, write_time
 from ledger_service.rpc.view_messages import write_grant_view, write_wallet_view
 from ledger_service.rpc.wallet_messages import write_granted, write_opened, write_updated, write_wallet
@@ -37,7 +37,7 @@ PAGE_SIZE_MAX: Final = 1_000
 
 
 class WalletServicer(
-    HoldMethods, DebitStreamMethods, WatchMethods, wallet_service_pb2_grpc.WalletServiceServicer
+    TopUpMethods, DebitStreamMethods, WatchMethods, wallet_service_pb2_grpc.WalletServiceServicer
 ):
     """Turns requests into commands, and outcomes into answers."""
 

@@ -196,6 +196,28 @@ EXAMPLES: dict[str, e.Event] = {
     "wallet.WalletUpdated.v1": e.WalletUpdated(
         ("overage_limit_units", "rules"), ShortfallMode.SOFT, overage_limit_units=7, rules=RULES
     ),
+    "wallet.CreditsGranted.v1+2": msgspec.structs.replace(
+        GRANTED, purchase_version=2, recurrence=RECURRENCE, series_version=4, pending=True, top_up_version=5
+    ),
+    "wallet.CreditsExpired.v1+1": e.CreditsExpired(grant_version=2, amount_units=4, pending=True),
+    "wallet.GrantRevoked.v1+1": e.GrantRevoked(2, 40, reason="fraud", clawback=True, pending=True),
+    "wallet.GrantActivated.v1": e.GrantActivated(2, LOT),
+    "wallet.TopUpRequested.v1": e.TopUpRequested(
+        amount_units=200,
+        price=Money("EUR", 10_000_000_000),
+        valid_for="P1Y",
+        zone="Europe/Berlin",
+        expire_time=LATER,
+        priority=3,
+        scope=("chat", "code"),
+        reference="order-2",
+        automatic=True,
+        day_end_time=EFFECTIVE,
+        month_end_time=LATER,
+    ),
+    "wallet.TopUpSettled.v1": e.TopUpSettled(
+        3, e.TopUpOutcome.FAILED, payment_reference="pay-1", failure_reason="declined", retry_time=LATER
+    ),
     "rate_card.RateCardCreated.v1": a.RateCardCreated(CREDIT, "LLM prices", {"input_tokens": "tokens sent"}),
     "rate_card.RateCardPhasePublished.v1": a.RateCardPhasePublished(
         phase=1,

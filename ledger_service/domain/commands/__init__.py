@@ -35,9 +35,11 @@ from ledger_service.domain.commands.holds import (
     PlaceHold,
     ReleaseHold,
 )
+from ledger_service.domain.commands.top_ups import ActivateGrant, RequestTopUp, SettleTopUp
 from ledger_service.domain.commands.wallets import OpenWallet, SettleWallet, UpdateWallet
 
 __all__ = [
+    "ActivateGrant",
     "AnyCommand",
     "CaptureHold",
     "Command",
@@ -55,8 +57,10 @@ __all__ = [
     "RefundGrant",
     "ReleaseHold",
     "Request",
+    "RequestTopUp",
     "ReverseDebit",
     "RevokeGrant",
+    "SettleTopUp",
     "SettleWallet",
     "SignContract",
     "UpdateWallet",
@@ -74,6 +78,9 @@ AnyCommand = (
     | RevokeGrant
     | RefundGrant
     | ExtendGrant
+    | ActivateGrant
+    | RequestTopUp
+    | SettleTopUp
     | SettleWallet
     | CreateRateCard
     | PublishRateCardPhase

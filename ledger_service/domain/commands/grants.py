@@ -33,6 +33,7 @@ class GrantCredits(Command, frozen=True):
     reference: str = ""
     purchase_version: int = 0
     recurrence: RecurrenceTerms | None = None
+    pending: bool = False
 
 
 class RevokeGrant(Command, frozen=True):

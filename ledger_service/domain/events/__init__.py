@@ -60,6 +60,12 @@ from ledger_service.domain.events.rules import (
     SpendCap,
     WalletRules,
 )
+from ledger_service.domain.events.top_ups import (
+    GrantActivated,
+    TopUpOutcome,
+    TopUpRequested,
+    TopUpSettled,
+)
 from ledger_service.domain.events.wallets import WalletOpened, WalletPolicyChanged, WalletUpdated
 from ledger_service.domain.record import Record
 
@@ -83,6 +89,7 @@ __all__ = [
     "Event",
     "Fact",
     "FastRise",
+    "GrantActivated",
     "GrantExpiryExtended",
     "GrantRefunded",
     "GrantRevoked",
@@ -101,6 +108,9 @@ __all__ = [
     "Return",
     "RollOver",
     "SpendCap",
+    "TopUpOutcome",
+    "TopUpRequested",
+    "TopUpSettled",
     "WalletOpened",
     "WalletPolicyChanged",
     "WalletRules",
@@ -123,6 +133,9 @@ Event = (
     | GrantExpiryExtended
     | CreditsRolledOver
     | DebtRepaid
+    | GrantActivated
+    | TopUpRequested
+    | TopUpSettled
     | RateCardCreated
     | RateCardPhasePublished
     | PlanPublished

@@ -31,7 +31,8 @@ class CreditsGranted(Record, frozen=True):
     """Credit was issued; its lot may be drawn in [effective time, expire_time).
 
     `purchase_version` names the paid grant that a bonus came with. A recurring grant expires at the end of its
-    period, where the next one is issued by the passing of time alone; `series_version` names the first.
+    period, where the next one is issued by the passing of time alone; `series_version` names the first. A
+    pending one waits for its payment; `top_up_version` names the top-up that paid for it.
     """
 
     amount_units: int
@@ -45,6 +46,8 @@ class CreditsGranted(Record, frozen=True):
     purchase_version: int = 0
     recurrence: Recurrence | None = None
     series_version: int = 0
+    pending: bool = False
+    top_up_version: int = 0
 
 
 class LotTerms(Record, frozen=True):
@@ -63,12 +66,16 @@ class LotTerms(Record, frozen=True):
 
 
 class GrantRevoked(Record, frozen=True):
-    """Unheld units of a grant were withdrawn: all of them, or as a clawback a refunded purchase's part of its bonus."""
+    """Unheld units of a grant were withdrawn: all of them, or as a clawback a refunded purchase's part of its bonus.
+
+    Of a pending grant nothing was issued, and so nothing is withdrawn.
+    """
 
     grant_version: int
     amount_units: int
     reason: str = ""
     clawback: bool = False
+    pending: bool = False
 
 
 class GrantRefunded(Record, frozen=True):
@@ -99,7 +106,11 @@ class CreditsRolledOver(Record, frozen=True):
 
 
 class CreditsExpired(Record, frozen=True):
-    """Time ended a lot; what was left in it is gone. The effective time is the exact instant of expiry."""
+    """Time ended a lot; what was left in it is gone. The effective time is the exact instant of expiry.
+
+    A pending grant lapses with no units, for it had issued none.
+    """
 
     grant_version: int
     amount_units: int
+    pending: bool = False

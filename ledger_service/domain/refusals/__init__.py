@@ -38,6 +38,14 @@ from ledger_service.domain.refusals.fields import (
     TimesOutOfOrder,
     ValueUnspecified,
 )
+from ledger_service.domain.refusals.top_ups import (
+    GrantNotPending,
+    PendingGrantsFull,
+    TopUpAlreadySettled,
+    TopUpNotFound,
+    TopUpNotOpen,
+    TopUpsFull,
+)
 from ledger_service.domain.refusals.wallets import (
     AsOfOverdrawn,
     BudgetsOverlap,
@@ -80,6 +88,7 @@ __all__ = [
     "FieldRequired",
     "FieldTooLong",
     "GrantNotActive",
+    "GrantNotPending",
     "GrantNotRefundable",
     "HoldAlreadyCaptured",
     "HoldAlreadyReleased",
@@ -90,6 +99,7 @@ __all__ = [
     "InsufficientCredit",
     "NumberOutOfRange",
     "OverageLimitExceeded",
+    "PendingGrantsFull",
     "PhaseInPast",
     "PhaseOverlaps",
     "PlanNotFound",
@@ -104,6 +114,10 @@ __all__ = [
     "TimeInFuture",
     "TimeMalformed",
     "TimesOutOfOrder",
+    "TopUpAlreadySettled",
+    "TopUpNotFound",
+    "TopUpNotOpen",
+    "TopUpsFull",
     "ValueUnspecified",
     "WalletExists",
     "WalletNotFound",

@@ -51,6 +51,7 @@ def debited(wallet: Wallet, event: CreditsDebited, effective_time: datetime, ver
         wallet.clawed_back_units,
         wallet.purchased_units,
         wallet.rules,
+        wallet.payments,
     )
     # A lot that is emptied is no longer due; one that holds keep alive does not leave the wallet.
     return debited if len(lots) == len(wallet.lots) and not wallet.holds else with_due_time(debited)

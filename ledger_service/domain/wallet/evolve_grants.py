@@ -12,10 +12,12 @@ from ledger_service.domain.events import (
     CreditsGranted,
     CreditsRolledOver,
     Draw,
+    GrantActivated,
     GrantRefunded,
     GrantRevoked,
 )
 from ledger_service.domain.wallet import lots as lots_of
+from ledger_service.domain.wallet import payments as payments_of
 from ledger_service.domain.wallet.burn_down import insert_lot
 from ledger_service.domain.wallet.recurrence import series_of
 from ledger_service.domain.wallet.state import Wallet
@@ -23,6 +25,8 @@ from ledger_service.domain.wallet.state import Wallet
 
 def granted(wallet: Wallet, event: CreditsGranted, effective_time: datetime, version: int) -> dict[str, Any]:
     """Return what a new grant changes."""
+    if event.pending:
+        return payments_of.waiting(wallet.payments, event, effective_time, version)
     lot = lots_of.from_grant(version, event, effective_time)
     return {
         "lots": insert_lot(wallet.lots, lot, order=wallet.burn_down_order),
@@ -31,8 +35,20 @@ def granted(wallet: Wallet, event: CreditsGranted, effective_time: datetime, ver
     }
 
 
+def activated(wallet: Wallet, event: GrantActivated) -> dict[str, Any]:
+    """Return what an activation changes: from now on the grant is one like any other."""
+    lot = lots_of.from_terms(event.grant_version, event.lot.granted_units, event.lot)
+    return {
+        "lots": insert_lot(wallet.lots, lot, order=wallet.burn_down_order),
+        "granted_units": wallet.granted_units + event.lot.granted_units,
+        "payments": payments_of.without_pending(wallet.payments, event.grant_version),
+    }
+
+
 def expired(wallet: Wallet, event: CreditsExpired) -> dict[str, Any]:
     """Return what an expiry changes."""
+    if event.pending:
+        return {"payments": payments_of.without_pending(wallet.payments, event.grant_version)}
     lots = lots_of.draw(wallet.lots, (Draw(event.grant_version, event.amount_units),))
     lot = lots_of.find(lots, event.grant_version)
     if lot is not None:
@@ -42,6 +58,8 @@ def expired(wallet: Wallet, event: CreditsExpired) -> dict[str, Any]:
 
 def revoked(wallet: Wallet, event: GrantRevoked) -> dict[str, Any]:
     """Return what a revocation or clawback changes."""
+    if event.pending:
+        return {"payments": payments_of.without_pending(wallet.payments, event.grant_version)}
     lots = wallet.lots
     if event.amount_units:
         lots = lots_of.draw(lots, (Draw(event.grant_version, event.amount_units),))

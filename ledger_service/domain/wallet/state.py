@@ -15,6 +15,7 @@ import msgspec
 from ledger_service.domain.events import Draw, WalletRules
 from ledger_service.domain.values import Asset, ShortfallMode
 from ledger_service.domain.wallet.burn_down import DEFAULT_ORDER, Lot
+from ledger_service.domain.wallet.payments import NO_PAYMENTS, Payments
 from ledger_service.domain.wallet.recurrence import Series
 
 ZERO: Final = Decimal(0)
@@ -85,6 +86,7 @@ class Wallet(msgspec.Struct, frozen=True, gc=False):
     purchased_units: dict[int, int] = {}
     """By version of the refunded grant: what it had issued, of which its bonuses are clawed back in proportion."""
     rules: WalletRules = WalletRules()
+    payments: Payments = NO_PAYMENTS
 
 
 def policy_at(wallet: Wallet, instant: datetime) -> Policy:

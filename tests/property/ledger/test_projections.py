@@ -18,7 +18,8 @@ from ledger_service.projections.deferred_revenue import LotKey
 from ledger_service.projections.recognition import DaySums, recognised_nanos
 from ledger_service.projections.roll_forward import liability_nanos, roll_forward_days
 from ledger_service.projections.wallet_events import read_wallet_events
-from ledger_service.projections.wallet_view import Tallies, fold_wallet_view
+from ledger_service.projections.wallet_tallies import Tallies
+from ledger_service.projections.wallet_view import fold_wallet_view
 from tests.builders import Book
 from tests.fakes.projection_log import CATEGORIES, WALLETS, MemoryDeferredRevenue, Step, play, stored
 

@@ -15,7 +15,8 @@ from ledger_service.domain.wallet.state import Wallet, debt_units
 from ledger_service.projections.recognition import PaidLot, recognised_nanos
 from ledger_service.projections.roll_forward import liability_nanos
 from ledger_service.projections.wallet_events import read_wallet_events
-from ledger_service.projections.wallet_view import Tallies, WalletTally, fold_wallet_view
+from ledger_service.projections.wallet_tallies import Tallies, WalletTally
+from ledger_service.projections.wallet_view import fold_wallet_view
 from tests.builders import WALLET, Book
 from tests.fakes.projection_log import MemoryDeferredRevenue, stored
 from tests.property.ledger.rule_histories import (

@@ -22,7 +22,8 @@ from ledger_service.projections.projection import DEFERRED_REVENUE, PROJECTIONS,
 from ledger_service.projections.projector import BACKOFF_SECONDS_MAX, BACKOFF_SECONDS_MIN, backoff_seconds
 from ledger_service.projections.recognition import Movement, PaidLot, post_movement, recognised_nanos
 from ledger_service.projections.wallet_events import NARROW_TYPES, read_wallet_events, utc_day
-from ledger_service.projections.wallet_view import Tallies, fold_wallet_view
+from ledger_service.projections.wallet_tallies import Tallies
+from ledger_service.projections.wallet_view import fold_wallet_view
 from tests.builders import NOW, WALLET
 from tests.fakes.projection_log import Step, play, stored
 

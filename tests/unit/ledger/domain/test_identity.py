@@ -7,10 +7,13 @@ import msgspec
 import pytest
 
 from ledger_service.domain.commands import (
+    ActivateGrant,
     AnyCommand,
     Command,
     DebitRecord,
+    RequestTopUp,
     ReverseDebit,
+    SettleTopUp,
     SettleWallet,
     UpdateWallet,
 )
@@ -23,6 +26,7 @@ from ledger_service.domain.events import (
     Multiplier,
     MultiplierTier,
     Rate,
+    TopUpOutcome,
     WalletRules,
 )
 from ledger_service.domain.identity import check_same_call, fingerprint, hash_key
@@ -96,6 +100,12 @@ UPDATE = UpdateWallet(
     WalletRules(9),
 )
 
+ACTIVATE = ActivateGrant(WALLET, 6)
+ASK = RequestTopUp(
+    WALLET, 7, Money("EUR", 5), expire_time=after(days=7), priority=2, scope=("chat", "batch"), reference="x"
+)
+SETTLE = SettleTopUp(WALLET, 7, TopUpOutcome.FAILED, payment_reference="pay-1", failure_reason="declined")
+
 EXAMPLES: list[AnyCommand] = [
     OPEN,
     FULL_GRANT,
@@ -125,6 +135,13 @@ EXAMPLES: list[AnyCommand] = [
     UPDATE,
     UpdateWallet(WALLET, ("rules",), rules=WalletRules(9)),
     extend(BONUS),
+    grant(3, pending=True),
+    ACTIVATE,
+    ASK,
+    RequestTopUp(WALLET, 7, Money("EUR", 5), valid_for="P1M"),
+    SETTLE,
+    SettleTopUp(WALLET, 7, TopUpOutcome.SUCCEEDED),
+    revoke(6),
 ]
 
 CHANGES: list[tuple[AnyCommand, dict[str, object], str]] = [
@@ -214,6 +231,19 @@ CHANGES: list[tuple[AnyCommand, dict[str, object], str]] = [
     (UPDATE, {"shortfall_mode": ShortfallMode.SOFT}, "shortfall_mode"),
     (UPDATE, {"overage_limit_units": 4}, "overage_limit_units"),
     (UPDATE, {"rules": WalletRules(8)}, "rules.late_usage_grace"),
+    (grant(3), {"pending": True}, "pending"),
+    (ACTIVATE, {"grant_version": 7}, "grant_version"),
+    (ASK, {"amount_units": 8}, "amount_units"),
+    (ASK, {"price": Money("EUR", 6)}, "price"),
+    (ASK, {"valid_for": "P1M", "expire_time": None}, "valid_for"),
+    (ASK, {"expire_time": after(days=8)}, "expire_time"),
+    (ASK, {"priority": 3}, "priority"),
+    (ASK, {"scope": ("chat",)}, "scope"),
+    (ASK, {"reference": ""}, "reference"),
+    (SETTLE, {"top_up_version": 8}, "top_up_version"),
+    (SETTLE, {"outcome": TopUpOutcome.CANCELLED}, "outcome"),
+    (SETTLE, {"payment_reference": ""}, "payment_reference"),
+    (SETTLE, {"failure_reason": ""}, "failure_reason"),
 ]
 
 OWN_STREAM = {"wallet", "rate_card", "plan", "contract"}
@@ -229,6 +259,8 @@ def recorded(command: AnyCommand) -> Fact[Event]:
     ledger.run(grant(100, category=GrantCategory.PROMOTIONAL, expire_time=after(days=10)))
     assert ledger.place(hold(5)) == HOLD
     assert ledger.run(debit(5))[0].version == DEBIT
+    ledger.run(grant(3, pending=True))
+    ledger.run(ASK)
     return stored(ledger, command)
 
 
