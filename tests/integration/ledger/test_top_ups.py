@@ -58,9 +58,8 @@ async def activate(ledger: Client, name: str, idempotency_key: str = "") -> Any:
 
 async def give_rule(ledger: Client, wallet: str, **fields: Any) -> None:
     """Give a wallet a rule for automatic top-ups."""
-    rule = wallet_rules_pb2.AutoTopUp(
-        **{"threshold_units": 10, "amount_units": 50, "price": PRICE, "price_units": 100} | fields
-    )
+    usual: dict[str, Any] = {"threshold_units": 10, "amount_units": 50, "price": PRICE, "price_units": 100}
+    rule = wallet_rules_pb2.AutoTopUp(**usual | fields)
     request = wallet_service_pb2.UpdateWalletRequest(
         wallet=wallet_pb2.Wallet(name=wallet, rules=wallet_rules_pb2.WalletRules(auto_top_up=rule)),
         update_mask=FieldMask(paths=["rules.auto_top_up"]),
@@ -238,4 +237,4 @@ async def billings(sandbox: Client, currency: str, position: int) -> int:
         min_position=position,
     )
     response = await send(sandbox.finance.GetRollForward, request)
-    return int(response.total.billings_nanos)
+    return int(response.total.billings.nanos)

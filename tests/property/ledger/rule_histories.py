@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from ledger_service.application.ports import StoredEvent
 from ledger_service.domain.commands import (
+    ActivateGrant,
     AnyCommand,
     CaptureHold,
     Debit,
@@ -25,16 +26,23 @@ from ledger_service.domain.commands import (
     RecurrenceTerms,
     RefundGrant,
     ReleaseHold,
+    RequestTopUp,
     RevokeGrant,
+    SettleTopUp,
     SettleWallet,
+    UpdateWallet,
 )
 from ledger_service.domain.events import (
+    AutoTopUp,
     CreditsDebited,
     CreditsGranted,
     CreditsHeld,
     CreditsRolledOver,
     HoldCaptured,
     RollOver,
+    TopUpOutcome,
+    TopUpRequested,
+    WalletRules,
 )
 from ledger_service.domain.refusals import Refusal
 from ledger_service.domain.topics import TOPIC_OF, encode_fact
@@ -45,6 +53,7 @@ HOUR = timedelta(hours=1)
 KINDS = (
     *("grant", "recurring", "bonus", "debit", "debit", "hold", "hold", "capture", "capture", "release"),
     *("reverse", "reverse", "revoke", "refund", "extend", "extend", "settle"),
+    *("pending", "activate", "ask", "pay", "pay", "rule"),
 )
 
 
@@ -134,6 +143,8 @@ def _as_if_paid(recorded: Recorded) -> Recorded:
 
 def _command(ledger: Book, act: Act) -> AnyCommand | None:
     match act.kind:
+        case "pending" | "activate" | "ask" | "pay" | "rule":
+            return _payment(ledger, act)
         case "grant" | "bonus" | "recurring":
             return _grant(ledger, act)
         case "debit":
@@ -171,6 +182,25 @@ def _grant(ledger: Book, act: Act) -> GrantCredits | None:
         else max(each.fact.record_time for each in ledger.log) + lasts * HOUR,
         consideration=money,
     )
+
+
+def _payment(ledger: Book, act: Act) -> AnyCommand | None:
+    match act.kind:
+        case "pending":
+            granted = _grant(ledger, msgspec.structs.replace(act, kind="grant", partly=False))
+            return None if granted is None else msgspec.structs.replace(granted, pending=True)
+        case "activate":
+            version = _pick(ledger, act, CreditsGranted)
+            return None if version is None else ActivateGrant(WALLET, version)
+        case "ask":
+            return RequestTopUp(WALLET, act.units, Money("USD", act.paid_nanos), valid_for="PT9H")
+        case "pay":
+            version = _pick(ledger, act, TopUpRequested)
+            outcome = TopUpOutcome.FAILED if act.partly else TopUpOutcome.SUCCEEDED
+            return None if version is None else SettleTopUp(WALLET, version, outcome)
+        case _:
+            rule = AutoTopUp(act.pick, Money("USD", 1_001), 3, amount_units=act.units)
+            return UpdateWallet(WALLET, ("rules.auto_top_up",), rules=WalletRules(auto_top_up=rule))
 
 
 def _end_hold(ledger: Book, act: Act) -> CaptureHold | ReleaseHold | None:
