@@ -238,3 +238,19 @@ async def billings(sandbox: Client, currency: str, position: int) -> int:
     )
     response = await send(sandbox.finance.GetRollForward, request)
     return int(response.total.billings.nanos)
+
+
+async def test_a_balance_of_the_past_knows_a_grant_from_its_activation_on(sandbox: Client) -> None:
+    wallet = await sandbox.open_wallet()
+    granted = await sandbox.grant(wallet, 10, pending=True)
+    await sandbox.advance(await sandbox.clock() + timedelta(hours=1))
+    activated = await activate(sandbox, granted.grant.name)
+    begin = instant_of(activated.effective_time)
+
+    found = []
+    for instant in (begin - timedelta(microseconds=1), begin):
+        request = wallet_service_pb2.GetBalanceRequest(name=wallet, as_of_time=timestamp(instant))
+        balance = (await send(sandbox.wallets.GetBalance, request)).balance
+        found.append((balance.available_units, balance.awaiting_payment_units))
+
+    assert found == [(0, 10), (10, 0)]
