@@ -43,6 +43,14 @@ from ledger_service.domain.refusals.fields import (
     TimesOutOfOrder,
     ValueUnspecified,
 )
+from ledger_service.domain.refusals.top_ups import (
+    GrantNotPending,
+    PendingGrantsFull,
+    TopUpAlreadySettled,
+    TopUpNotFound,
+    TopUpNotOpen,
+    TopUpsFull,
+)
 from ledger_service.domain.refusals.transfers import (
     ChargebackExceedsGrant,
     GrantAlreadyChargedBack,
@@ -102,6 +110,7 @@ __all__ = [
     "GrantAlreadyChargedBack",
     "GrantNotActive",
     "GrantNotFound",
+    "GrantNotPending",
     "GrantNotRefundable",
     "HoldAlreadyCaptured",
     "HoldAlreadyReleased",
@@ -112,6 +121,7 @@ __all__ = [
     "InsufficientCredit",
     "NumberOutOfRange",
     "OverageLimitExceeded",
+    "PendingGrantsFull",
     "PhaseInPast",
     "PhaseIsLast",
     "PhaseNotFound",
@@ -130,6 +140,10 @@ __all__ = [
     "TimeInFuture",
     "TimeMalformed",
     "TimesOutOfOrder",
+    "TopUpAlreadySettled",
+    "TopUpNotFound",
+    "TopUpNotOpen",
+    "TopUpsFull",
     "TransferToItself",
     "ValueUnspecified",
     "WalletExists",

@@ -71,6 +71,7 @@ def debited(wallet: Wallet, event: CreditsDebited, fact: Fact[Event], version: i
         wallet.caps if wallet.caps is None else _counted(wallet.caps, event, fact.record_time),
         _usage_after(wallet, lots, event.amount_units, fact),
         wallet.close_time,
+        wallet.payments,
     )
     # A lot that is emptied is no longer due; one that holds keep alive does not leave the wallet.
     return debited if len(lots) == len(wallet.lots) and not wallet.holds else with_due_time(debited)
