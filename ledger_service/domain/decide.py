@@ -120,6 +120,9 @@ S = TypeVar("S", Wallet, RateCard, Plan, Contract)
 
 def streams_of(command: AnyCommand) -> tuple[str, ...]:
     """Return the streams that the command touches; the first is its own and scopes its idempotency key."""
+    if type(command) in WALLET_DECISIONS:
+        # Asked first, for it is the path of every request.
+        return (_wallet_of(command),)
     match command:
         case CreateRateCard() | PublishRateCardPhase() | WithdrawRateCardPhase():
             return (command.rate_card,)
@@ -139,7 +142,7 @@ def streams_of(command: AnyCommand) -> tuple[str, ...]:
 def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:
     """Return the events that the command causes, in order. Raises Refusal, and then changes nothing."""
     if (decide_on := WALLET_DECISIONS.get(type(command))) is not None:
-        wallet = _wallet(states, streams_of(command)[0], field="name")
+        wallet = _wallet(states, _wallet_of(command), field="name")
         if wallet.close_time is not None:
             _check_closed(wallet, command)
         drafts = decide_on(wallet, command, now)
@@ -170,17 +173,22 @@ def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:
             raise AssertionError(f"{type(command).__name__} is decided nowhere")
 
 
+def _wallet_of(command: Any) -> str:
+    name: str = command.wallet
+    return name
+
+
 def _with_auto_top_up(wallet: Wallet, command: AnyCommand, drafts: list[Draft], now: datetime) -> list[Draft]:
     # Settling requests by itself, at the instant at which the credit was low.
     if isinstance(command, SettleWallet):
         return drafts
-    return with_auto_top_up(streams_of(command)[0], wallet, drafts, now)
+    return with_auto_top_up(_wallet_of(command), wallet, drafts, now)
 
 
 def _check_closed(wallet: Wallet, command: AnyCommand) -> None:
     delivered = isinstance(command, Debit) and command.delivered
     if type(command) in NOT_WHEN_CLOSED and not delivered:
-        check_open(wallet, streams_of(command)[0])
+        check_open(wallet, _wallet_of(command))
 
 
 def _decide_rate_card(
