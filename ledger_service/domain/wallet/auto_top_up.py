@@ -12,39 +12,24 @@ When a limit or a wait ends while the balance is still low, time alone requests 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from ledger_service.domain.calendar import next_day, next_month
 from ledger_service.domain.events import AutoTopUp, Event, Fact, TopUpRequested
 from ledger_service.domain.values import UNITS_MAX, Money
-
-if TYPE_CHECKING:
-    from ledger_service.domain.wallet.state import Wallet
-    from ledger_service.domain.wallet.tape import Tape
-
-
-def request_if_low(tape: Tape, instant: datetime) -> None:
-    """Request a top-up if the wallet's rule asks for one at an instant, or when the newest event was decided."""
-    if not _requests_by_itself(tape.wallet):
-        return
-    # What a backdated grant sets in motion lies in the past; it is acted upon when it became known.
-    instant = max(instant, tape.wallet.payments.automatic.decided_time)
-    request = _request_at(tape.wallet, instant)
-    if request is not None and _blocked_until(tape.wallet) <= instant:
-        tape.add(request, instant)
+from ledger_service.domain.wallet.state import Wallet
 
 
 def next_request_time(wallet: Wallet) -> datetime | None:
     """Return when a limit or wait ends after which time alone requests a top-up, as the lots stand."""
-    if not _requests_by_itself(wallet):
+    if not requests_by_itself(wallet):
         return None
-    instant = _blocked_until(wallet)
+    instant = blocked_until(wallet)
     # One that ended before the newest event was decided had its chance then.
     if instant <= wallet.payments.automatic.decided_time:
         return None
-    return instant if _request_at(wallet, instant) is not None else None
+    return instant if request_at(wallet, instant) is not None else None
 
 
 def back_off(rule: AutoTopUp, failure_count: int) -> timedelta:
@@ -82,11 +67,12 @@ def decided(wallet: Wallet, fact: Fact[Event]) -> Wallet:
     return msgspec.structs.replace(wallet, payments=payments)
 
 
-def _requests_by_itself(wallet: Wallet) -> bool:
+def requests_by_itself(wallet: Wallet) -> bool:
+    """Say whether the wallet has a rule to top up by itself, and is open."""
     return wallet.rules.auto_top_up is not None and wallet.close_time is None
 
 
-def _request_at(wallet: Wallet, instant: datetime) -> TopUpRequested | None:
+def request_at(wallet: Wallet, instant: datetime) -> TopUpRequested | None:
     """Return the request that the balance asks for at an instant, whether or not it must wait."""
     rule = wallet.rules.auto_top_up
     assert rule is not None, "the caller looked for the rule"
@@ -112,7 +98,7 @@ def _request_at(wallet: Wallet, instant: datetime) -> TopUpRequested | None:
     )
 
 
-def _blocked_until(wallet: Wallet) -> datetime:
+def blocked_until(wallet: Wallet) -> datetime:
     """Return the first instant that neither the wait after a failure nor a limit that was reached forbids."""
     rule, automatic = wallet.rules.auto_top_up, wallet.payments.automatic
     assert rule is not None, "the caller looked for the rule"

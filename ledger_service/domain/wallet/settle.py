@@ -28,9 +28,9 @@ from ledger_service.domain.events import (
     Return,
 )
 from ledger_service.domain.values import Money
-from ledger_service.domain.wallet.auto_top_up import request_if_low
 from ledger_service.domain.wallet.burn_down import Lot, is_drawable
 from ledger_service.domain.wallet.lots import terms_of
+from ledger_service.domain.wallet.low_credit import request_if_low
 from ledger_service.domain.wallet.recurrence import (
     after_roll_over,
     boundary,

@@ -27,9 +27,10 @@ from ledger_service.domain.refusals import (
     TopUpsFull,
 )
 from ledger_service.domain.values import UNITS_MAX, GrantCategory
-from ledger_service.domain.wallet.auto_top_up import back_off, request_if_low
+from ledger_service.domain.wallet.auto_top_up import back_off
 from ledger_service.domain.wallet.evolve import evolve
 from ledger_service.domain.wallet.grant import check_lot_terms
+from ledger_service.domain.wallet.low_credit import request_if_low
 from ledger_service.domain.wallet.payments import OPEN_TOP_UPS_MAX, OpenTopUp, find_open
 from ledger_service.domain.wallet.settle import begin, repay
 from ledger_service.domain.wallet.state import Wallet
