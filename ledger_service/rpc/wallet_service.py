@@ -26,6 +26,7 @@ from ledger_service.rpc.cap_messages import write_cap_use
 from ledger_service.rpc.debit_messages import write_debit_response
 from ledger_service.rpc.debit_stream_service import DebitStreamMethods
 from ledger_service.rpc.hold_service import HoldMethods
+from ledger_service.rpc.meter_totals_service import MeterTotalsMethods
 from ledger_service.rpc.transfer_service import TransferMethods
 from ledger_service.rpc.values import read_time, write_time
 from ledger_service.rpc.view_messages import write_grant_view, write_wallet_view
@@ -55,6 +56,7 @@ class WalletServicer(
     TransferMethods,
     DebitStreamMethods,
     WatchMethods,
+    MeterTotalsMethods,
     wallet_service_pb2_grpc.WalletServiceServicer,
 ):
     """Turns requests into commands, and outcomes into answers."""

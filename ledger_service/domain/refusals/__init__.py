@@ -43,6 +43,7 @@ from ledger_service.domain.refusals.fields import (
     TimesOutOfOrder,
     ValueUnspecified,
 )
+from ledger_service.domain.refusals.totals import TotalsFull, TotalsNotKept, TotalsStale
 from ledger_service.domain.refusals.transfers import (
     ChargebackExceedsGrant,
     GrantAlreadyChargedBack,
@@ -130,6 +131,9 @@ __all__ = [
     "TimeInFuture",
     "TimeMalformed",
     "TimesOutOfOrder",
+    "TotalsFull",
+    "TotalsNotKept",
+    "TotalsStale",
     "TransferToItself",
     "ValueUnspecified",
     "WalletExists",

@@ -10,6 +10,7 @@ UNAVAILABLE or DEADLINE_EXCEEDED.
 """
 
 from collections import abc as _abc
+from credits.ledger.v1 import meter_totals_pb2 as _meter_totals_pb2
 from credits.ledger.v1 import transfer_pb2 as _transfer_pb2
 from credits.ledger.v1 import wallet_closing_pb2 as _wallet_closing_pb2
 from credits.ledger.v1 import wallet_service_pb2 as _wallet_service_pb2
@@ -99,6 +100,8 @@ class WalletServiceStub:
     """
     ExtendGrant: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.ExtendGrantRequest, _wallet_service_pb2.ExtendGrantResponse]
     """Let a grant expire later; refused after its expiry. Safe to retry with the same key."""
+    GetMeterTotals: _grpc.UnaryUnaryMultiCallable[_meter_totals_pb2.GetMeterTotalsRequest, _meter_totals_pb2.GetMeterTotalsResponse]
+    """Read the running totals of a wallet: what rating prices cumulative rates on. Reads only."""
     ListStatementLines: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.ListStatementLinesRequest, _wallet_service_pb2.ListStatementLinesResponse]
     """List what happened to a wallet, with a running balance, in the order of its stream."""
 
@@ -165,6 +168,8 @@ class WalletServiceAsyncStub(WalletServiceStub):
     """
     ExtendGrant: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.ExtendGrantRequest, _wallet_service_pb2.ExtendGrantResponse]  # type: ignore[assignment]
     """Let a grant expire later; refused after its expiry. Safe to retry with the same key."""
+    GetMeterTotals: _aio.UnaryUnaryMultiCallable[_meter_totals_pb2.GetMeterTotalsRequest, _meter_totals_pb2.GetMeterTotalsResponse]  # type: ignore[assignment]
+    """Read the running totals of a wallet: what rating prices cumulative rates on. Reads only."""
     ListStatementLines: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.ListStatementLinesRequest, _wallet_service_pb2.ListStatementLinesResponse]  # type: ignore[assignment]
     """List what happened to a wallet, with a running balance, in the order of its stream."""
 
@@ -354,6 +359,14 @@ class WalletServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_wallet_service_pb2.ExtendGrantResponse, _abc.Awaitable[_wallet_service_pb2.ExtendGrantResponse]]:
         """Let a grant expire later; refused after its expiry. Safe to retry with the same key."""
+
+    @_abc_1.abstractmethod
+    def GetMeterTotals(
+        self,
+        request: _meter_totals_pb2.GetMeterTotalsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_meter_totals_pb2.GetMeterTotalsResponse, _abc.Awaitable[_meter_totals_pb2.GetMeterTotalsResponse]]:
+        """Read the running totals of a wallet: what rating prices cumulative rates on. Reads only."""
 
     @_abc_1.abstractmethod
     def ListStatementLines(
