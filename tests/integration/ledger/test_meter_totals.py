@@ -9,6 +9,8 @@ import grpc
 
 from credits.ledger.v1 import meter_totals_pb2, price_model_pb2, wallet_pb2, wallet_service_pb2
 from tests.integration.ledger.client import Client, key, refusal, send, timestamp
+from tests.integration.ledger.test_command_line import CommandLine
+from tests.servers import LedgerServer
 
 DAY = timedelta(days=1)
 METER = "rateCards/c:calls{}"
@@ -88,3 +90,19 @@ async def test_totals_of_a_wallet_that_does_not_exist_are_refused(sandbox: Clien
     refused = await refusal(read(sandbox, "wallets/none"))
 
     assert refused.reason == "WALLET_NOT_FOUND"
+
+
+async def test_the_command_line_shows_what_was_counted(
+    sandbox: Client, running_sandbox: LedgerServer
+) -> None:
+    wallet, now = await sandbox.open_wallet(), await sandbox.clock()
+    await send(sandbox.wallets.Debit, metered(wallet, now, 7, (0, 0)))
+    command = CommandLine(running_sandbox, wallet, "")
+
+    [told] = await asyncio.to_thread(command.json, "totals", wallet)
+    shown = await asyncio.to_thread(command.run, "totals", wallet, COLUMNS="200")
+    none = await asyncio.to_thread(command.json, "totals", wallet, "--contract", "contracts/none")
+
+    assert (told["total"]["meter"], told["total"]["quantity"], told["total"]["usages"]) == (METER, "7", "1")
+    assert "rateCards/c:calls" in shown.stdout.replace("\n", "")
+    assert none == []
