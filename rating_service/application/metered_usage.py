@@ -5,7 +5,8 @@ kept here, so that usage is priced without asking first; the refusal tells the t
 priced again. Nothing here has to be right, or to survive: what is wrong or missing costs a round trip.
 
 Usage of one wallet is posted by one caller at a time in this process, a batch as one call, each usage after what
-the ones before it are expected to count. Other processes may post for the same wallet: each round of such a race
+the ones before it are expected to count. Usages that come alone while another call runs go together in the next,
+so a busy customer costs few calls. Other processes may post for the same wallet: each round of such a race
 is won by one of them.
 """
 
@@ -20,7 +21,13 @@ from typing import Final
 
 import msgspec
 
-from rating_service.application.ports import Ledger, LedgerRefused, Order, Posted
+from rating_service.application.ports import (
+    Ledger,
+    LedgerRefused,
+    LedgerUnavailableError,
+    Order,
+    Posted,
+)
 from rating_service.application.refusals import RequestRefused
 from rating_service.domain.agreement import Contract
 from rating_service.domain.cycle_totals import (
@@ -44,6 +51,8 @@ PriceOrder = Callable[[Usage, TotalsOf], Order]
 
 ROUNDS_MAX: Final = 32
 """How often usage is priced again; what is stale even then is answered with the ledger's refusal (ABORTED)."""
+TOGETHER_MAX: Final = 500
+"""Usages that came alone and are posted as one call."""
 WALLETS_MAX: Final = 50_000
 """Wallets whose totals are kept in memory, about 1 KB each; the one used longest ago goes first."""
 METERS_MAX: Final = 4_096
@@ -52,11 +61,20 @@ CYCLES_MAX: Final = 50_000
 """Contracts whose last cycle is remembered."""
 
 
+class _Single(msgspec.Struct, eq=False):
+    """A usage that came alone and waits for its turn."""
+
+    usage: Usage
+    delivered: bool
+    outcome: Posted | Refused | LedgerUnavailableError | None = None
+
+
 class _Counted(msgspec.Struct):
-    """What a wallet is known to have counted; None until it was asked."""
+    """What a wallet is known to have counted; None until it was asked. `waiting` singles are oldest first."""
 
     lock: asyncio.Lock
     counts: dict[MeterKey, RunningTotal] | None = None
+    waiting: list[_Single] = []
 
 
 class _Ahead:
@@ -118,6 +136,43 @@ class MeteredUsage:
                 await stack.enter_async_context(counted.lock)
                 known[wallet] = await self._counts(wallet, counted)
             return await self._rounds(usages, known, price, delivered=delivered)
+
+    async def post_one(self, usage: Usage, wallet: str, price: PriceOrder, *, delivered: bool) -> Posted:
+        """Price and post one metered usage, together with others of its wallet that wait.
+
+        Raises Refusal, RequestRefused, LedgerRefused, LedgerUnavailableError.
+        """
+        counted = self._counted(wallet)
+        single = _Single(usage, delivered)
+        counted.waiting.append(single)
+        try:
+            async with counted.lock:
+                if single.outcome is None:
+                    await self._post_waiting(wallet, counted, price, delivered=delivered)
+        finally:
+            # A caller that gave up must not be posted by others; what it has posted itself is retried with its id.
+            counted.waiting = [each for each in counted.waiting if each is not single]
+        assert single.outcome is not None, "a single has its turn at the latest when nobody else has"
+        if isinstance(single.outcome, Posted):
+            return single.outcome
+        raise single.outcome
+
+    async def _post_waiting(
+        self, wallet: str, counted: _Counted, price: PriceOrder, *, delivered: bool
+    ) -> None:
+        """Give the oldest singles that are delivered, or not, their outcome."""
+        together = [each for each in counted.waiting if each.outcome is None and each.delivered == delivered]
+        del together[TOGETHER_MAX:]
+        try:
+            known = {wallet: await self._counts(wallet, counted)}
+            usages = [each.usage for each in together]
+            outcomes = await self._rounds(usages, known, price, delivered=delivered)
+        except LedgerUnavailableError as error:
+            for each in together:
+                each.outcome = error
+        else:
+            for each, outcome in zip(together, outcomes, strict=True):
+                each.outcome = outcome
 
     async def _rounds(
         self,

@@ -72,10 +72,7 @@ class UsageRating:
         order = self._order(usage, self._metered.unknown_totals)
         if not is_metered(order.charge):
             return await self._ledger.debit(order, delivered=delivered)
-        (outcome,) = await self._metered.post([usage], {order.wallet}, self._order, delivered=delivered)
-        if isinstance(outcome, Posted):
-            return outcome
-        raise outcome
+        return await self._metered.post_one(usage, order.wallet, self._order, delivered=delivered)
 
     async def record_many(
         self, usages: Sequence[Usage | RequestRefused], *, delivered: bool, min_position: int

@@ -72,14 +72,66 @@ async def test_after_others_have_counted_a_batch_takes_one_call_more(service: Se
     )
 
 
-async def test_single_usages_of_one_customer_at_once_are_counted_one_by_one(service: Service) -> None:
+async def test_single_usages_of_one_customer_at_once_go_together_and_add_up(service: Service) -> None:
     await publish(service)
+    service.ledger.slow_seconds = 0.1
 
     requests = [rating_service_pb2.RecordUsageRequest(usage=each) for each in fonts(40)]
     answers = await asyncio.gather(*(service.rating.RecordUsage(request) for request in requests))
 
     assert sum(answer.debit.amount_units for answer in answers) == after(40) * WHOLE
     assert service.ledger.stale_debits == 0
+    assert service.ledger.batch_calls <= 2
+
+
+async def test_singles_that_go_together_keep_their_own_outcomes(service: Service) -> None:
+    await publish(service)
+    service.ledger.hard_wallets.add(WALLET)
+    await service.ledger.grant(WALLET, after(3) * WHOLE, effective_time=START)
+    service.ledger.slow_seconds = 0.1
+
+    requests = [
+        rating_service_pb2.RecordUsageRequest(usage=each, refuse_when_short=place % 2 == 0)
+        for place, each in enumerate(fonts(8))
+    ]
+    outcomes = await asyncio.gather(
+        *(service.rating.RecordUsage(request) for request in requests), return_exceptions=True
+    )
+
+    taken = [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
+    assert all(not isinstance(outcome, BaseException) for outcome in outcomes[1::2])
+    assert any(isinstance(outcome, grpc.aio.AioRpcError) for outcome in outcomes[::2])
+    assert sum(outcome.debit.amount_units for outcome in taken) == after(len(taken)) * WHOLE
+    assert counted(service) == [[len(taken), len(taken)]]
+
+
+async def test_a_caller_that_gives_up_leaves_the_others_their_turn(service: Service) -> None:
+    await publish(service)
+    service.ledger.slow_seconds = 0.2
+    requests = [rating_service_pb2.RecordUsageRequest(usage=each) for each in fonts(6)]
+
+    calls = [asyncio.ensure_future(service.rating.RecordUsage(request)) for request in requests]
+    await asyncio.sleep(0.1)
+    calls[0].cancel()
+    answers = await asyncio.gather(*calls[1:])
+
+    # The first was broken off before the ledger decided it.
+    assert counted(service) == [[5, 5]]
+    assert sorted(answer.charge.lines[0].total_before.quantity for answer in answers) == [0, 1, 2, 3, 4]
+
+
+async def test_while_the_ledger_is_away_all_that_wait_are_told(service: Service) -> None:
+    await publish(service)
+    await batch(service, fonts(1, "first"))
+    service.ledger.unavailable_calls = 8
+    requests = [rating_service_pb2.RecordUsageRequest(usage=each) for each in fonts(20)]
+
+    told = await asyncio.gather(*(refused(service.rating.RecordUsage(request)) for request in requests))
+    service.ledger.unavailable_calls = 0
+    answers = await asyncio.gather(*(service.rating.RecordUsage(request) for request in requests))
+
+    assert set(told) == {(grpc.StatusCode.UNAVAILABLE, "LEDGER_UNAVAILABLE")}
+    assert sum(answer.debit.amount_units for answer in answers) == (after(21) - after(1)) * WHOLE
 
 
 async def test_usage_of_many_kinds_keeps_its_places_and_its_outcomes(service: Service) -> None:

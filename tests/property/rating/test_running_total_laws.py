@@ -26,7 +26,10 @@ from ledger_service.domain.values import Counters, ShortfallMode
 from rating_service.application.ports import LedgerRefused, Order, Posted
 from rating_service.application.rate_usage import UsageRating
 from rating_service.domain.catalogue import EMPTY, Catalogue, evolve
+from rating_service.domain.catalogue import contract as contract_of
 from rating_service.domain.cycle_totals import MeterKey
+from rating_service.domain.cycles import cycle_at
+from rating_service.domain.invoice import compute_invoice
 from rating_service.domain.running_total import RunningTotal
 from rating_service.domain.usage import TotalBefore, Usage
 from tests.builders import (
@@ -43,6 +46,8 @@ from tests.builders import (
     publish_plan,
     sign_contract,
 )
+from tests.property.rating.test_reversal_laws import debits_of
+from tests.property.rating.test_reversal_laws import events as log_of
 
 MICROSECOND = timedelta(microseconds=1)
 MIDDLE = NOW + timedelta(days=15)
@@ -283,6 +288,31 @@ def test_debits_and_what_the_wallet_carries_are_the_exact_sum_of_the_charges(
     exact = sum((amount for _, _, amount in charges(ledger)), Fraction(0))
     assert debited(ledger) + Fraction(ledger.wallet().carried_fraction) == exact
     assert debited(ledger) >= floor(exact)
+
+
+@given(MODELS, MODELS, st.sampled_from(Counters), STEPS)
+def test_invoices_bill_what_was_debited(
+    first: Price, second: Price, counters: Counters, steps: list[Step]
+) -> None:
+    ledger = agreed_book(first, second, counters)
+    recorded(ledger, steps)
+    contract = contract_of(Followed(ledger).catalogue, CONTRACT)
+
+    invoices = [
+        compute_invoice(
+            contract=contract,
+            cycle=cycle_at(contract.cycle, instant),
+            debits=debits_of(log_of(ledger)),
+            grants=(),
+            watermark_position=len(ledger.log),
+        )
+        for instant in (NOW, BOUNDARY)
+    ]
+
+    billed = sum(line.amount_units for invoice in invoices for line in invoice.lines)
+    quantities = sum(line.quantities.get("calls", 0) for invoice in invoices for line in invoice.lines)
+    assert billed == debited(ledger)
+    assert quantities == sum(step.quantity for step in steps)
 
 
 @given(MODELS, STEPS)
