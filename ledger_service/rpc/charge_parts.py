@@ -9,6 +9,7 @@ from ledger_service.domain.events import ChargeLine, ChargePart, RunningTotal
 from ledger_service.domain.names import check_exact, check_price, check_range, check_text, check_word
 from ledger_service.domain.refusals import FieldTooLong, ValueUnspecified
 from ledger_service.domain.values import UNITS_MAX
+from ledger_service.rpc.values import fill_time, read_time
 
 PARTS_MAX: Final = 256
 """Most parts of a line: each of 64 tiers may give a quantity and a fee, and the bounds two more."""
@@ -45,7 +46,29 @@ def read_total(line: wallet_pb2.ChargeLine) -> RunningTotal | None:
     check_text(total.meter, field="charge.lines.total_before.meter", length_max=METER_LENGTH_MAX)
     check_range(total.quantity, low=0, high=UNITS_MAX, field="charge.lines.total_before.quantity")
     check_range(total.usages, low=0, high=UNITS_MAX, field="charge.lines.total_before.usages")
-    return RunningTotal(total.meter, total.quantity, total.usages)
+    field = "charge.lines.total_before"
+    # That a cycle is required is the domain's rule.
+    start_time = (
+        read_time(total.cycle_start_time, field=f"{field}.cycle_start_time")
+        if total.HasField("cycle_start_time")
+        else None
+    )
+    end_time = (
+        read_time(total.cycle_end_time, field=f"{field}.cycle_end_time")
+        if total.HasField("cycle_end_time")
+        else None
+    )
+    return RunningTotal(total.meter, total.quantity, total.usages, start_time, end_time)
+
+
+def write_total(total: RunningTotal) -> price_model_pb2.RunningTotal:
+    """Return a running total as a message."""
+    message = price_model_pb2.RunningTotal(meter=total.meter, quantity=total.quantity, usages=total.usages)
+    if total.cycle_start_time is not None:
+        fill_time(message.cycle_start_time, total.cycle_start_time)
+    if total.cycle_end_time is not None:
+        fill_time(message.cycle_end_time, total.cycle_end_time)
+    return message
 
 
 def write_terms(message: wallet_pb2.ChargeLine, line: ChargeLine) -> None:
@@ -61,10 +84,7 @@ def write_terms(message: wallet_pb2.ChargeLine, line: ChargeLine) -> None:
             exact_units=part.exact_units,
         )
     if line.total_before is not None:
-        total = line.total_before
-        message.total_before.meter = total.meter
-        message.total_before.quantity = total.quantity
-        message.total_before.usages = total.usages
+        message.total_before.CopyFrom(write_total(line.total_before))
 
 
 def _read_part(part: price_model_pb2.ChargePart) -> ChargePart:

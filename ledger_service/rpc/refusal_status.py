@@ -13,9 +13,11 @@ import grpc
 from google.protobuf import duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 
+from credits.ledger.v1 import meter_totals_pb2
 from ledger_service.domain import refusals
 from ledger_service.domain.refusals import Refusal
 from ledger_service.domain.refusals import service as service_refusals
+from ledger_service.rpc.charge_parts import write_total
 
 ERROR_DOMAIN: Final = "ledger.credits"
 
@@ -34,6 +36,9 @@ STATUS_OF: Final[Mapping[type[Refusal], grpc.StatusCode]] = {
     refusals.TimesOutOfOrder: Code.INVALID_ARGUMENT,
     refusals.ChargeInconsistent: Code.INVALID_ARGUMENT,
     refusals.ChargeContractMismatch: Code.FAILED_PRECONDITION,
+    refusals.TotalsStale: Code.ABORTED,
+    refusals.TotalsNotKept: Code.FAILED_PRECONDITION,
+    refusals.TotalsFull: Code.FAILED_PRECONDITION,
     refusals.WalletNotFound: Code.NOT_FOUND,
     refusals.WalletExists: Code.ALREADY_EXISTS,
     refusals.WalletIsClosed: Code.FAILED_PRECONDITION,
@@ -121,6 +126,9 @@ def status_of(refusal: Refusal) -> status_pb2.Status:
             field=refusal.field, description=refusal.description, reason=kind.reason
         )
         status.details.add().Pack(error_details_pb2.BadRequest(field_violations=[violation]))
+    if isinstance(refusal, refusals.TotalsStale):
+        totals = [write_total(total) for total in refusal.totals]
+        status.details.add().Pack(meter_totals_pb2.StaleTotals(totals=totals))
     if kind in RETRY_AFTER_NANOS:
         delay = duration_pb2.Duration(nanos=RETRY_AFTER_NANOS[kind])
         status.details.add().Pack(error_details_pb2.RetryInfo(retry_delay=delay))

@@ -25,6 +25,7 @@ from ledger_service.rpc.calls import Context
 from ledger_service.rpc.cap_messages import write_cap_use
 from ledger_service.rpc.debit_messages import write_debit_response
 from ledger_service.rpc.debit_stream_service import DebitStreamMethods
+from ledger_service.rpc.meter_totals_service import MeterTotalsMethods
 from ledger_service.rpc.top_up_service import TopUpMethods
 from ledger_service.rpc.transfer_service import TransferMethods
 from ledger_service.rpc.values import read_time, write_time
@@ -55,6 +56,7 @@ class WalletServicer(
     TopUpMethods,
     DebitStreamMethods,
     WatchMethods,
+    MeterTotalsMethods,
     wallet_service_pb2_grpc.WalletServiceServicer,
 ):
     """Turns requests into commands, and outcomes into answers."""

@@ -19,12 +19,13 @@ from grpc_status import rpc_status
 from credits.ledger.v1 import (
     history_service_pb2,
     history_service_pb2_grpc,
+    meter_totals_pb2,
     sandbox_service_pb2,
     sandbox_service_pb2_grpc,
     wallet_service_pb2,
     wallet_service_pb2_grpc,
 )
-from rating_service.adapters.ledger_messages import instant, write_debit
+from rating_service.adapters.ledger_messages import instant, read_total, write_debit
 from rating_service.application.ports import (
     HistoryPage,
     LedgerEvent,
@@ -33,6 +34,8 @@ from rating_service.application.ports import (
     Order,
     Posted,
 )
+from rating_service.domain.cycle_totals import MeterKey, key_of
+from rating_service.domain.running_total import RunningTotal
 
 T = TypeVar("T")
 Request = TypeVar("Request", bound=Message)
@@ -44,6 +47,7 @@ RETRY_SECONDS: Final = 0.05
 CALL_SECONDS_MAX: Final = 30.0
 BATCH_BYTES_MAX: Final = 3 * 1024 * 1024
 """Largest request sent at once, below the 4 MiB that a gRPC server takes by default."""
+_ABORTED: Final[int] = grpc.StatusCode.ABORTED.value[0]
 BEYOND_HEAD: Final = 2**63 - 1
 """No log is that long: reading after it gives its head and no event."""
 
@@ -79,6 +83,17 @@ class LedgerClient:
                 raise LedgerUnavailableError("the ledger answered another number of items than it was sent")
             outcomes += map(_outcome, batch.requests, answer.results)
         return outcomes
+
+    async def meter_totals(self, wallet: str) -> dict[MeterKey, RunningTotal]:
+        """Return what a wallet has counted. Raises LedgerRefused, LedgerUnavailableError."""
+        request = meter_totals_pb2.GetMeterTotalsRequest(name=wallet)
+        answer = await _call(self._wallets.GetMeterTotals, request)
+        return {
+            key_of(each.contract, read_total(each.total)): RunningTotal(
+                each.total.quantity, each.total.usages
+            )
+            for each in answer.totals
+        }
 
     async def head_position(self) -> int:
         """Return the position of the newest event. Raises LedgerRefused, LedgerUnavailableError."""
@@ -122,7 +137,7 @@ def _failure(failure: grpc.aio.AioRpcError) -> LedgerRefused | LedgerUnavailable
     """Return what a failed call means: the ledger's own refusal if it explains itself."""
     status = rpc_status.from_call(failure)  # type: ignore[arg-type] # the stub knows only blocking calls
     if status is not None and status.details:
-        return LedgerRefused(status)
+        return _refused(status)
     return LedgerUnavailableError(f"the ledger answered {failure.code().name}")
 
 
@@ -140,7 +155,14 @@ def _outcome(
 ) -> Posted | LedgerRefused:
     if result.HasField("response"):
         return _posted(request, result.response)
-    status: status_pb2.Status = result.error
+    return _refused(result.error)
+
+
+def _refused(status: status_pb2.Status) -> LedgerRefused:
+    """Return a refusal, with the true totals if it tells them."""
+    stale = meter_totals_pb2.StaleTotals()
+    if status.code == _ABORTED and any(detail.Unpack(stale) for detail in status.details):
+        return LedgerRefused(status, [read_total(total) for total in stale.totals])
     return LedgerRefused(status)
 
 

@@ -13,7 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from credits.ledger.v1 import price_model_pb2, wallet_pb2, wallet_service_pb2
 from rating_service.application.ports import Order
-from rating_service.domain.usage import Charge, ChargeLine
+from rating_service.domain.usage import Charge, ChargeLine, TotalBefore
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND: Final = timedelta(seconds=1)
@@ -32,11 +32,14 @@ def write_debit(request: wallet_service_pb2.DebitRequest, order: Order, *, deliv
     request.api_key = order.api_key
     request.user = order.user
     request.delivered = delivered
-    since = order.effective_time - _EPOCH
-    effective_time = request.effective_time
-    effective_time.seconds = since // _SECOND
-    effective_time.nanos = since.microseconds * 1_000
+    _write_instant(request.effective_time, order.effective_time)
     write_charge(request.charge, order.charge)
+
+
+def _write_instant(message: Timestamp, moment: datetime) -> None:
+    since = moment - _EPOCH
+    message.seconds = since // _SECOND
+    message.nanos = since.microseconds * 1_000
 
 
 def write_charge(message: wallet_pb2.Charge, charge: Charge) -> None:
@@ -87,6 +90,21 @@ def _write_terms(message: wallet_pb2.ChargeLine, line: ChargeLine) -> None:
         message.total_before.meter = before.meter
         message.total_before.quantity = before.quantity
         message.total_before.usages = before.usages
+        if before.cycle_start_time is not None:
+            _write_instant(message.total_before.cycle_start_time, before.cycle_start_time)
+        if before.cycle_end_time is not None:
+            _write_instant(message.total_before.cycle_end_time, before.cycle_end_time)
+
+
+def read_total(message: price_model_pb2.RunningTotal) -> TotalBefore:
+    """Return a running total that the ledger tells."""
+    return TotalBefore(
+        message.meter,
+        message.quantity,
+        message.usages,
+        instant(message.cycle_start_time),
+        instant(message.cycle_end_time),
+    )
 
 
 def charge_message(charge: Charge) -> wallet_pb2.Charge:

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 from rating_service.domain.catalogue import Catalogue
+from rating_service.domain.cycle_totals import Counts
 from rating_service.domain.debits import DebitFact, GrantFact, ReversalFact
 from rating_service.domain.invoice import LineKey
-from rating_service.domain.usage import Charge
+from rating_service.domain.usage import Charge, TotalBefore
 
 
 class LedgerEvent(NamedTuple):
@@ -194,12 +195,16 @@ class Posted(NamedTuple):
 
 
 class LedgerRefused(Exception):
-    """The ledger said no; `status` is its own status, passed on unread."""
+    """The ledger said no; `status` is its own status, passed on unread.
 
-    def __init__(self, status: Any) -> None:
+    `true_totals` are the running totals of the order's meters if it was priced on others, and else empty.
+    """
+
+    def __init__(self, status: Any, true_totals: Sequence[TotalBefore] = ()) -> None:
         """Keep the ledger's status."""
         super().__init__("the ledger refused")
         self.status = status
+        self.true_totals = true_totals
 
 
 class LedgerUnavailableError(Exception):
@@ -214,6 +219,9 @@ class Ledger(Protocol):
 
     async def debit_many(self, orders: Sequence[Order], *, delivered: bool) -> list[Posted | LedgerRefused]:
         """Post orders in their sequence and return one outcome each, in the same sequence."""
+
+    async def meter_totals(self, wallet: str) -> Counts:
+        """Return the running totals that a wallet has counted."""
 
     async def head_position(self) -> int:
         """Return the position of the newest event in the log."""

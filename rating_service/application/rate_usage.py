@@ -2,37 +2,44 @@
 
 A usage is checked, priced by what was in force at its effective time, and posted to the ledger as a debit
 that carries the whole charge. Its id is the debit's idempotency key, so the ledger alone decides what is a
-retry; nothing is kept here. How far ahead of the clock a usage may lie is the ledger's rule too.
+retry. Usage priced by a running total is posted by `metered_usage`. How far ahead of the clock a usage may lie
+is the ledger's rule too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
 
+from rating_service.application.metered_usage import MeteredUsage, Refused
 from rating_service.application.names import (
     check_contract,
     check_rate_card,
     check_usage_id,
     checked_position,
 )
-from rating_service.application.ports import History, Ledger, LedgerRefused, Order, Posted
+from rating_service.application.ports import History, Ledger, Order, Posted
 from rating_service.application.refusals import RequestReason, RequestRefused
 from rating_service.domain.catalogue import rate_card
-from rating_service.domain.price_list import NO_TOTALS, Totals
 from rating_service.domain.pricing import Pricer
-from rating_service.domain.rating import margin_text, quote_by_card, rate_usage, whole_asset_text
+from rating_service.domain.rating import (
+    TotalsOf,
+    is_metered,
+    margin_text,
+    quote_by_card,
+    rate_usage,
+    whole_asset_text,
+)
 from rating_service.domain.refusals import Refusal
+from rating_service.domain.running_total import RunningTotal, ToldTotals
 from rating_service.domain.usage import Charge, Usage
 
 BATCH_MAX: Final = 5_000
 """Usages in one batch, as in the ledger's BatchDebit."""
 PROPERTIES_MAX: Final = 32
 QUANTITIES_MAX: Final = 32
-
-Refused = Refusal | RequestRefused | LedgerRefused
 
 
 class Quote(msgspec.Struct, frozen=True):
@@ -54,6 +61,7 @@ class UsageRating:
         self._ledger = ledger
         self._history = history
         self._pricers: dict[str, Pricer] = {}
+        self._metered = MeteredUsage(ledger)
 
     async def record(self, usage: Usage, *, delivered: bool, min_position: int) -> Posted:
         """Price a usage and debit it. `delivered` usage is never refused for lack of credit.
@@ -61,7 +69,10 @@ class UsageRating:
         Raises Refusal, RequestRefused, LedgerRefused.
         """
         await self._history.wait_for(checked_position(min_position))
-        return await self._ledger.debit(self._order(usage), delivered=delivered)
+        order = self._order(usage, self._metered.unknown_totals)
+        if not is_metered(order.charge):
+            return await self._ledger.debit(order, delivered=delivered)
+        return await self._metered.post_one(usage, order.wallet, self._order, delivered=delivered)
 
     async def record_many(
         self, usages: Sequence[Usage | RequestRefused], *, delivered: bool, min_position: int
@@ -82,28 +93,50 @@ class UsageRating:
         orders = [each for each in priced if isinstance(each, Order)]
         if not orders:
             return [each for each in priced if not isinstance(each, Order)]
-        answers = iter(await self._ledger.debit_many(orders, delivered=delivered))
+        wallets = {each.wallet for each in orders if is_metered(each.charge)}
+        if wallets:
+            rated = [usage for usage, each in zip(usages, priced, strict=True) if isinstance(each, Order)]
+            posted = await self._metered.post(
+                [usage for usage in rated if isinstance(usage, Usage)],
+                wallets,
+                self._order,
+                delivered=delivered,
+            )
+            answers = iter(posted)
+        else:
+            answers = iter(await self._ledger.debit_many(orders, delivered=delivered))
         return [next(answers) if isinstance(each, Order) else each for each in priced]
 
     async def quote(
-        self, usage: Usage, *, by_rate_card: str, min_position: int, totals: Totals = NO_TOTALS
+        self,
+        usage: Usage,
+        *,
+        by_rate_card: str,
+        min_position: int,
+        totals: Mapping[str, RunningTotal] | None = None,
     ) -> Quote:
         """Price a usage by its contract, or by a rate card if one is named, and record nothing.
 
-        `totals` are what its cycle has seen before, by dimension.
+        `totals` are what its cycle has seen before, by dimension. By default it is what the wallet has counted,
+        and nothing where a rate card is named.
         """
         await self._history.wait_for(checked_position(min_position))
         _check_sizes(usage)
+        totals = totals or {}
         if len(totals) > QUANTITIES_MAX:
             raise _too_many("totals_before", len(totals), QUANTITIES_MAX)
         catalogue = self._history.catalogue
         if by_rate_card:
             check_rate_card(by_rate_card, field="rate_card")
-            charge = quote_by_card(catalogue, self._pricers, usage, by_rate_card, totals)
+            charge = quote_by_card(catalogue, self._pricers, usage, by_rate_card, ToldTotals(totals))
             asset = rate_card(catalogue, by_rate_card).asset
         else:
             check_contract(usage.contract, field="usage.contract")
-            rated = rate_usage(catalogue, self._pricers, usage, totals)
+            told = ToldTotals(totals)
+            rated = rate_usage(catalogue, self._pricers, usage, lambda *_: told)
+            if not totals and is_metered(rated.charge):
+                counted = await self._metered.read_totals(rated.contract.wallet)
+                rated = rate_usage(catalogue, self._pricers, usage, counted)
             charge, asset = rated.charge, rated.contract.asset
         amount = whole_asset_text(charge.exact_units, scale=asset.scale)
         return Quote(charge, amount, margin_text(amount, charge, asset_code=asset.code))
@@ -112,15 +145,15 @@ class UsageRating:
         if isinstance(usage, RequestRefused):
             return usage
         try:
-            return self._order(usage)
+            return self._order(usage, self._metered.unknown_totals)
         except (Refusal, RequestRefused) as refusal:
             return refusal
 
-    def _order(self, usage: Usage) -> Order:
+    def _order(self, usage: Usage, totals_of: TotalsOf) -> Order:
         check_usage_id(usage.id, field="usage.id")
         check_contract(usage.contract, field="usage.contract")
         _check_sizes(usage)
-        rated = rate_usage(self._history.catalogue, self._pricers, usage)
+        rated = rate_usage(self._history.catalogue, self._pricers, usage, totals_of)
         return Order(
             rated.contract.wallet,
             usage.id,

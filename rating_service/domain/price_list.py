@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
-from types import MappingProxyType
-from typing import Final
 
 from rating_service.domain.agreement import Rate, Record
 from rating_service.domain.exact import decimals_of, exact_text, parse_exact, scaled_text
@@ -18,12 +16,8 @@ from rating_service.domain.price_models.curve import Part, PartKind
 from rating_service.domain.price_models.shaped import Priced, ShapedRate, charge, linear_price, shape
 from rating_service.domain.price_models.terms import MultiplierModel, model_name
 from rating_service.domain.refusals import Reason, Refusal
-from rating_service.domain.running_total import NOTHING, RunningTotal
+from rating_service.domain.running_total import RunningTotal, Totals
 from rating_service.domain.usage import ChargeLine, ChargePart, TotalBefore, Usage
-
-Totals = Mapping[str, RunningTotal]
-"""Running totals before a usage, by dimension. What is not there begins at nothing."""
-NO_TOTALS: Final[Totals] = MappingProxyType({})
 
 
 class LinearLine(Record, frozen=True):
@@ -131,12 +125,12 @@ def make_price_list(
 
 
 def charge_entries(
-    price_list: PriceList, usage: Usage, properties: Mapping[str, str], totals: Totals | None
+    price_list: PriceList, usage: Usage, properties: Mapping[str, str], totals: Totals
 ) -> Charged:
     """Return the lines of a usage on a list with shaped rates or provider costs.
 
-    No `totals` means that they are not known: a rate that is priced over a cycle is then refused,
-    RUNNING_TOTAL_NOT_KEPT. Refuses MISSING_PROPERTY for a condition that the usage does not tell.
+    `totals` are asked where a rate is priced over a cycle. Refuses MISSING_PROPERTY for a condition that the usage
+    does not tell.
     """
     total = cost = 0
     costs_known = True
@@ -165,22 +159,15 @@ def charge_entries(
 
 
 def _shaped_charge(
-    entry: ShapedRate, quantity: int, properties: Mapping[str, str], totals: Totals | None
+    entry: ShapedRate, quantity: int, properties: Mapping[str, str], totals: Totals
 ) -> tuple[Priced, TotalBefore | None]:
     rate = entry.rate
     if rate.charge_if and not _is_billable(rate, properties):
         return Priced([Part(PartKind.FREE, 0, 0, quantity)], 0), None
     if not entry.meter:
         return charge(entry, quantity), None
-    if totals is None:
-        raise Refusal(
-            Reason.RUNNING_TOTAL_NOT_KEPT,
-            f"{rate.dimension} is priced by the total of its cycle, which is not kept yet",
-            dimension=rate.dimension,
-            meter=entry.meter,
-        )
-    before = totals.get(rate.dimension, NOTHING)
-    return charge(entry, quantity, before), TotalBefore(entry.meter, before.quantity, before.usages)
+    before = totals.before(rate.dimension, entry.meter)
+    return charge(entry, quantity, RunningTotal(before.quantity, before.usages)), before
 
 
 def _is_billable(rate: Rate, properties: Mapping[str, str]) -> bool:

@@ -25,11 +25,11 @@ from rating_service.domain.multipliers import Ladder, factor_of, ladder_of, tier
 from rating_service.domain.price_list import (
     Charged,
     PriceList,
-    Totals,
     charge_entries,
     make_price_list,
 )
 from rating_service.domain.refusals import Reason, Refusal
+from rating_service.domain.running_total import NO_TOTALS, Totals
 from rating_service.domain.usage import Charge, ChargeLine, ChargeTerms, Usage
 
 NO_TERMS: Final = ChargeTerms()
@@ -83,17 +83,14 @@ def compile_phase(phase: RateCardPhase, *, scale: int, meter_root: str = "") -> 
     )
 
 
-def price(
-    pricer: Pricer, usage: Usage, terms: ChargeTerms = NO_TERMS, totals: Totals | None = None
-) -> Charge:
+def price(pricer: Pricer, usage: Usage, terms: ChargeTerms = NO_TERMS, totals: Totals = NO_TOTALS) -> Charge:
     """Return what the usage costs, exactly, line by line in the order of the card.
 
-    `totals` are the running totals before it, by dimension; None means that they are not known, and rates that
-    need them are refused. The charge is below 0 only where a volume price falls with the total.
+    `totals` are the running totals before it. The charge is below 0 only where a volume price falls with the total.
 
     Refuses NO_QUANTITIES, NEGATIVE_QUANTITY and UNKNOWN_DIMENSION; then, by bracket, INVALID_PROPERTY; then, by
-    multiplier, MISSING_PROPERTY, INVALID_PROPERTY and BEYOND_LAST_TIER; then, by dimension, MISSING_PROPERTY,
-    RUNNING_TOTAL_NOT_KEPT and NO_RATE_FOR_USAGE; last AMOUNT_OUT_OF_RANGE.
+    multiplier, MISSING_PROPERTY, INVALID_PROPERTY and BEYOND_LAST_TIER; then, by dimension, MISSING_PROPERTY
+    and NO_RATE_FOR_USAGE; last AMOUNT_OUT_OF_RANGE.
     """
     quantities = usage.quantities
     _check_quantities(pricer, quantities)
@@ -106,7 +103,7 @@ def price(
         charged = _linear(price_list, quantities)
     if len(charged.lines) < len(quantities):
         properties = _properties_with_counts(pricer, quantities, properties, charged.lines)
-    if charged.total > price_list.numerator_max:
+    if not -price_list.numerator_max <= charged.total <= price_list.numerator_max:
         raise Refusal(Reason.AMOUNT_OUT_OF_RANGE, f"the usage costs more than {UNITS_MAX} units")
     return Charge(
         terms.contract,

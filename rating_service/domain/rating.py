@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
 from fractions import Fraction
 
 from rating_service.domain.agreement import Contract, Record
 from rating_service.domain.catalogue import Catalogue, card_phase_at, contract, contract_phase_at, rate_card
 from rating_service.domain.exact import exact_text, parse_exact
-from rating_service.domain.price_list import NO_TOTALS, Totals
 from rating_service.domain.pricing import NO_TERMS, Pricer, compile_phase, price
-from rating_service.domain.running_total import meter_root
+from rating_service.domain.running_total import NO_TOTALS, Totals, meter_root
 from rating_service.domain.usage import Charge, ChargeTerms, Usage
+
+TotalsOf = Callable[[Contract, datetime], Totals]
+"""The running totals of the cycle of a contract that holds an instant."""
 
 
 class RatedUsage(Record, frozen=True):
@@ -21,9 +25,12 @@ class RatedUsage(Record, frozen=True):
 
 
 def rate_usage(
-    catalogue: Catalogue, pricers: dict[str, Pricer], usage: Usage, totals: Totals | None = None
+    catalogue: Catalogue, pricers: dict[str, Pricer], usage: Usage, totals_of: TotalsOf
 ) -> RatedUsage:
-    """Price a usage under its contract as of its effective time, after the running totals if they are known.
+    """Price a usage under its contract as of its effective time, after the running totals of its cycle.
+
+    `totals_of` tells them for a contract and an instant; it is called for every usage, so what it returns should
+    look nothing up before it is asked.
 
     `pricers` is the caller's cache by phase name; what is missing is added. Phases never change, so an entry
     is right for ever. Refuses whatever `catalogue` and `pricing` refuse.
@@ -31,7 +38,16 @@ def rate_usage(
     found = contract(catalogue, usage.contract)
     phase = contract_phase_at(found, usage.effective_time)
     terms = ChargeTerms(found.name, phase.terms.key, phase.terms.overage_price)
+    totals = totals_of(found, usage.effective_time)
     return RatedUsage(found, _priced(catalogue, pricers, usage, phase.terms.rate_card, terms, totals))
+
+
+def is_metered(charge: Charge) -> bool:
+    """Tell whether a charge has a line that was priced on a running total."""
+    for line in charge.lines:  # noqa: SIM110 # any() of a generator costs three times as much, on every usage
+        if line.total_before is not None:
+            return True
+    return False
 
 
 def quote_by_card(
@@ -59,7 +75,7 @@ def _priced(
     usage: Usage,
     card_name: str,
     terms: ChargeTerms,
-    totals: Totals | None,
+    totals: Totals,
 ) -> Charge:
     card = rate_card(catalogue, card_name)
     phase = card_phase_at(card, usage.effective_time)

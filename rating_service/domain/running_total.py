@@ -2,10 +2,13 @@
 
 A meter is what a rate counts together: the usage of one dimension that falls under one match of a rate card.
 Its name says so, and stays the same from phase to phase, so that totals are carried; a phase that restarts the
-counters begins meters of its own. Totals are kept by (meter, wallet, cycle); here they are a parameter.
+counters begins meters of its own. The wallet counts them by (contract, cycle, meter); here they are a parameter.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
 
 from rating_service.domain.agreement import Rate, RateCardPhase, Record
 from rating_service.domain.price_models.terms import (
@@ -14,6 +17,7 @@ from rating_service.domain.price_models.terms import (
     PercentageModel,
     RateScope,
 )
+from rating_service.domain.usage import TotalBefore
 
 
 class RunningTotal(Record, frozen=True):
@@ -24,6 +28,27 @@ class RunningTotal(Record, frozen=True):
 
 
 NOTHING = RunningTotal()
+
+
+class Totals(Protocol):
+    """What a cycle has seen before a usage."""
+
+    def before(self, dimension: str, meter: str) -> TotalBefore:
+        """Return the running total of a meter, which counts that dimension; 0 if nothing came before."""
+
+
+class ToldTotals(Record, frozen=True):
+    """Totals that somebody who asks for a price tells, by dimension. What is not there begins at nothing."""
+
+    by_dimension: Mapping[str, RunningTotal]
+
+    def before(self, dimension: str, meter: str) -> TotalBefore:
+        """Return the total that was told."""
+        total = self.by_dimension.get(dimension, NOTHING)
+        return TotalBefore(meter, total.quantity, total.usages)
+
+
+NO_TOTALS = ToldTotals({})
 
 
 def advanced(total: RunningTotal, quantity: int) -> RunningTotal:

@@ -37,11 +37,13 @@ class ChargePart(Record, frozen=True):
 
 
 class TotalBefore(Record, frozen=True):
-    """The running total of a meter's cycle on which a line was priced."""
+    """The running total of a meter's cycle on which a line was priced. A quote by totals told names no cycle."""
 
     meter: str
     quantity: int = 0
     usages: int = 0
+    cycle_start_time: datetime | None = None
+    cycle_end_time: datetime | None = None
 
 
 class ChargeLine(Record, frozen=True):

@@ -102,6 +102,15 @@ TIERED_CHARGE = msgspec.structs.replace(
     provider_cost="0.0075",
     cost_currency="USD",
 )
+METERED_CHARGE = msgspec.structs.replace(
+    TIERED_CHARGE,
+    lines=(
+        msgspec.structs.replace(
+            TIERED_CHARGE.lines[0],
+            total_before=m.RunningTotal("rateCards/llm:output_tokens{}", 40, 3, EFFECTIVE, LATER),
+        ),
+    ),
+)
 FULL_RATE = a.Rate(
     "input_tokens",
     "",
@@ -264,6 +273,18 @@ EXAMPLES: dict[str, e.Event] = {
         requested_units=9,
         late_hold_version=3,
         late_grants=(5,),
+        api_key="key-7",
+        user="ann",
+    ),
+    "wallet.CreditsDebited.v1+5": msgspec.structs.replace(
+        DEBITED,
+        amount_units=8,
+        debt_units=2,
+        take_available=True,
+        requested_units=9,
+        late_hold_version=3,
+        late_grants=(5,),
+        charge=METERED_CHARGE,
         api_key="key-7",
         user="ann",
     ),
@@ -465,7 +486,7 @@ def test_the_example_holds_every_member_of_the_event(topic: str) -> None:
         (e.Charge, ("wallet.CreditsDebited.v1+3", "charge")),
         (e.ChargeLine, ("wallet.CreditsDebited.v1+3", "charge", "lines", 0)),
         (m.ChargePart, ("wallet.CreditsDebited.v1+3", "charge", "lines", 0, "parts", 0)),
-        (m.RunningTotal, ("wallet.CreditsDebited.v1+3", "charge", "lines", 0, "total_before")),
+        (m.RunningTotal, ("wallet.CreditsDebited.v1+5", "charge", "lines", 0, "total_before")),
         (a.Rate, ("rate_card.RateCardPhasePublished.v1+1", "rates", 0)),
         (a.Multiplier, ("rate_card.RateCardPhasePublished.v1+1", "multipliers", 0)),
         (m.Bracket, ("rate_card.RateCardPhasePublished.v1+1", "brackets", 0)),

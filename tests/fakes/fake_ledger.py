@@ -22,6 +22,7 @@ from grpc_status import rpc_status
 from credits.ledger.v1 import (
     history_service_pb2,
     history_service_pb2_grpc,
+    meter_totals_pb2,
     price_model_pb2,
     sandbox_service_pb2,
     sandbox_service_pb2_grpc,
@@ -32,6 +33,7 @@ from credits.ledger.v1 import (
 
 PAGE_EVENTS_MAX = 1_000
 LIFE_SECONDS = 0.2
+MeterKey = tuple[str, str, datetime, datetime, str]
 
 
 def iso(instant: datetime) -> str:
@@ -49,6 +51,8 @@ class FakeLedger:
         self.unavailable_calls = 0
         self.slow_seconds = 0.0
         self.batch_calls = 0
+        self.stale_debits = 0
+        self.totals: dict[MeterKey, list[int]] = {}
         self._versions: dict[str, int] = {}
         self._lots: dict[str, dict[int, int]] = {}
         self._fractions: dict[str, Decimal] = {}
@@ -85,16 +89,23 @@ class FakeLedger:
         earlier = self._answers.get((request.name, request.idempotency_key))
         if earlier is not None:
             return earlier
+        stale = self._stale(request)
+        if stale is not None:
+            return stale
         exact = Decimal(request.charge.exact_units or request.amount_units) + self._fractions.get(
             request.name, 0
         )
-        amount_units = int(exact.to_integral_value(ROUND_FLOOR))
+        amount_units = max(int(exact.to_integral_value(ROUND_FLOOR)), 0)
         draws, overage_units = self._draw(request.name, amount_units)
         if overage_units and request.name in self.hard_wallets and not request.delivered:
             return refusal("INSUFFICIENT_CREDIT", grpc.StatusCode.FAILED_PRECONDITION)
         for version, units in draws:
             self._lots[request.name][version] -= units
         self._fractions[request.name] = exact - amount_units
+        for line in _metered(request.charge):
+            total = self.totals.setdefault(_meter_key(request, line), [0, 0])
+            total[0] += line.quantity
+            total[1] += 1
         effective_time = request.effective_time.ToDatetime(tzinfo=UTC)
         event: dict[str, Any] = {
             "amount_units": amount_units,
@@ -153,6 +164,31 @@ class FakeLedger:
         except TimeoutError:
             return
 
+    def meter_totals(self, wallet: str) -> meter_totals_pb2.GetMeterTotalsResponse:
+        """Return what a wallet has counted."""
+        answer = meter_totals_pb2.GetMeterTotalsResponse()
+        for (name, contract, start, end, meter), (quantity, usages) in self.totals.items():
+            if name == wallet:
+                total = answer.totals.add(contract=contract).total
+                total.meter, total.quantity, total.usages = meter, quantity, usages
+                total.cycle_start_time.FromDatetime(start)
+                total.cycle_end_time.FromDatetime(end)
+        return answer
+
+    def _stale(self, request: wallet_service_pb2.DebitRequest) -> status_pb2.Status | None:
+        """Return the refusal of a charge that was priced on other totals than those counted."""
+        true = meter_totals_pb2.StaleTotals()
+        for line in _metered(request.charge):
+            total = true.totals.add()
+            total.CopyFrom(line.total_before)
+            total.quantity, total.usages = self.totals.get(_meter_key(request, line), (0, 0))
+        if list(true.totals) == [line.total_before for line in _metered(request.charge)]:
+            return None
+        self.stale_debits += 1
+        status = refusal("TOTALS_STALE", grpc.StatusCode.ABORTED)
+        status.details.add().Pack(true)
+        return status
+
     def _draw(self, wallet: str, amount_units: int) -> tuple[list[tuple[int, int]], int]:
         draws = []
         for version, left in sorted(self._lots.get(wallet, {}).items()):
@@ -182,6 +218,16 @@ class FakeLedger:
         )
         self.events.append(stored)
         return stored
+
+
+def _metered(charge: wallet_pb2.Charge) -> list[wallet_pb2.ChargeLine]:
+    return [line for line in charge.lines if line.HasField("total_before")]
+
+
+def _meter_key(request: wallet_service_pb2.DebitRequest, line: wallet_pb2.ChargeLine) -> MeterKey:
+    total = line.total_before
+    start, end = (each.ToDatetime(tzinfo=UTC) for each in (total.cycle_start_time, total.cycle_end_time))
+    return request.name, request.charge.contract, start, end, total.meter
 
 
 def part_kind(part: price_model_pb2.ChargePart) -> str:
@@ -240,6 +286,9 @@ class _Wallets(wallet_service_pb2_grpc.WalletServiceServicer):
         if isinstance(outcome, status_pb2.Status):
             await context.abort_with_status(rpc_status.to_status(outcome))
         return outcome
+
+    async def GetMeterTotals(self, request: Any, context: Any) -> Any:  # noqa: N802, the name is the protos'
+        return self._ledger.meter_totals(request.name)
 
     async def BatchDebit(self, request: Any, context: Any) -> Any:  # noqa: N802, the name is the protos'
         self._ledger.batch_calls += 1

@@ -6,6 +6,8 @@ ledger checks these terms and stores them; rating does the arithmetic.
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from ledger_service.domain.record import Record
 
 
@@ -97,11 +99,16 @@ class Bracket(Record, frozen=True):
 
 
 class RunningTotal(Record, frozen=True):
-    """How much of a meter a cycle had seen before a usage."""
+    """How much of a meter the cycle [cycle_start_time, cycle_end_time) had seen before a usage.
+
+    One that names no cycle was recorded before wallets counted; it says what was claimed, and counts nothing.
+    """
 
     meter: str
     quantity: int = 0
     usages: int = 0
+    cycle_start_time: datetime | None = None
+    cycle_end_time: datetime | None = None
 
 
 class ChargePart(Record, frozen=True):

@@ -51,6 +51,11 @@ from ledger_service.domain.refusals.top_ups import (
     TopUpNotOpen,
     TopUpsFull,
 )
+from ledger_service.domain.refusals.totals import (
+    TotalsFull,
+    TotalsNotKept,
+    TotalsStale,
+)
 from ledger_service.domain.refusals.transfers import (
     ChargebackExceedsGrant,
     GrantAlreadyChargedBack,
@@ -144,6 +149,9 @@ __all__ = [
     "TopUpNotFound",
     "TopUpNotOpen",
     "TopUpsFull",
+    "TotalsFull",
+    "TotalsNotKept",
+    "TotalsStale",
     "TransferToItself",
     "ValueUnspecified",
     "WalletExists",

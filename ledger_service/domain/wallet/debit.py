@@ -6,7 +6,8 @@ force at the debit's effective time decide about the rest.
 
 A charge is exact and may hold a fraction of a unit. The wallet carries the fraction from charge to charge and
 each debit takes the whole units, so the debits of any number of charges add up to the floor of their exact
-sum, in whatever order they come, with no drift.
+sum, in whatever order they come, with no drift. Where a price falls with the total of a cycle, a charge gives
+back: the wallet carries that too, below 0, until the charges after it have used it up.
 """
 
 from __future__ import annotations
@@ -20,13 +21,11 @@ import msgspec
 from ledger_service.domain.commands import Debit
 from ledger_service.domain.drafts import Draft
 from ledger_service.domain.events import Charge, CreditsDebited, Draw
-from ledger_service.domain.exact import EXACT, exact, is_exact_text
+from ledger_service.domain.exact import EXACT, exact
 from ledger_service.domain.refusals import (
     AmountNotPositive,
     AmountOutOfRange,
     ChargeContractMismatch,
-    ChargeInconsistent,
-    FieldMalformed,
     FieldNotAllowed,
     InsufficientCredit,
     OverageLimitExceeded,
@@ -35,10 +34,12 @@ from ledger_service.domain.refusals import (
 from ledger_service.domain.values import UNITS_MAX, ShortfallMode
 from ledger_service.domain.wallet.burn_down import is_drawable
 from ledger_service.domain.wallet.caps import Spender
+from ledger_service.domain.wallet.charge_sum import check_sum
 from ledger_service.domain.wallet.late_usage import late_grants, with_late_drawable
 from ledger_service.domain.wallet.room import check_room, room_units
 from ledger_service.domain.wallet.settle import begin, repay
 from ledger_service.domain.wallet.state import Wallet, debt_units, policy_at
+from ledger_service.domain.wallet.totals import check_totals, is_metered
 
 AHEAD_MAX: Final = timedelta(minutes=5)
 """How far a debit's effective time may lie ahead of the server's clock: what clock skew explains."""
@@ -63,7 +64,7 @@ def debit(wallet: Wallet, command: Debit, now: datetime) -> list[Draft]:
     effective_time = command.effective_time or now
     check_not_ahead(effective_time, now)
     tape = begin(command.wallet, wallet, now)
-    requested_units = _amount(tape.wallet, command)
+    requested_units = _amount(tape.wallet, command, effective_time, now)
     amount_units = requested_units
     if command.take_available:
         available_units = _available_units(tape.wallet, effective_time, command.feature, now)
@@ -156,22 +157,27 @@ def draw_units(
     return tuple(draws)
 
 
-def charged_units(wallet: Wallet, charge: Charge) -> int:
+def charged_units(wallet: Wallet, charge: Charge, *, effective_time: datetime, now: datetime) -> int:
     """Return the whole units that a charge takes, the wallet's carried fraction counted in.
 
-    Raises FieldMalformed, ChargeInconsistent, ChargeContractMismatch, AmountOutOfRange.
+    A charge that gives back takes none: what it gives back is carried, and the charges after it use it up.
+    Raises FieldMalformed, ChargeInconsistent, ChargeContractMismatch, AmountOutOfRange, and for a charge priced on
+    running totals what `check_totals` raises.
     """
-    _check_sum(charge)
+    metered = is_metered(charge)
+    check_sum(charge, metered=metered)
     # A charge need not name a contract, but one that does is invoiced there: it must be paid from that wallet.
     if charge.contract and all(policy.contract != charge.contract for policy in wallet.policies):
         raise ChargeContractMismatch(
             f"{charge.contract} is not this wallet's contract", field="charge.contract"
         )
+    if metered:
+        check_totals(wallet.totals, charge, effective_time=effective_time, now=now)
     charged = EXACT.add(wallet.carried_fraction, exact(charge.exact_units))
     amount_units = int(charged.to_integral_value(ROUND_FLOOR))
-    if amount_units > UNITS_MAX:
+    if not -UNITS_MAX <= amount_units <= UNITS_MAX:
         raise AmountOutOfRange(f"the charge exceeds {UNITS_MAX} units", field="charge.exact_units")
-    return amount_units
+    return max(amount_units, 0)
 
 
 def _available_units(wallet: Wallet, effective_time: datetime, feature: str, now: datetime) -> int:
@@ -189,38 +195,18 @@ def _capped_units(wallet: Wallet, command: Debit, amount_units: int, now: dateti
     return amount_units
 
 
-def _amount(wallet: Wallet, command: Debit) -> int:
+def _amount(wallet: Wallet, command: Debit, effective_time: datetime, now: datetime) -> int:
     if command.charge is not None:
         if command.amount_units:
             raise FieldNotAllowed("amount_units must be 0 when a charge is given", field="amount_units")
         if command.take_available:
             raise FieldNotAllowed("a charge is taken whole or not at all", field="take_available")
-        return charged_units(wallet, command.charge)
+        return charged_units(wallet, command.charge, effective_time=effective_time, now=now)
     if command.amount_units <= 0:
         raise AmountNotPositive("amount_units must be above 0", field="amount_units")
     if command.amount_units > UNITS_MAX:
         raise AmountOutOfRange(f"amount_units must not exceed {UNITS_MAX}", field="amount_units")
     return command.amount_units
-
-
-def _check_sum(charge: Charge) -> None:
-    if not is_exact_text(charge.exact_units):
-        raise FieldMalformed(
-            f"charge.exact_units {charge.exact_units[:80]!r} is not a plain decimal",
-            field="charge.exact_units",
-        )
-    total = exact("0")
-    for line in charge.lines:
-        if not is_exact_text(line.exact_units):
-            raise FieldMalformed(
-                f"exact_units {line.exact_units[:80]!r} of {line.dimension} is not a plain decimal",
-                field="charge.lines.exact_units",
-            )
-        total = EXACT.add(total, exact(line.exact_units))
-    if total != exact(charge.exact_units):
-        raise ChargeInconsistent(
-            f"the lines add up to {total}, not to {charge.exact_units} units", field="charge.exact_units"
-        )
 
 
 def _shortfall(

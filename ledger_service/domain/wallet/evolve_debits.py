@@ -26,6 +26,7 @@ from ledger_service.domain.wallet.burn_down import Lot
 from ledger_service.domain.wallet.caps import Caps, Spender, given_back, spent
 from ledger_service.domain.wallet.due import with_due_time
 from ledger_service.domain.wallet.state import Debt, Hold, Wallet, take_front
+from ledger_service.domain.wallet.totals import counted
 from ledger_service.domain.wallet.usage import Usage, with_debit, with_spent, without_returned
 
 
@@ -40,6 +41,7 @@ def debited(wallet: Wallet, event: CreditsDebited, fact: Fact[Event], version: i
         changes["debts"] = _with_debt(wallet, version, event, fact.effective_time)
     if event.charge is not None:
         changes["carried_fraction"] = _fraction_after(wallet, event.charge, event.amount_units)
+        changes["totals"] = counted(wallet.totals, event.charge, fact.record_time)
     if wallet.caps is not None:
         changes["caps"] = _counted(wallet.caps, event, fact.record_time)
     debited = msgspec.structs.replace(
@@ -67,6 +69,9 @@ def captured(wallet: Wallet, event: HoldCaptured, fact: Fact[Event], version: in
         "overage_units": wallet.overage_units + event.overage_units,
         "debts": _with_debt(wallet, version, event, fact.effective_time),
         "carried_fraction": _fraction_after(wallet, event.charge, event.amount_units),
+        "totals": wallet.totals
+        if event.charge is None
+        else counted(wallet.totals, event.charge, fact.record_time),
         "caps": wallet.caps if wallet.caps is None else _counted(wallet.caps, event, fact.record_time),
     }
 

@@ -78,7 +78,7 @@ def capture_hold(wallet: Wallet, command: CaptureHold, now: datetime) -> list[Dr
     """
     tape = begin(command.wallet, wallet, now)
     hold = _active(tape.wallet, command.hold_version)
-    amount_units = _amount(tape.wallet, command)
+    amount_units = _amount(tape.wallet, command, now)
     taken, rest = take_front(hold.slices, amount_units)
     excess_units = amount_units - sum(each.amount_units for each in taken)
     extra = _extra(tape.wallet, command, hold, excess_units, now)
@@ -135,11 +135,11 @@ def _active(wallet: Wallet, hold_version: int) -> Hold:
     raise HoldNotActive(f"hold {hold_version} reserves nothing", field="name", hold=hold_version)
 
 
-def _amount(wallet: Wallet, command: CaptureHold) -> int:
+def _amount(wallet: Wallet, command: CaptureHold, now: datetime) -> int:
     if command.charge is not None:
         if command.amount_units:
             raise FieldNotAllowed("amount_units must be 0 when a charge is given", field="amount_units")
-        return charged_units(wallet, command.charge)
+        return charged_units(wallet, command.charge, effective_time=now, now=now)
     if command.amount_units < 0:
         raise AmountNotPositive("amount_units must not be negative", field="amount_units")
     return command.amount_units

@@ -8,6 +8,7 @@ from ledger_service.domain.events import CreditsDebited, Event, Fact, HoldCaptur
 from ledger_service.domain.streams import State
 from ledger_service.domain.wallet.caps import all_caps
 from ledger_service.domain.wallet.state import Wallet, in_transit_units, issued_units, posted_units
+from ledger_service.domain.wallet.totals import MeterTotal, is_metered, total_of, totals_are_sound
 
 
 def broken_invariants(state: State, fact: Fact[Event]) -> Iterator[tuple[str, str]]:
@@ -24,14 +25,32 @@ def broken_invariants(state: State, fact: Fact[Event]) -> Iterator[tuple[str, st
             yield "HOLDS", "what holds reserve is not what the lots have reserved"
         if not lapsed_lots_are_sound(state):
             yield "LAPSED_LOTS", "what late usage may draw is not part of what expired inside the grace"
-        if not 0 <= state.carried_fraction < 1:
-            yield "CARRIED_FRACTION", f"the carried fraction {state.carried_fraction} is not in [0, 1)"
+        if state.carried_fraction >= 1:
+            yield "CARRIED_FRACTION", f"the carried fraction {state.carried_fraction} is not below 1"
+        if not (totals_are_sound(state.totals) and totals_follow(state, fact.event)):
+            yield "TOTALS", "what is counted of a meter is not what the debits counted and were priced on"
         if not caps_are_counted(state):
             yield "CAPS", "a cap has less than nothing used, or is not the one that the rules ask for"
-    if isinstance(fact.event, CreditsDebited) and not is_covered(fact.event):
+    if not is_paid(fact.event):
         yield "DRAWS", "draws, overage and debt do not add up to amount_units"
-    if isinstance(fact.event, HoldCaptured) and not is_captured(fact.event):
-        yield "DRAWS", "draws, overage and debt do not add up to amount_units"
+
+
+def totals_follow(wallet: Wallet, event: Event) -> bool:
+    """Say whether each total that an event's charge was priced on, and its quantity, are what is counted now."""
+    charge = event.charge if isinstance(event, CreditsDebited | HoldCaptured) else None
+    if charge is None or not is_metered(charge):
+        return True
+    last = {
+        (line.total_before.meter, line.total_before.cycle_start_time): line
+        for line in charge.lines
+        if line.total_before is not None and line.total_before.cycle_start_time is not None
+    }
+    return all(
+        total_of(wallet.totals, charge.contract, line.total_before)
+        == MeterTotal(line.total_before.quantity + line.quantity, line.total_before.usages + 1)
+        for line in last.values()
+        if line.total_before is not None
+    )
 
 
 def is_conserved(wallet: Wallet) -> bool:
@@ -73,6 +92,17 @@ def lapsed_lots_are_sound(wallet: Wallet) -> bool:
         and sum(lapsed_units) <= wallet.expired_units
         and (not lapsed_units or wallet.rules.late_usage_grace_seconds > 0)
     )
+
+
+def is_paid(event: Event) -> bool:
+    """Say whether what pays for a debit or a capture adds up to it."""
+    match event:
+        case CreditsDebited():
+            return is_covered(event)
+        case HoldCaptured():
+            return is_captured(event)
+        case _:
+            return True
 
 
 def is_covered(debit: CreditsDebited) -> bool:

@@ -19,6 +19,7 @@ from ledger_service.domain.wallet.caps import Caps
 from ledger_service.domain.wallet.cost_basis import Basis, Moved
 from ledger_service.domain.wallet.payments import NO_PAYMENTS, Payments
 from ledger_service.domain.wallet.recurrence import Series
+from ledger_service.domain.wallet.totals import Totals
 from ledger_service.domain.wallet.usage import NO_USAGE, Usage
 
 ZERO: Final = Decimal(0)
@@ -91,7 +92,7 @@ class Wallet(msgspec.Struct, frozen=True, gc=False):
     overage_units: int = 0
     expired_units: int = 0
     carried_fraction: Decimal = ZERO
-    """Part of a unit, in [0, 1), that charges have used and no debit has taken yet."""
+    """What charges have used and no debit has taken yet: below 1, and below 0 where charges are to give back."""
     burn_down_order: str = DEFAULT_ORDER
     revoked_units: int = 0
     holds: tuple[Hold, ...] = ()
@@ -126,6 +127,8 @@ class Wallet(msgspec.Struct, frozen=True, gc=False):
     usage: Usage = NO_USAGE
     close_time: datetime | None = None
     payments: Payments = NO_PAYMENTS
+    totals: Totals = ()
+    """Running totals of meters, of cycles whose usage may still come."""
 
 
 def policy_at(wallet: Wallet, instant: datetime) -> Policy:

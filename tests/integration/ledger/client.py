@@ -21,7 +21,9 @@ from credits.ledger.v1 import (
     finance_service_pb2_grpc,
     history_service_pb2,
     history_service_pb2_grpc,
+    meter_totals_pb2,
     money_pb2,
+    price_model_pb2,
     rate_card_service_pb2_grpc,
     sandbox_service_pb2,
     sandbox_service_pb2_grpc,
@@ -208,6 +210,7 @@ class Refused:
         self.reason = self.domain = ""
         self.metadata: dict[str, str] = {}
         self.retry_after_nanos = 0
+        self.true_totals: list[price_model_pb2.RunningTotal] = []
         for detail in status.details:
             self._read(detail)
 
@@ -220,6 +223,7 @@ class Refused:
         info = error_details_pb2.ErrorInfo()
         request = error_details_pb2.BadRequest()
         retry = error_details_pb2.RetryInfo()
+        stale = meter_totals_pb2.StaleTotals()
         if detail.Unpack(info):
             self.reason, self.domain, self.metadata = info.reason, info.domain, dict(info.metadata)
         elif detail.Unpack(request):
@@ -228,6 +232,8 @@ class Refused:
             self.field = violation.field
         elif detail.Unpack(retry):
             self.retry_after_nanos = retry.retry_delay.nanos
+        elif detail.Unpack(stale):
+            self.true_totals = list(stale.totals)
 
     def __repr__(self) -> str:
         return f"Refused({self.code.name}, {self.reason}, {self.field}: {self.message})"

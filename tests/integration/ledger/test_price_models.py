@@ -6,6 +6,7 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from credits.ledger.v1 import (
     agreement_pb2,
@@ -95,7 +96,9 @@ def charge(**part: Any) -> wallet_pb2.Charge:
         model="graduated",
         exact_units="3",
         parts=parts,
-        total_before=price_model_pb2.RunningTotal(meter="rateCards/c:calls{}", quantity=7, usages=2),
+        total_before=price_model_pb2.RunningTotal(
+            meter="rateCards/c:calls{}", cycle_start_time=Timestamp(), cycle_end_time=Timestamp(seconds=2**34)
+        ),
         provider_cost="0.25",
     )
     return wallet_pb2.Charge(

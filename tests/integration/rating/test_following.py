@@ -296,6 +296,9 @@ class OnePage:
     async def debit_many(self, orders: Any, *, delivered: bool) -> Any:
         raise NotImplementedError
 
+    async def meter_totals(self, wallet: str) -> Any:
+        raise NotImplementedError
+
     async def head_position(self) -> int:
         return self._head
 

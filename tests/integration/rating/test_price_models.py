@@ -1,4 +1,4 @@
-"""Price models over a real channel: quoted after a total, recorded where each usage stands alone, else refused."""
+"""Price models over a real channel: quoted after a total, and recorded with their parts."""
 
 from __future__ import annotations
 
@@ -87,19 +87,6 @@ async def test_a_total_is_not_negative(service: Service) -> None:
     for total in ((-1, 0), (0, -1)):
         code = await refused(quote(service, usage(fonts=1, at=LATER), fonts=total))
         assert code == (grpc.StatusCode.INVALID_ARGUMENT, "NUMBER_OUT_OF_RANGE")
-
-
-async def test_usage_priced_by_a_total_that_is_not_kept_is_refused_and_not_priced_wrongly(
-    service: Service,
-) -> None:
-    await publish(service)
-    events = len(service.ledger.events)
-    request = rating_service_pb2.RecordUsageRequest(usage=usage(fonts=1, at=LATER))
-
-    code = await refused(service.rating.RecordUsage(request))
-
-    assert code == (grpc.StatusCode.FAILED_PRECONDITION, "RUNNING_TOTAL_NOT_KEPT")
-    assert len(service.ledger.events) == events
 
 
 async def test_usage_that_stands_alone_is_recorded_with_its_parts(service: Service) -> None:

@@ -19,7 +19,7 @@ from rating_service.domain.price_models.terms import (
     VolumeModel,
 )
 from rating_service.domain.pricing import price
-from rating_service.domain.running_total import NOTHING, RunningTotal, advanced
+from rating_service.domain.running_total import NOTHING, RunningTotal, ToldTotals, advanced
 from rating_service.domain.usage import ChargeLine
 from tests.unit.rating.builders import pricer, usage
 
@@ -75,7 +75,7 @@ def lines(rate: Rate, quantities: list[int]) -> list[ChargeLine]:
     ready, total = pricer(rate), NOTHING
     found: list[ChargeLine] = []
     for quantity in quantities:
-        found += price(ready, usage(calls=quantity), totals={"calls": total}).lines
+        found += price(ready, usage(calls=quantity), totals=ToldTotals({"calls": total})).lines
         total = advanced(total, quantity)
     return found
 
@@ -169,7 +169,9 @@ def test_a_percentage_charges_what_is_not_free_and_a_fee_of_each_usage_that_is_n
 def test_a_line_names_the_total_on_which_it_was_priced(
     rate: Rate, quantity: int, usages: int, more: int
 ) -> None:
-    (line,) = price(pricer(rate), usage(calls=more), totals={"calls": RunningTotal(quantity, usages)}).lines
+    (line,) = price(
+        pricer(rate), usage(calls=more), totals=ToldTotals({"calls": RunningTotal(quantity, usages)})
+    ).lines
 
     if line.total_before is not None:
         assert (line.total_before.quantity, line.total_before.usages) == (quantity, usages)

@@ -20,6 +20,7 @@ from rating_service.domain.catalogue import (
 from rating_service.domain.pricing import Pricer
 from rating_service.domain.rating import quote_by_card, rate_usage, whole_asset_text
 from rating_service.domain.refusals import Reason, Refusal
+from rating_service.domain.running_total import NO_TOTALS
 from rating_service.domain.usage import Usage
 from tests.unit.rating import builders
 from tests.unit.rating.builders import FEBRUARY, JANUARY, MONTHLY, at, fact
@@ -191,7 +192,7 @@ def test_a_phase_of_a_card_that_was_never_created_is_a_broken_log() -> None:
 def test_usage_is_priced_by_the_phase_of_its_own_day(day: str, amount: str, phase: int) -> None:
     used = Usage(at(day), {"calls": 100}, contract="contracts/acme")
 
-    rated = rate_usage(with_two_prices(), {}, used)
+    rated = rate_usage(with_two_prices(), {}, used, lambda *_: NO_TOTALS)
 
     assert whole_asset_text(rated.charge.exact_units, scale=6) == amount
     assert rated.charge.rate_card_phase == f"rateCards/llm/phases/{phase}"

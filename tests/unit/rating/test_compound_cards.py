@@ -10,7 +10,7 @@ from rating_service.domain.price_models.terms import Band, Bracket, Counters, Gr
 from rating_service.domain.pricing import Pricer, compile_phase, price
 from rating_service.domain.rating import margin_text
 from rating_service.domain.refusals import Reason, Refusal
-from rating_service.domain.running_total import meter_root
+from rating_service.domain.running_total import NO_TOTALS, meter_root
 from rating_service.domain.usage import Charge
 from tests.unit.rating.builders import JANUARY, card_phase, lines_of, rate, usage
 
@@ -128,7 +128,7 @@ def test_what_is_not_charged_counts_towards_no_tier() -> None:
         "tickets", "", price_model=GraduatedModel((PriceTier("1"),)), charge_if={"outcome": "resolved"}
     )
 
-    (line,) = price(compiled(tiered), usage({"outcome": "failed"}, tickets=3), totals=None).lines
+    (line,) = price(compiled(tiered), usage({"outcome": "failed"}, tickets=3), totals=NO_TOTALS).lines
 
     assert (line.exact_units, line.total_before) == ("0", None)
 
@@ -194,7 +194,7 @@ def test_a_meter_is_named_by_dimension_and_match() -> None:
     pricer = compile_phase(card_phase(*rates), scale=0, meter_root="rateCards/llm")
 
     def meter(properties: dict[str, str]) -> str:
-        (line,) = price(pricer, usage(properties, tokens=1), totals={}).lines
+        (line,) = price(pricer, usage(properties, tokens=1), totals=NO_TOTALS).lines
         assert line.total_before is not None
         return line.total_before.meter
 

@@ -19,9 +19,8 @@ from rating_service.domain.price_models.terms import (
     VolumeModel,
 )
 from rating_service.domain.pricing import price
-from rating_service.domain.refusals import Reason, Refusal
-from rating_service.domain.running_total import NOTHING, RunningTotal, advanced
-from rating_service.domain.usage import Charge, ChargeLine
+from rating_service.domain.running_total import NOTHING, RunningTotal, ToldTotals, advanced
+from rating_service.domain.usage import Charge, ChargeLine, TotalBefore
 from tests.unit.rating.builders import context_window, pricer, usage
 
 TIERS = (PriceTier("10", "2", 10), PriceTier("5", "3", 20), PriceTier("1", "4"))
@@ -35,7 +34,7 @@ def modelled(model: PriceModel | None, unit_size: int = 1, **terms: object) -> R
 
 def charged(rate: Rate, quantity: int, before: RunningTotal = NOTHING, **properties: str) -> Charge:
     """Return the charge of a quantity after a total."""
-    return price(pricer(rate), usage(properties, calls=quantity), totals={"calls": before})
+    return price(pricer(rate), usage(properties, calls=quantity), totals=ToldTotals({"calls": before}))
 
 
 def amounts(rate: Rate, quantities: Sequence[int]) -> list[str]:
@@ -268,12 +267,10 @@ def test_a_context_window_scales_tiers_and_fees_but_no_bound() -> None:
         modelled(None, cycle_maximum="1"),
     ],
 )
-def test_a_rate_that_counts_over_a_cycle_is_not_recorded_without_its_total(rate: Rate) -> None:
-    with pytest.raises(Refusal) as refused:
-        price(pricer(rate), usage(calls=1))
+def test_a_rate_that_counts_over_a_cycle_says_on_which_total_it_was_priced(rate: Rate) -> None:
+    (line,) = charged(rate, 1, RunningTotal(4, 2)).lines
 
-    assert refused.value.reason is Reason.RUNNING_TOTAL_NOT_KEPT
-    assert refused.value.metadata == {"dimension": "calls", "meter": "rateCards/llm/phases/1:calls{}"}
+    assert line.total_before == TotalBefore("rateCards/llm/phases/1:calls{}", 4, 2)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
-from math import floor
 from typing import Any, NamedTuple
 
 import pytest
@@ -94,6 +93,7 @@ from tests.property.ledger.domain.histories import (
     purchases,
 )
 from tests.property.ledger.domain.naive_caps import NaiveCaps, Who, refuse_beyond
+from tests.property.ledger.domain.naive_totals import NaiveTotals, metered_debit, metered_lines
 
 LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 FAR_AHEAD = datetime(9999, 1, 1, tzinfo=UTC)
@@ -171,7 +171,7 @@ class NaiveWallet:
         self.series: dict[int, tuple[GrantCredits, datetime, int]] = {}
         self.revoked: set[int] = set()
         self.closed = False
-        self.charged = Fraction()
+        self.totals = NaiveTotals()
 
     # Time
 
@@ -331,11 +331,10 @@ class NaiveWallet:
 
     def debit(self, command: Debit, now: datetime, version: int) -> None:
         """Debit."""
+        instant = command.effective_time or now
         amount = command.amount_units
         if command.charge is not None:
-            before, self.charged = self.charged, self.charged + Fraction(command.charge.exact_units)
-            amount = floor(self.charged) - floor(before)
-        instant = command.effective_time or now
+            amount = self.totals.charge(command.charge, instant)
         who = (command.api_key, command.user, command.feature)
         rooms = [] if command.delivered else self.rooms(who, now)
         paid = Paid(command.feature, instant, who, now, version)
@@ -485,7 +484,8 @@ def totals_of(naive: NaiveWallet, now: datetime) -> Totals:
         "owed": {version: paid.owed for version, paid in naive.debits.items() if paid.owed},
         "free": Counter(unit.kind() for unit in naive.units if unit.is_now == "free"),
         "held": Counter(unit.kind() for unit in naive.units if unit.is_now == "held"),
-        "fraction": naive.charged - floor(naive.charged),
+        "fraction": naive.totals.charged - naive.totals.debited,
+        "totals": naive.totals.counted(),
         "caps": {
             cap.name: (
                 cap.used(naive.debits.values(), now),
@@ -563,6 +563,13 @@ class WalletMachine(RuleBasedStateMachine):
     def debit(self, command: Debit, offset: timedelta | None) -> None:
         """Debit."""
         self.both(Step(timedelta(), command, offset).at(self.now, self.ledger))
+
+    @rule(lines=metered_lines, offset=debit_offsets)
+    def debit_by_totals(self, lines: list[tuple[str, int, str, int]], offset: timedelta | None) -> None:
+        """Debit usage that was priced on running totals, sometimes on wrong ones; some of it gives back."""
+        known = played(self.past, self.policies, self.now).totals
+        effective_time = None if offset is None else self.now + offset
+        self.both(metered_debit(known, effective_time or self.now, lines, effective_time))
 
     @rule(command=cap_updates)
     def cap(self, command: UpdateWallet) -> None:
@@ -668,6 +675,11 @@ class WalletMachine(RuleBasedStateMachine):
             "free": +free,
             "held": +held,
             "fraction": Fraction(wallet.carried_fraction),
+            "totals": {
+                (cycle.cycle_start_time, meter): (total.quantity, total.usages)
+                for cycle in wallet.totals
+                for meter, total in cycle.meters.items()
+            },
             "caps": {
                 use.terms.budget: (use.used_units, use.held_units) for use in cap_uses(wallet, self.now)
             },

@@ -22,45 +22,46 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#credits/ledger/v1/price_model.proto\x12\x11\x63redits.ledger.v1\"\x1a\n\tFlatModel\x12\r\n\x05price\x18\x01 \x01(\t\"=\n\x0eGraduatedModel\x12+\n\x05tiers\x18\x01 \x03(\x0b\x32\x1c.credits.ledger.v1.PriceTier\":\n\x0bVolumeModel\x12+\n\x05tiers\x18\x01 \x03(\x0b\x32\x1c.credits.ledger.v1.PriceTier\"%\n\x0cPackageModel\x12\x15\n\rpackage_price\x18\x01 \x01(\t\"J\n\x0fPercentageModel\x12\x0f\n\x07percent\x18\x01 \x01(\t\x12\x11\n\tfixed_fee\x18\x02 \x01(\t\x12\x13\n\x0b\x66ree_usages\x18\x03 \x01(\x03\"L\n\x18GraduatedPercentageModel\x12\x30\n\x05tiers\x18\x01 \x03(\x0b\x32!.credits.ledger.v1.PercentageTier\"!\n\x0fMultiplierModel\x12\x0e\n\x06\x66\x61\x63tor\x18\x01 \x01(\t\"O\n\tPriceTier\x12\x12\n\x05up_to\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\x12\n\nunit_price\x18\x02 \x01(\t\x12\x10\n\x08\x66lat_fee\x18\x03 \x01(\tB\x08\n\x06_up_to\"Q\n\x0ePercentageTier\x12\x12\n\x05up_to\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\x0f\n\x07percent\x18\x02 \x01(\t\x12\x10\n\x08\x66lat_fee\x18\x03 \x01(\tB\x08\n\x06_up_to\"S\n\x07\x42racket\x12\x10\n\x08property\x18\x01 \x01(\t\x12\x0e\n\x06sum_of\x18\x02 \x03(\t\x12&\n\x05\x62\x61nds\x18\x03 \x03(\x0b\x32\x17.credits.ledger.v1.Band\"3\n\x04\x42\x61nd\x12\x12\n\x05up_to\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\r\n\x05value\x18\x02 \x01(\tB\x08\n\x06_up_to\"?\n\x0cRunningTotal\x12\r\n\x05meter\x18\x01 \x01(\t\x12\x10\n\x08quantity\x18\x02 \x01(\x03\x12\x0e\n\x06usages\x18\x03 \x01(\x03\"\x81\x01\n\nChargePart\x12/\n\x04kind\x18\x01 \x01(\x0e\x32!.credits.ledger.v1.ChargePartKind\x12\x0c\n\x04tier\x18\x02 \x01(\x05\x12\x10\n\x08quantity\x18\x03 \x01(\x03\x12\r\n\x05price\x18\x04 \x01(\t\x12\x13\n\x0b\x65xact_units\x18\x05 \x01(\t*S\n\tRateScope\x12\x1a\n\x16RATE_SCOPE_UNSPECIFIED\x10\x00\x12\x14\n\x10RATE_SCOPE_CYCLE\x10\x01\x12\x14\n\x10RATE_SCOPE_USAGE\x10\x02*N\n\x08\x43ounters\x12\x18\n\x14\x43OUNTERS_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x43OUNTERS_CARRY\x10\x01\x12\x14\n\x10\x43OUNTERS_RESTART\x10\x02*\xff\x01\n\x0e\x43hargePartKind\x12 \n\x1c\x43HARGE_PART_KIND_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x43HARGE_PART_KIND_QUANTITY\x10\x01\x12\x18\n\x14\x43HARGE_PART_KIND_FEE\x10\x02\x12\x19\n\x15\x43HARGE_PART_KIND_FREE\x10\x03\x12\x1d\n\x19\x43HARGE_PART_KIND_PACKAGES\x10\x04\x12\x1c\n\x18\x43HARGE_PART_KIND_EARLIER\x10\x05\x12\x1c\n\x18\x43HARGE_PART_KIND_MINIMUM\x10\x06\x12\x1c\n\x18\x43HARGE_PART_KIND_MAXIMUM\x10\x07\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#credits/ledger/v1/price_model.proto\x12\x11\x63redits.ledger.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x1a\n\tFlatModel\x12\r\n\x05price\x18\x01 \x01(\t\"=\n\x0eGraduatedModel\x12+\n\x05tiers\x18\x01 \x03(\x0b\x32\x1c.credits.ledger.v1.PriceTier\":\n\x0bVolumeModel\x12+\n\x05tiers\x18\x01 \x03(\x0b\x32\x1c.credits.ledger.v1.PriceTier\"%\n\x0cPackageModel\x12\x15\n\rpackage_price\x18\x01 \x01(\t\"J\n\x0fPercentageModel\x12\x0f\n\x07percent\x18\x01 \x01(\t\x12\x11\n\tfixed_fee\x18\x02 \x01(\t\x12\x13\n\x0b\x66ree_usages\x18\x03 \x01(\x03\"L\n\x18GraduatedPercentageModel\x12\x30\n\x05tiers\x18\x01 \x03(\x0b\x32!.credits.ledger.v1.PercentageTier\"!\n\x0fMultiplierModel\x12\x0e\n\x06\x66\x61\x63tor\x18\x01 \x01(\t\"O\n\tPriceTier\x12\x12\n\x05up_to\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\x12\n\nunit_price\x18\x02 \x01(\t\x12\x10\n\x08\x66lat_fee\x18\x03 \x01(\tB\x08\n\x06_up_to\"Q\n\x0ePercentageTier\x12\x12\n\x05up_to\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\x0f\n\x07percent\x18\x02 \x01(\t\x12\x10\n\x08\x66lat_fee\x18\x03 \x01(\tB\x08\n\x06_up_to\"S\n\x07\x42racket\x12\x10\n\x08property\x18\x01 \x01(\t\x12\x0e\n\x06sum_of\x18\x02 \x03(\t\x12&\n\x05\x62\x61nds\x18\x03 \x03(\x0b\x32\x17.credits.ledger.v1.Band\"3\n\x04\x42\x61nd\x12\x12\n\x05up_to\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\r\n\x05value\x18\x02 \x01(\tB\x08\n\x06_up_to\"\xa9\x01\n\x0cRunningTotal\x12\r\n\x05meter\x18\x01 \x01(\t\x12\x10\n\x08quantity\x18\x02 \x01(\x03\x12\x0e\n\x06usages\x18\x03 \x01(\x03\x12\x34\n\x10\x63ycle_start_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63ycle_end_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x81\x01\n\nChargePart\x12/\n\x04kind\x18\x01 \x01(\x0e\x32!.credits.ledger.v1.ChargePartKind\x12\x0c\n\x04tier\x18\x02 \x01(\x05\x12\x10\n\x08quantity\x18\x03 \x01(\x03\x12\r\n\x05price\x18\x04 \x01(\t\x12\x13\n\x0b\x65xact_units\x18\x05 \x01(\t*S\n\tRateScope\x12\x1a\n\x16RATE_SCOPE_UNSPECIFIED\x10\x00\x12\x14\n\x10RATE_SCOPE_CYCLE\x10\x01\x12\x14\n\x10RATE_SCOPE_USAGE\x10\x02*N\n\x08\x43ounters\x12\x18\n\x14\x43OUNTERS_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x43OUNTERS_CARRY\x10\x01\x12\x14\n\x10\x43OUNTERS_RESTART\x10\x02*\xff\x01\n\x0e\x43hargePartKind\x12 \n\x1c\x43HARGE_PART_KIND_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x43HARGE_PART_KIND_QUANTITY\x10\x01\x12\x18\n\x14\x43HARGE_PART_KIND_FEE\x10\x02\x12\x19\n\x15\x43HARGE_PART_KIND_FREE\x10\x03\x12\x1d\n\x19\x43HARGE_PART_KIND_PACKAGES\x10\x04\x12\x1c\n\x18\x43HARGE_PART_KIND_EARLIER\x10\x05\x12\x1c\n\x18\x43HARGE_PART_KIND_MINIMUM\x10\x06\x12\x1c\n\x18\x43HARGE_PART_KIND_MAXIMUM\x10\x07\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'credits.ledger.v1.price_model_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RATESCOPE']._serialized_start=936
-  _globals['_RATESCOPE']._serialized_end=1019
-  _globals['_COUNTERS']._serialized_start=1021
-  _globals['_COUNTERS']._serialized_end=1099
-  _globals['_CHARGEPARTKIND']._serialized_start=1102
-  _globals['_CHARGEPARTKIND']._serialized_end=1357
-  _globals['_FLATMODEL']._serialized_start=58
-  _globals['_FLATMODEL']._serialized_end=84
-  _globals['_GRADUATEDMODEL']._serialized_start=86
-  _globals['_GRADUATEDMODEL']._serialized_end=147
-  _globals['_VOLUMEMODEL']._serialized_start=149
-  _globals['_VOLUMEMODEL']._serialized_end=207
-  _globals['_PACKAGEMODEL']._serialized_start=209
-  _globals['_PACKAGEMODEL']._serialized_end=246
-  _globals['_PERCENTAGEMODEL']._serialized_start=248
-  _globals['_PERCENTAGEMODEL']._serialized_end=322
-  _globals['_GRADUATEDPERCENTAGEMODEL']._serialized_start=324
-  _globals['_GRADUATEDPERCENTAGEMODEL']._serialized_end=400
-  _globals['_MULTIPLIERMODEL']._serialized_start=402
-  _globals['_MULTIPLIERMODEL']._serialized_end=435
-  _globals['_PRICETIER']._serialized_start=437
-  _globals['_PRICETIER']._serialized_end=516
-  _globals['_PERCENTAGETIER']._serialized_start=518
-  _globals['_PERCENTAGETIER']._serialized_end=599
-  _globals['_BRACKET']._serialized_start=601
-  _globals['_BRACKET']._serialized_end=684
-  _globals['_BAND']._serialized_start=686
-  _globals['_BAND']._serialized_end=737
-  _globals['_RUNNINGTOTAL']._serialized_start=739
-  _globals['_RUNNINGTOTAL']._serialized_end=802
-  _globals['_CHARGEPART']._serialized_start=805
-  _globals['_CHARGEPART']._serialized_end=934
+  _globals['_RATESCOPE']._serialized_start=1076
+  _globals['_RATESCOPE']._serialized_end=1159
+  _globals['_COUNTERS']._serialized_start=1161
+  _globals['_COUNTERS']._serialized_end=1239
+  _globals['_CHARGEPARTKIND']._serialized_start=1242
+  _globals['_CHARGEPARTKIND']._serialized_end=1497
+  _globals['_FLATMODEL']._serialized_start=91
+  _globals['_FLATMODEL']._serialized_end=117
+  _globals['_GRADUATEDMODEL']._serialized_start=119
+  _globals['_GRADUATEDMODEL']._serialized_end=180
+  _globals['_VOLUMEMODEL']._serialized_start=182
+  _globals['_VOLUMEMODEL']._serialized_end=240
+  _globals['_PACKAGEMODEL']._serialized_start=242
+  _globals['_PACKAGEMODEL']._serialized_end=279
+  _globals['_PERCENTAGEMODEL']._serialized_start=281
+  _globals['_PERCENTAGEMODEL']._serialized_end=355
+  _globals['_GRADUATEDPERCENTAGEMODEL']._serialized_start=357
+  _globals['_GRADUATEDPERCENTAGEMODEL']._serialized_end=433
+  _globals['_MULTIPLIERMODEL']._serialized_start=435
+  _globals['_MULTIPLIERMODEL']._serialized_end=468
+  _globals['_PRICETIER']._serialized_start=470
+  _globals['_PRICETIER']._serialized_end=549
+  _globals['_PERCENTAGETIER']._serialized_start=551
+  _globals['_PERCENTAGETIER']._serialized_end=632
+  _globals['_BRACKET']._serialized_start=634
+  _globals['_BRACKET']._serialized_end=717
+  _globals['_BAND']._serialized_start=719
+  _globals['_BAND']._serialized_end=770
+  _globals['_RUNNINGTOTAL']._serialized_start=773
+  _globals['_RUNNINGTOTAL']._serialized_end=942
+  _globals['_CHARGEPART']._serialized_start=945
+  _globals['_CHARGEPART']._serialized_end=1074
 # @@protoc_insertion_point(module_scope)

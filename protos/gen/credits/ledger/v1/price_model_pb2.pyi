@@ -11,6 +11,7 @@ of their total whatever the pieces.
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
@@ -433,6 +434,8 @@ class RunningTotal(_message.Message):
     METER_FIELD_NUMBER: _builtins.int
     QUANTITY_FIELD_NUMBER: _builtins.int
     USAGES_FIELD_NUMBER: _builtins.int
+    CYCLE_START_TIME_FIELD_NUMBER: _builtins.int
+    CYCLE_END_TIME_FIELD_NUMBER: _builtins.int
     meter: _builtins.str
     """Name of the meter: card (or the phase at which counters restarted), dimension and match of the rate.
     Output only.
@@ -443,16 +446,28 @@ class RunningTotal(_message.Message):
     """How many usages these were. 0 means that nothing was charged yet, so that quantity must be 0 too;
     a quantity with 0 usages is taken as one usage.
     """
+    @_builtins.property
+    def cycle_start_time(self) -> _timestamp_pb2.Timestamp:
+        """Beginning of the billing period that is counted, inclusive. Required in a debit's charge, whose effective time
+        must lie in the period; not looked at in a quote.
+        """
+
+    @_builtins.property
+    def cycle_end_time(self) -> _timestamp_pb2.Timestamp:
+        """End of the billing period, exclusive. Likewise."""
+
     def __init__(
         self,
         *,
         meter: _builtins.str = ...,
         quantity: _builtins.int = ...,
         usages: _builtins.int = ...,
+        cycle_start_time: _timestamp_pb2.Timestamp | None = ...,
+        cycle_end_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cycle_end_time", b"cycle_end_time", "cycle_start_time", b"cycle_start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["meter", b"meter", "quantity", b"quantity", "usages", b"usages"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cycle_end_time", b"cycle_end_time", "cycle_start_time", b"cycle_start_time", "meter", b"meter", "quantity", b"quantity", "usages", b"usages"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -563,7 +563,9 @@ class ChargeLine(_message.Message):
     multiplier: _builtins.str
     """Factor from a tier of a property (context window), decimal text; empty means 1."""
     exact_units: _builtins.str
-    """Exact amount in units of the asset, decimal text, before any rounding."""
+    """Exact amount in units of the asset, decimal text, before any rounding. Below 0 only with total_before, where a
+    price falls with the total.
+    """
     model: _builtins.str
     """Price model: unit, flat, graduated, volume, package, percentage, graduated_percentage or multiplier. Empty means unit."""
     provider_cost: _builtins.str
@@ -576,7 +578,9 @@ class ChargeLine(_message.Message):
 
     @_builtins.property
     def total_before(self) -> _price_model_pb2.RunningTotal:
-        """Running total of the cycle before this usage; absent where usages are priced one by one."""
+        """Running total of the cycle before this usage; absent where usages are priced one by one. The wallet counts meters:
+        a debit whose total is not what the wallet has counted is refused (ABORTED, TOTALS_STALE, with StaleTotals).
+        """
 
     def __init__(
         self,

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from credits.ledger.v1 import meter_totals_pb2 as credits_dot_ledger_dot_v1_dot_meter__totals__pb2
 from credits.ledger.v1 import top_up_pb2 as credits_dot_ledger_dot_v1_dot_top__up__pb2
 from credits.ledger.v1 import transfer_pb2 as credits_dot_ledger_dot_v1_dot_transfer__pb2
 from credits.ledger.v1 import wallet_closing_pb2 as credits_dot_ledger_dot_v1_dot_wallet__closing__pb2
@@ -157,6 +158,11 @@ class WalletServiceStub:
                 '/credits.ledger.v1.WalletService/SettleTopUp',
                 request_serializer=credits_dot_ledger_dot_v1_dot_top__up__pb2.SettleTopUpRequest.SerializeToString,
                 response_deserializer=credits_dot_ledger_dot_v1_dot_top__up__pb2.SettleTopUpResponse.FromString,
+                _registered_method=True)
+        self.GetMeterTotals = channel.unary_unary(
+                '/credits.ledger.v1.WalletService/GetMeterTotals',
+                request_serializer=credits_dot_ledger_dot_v1_dot_meter__totals__pb2.GetMeterTotalsRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_meter__totals__pb2.GetMeterTotalsResponse.FromString,
                 _registered_method=True)
         self.ListStatementLines = channel.unary_unary(
                 '/credits.ledger.v1.WalletService/ListStatementLines',
@@ -347,6 +353,13 @@ class WalletServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetMeterTotals(self, request, context):
+        """Read the running totals of a wallet: what rating prices cumulative rates on. Reads only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListStatementLines(self, request, context):
         """List what happened to a wallet, with a running balance, in the order of its stream.
         """
@@ -476,6 +489,11 @@ def add_WalletServiceServicer_to_server(servicer, server):
                     servicer.SettleTopUp,
                     request_deserializer=credits_dot_ledger_dot_v1_dot_top__up__pb2.SettleTopUpRequest.FromString,
                     response_serializer=credits_dot_ledger_dot_v1_dot_top__up__pb2.SettleTopUpResponse.SerializeToString,
+            ),
+            'GetMeterTotals': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMeterTotals,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_meter__totals__pb2.GetMeterTotalsRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_meter__totals__pb2.GetMeterTotalsResponse.SerializeToString,
             ),
             'ListStatementLines': grpc.unary_unary_rpc_method_handler(
                     servicer.ListStatementLines,
@@ -1132,6 +1150,33 @@ class WalletService:
             '/credits.ledger.v1.WalletService/SettleTopUp',
             credits_dot_ledger_dot_v1_dot_top__up__pb2.SettleTopUpRequest.SerializeToString,
             credits_dot_ledger_dot_v1_dot_top__up__pb2.SettleTopUpResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMeterTotals(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.WalletService/GetMeterTotals',
+            credits_dot_ledger_dot_v1_dot_meter__totals__pb2.GetMeterTotalsRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_meter__totals__pb2.GetMeterTotalsResponse.FromString,
             options,
             channel_credentials,
             insecure,

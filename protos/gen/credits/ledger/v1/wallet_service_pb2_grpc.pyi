@@ -10,6 +10,7 @@ UNAVAILABLE or DEADLINE_EXCEEDED.
 """
 
 from collections import abc as _abc
+from credits.ledger.v1 import meter_totals_pb2 as _meter_totals_pb2
 from credits.ledger.v1 import top_up_pb2 as _top_up_pb2
 from credits.ledger.v1 import transfer_pb2 as _transfer_pb2
 from credits.ledger.v1 import wallet_closing_pb2 as _wallet_closing_pb2
@@ -106,6 +107,8 @@ class WalletServiceStub:
     """Ask for credit at a price of its own; at most 100 may be open. Safe to retry with the same key."""
     SettleTopUp: _grpc.UnaryUnaryMultiCallable[_top_up_pb2.SettleTopUpRequest, _top_up_pb2.SettleTopUpResponse]
     """Say how a top-up's payment went; a success grants the credit. Safe to retry with any key."""
+    GetMeterTotals: _grpc.UnaryUnaryMultiCallable[_meter_totals_pb2.GetMeterTotalsRequest, _meter_totals_pb2.GetMeterTotalsResponse]
+    """Read the running totals of a wallet: what rating prices cumulative rates on. Reads only."""
     ListStatementLines: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.ListStatementLinesRequest, _wallet_service_pb2.ListStatementLinesResponse]
     """List what happened to a wallet, with a running balance, in the order of its stream."""
 
@@ -178,6 +181,8 @@ class WalletServiceAsyncStub(WalletServiceStub):
     """Ask for credit at a price of its own; at most 100 may be open. Safe to retry with the same key."""
     SettleTopUp: _aio.UnaryUnaryMultiCallable[_top_up_pb2.SettleTopUpRequest, _top_up_pb2.SettleTopUpResponse]  # type: ignore[assignment]
     """Say how a top-up's payment went; a success grants the credit. Safe to retry with any key."""
+    GetMeterTotals: _aio.UnaryUnaryMultiCallable[_meter_totals_pb2.GetMeterTotalsRequest, _meter_totals_pb2.GetMeterTotalsResponse]  # type: ignore[assignment]
+    """Read the running totals of a wallet: what rating prices cumulative rates on. Reads only."""
     ListStatementLines: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.ListStatementLinesRequest, _wallet_service_pb2.ListStatementLinesResponse]  # type: ignore[assignment]
     """List what happened to a wallet, with a running balance, in the order of its stream."""
 
@@ -391,6 +396,14 @@ class WalletServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_top_up_pb2.SettleTopUpResponse, _abc.Awaitable[_top_up_pb2.SettleTopUpResponse]]:
         """Say how a top-up's payment went; a success grants the credit. Safe to retry with any key."""
+
+    @_abc_1.abstractmethod
+    def GetMeterTotals(
+        self,
+        request: _meter_totals_pb2.GetMeterTotalsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_meter_totals_pb2.GetMeterTotalsResponse, _abc.Awaitable[_meter_totals_pb2.GetMeterTotalsResponse]]:
+        """Read the running totals of a wallet: what rating prices cumulative rates on. Reads only."""
 
     @_abc_1.abstractmethod
     def ListStatementLines(

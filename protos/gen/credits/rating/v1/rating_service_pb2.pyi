@@ -326,7 +326,9 @@ class QuoteUsageRequest(_message.Message):
 
     @_builtins.property
     def totals_before(self) -> _containers.MessageMap[_builtins.str, _price_model_pb2.RunningTotal]:
-        """What the cycle has seen before, by dimension; a dimension that is not listed begins at 0. At most 32."""
+        """What the cycle has seen before, by dimension; a dimension that is not listed begins at 0. At most 32. Default: what
+        the contract's wallet has counted of the usage's cycle; with a rate_card, nothing.
+        """
 
     def __init__(
         self,

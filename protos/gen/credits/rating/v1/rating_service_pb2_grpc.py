@@ -57,8 +57,9 @@ class RatingServiceServicer:
     """
 
     def RecordUsage(self, request, context):
-        """Price one usage and debit it. Safe to retry with the same id. A rate that is priced over a cycle is refused
-        (RUNNING_TOTAL_NOT_KEPT): recording keeps no running totals yet.
+        """Price one usage and debit it. Safe to retry with the same id. A rate that is priced over a cycle goes on from
+        what the wallet has counted of the usage's own cycle. ABORTED (TOTALS_STALE) if others kept recording usage of
+        the same customer all the while: retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

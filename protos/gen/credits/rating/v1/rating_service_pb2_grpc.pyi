@@ -39,8 +39,9 @@ class RatingServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> RatingServiceAsyncStub: ...
     RecordUsage: _grpc.UnaryUnaryMultiCallable[_rating_service_pb2.RecordUsageRequest, _rating_service_pb2.RecordUsageResponse]
-    """Price one usage and debit it. Safe to retry with the same id. A rate that is priced over a cycle is refused
-    (RUNNING_TOTAL_NOT_KEPT): recording keeps no running totals yet.
+    """Price one usage and debit it. Safe to retry with the same id. A rate that is priced over a cycle goes on from
+    what the wallet has counted of the usage's own cycle. ABORTED (TOTALS_STALE) if others kept recording usage of
+    the same customer all the while: retry.
     """
     BatchRecordUsage: _grpc.UnaryUnaryMultiCallable[_rating_service_pb2.BatchRecordUsageRequest, _rating_service_pb2.BatchRecordUsageResponse]
     """Price and debit many usages; each has its own outcome. Safe to retry with the same ids."""
@@ -53,8 +54,9 @@ class RatingServiceAsyncStub(RatingServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     RecordUsage: _aio.UnaryUnaryMultiCallable[_rating_service_pb2.RecordUsageRequest, _rating_service_pb2.RecordUsageResponse]  # type: ignore[assignment]
-    """Price one usage and debit it. Safe to retry with the same id. A rate that is priced over a cycle is refused
-    (RUNNING_TOTAL_NOT_KEPT): recording keeps no running totals yet.
+    """Price one usage and debit it. Safe to retry with the same id. A rate that is priced over a cycle goes on from
+    what the wallet has counted of the usage's own cycle. ABORTED (TOTALS_STALE) if others kept recording usage of
+    the same customer all the while: retry.
     """
     BatchRecordUsage: _aio.UnaryUnaryMultiCallable[_rating_service_pb2.BatchRecordUsageRequest, _rating_service_pb2.BatchRecordUsageResponse]  # type: ignore[assignment]
     """Price and debit many usages; each has its own outcome. Safe to retry with the same ids."""
@@ -70,8 +72,9 @@ class RatingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _rating_service_pb2.RecordUsageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_rating_service_pb2.RecordUsageResponse, _abc.Awaitable[_rating_service_pb2.RecordUsageResponse]]:
-        """Price one usage and debit it. Safe to retry with the same id. A rate that is priced over a cycle is refused
-        (RUNNING_TOTAL_NOT_KEPT): recording keeps no running totals yet.
+        """Price one usage and debit it. Safe to retry with the same id. A rate that is priced over a cycle goes on from
+        what the wallet has counted of the usage's own cycle. ABORTED (TOTALS_STALE) if others kept recording usage of
+        the same customer all the while: retry.
         """
 
     @_abc_1.abstractmethod
