@@ -20,7 +20,7 @@ import msgspec
 from rating_service.domain.agreement import Rate, RateCardPhase, Record
 from rating_service.domain.brackets import Bands, bands_of, with_brackets
 from rating_service.domain.exact import parse_exact, scaled_text
-from rating_service.domain.matching import by_specificity, first_match, fits
+from rating_service.domain.matching import RateIndex, by_specificity, find_rate, fits, index_of
 from rating_service.domain.multipliers import Ladder, factor_of, ladder_of, tier_of
 from rating_service.domain.price_list import (
     Charged,
@@ -48,6 +48,7 @@ class Pricer(Record, frozen=True):
     phase: RateCardPhase
     scale: int
     rates: dict[str, tuple[Rate, ...]]
+    indexes: dict[str, RateIndex]
     matched_properties: tuple[str, ...]
     ladders: tuple[Ladder, ...]
     brackets: tuple[Bands, ...]
@@ -73,6 +74,7 @@ def compile_phase(phase: RateCardPhase, *, scale: int, meter_root: str = "") -> 
         phase=phase,
         scale=scale,
         rates={dimension: by_specificity(group) for dimension, group in rates.items()},
+        indexes={dimension: index_of(group) for dimension, group in rates.items()},
         matched_properties=tuple(sorted({name for rate in phase.rates for name in rate.match})),
         ladders=tuple(ladder_of(multiplier) for multiplier in phase.multipliers),
         brackets=tuple(map(bands_of, phase.brackets)),
@@ -176,7 +178,7 @@ def _price_list_for(pricer: Pricer, usage: Usage, properties: Mapping[str, str])
 
 def _work_out(pricer: Pricer, properties: Mapping[str, str], tiers: tuple[int, ...]) -> PriceList:
     """Return the prices of every dimension that has a rate for these properties."""
-    found = [rate for group in pricer.rates.values() if (rate := first_match(group, properties))]
+    found = [rate for index in pricer.indexes.values() if (rate := find_rate(index, properties))]
     return make_price_list(
         found,
         [_factor(pricer, tiers, rate.dimension) for rate in found],
