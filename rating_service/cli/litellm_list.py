@@ -1,8 +1,9 @@
 """Price lists in the format of LiteLLM: what each model's provider asks, read exactly.
 
 The list is one JSON object: model name -> its prices, most of them per token, in US dollars. Numbers become
-fractions of integers, never float. A key that this module does not place is counted, so that a summary can tell what a card
-made of the list does not charge for. Source of the format: model_prices_and_context_window.json of LiteLLM.
+fractions of integers, never float. A key that this module does not place is counted, so that a summary can tell
+what a card made of the list does not charge for. Source of the format: model_prices_and_context_window.json of
+LiteLLM.
 
 A prompt threshold (`..._above_200k_tokens`, or a range of `tiered_pricing`) prices the whole request, so it is
 read as "holds when the prompt is larger", not as a tier of tokens.
@@ -83,7 +84,8 @@ _SERVICE_TIERS: Final = {
     "_flex": "flex",
 }
 _VARIANT: Final = re.compile(
-    r"(?P<base>.+?)(?:_above_(?P<thousands>[1-9][0-9]{0,5})k_tokens)?(?P<tier>_batches|_batch_requests|_priority|_flex)?"
+    r"(?P<base>.+?)(?:_above_(?P<thousands>[1-9][0-9]{0,5})k_tokens)?"
+    r"(?P<tier>_batches|_batch_requests|_priority|_flex)?"
 )
 
 NO_DIMENSION: Final = "no dimension for it"
@@ -205,11 +207,13 @@ def _range_begins(ranges: Any) -> list[int] | None:
     begins = []
     for part in ranges if isinstance(ranges, list) else [None]:
         span = part.get("range") if isinstance(part, dict) else None
-        numbers = isinstance(span, list) and len(span) == 2 and all(type(x) in (int, Decimal) for x in span)
-        if not numbers or span[0] != end or not end < span[1] < Decimal(2**63) or span[1] % 1:
+        if not isinstance(span, list) or [type(number) in (int, Decimal) for number in span] != [True, True]:
             return None
-        begins.append(int(end))
-        end = Decimal(span[1])
+        begin, after = map(Decimal, span)
+        if begin != end or not end < after < Decimal(2**63) or after % 1:
+            return None
+        begins.append(int(begin))
+        end = after
     return begins
 
 

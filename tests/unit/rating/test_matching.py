@@ -82,7 +82,7 @@ def test_the_index_finds_what_a_search_through_all_rates_finds(seed: int) -> Non
     rates = []
     for number in range(40):
         names = random.sample(["model", "tier", "region"], random.randrange(4))
-        rates.append(rate("t", str(number), **{name: random.choice(patterns) for name in names}))
+        rates.append(Rate("t", str(number), match={name: random.choice(patterns) for name in names}))
     index = index_of(rates)
 
     for _ in range(200):
