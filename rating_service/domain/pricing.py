@@ -23,10 +23,10 @@ from rating_service.domain.exact import parse_exact, scaled_text
 from rating_service.domain.matching import RateIndex, by_specificity, find_rate, fits, index_of
 from rating_service.domain.multipliers import Ladder, factor_of, ladder_of, tier_of
 from rating_service.domain.price_list import (
-    Charged,
     PriceList,
     Totals,
     charge_entries,
+    charge_linear,
     make_price_list,
 )
 from rating_service.domain.refusals import Reason, Refusal
@@ -105,7 +105,7 @@ def price(
     if price_list.entries:
         charged = charge_entries(price_list, usage, properties, totals)
     else:
-        charged = _linear(price_list, quantities)
+        charged = charge_linear(price_list, quantities)
     if len(charged.lines) < len(quantities):
         properties = _properties_with_counts(pricer, quantities, properties, charged.lines)
     if charged.total > price_list.numerator_max:
@@ -122,31 +122,6 @@ def price(
         charged.provider_cost,
         pricer.phase.cost_currency if charged.provider_cost else "",
     )
-
-
-def _linear(price_list: PriceList, quantities: Mapping[str, int]) -> Charged:
-    """Return the lines of a usage whose prices are all plain products."""
-    decimals = price_list.decimals
-    total = 0
-    lines: list[ChargeLine] = []
-    for line in price_list.lines:
-        quantity = quantities.get(line.dimension)
-        if quantity is not None:
-            exact = quantity * line.numerator
-            total += exact
-            text = scaled_text(exact, decimals)
-            lines.append(
-                ChargeLine(
-                    line.dimension,
-                    quantity,
-                    line.unit_price,
-                    text,
-                    line.unit_size,
-                    line.multiplier,
-                    line.model,
-                )
-            )
-    return Charged(tuple(lines), total, "")
 
 
 def _check_quantities(pricer: Pricer, quantities: Mapping[str, int]) -> None:

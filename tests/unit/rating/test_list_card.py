@@ -155,5 +155,5 @@ def test_models_are_chosen_by_provider_name_and_mode(selection: Selection, names
 
 @pytest.mark.parametrize("text", ["", "1e3", "-1", "+1", "1/2", "1.2.3", "NaN", ".", "1_0"])
 def test_a_number_that_is_no_plain_decimal_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="not a decimal number|Invalid literal"):
+    with pytest.raises(ValueError, match=r"not a decimal number|Invalid literal"):
         exact_number(text)
