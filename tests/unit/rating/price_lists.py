@@ -45,7 +45,7 @@ LIST: Final = b"""{
 
 def terms(**changes: Any) -> CardTerms:
     """Return the terms of a card in USD at cost."""
-    values = {
+    values: dict[str, Any] = {
         "rate_card": "llm",
         "display_name": "Prices",
         "asset_code": "USD",
@@ -69,10 +69,10 @@ def pricer_of(card: ListCard) -> Pricer:
     asset = Asset(asked.rate_card.asset.code, asked.rate_card.asset.scale)
     command = read_publish_phase(request)
     (draft,) = publish_phase(RateCard(asset, "", {}), command, datetime(2025, 12, 1, tzinfo=UTC))
-    stored = msgspec.json.decode(msgspec.json.encode(draft.event))
-    phase = {name: stored.get(name, default) for name, default in (("rates", []), ("brackets", []))}
-    phase |= {"name": "rateCards/llm/phases/1", "from_time": START, "cost_currency": "USD"}
-    return compile_phase(msgspec.convert(phase, RateCardPhase), scale=asset.scale)
+    stored: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(draft.event))
+    members: dict[str, Any] = {name: stored[name] for name in ("rates", "brackets") if name in stored}
+    members |= {"name": "rateCards/llm/phases/1", "from_time": START, "cost_currency": "USD"}
+    return compile_phase(msgspec.convert(members, RateCardPhase), scale=asset.scale)
 
 
 def charge(pricer: Pricer, quantities: dict[str, int], **properties: str) -> Charge:
@@ -82,4 +82,4 @@ def charge(pricer: Pricer, quantities: dict[str, int], **properties: str) -> Cha
 
 def units(amount: Fraction | str, scale: int = 9) -> Fraction:
     """Return an amount in whole assets as units."""
-    return Fraction(amount) * 10**scale
+    return Fraction(amount) * Fraction(10**scale)
