@@ -192,14 +192,24 @@ def _no_rate(rates: tuple[Rate, ...], dimension: str, properties: Mapping[str, s
 
     That is the one which stops the rates that come closest: with the fewest properties that do not fit.
     """
-    closest = min((_misfits(rate, properties) for rate in rates), key=len)
-    name = closest[0]
+    name = _closest_misfits(rates, properties)[0]
     value = properties.get(name)
     if value is None:
         message = f"{dimension} is priced by {name}, which is not given"
         return Refusal(Reason.MISSING_PROPERTY, message, property=name, dimension=dimension)
     message = f"no rate of {dimension} is for {name} {value!r}"
     return Refusal(Reason.NO_RATE_FOR_USAGE, message, dimension=dimension, property=name, value=value)
+
+
+def _closest_misfits(rates: tuple[Rate, ...], properties: Mapping[str, str]) -> list[str]:
+    """Return the misfits of the first rate that has the fewest; no rate matches, so one is the fewest there is."""
+    closest = _misfits(rates[0], properties)
+    for rate in rates[1:]:
+        if len(closest) == 1:
+            break
+        misfits = _misfits(rate, properties)
+        closest = misfits if len(misfits) < len(closest) else closest
+    return closest
 
 
 def _misfits(rate: Rate, properties: Mapping[str, str]) -> list[str]:
