@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final
 
 from credits.ledger.v1 import history_service_pb2, history_service_pb2_grpc
@@ -22,6 +22,9 @@ from ledger_service.rpc.values import read_time
 PAGE_SIZE_DEFAULT: Final = 500
 PAGE_SIZE_MAX: Final = 5_000
 EVENTS_PER_MESSAGE_MAX: Final = 1_000
+STATE_BYTES_PER_MESSAGE_MAX: Final = 4 * 1024 * 1024
+"""Most that the states of one message's events may hold together, but for a single event that is larger: a phase
+of a long rate card takes most of a megabyte, and a message must stay below the server's MESSAGE_BYTES_MAX."""
 TOPICS_MAX: Final = 64
 HEARTBEAT_SECONDS: Final = 2.0
 """How often an idle stream shows that it is alive."""
@@ -73,11 +76,10 @@ class HistoryServicer(history_service_pb2_grpc.HistoryServiceServicer):
                 position = events[-1].position
             else:
                 position = max(position, head_position, events[-1].position if events else 0)
-            yield history_service_pb2.FollowEventsResponse(
-                events=[_write_event(event) for event in events],
-                position=position,
-                head_position=max(head_position, position),
-            )
+            *firsts, last = split_by_size(events)
+            for part in firsts:
+                yield _followed(part, position=part[-1].position, head_position=max(head_position, position))
+            yield _followed(last, position=position, head_position=max(head_position, position))
             if len(events) < EVENTS_PER_MESSAGE_MAX:
                 await self._wait_beyond(position)
         raise NotServing("this instance no longer serves; follow again from the last position")
@@ -145,6 +147,26 @@ class HistoryServicer(history_service_pb2_grpc.HistoryServiceServicer):
             for each in await self._monitor.projection_positions()
         ]
         return history_service_pb2.ListProjectionsResponse(projections=projections)
+
+
+def _followed(
+    events: Sequence[StoredEvent], *, position: int, head_position: int
+) -> history_service_pb2.FollowEventsResponse:
+    return history_service_pb2.FollowEventsResponse(
+        events=[_write_event(event) for event in events], position=position, head_position=head_position
+    )
+
+
+def split_by_size(events: Sequence[StoredEvent]) -> list[Sequence[StoredEvent]]:
+    """Return events in parts, in order, of which none is too large for a message; no events are one part."""
+    parts: list[Sequence[StoredEvent]] = []
+    begin = size = 0
+    for place, event in enumerate(events):
+        size += len(event.state)
+        if size > STATE_BYTES_PER_MESSAGE_MAX and place > begin:
+            parts.append(events[begin:place])
+            begin, size = place, len(event.state)
+    return [*parts, events[begin:]]
 
 
 def _write_event(event: StoredEvent) -> history_service_pb2.Event:

@@ -1,4 +1,4 @@
-"""`rating card check|publish|withdraw` and `rating plan publish`: rate cards and plans from YAML files.
+"""`rating card check|publish|withdraw` and `rating plan check|publish`: rate cards and plans from YAML files.
 
 Publishing is safe to repeat: what is published once is replayed, because the idempotency keys come from the
 file's own content.
@@ -6,13 +6,11 @@ file's own content.
 
 from __future__ import annotations
 
-from hashlib import sha256
+import sys
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 
-import grpc
 import typer
-from google.protobuf.message import Message
 from rich.console import Console
 from rich.table import Table
 
@@ -21,12 +19,13 @@ from credits.ledger.v1 import (
     contract_changes_pb2,
     contract_service_pb2,
     contract_service_pb2_grpc,
-    rate_card_service_pb2,
     rate_card_service_pb2_grpc,
 )
 from rating_service.cli.card_file import RateCardFile, read_plan, read_rate_card
+from rating_service.cli.card_publication import content_key, ensure_card, publish_phase
 from rating_service.cli.connection import CALL_SECONDS_MAX, open_ledger, print_message, printed_json
 from rating_service.cli.instants import day
+from rating_service.cli.plan_table import plan_table
 from rating_service.cli.price_table import price_rows
 
 card_app = typer.Typer(help="Rate cards as files.", no_args_is_help=True)
@@ -40,11 +39,18 @@ def check(file: File, as_json: Annotated[bool, printed_json()] = False) -> None:
     """Check a rate card file and show what it says; nothing is sent."""
     card = _read_card(file)
     if as_json:
-        print_message(agreement_pb2.RateCard(asset=card.rate_card.asset, phases=card.phases))
-        return
-    console = Console()
-    for phase in card.phases:
-        console.print(_phase_table(card.rate_card_id, phase))
+        whole = agreement_pb2.RateCard(name=f"rateCards/{card.rate_card_id}", phases=card.phases)
+        whole.MergeFrom(card.rate_card)
+        print_message(whole)
+    else:
+        console = Console()
+        for phase in card.phases:
+            console.print(_phase_table(card.rate_card_id, phase))
+        for dimension, meaning in sorted(card.rate_card.unit_definitions.items()):
+            console.print(f"{dimension}: {meaning}", highlight=False)
+    undefined = {rate.dimension for phase in card.phases for rate in phase.rates}
+    for dimension in sorted(undefined - set(card.rate_card.unit_definitions)):
+        print(f"warning: {file}: unit_definitions does not say what one of {dimension} is", file=sys.stderr)
 
 
 @card_app.command("publish")
@@ -55,15 +61,10 @@ def publish_card(
 ) -> None:
     """Create the rate card of a file if it is new, and publish its phases."""
     card = _read_card(file)
-    name = f"rateCards/{card.rate_card_id}"
     with open_ledger() as channel:
-        stub = rate_card_service_pb2_grpc.RateCardServiceStub(channel)
-        _create(stub, card)
+        ensure_card(channel, card)
         for phase in card.phases:
-            request = rate_card_service_pb2.PublishRateCardPhaseRequest(
-                name=name, idempotency_key=_key("phase", phase), phase=phase, retroactive=retroactive
-            )
-            answer = stub.PublishRateCardPhase(request, timeout=CALL_SECONDS_MAX)
+            answer = publish_phase(channel, card.rate_card_id, phase, retroactive=retroactive)
             if as_json:
                 print_message(answer)
             else:
@@ -94,12 +95,24 @@ def withdraw(
         print(f"{answer.name}: {'was withdrawn before' if answer.replayed else 'withdrawn'}")
 
 
+@plan_app.command("check")
+def check_plan(file: File, as_json: Annotated[bool, printed_json()] = False) -> None:
+    """Check a plan file and show what it says; nothing is sent."""
+    plan = read_plan(file.read_text(encoding="utf-8"), file=str(file))
+    if as_json:
+        whole = agreement_pb2.Plan(name=f"plans/{plan.plan_id}")
+        whole.MergeFrom(plan.plan)
+        print_message(whole)
+    else:
+        Console().print(plan_table(plan.plan_id, plan.plan))
+
+
 @plan_app.command("publish")
 def publish_plan(file: File, as_json: Annotated[bool, printed_json()] = False) -> None:
     """Publish the next version of the plan of a file."""
     plan = read_plan(file.read_text(encoding="utf-8"), file=str(file))
     request = contract_service_pb2.PublishPlanRequest(
-        plan_id=plan.plan_id, plan=plan.plan, idempotency_key=_key("plan", plan.plan)
+        plan_id=plan.plan_id, plan=plan.plan, idempotency_key=content_key("plan", plan.plan)
     )
     with open_ledger() as channel:
         stub = contract_service_pb2_grpc.ContractServiceStub(channel)
@@ -113,36 +126,6 @@ def publish_plan(file: File, as_json: Annotated[bool, printed_json()] = False) -
 
 def _read_card(file: Path) -> RateCardFile:
     return read_rate_card(file.read_text(encoding="utf-8"), file=str(file))
-
-
-def _create(stub: rate_card_service_pb2_grpc.RateCardServiceStub, card: RateCardFile) -> None:
-    """Create the card; one that exists keeps its titles and takes the phases if it counts the same asset."""
-    try:
-        found = stub.GetRateCard(
-            rate_card_service_pb2.GetRateCardRequest(name=f"rateCards/{card.rate_card_id}"),
-            timeout=CALL_SECONDS_MAX,
-        )
-    except grpc.RpcError as failure:
-        if cast(grpc.Call, failure).code() is not grpc.StatusCode.NOT_FOUND:
-            raise
-        stub.CreateRateCard(
-            rate_card_service_pb2.CreateRateCardRequest(
-                rate_card_id=card.rate_card_id,
-                rate_card=card.rate_card,
-                idempotency_key=_key("create", card.rate_card),
-            ),
-            timeout=CALL_SECONDS_MAX,
-        )
-        return
-    if found.rate_card.asset != card.rate_card.asset:
-        raise typer.BadParameter(
-            f"{found.rate_card.name} counts {found.rate_card.asset.code}, the file another"
-        )
-
-
-def _key(purpose: str, message: Message) -> str:
-    """Return an idempotency key of what is sent: the same file gives the same key."""
-    return f"{purpose}-{sha256(message.SerializeToString(deterministic=True)).hexdigest()}"
 
 
 def _phase_table(card: str, phase: agreement_pb2.RateCardPhase) -> Table:

@@ -44,6 +44,11 @@ def read_rate_card(text: str, *, file: str) -> RateCardFile:
     source = read_source(text, file=file)
     tree = _checked(source, "rate_card.schema.json")
     _refuse(source, [*rate_problems(tree), *_tier_problems(tree), *_instant_problems(tree)])
+    return card_of(tree)
+
+
+def card_of(tree: dict[str, Any]) -> RateCardFile:
+    """Return what the values of a rate card file ask for; they are not checked here."""
     card = agreement_pb2.RateCard(
         asset=_asset(tree["asset"]),
         display_name=tree.get("display_name", ""),

@@ -18,6 +18,8 @@ from grpc_status import rpc_status
 from rating_service.settings import Address, parse_address, parse_file, read
 
 CALL_SECONDS_MAX: Final = 30.0
+MESSAGE_BYTES_MAX: Final = 64 * 1024 * 1024
+"""Largest answer: a rate card with many long phases is some megabytes; the servers allow less."""
 
 
 @contextmanager
@@ -39,10 +41,12 @@ def open_ledger() -> Iterator[grpc.Channel]:
 @contextmanager
 def _channel(address: Address, ca_variable: str) -> Iterator[grpc.Channel]:
     ca_file = read(os.environ, ca_variable, parse_file, None)
+    options = [("grpc.max_receive_message_length", MESSAGE_BYTES_MAX)]
     if ca_file is None:
-        opened = grpc.insecure_channel(str(address))
+        opened = grpc.insecure_channel(str(address), options)
     else:
-        opened = grpc.secure_channel(str(address), grpc.ssl_channel_credentials(ca_file.read_bytes()))
+        authority = grpc.ssl_channel_credentials(ca_file.read_bytes())
+        opened = grpc.secure_channel(str(address), authority, options)
     with opened as channel:
         yield channel
 

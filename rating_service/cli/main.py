@@ -11,8 +11,15 @@ import sys
 import grpc
 import typer
 
-from rating_service.cli import agreement_commands, contract_commands, invoice_commands, usage_commands
+from rating_service.cli import (
+    agreement_commands,
+    contract_commands,
+    invoice_commands,
+    price_commands,
+    usage_commands,
+)
 from rating_service.cli.connection import refusal_line
+from rating_service.cli.diff_command import diff
 from rating_service.cli.service_commands import health, serve
 from rating_service.cli.yaml_source import FileRefused
 from rating_service.settings import SettingsError
@@ -29,7 +36,9 @@ app.command()(health)
 app.command()(usage_commands.quote)
 app.add_typer(usage_commands.app, name="usage")
 app.add_typer(invoice_commands.app, name="invoice")
+agreement_commands.card_app.command()(diff)
 app.add_typer(agreement_commands.card_app, name="card")
+app.add_typer(price_commands.app, name="prices")
 app.add_typer(agreement_commands.plan_app, name="plan")
 app.add_typer(contract_commands.app, name="contract")
 

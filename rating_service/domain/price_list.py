@@ -35,7 +35,7 @@ class PriceList(Record, frozen=True):
     """The prices of every dimension that a usage of one kind may have.
 
     `lines` are those that are plain products, in the order of the card; `entries` are all, and empty if that
-    is all there are and no provider cost is known. `costs` is what a quantity of one costs at the provider, in
+    is all there are. `costs` is what a quantity of one costs at the provider, in
     10^-cost_decimals of the currency's major unit.
     """
 
@@ -113,21 +113,60 @@ def make_price_list(
         if rate.provider_cost
     }
     cost_decimals = max(map(decimals_of, costs.values()), default=0)
-    plain = len(linear) == len(entries) and not costs
     return PriceList(
         lines=linear,
         decimals=decimals,
         numerator_max=(units_max + 1) * 10**decimals - 1,
-        entries=() if plain else tuple(entries),
+        entries=() if len(linear) == len(entries) else tuple(entries),
         costs={name: int(cost * 10**cost_decimals) for name, cost in costs.items()},
         cost_decimals=cost_decimals,
     )
 
 
+def charge_linear(price_list: PriceList, quantities: Mapping[str, int]) -> Charged:
+    """Return the lines of a usage on a list whose prices are all plain products."""
+    if price_list.costs:
+        return _charge_linear_with_costs(price_list, quantities)
+    decimals = price_list.decimals
+    total = 0
+    lines: list[ChargeLine] = []
+    for line in price_list.lines:
+        quantity = quantities.get(line.dimension)
+        if quantity is not None:
+            exact = quantity * line.numerator
+            total += exact
+            lines.append(_linear_line(line, quantity, scaled_text(exact, decimals), ""))
+    return Charged(tuple(lines), total, "")
+
+
+def _charge_linear_with_costs(price_list: PriceList, quantities: Mapping[str, int]) -> Charged:
+    """Return the same with what each line and, if all are known, the usage costs at the provider."""
+    decimals, cost_decimals, costs = price_list.decimals, price_list.cost_decimals, price_list.costs
+    total = cost = 0
+    known = True
+    lines: list[ChargeLine] = []
+    for line in price_list.lines:
+        quantity = quantities.get(line.dimension)
+        if quantity is None:
+            continue
+        exact = quantity * line.numerator
+        total += exact
+        cost_of_one = costs.get(line.dimension)
+        if cost_of_one is None:
+            known = False
+            cost_text = ""
+        else:
+            line_cost = quantity * cost_of_one
+            cost += line_cost
+            cost_text = scaled_text(line_cost, cost_decimals)
+        lines.append(_linear_line(line, quantity, scaled_text(exact, decimals), cost_text))
+    return Charged(tuple(lines), total, scaled_text(cost, cost_decimals) if known and lines else "")
+
+
 def charge_entries(
     price_list: PriceList, usage: Usage, properties: Mapping[str, str], totals: Totals
 ) -> Charged:
-    """Return the lines of a usage on a list with shaped rates or provider costs.
+    """Return the lines of a usage on a list with shaped rates.
 
     `totals` are asked where a rate is priced over a cycle. Refuses MISSING_PROPERTY for a condition that the usage
     does not tell.

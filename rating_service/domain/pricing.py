@@ -20,12 +20,12 @@ import msgspec
 from rating_service.domain.agreement import Rate, RateCardPhase, Record
 from rating_service.domain.brackets import Bands, bands_of, with_brackets
 from rating_service.domain.exact import parse_exact, scaled_text
-from rating_service.domain.matching import by_specificity, first_match, fits
+from rating_service.domain.matching import RateIndex, by_specificity, find_rate, fits, index_of
 from rating_service.domain.multipliers import Ladder, factor_of, ladder_of, tier_of
 from rating_service.domain.price_list import (
-    Charged,
     PriceList,
     charge_entries,
+    charge_linear,
     make_price_list,
 )
 from rating_service.domain.refusals import Reason, Refusal
@@ -48,6 +48,7 @@ class Pricer(Record, frozen=True):
     phase: RateCardPhase
     scale: int
     rates: dict[str, tuple[Rate, ...]]
+    indexes: dict[str, RateIndex]
     matched_properties: tuple[str, ...]
     ladders: tuple[Ladder, ...]
     brackets: tuple[Bands, ...]
@@ -73,6 +74,7 @@ def compile_phase(phase: RateCardPhase, *, scale: int, meter_root: str = "") -> 
         phase=phase,
         scale=scale,
         rates={dimension: by_specificity(group) for dimension, group in rates.items()},
+        indexes={dimension: index_of(group) for dimension, group in rates.items()},
         matched_properties=tuple(sorted({name for rate in phase.rates for name in rate.match})),
         ladders=tuple(ladder_of(multiplier) for multiplier in phase.multipliers),
         brackets=tuple(map(bands_of, phase.brackets)),
@@ -100,7 +102,7 @@ def price(pricer: Pricer, usage: Usage, terms: ChargeTerms = NO_TERMS, totals: T
     if price_list.entries:
         charged = charge_entries(price_list, usage, properties, totals)
     else:
-        charged = _linear(price_list, quantities)
+        charged = charge_linear(price_list, quantities)
     if len(charged.lines) < len(quantities):
         properties = _properties_with_counts(pricer, quantities, properties, charged.lines)
     if not -price_list.numerator_max <= charged.total <= price_list.numerator_max:
@@ -117,31 +119,6 @@ def price(pricer: Pricer, usage: Usage, terms: ChargeTerms = NO_TERMS, totals: T
         charged.provider_cost,
         pricer.phase.cost_currency if charged.provider_cost else "",
     )
-
-
-def _linear(price_list: PriceList, quantities: Mapping[str, int]) -> Charged:
-    """Return the lines of a usage whose prices are all plain products."""
-    decimals = price_list.decimals
-    total = 0
-    lines: list[ChargeLine] = []
-    for line in price_list.lines:
-        quantity = quantities.get(line.dimension)
-        if quantity is not None:
-            exact = quantity * line.numerator
-            total += exact
-            text = scaled_text(exact, decimals)
-            lines.append(
-                ChargeLine(
-                    line.dimension,
-                    quantity,
-                    line.unit_price,
-                    text,
-                    line.unit_size,
-                    line.multiplier,
-                    line.model,
-                )
-            )
-    return Charged(tuple(lines), total, "")
 
 
 def _check_quantities(pricer: Pricer, quantities: Mapping[str, int]) -> None:
@@ -173,7 +150,7 @@ def _price_list_for(pricer: Pricer, usage: Usage, properties: Mapping[str, str])
 
 def _work_out(pricer: Pricer, properties: Mapping[str, str], tiers: tuple[int, ...]) -> PriceList:
     """Return the prices of every dimension that has a rate for these properties."""
-    found = [rate for group in pricer.rates.values() if (rate := first_match(group, properties))]
+    found = [rate for index in pricer.indexes.values() if (rate := find_rate(index, properties))]
     return make_price_list(
         found,
         [_factor(pricer, tiers, rate.dimension) for rate in found],
@@ -212,14 +189,24 @@ def _no_rate(rates: tuple[Rate, ...], dimension: str, properties: Mapping[str, s
 
     That is the one which stops the rates that come closest: with the fewest properties that do not fit.
     """
-    closest = min((_misfits(rate, properties) for rate in rates), key=len)
-    name = closest[0]
+    name = _closest_misfits(rates, properties)[0]
     value = properties.get(name)
     if value is None:
         message = f"{dimension} is priced by {name}, which is not given"
         return Refusal(Reason.MISSING_PROPERTY, message, property=name, dimension=dimension)
     message = f"no rate of {dimension} is for {name} {value!r}"
     return Refusal(Reason.NO_RATE_FOR_USAGE, message, dimension=dimension, property=name, value=value)
+
+
+def _closest_misfits(rates: tuple[Rate, ...], properties: Mapping[str, str]) -> list[str]:
+    """Return the misfits of the first rate that has the fewest; no rate matches, so one is the fewest there is."""
+    closest = _misfits(rates[0], properties)
+    for rate in rates[1:]:
+        if len(closest) == 1:
+            break
+        misfits = _misfits(rate, properties)
+        closest = misfits if len(misfits) < len(closest) else closest
+    return closest
 
 
 def _misfits(rate: Rate, properties: Mapping[str, str]) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
-from tests.benchmarks import debits, growth, history, usage
+from tests.benchmarks import debits, growth, history, prices, usage
 from tests.benchmarks.bench import Bench
 from tests.benchmarks.figures import Figure, figure_table, write_figures
 from tests.benchmarks.processes import REPOSITORY, BenchmarkError
@@ -27,6 +27,7 @@ BENCHMARKS: Final[dict[str, Callable[[Bench], dict[str, Figure]]]] = {
     "debit_latency_p99": debits.debit_latency_p99,
     "wallet_age": growth.wallet_age,
     "store_size": growth.store_size,
+    "price_usage": prices.price_usage,
     "record_usage": usage.record_usage,
     "project": history.project,
     "follow": history.follow,

@@ -30,6 +30,8 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     history_events: int = 300_000
     """Debits in the log that is projected, followed and verified."""
     history_rounds: int = 3
+    priced_usages: int = 50_000
+    """Usages in each round of pricing alone."""
     contracts: int = 1_000
     usage_batches: int = 20
     memory_wallets: int = 100_000
@@ -50,6 +52,7 @@ SMOKE: Final = Sizes(
     store_wallets_small=50,
     history_events=2_000,
     history_rounds=1,
+    priced_usages=2_000,
     contracts=5,
     usage_batches=2,
     memory_wallets=500,

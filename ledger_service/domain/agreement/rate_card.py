@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from datetime import datetime
 from hashlib import sha256
-from itertools import combinations
 from typing import Final
 
 import msgspec
@@ -20,6 +19,7 @@ from ledger_service.domain.agreement.price_terms import (
     check_price_terms,
     check_summands,
 )
+from ledger_service.domain.agreement.rate_matches import check_unambiguous
 from ledger_service.domain.commands import CreateRateCard, PublishRateCardPhase
 from ledger_service.domain.drafts import Draft
 from ledger_service.domain.events import (
@@ -47,12 +47,12 @@ from ledger_service.domain.refusals import (
     PhaseInPast,
     PhaseOverlaps,
     RateCardExists,
-    RatesAmbiguous,
     TiersOutOfOrder,
 )
 from ledger_service.domain.values import UNITS_MAX, Asset
 
-RATES_MAX: Final = 1_000
+RATES_MAX: Final = 20_000
+"""Most rates of a phase: a full list of some 1,700 models has 5,000, in an event of under a megabyte."""
 MULTIPLIERS_MAX: Final = 16
 BRACKETS_MAX: Final = 16
 MATCHES_MAX: Final = 16
@@ -154,7 +154,7 @@ def _check_rates(command: PublishRateCardPhase, asset: Asset) -> None:
         _check_match(rate.charge_if, field=f"{field}.charge_if")
         by_dimension.setdefault(rate.dimension, []).append(rate)
     for same_dimension in by_dimension.values():
-        _check_unambiguous(same_dimension)
+        check_unambiguous(same_dimension)
 
 
 def _check_match(patterns: dict[str, str], *, field: str) -> None:
@@ -163,59 +163,6 @@ def _check_match(patterns: dict[str, str], *, field: str) -> None:
     for key, pattern in patterns.items():
         check_word(key, field=field)
         check_text(pattern, field=f"{field}.{key}")
-
-
-def _check_unambiguous(rates: list[Rate]) -> None:
-    by_specificity: dict[tuple[int, int, int], list[Rate]] = {}
-    for rate in rates:
-        by_specificity.setdefault(specificity(rate.match), []).append(rate)
-    for equals in by_specificity.values():
-        for one, other in combinations(equals, 2):
-            if _may_both_match(one.match, other.match):
-                raise RatesAmbiguous(
-                    f"two rates for {one.dimension} are equally specific: {one.match} and {other.match}",
-                    field="phase.rates",
-                )
-
-
-def specificity(match: dict[str, str]) -> tuple[int, int, int]:
-    """Return how specific a match is, larger is more: properties, minus wildcards, literal characters."""
-    wildcards = sum(pattern.count("*") for pattern in match.values())
-    return (len(match), -wildcards, sum(map(len, match.values())) - wildcards)
-
-
-def _may_both_match(one: dict[str, str], other: dict[str, str]) -> bool:
-    return all(patterns_overlap(one[key], other[key]) for key in one.keys() & other.keys())
-
-
-def patterns_overlap(one: str, other: str) -> bool:
-    """Say whether some text matches both patterns, in which '*' stands for any run of characters."""
-    if "*" not in one and "*" not in other:
-        return one == other
-    if not _ends_agree(one, other):
-        return False
-    # reachable[j]: the part of `one` read so far can match the same text as other[:j].
-    reachable = [all(char == "*" for char in other[:j]) for j in range(len(other) + 1)]
-    for char in one:
-        row = [reachable[0] and char == "*"]
-        for j, other_char in enumerate(other, start=1):
-            if "*" in (char, other_char):
-                row.append(reachable[j] or row[j - 1] or (reachable[j - 1] and char == other_char))
-            else:
-                row.append(reachable[j - 1] and char == other_char)
-        reachable = row
-    return reachable[-1]
-
-
-def _ends_agree(one: str, other: str) -> bool:
-    # Tells most patterns apart at once; a card of 1,000 rates has half a million pairs.
-    heads = one.partition("*")[0], other.partition("*")[0]
-    tails = one.rpartition("*")[2], other.rpartition("*")[2]
-    head_length, tail_length = min(map(len, heads)), min(map(len, tails))
-    return (
-        heads[0][:head_length] == heads[1][:head_length]
-        and tails[0][len(tails[0]) - tail_length :] == tails[1][len(tails[1]) - tail_length :]
-    )
 
 
 def _check_multipliers(multipliers: tuple[Multiplier, ...]) -> None:

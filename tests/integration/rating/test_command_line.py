@@ -73,3 +73,48 @@ async def test_a_card_file_is_shown_or_refused_with_its_line(service: Service, t
     assert "input_tokens" in good.stdout
     assert "card.yaml" in bad.stderr
     assert "Traceback" not in bad.stderr
+
+
+async def test_a_card_file_is_shown_with_what_its_units_mean_and_a_warning_where_it_does_not_say(
+    service: Service,
+) -> None:
+    full = await rating(service, "card", "check", str(EXAMPLES / "llm_full_card.yaml"))
+    as_json = await rating(service, "card", "check", str(EXAMPLES / "llm_full_card.yaml"), "--json")
+    silent = await rating(service, "card", "check", str(EXAMPLES / "context_window_card.yaml"))
+
+    assert {each.returncode for each in (full, as_json, silent)} == {0}
+    assert "seconds: One second of processing." in full.stdout
+    assert full.stderr == ""
+    card = json.loads(as_json.stdout)
+    assert card["name"] == "rateCards/llm-full"
+    assert card["unit_definitions"]["requests"] == "One request."
+    assert [line.rpartition(" one of ")[2] for line in silent.stderr.splitlines()] == [
+        "input_tokens is",
+        "output_tokens is",
+    ]
+
+
+async def test_a_plan_file_is_shown_or_refused_with_its_line(service: Service, tmp_path: Path) -> None:
+    good = await rating(service, "plan", "check", str(EXAMPLES / "plan_pro.yaml"))
+    as_json = await rating(service, "plan", "check", str(EXAMPLES / "plan_pro.yaml"), "--json")
+    broken = tmp_path / "plan.yaml"
+    broken.write_text("plan: x\nasset: {code: CREDIT, scale: 6}\nphases: [{key: K}]\n", encoding="utf-8")
+    bad = await rating(service, "plan", "check", str(broken))
+
+    assert (good.returncode, as_json.returncode, bad.returncode) == (0, 0, 2)
+    for words in ("299.00 USD", "100,000 CREDIT", "SOFT", "rateCards/llm-tokens"):
+        assert words in good.stdout
+    assert json.loads(as_json.stdout)["name"] == "plans/pro"
+    assert "plan.yaml:3: phases[0].key:" in bad.stderr
+
+
+async def test_two_card_files_are_compared(service: Service) -> None:
+    old, new = (str(EXAMPLES / name) for name in ("llm_card.yaml", "llm_card_price_cut.yaml"))
+
+    same = await rating(service, "card", "diff", old, old)
+    other = await rating(service, "card", "diff", old, new)
+    another_asset = await rating(service, "card", "diff", old, str(EXAMPLES / "llm_full_card.yaml"))
+
+    assert "no difference" in same.stdout
+    assert "rates: 3 changed, 0 added, 0 removed" in other.stdout
+    assert (same.returncode, other.returncode, another_asset.returncode) == (0, 0, 2)

@@ -1,9 +1,11 @@
 """The most specific rate wins."""
 
+from random import Random
+
 import pytest
 
 from rating_service.domain.agreement import Rate
-from rating_service.domain.matching import by_specificity, first_match, fits
+from rating_service.domain.matching import by_specificity, find_rate, fits, index_of, matches
 from tests.unit.rating.builders import rate
 
 
@@ -63,10 +65,38 @@ def test_the_more_specific_rate_comes_first(better: Rate, worse: Rate) -> None:
 
 
 def test_a_property_that_the_usage_lacks_does_not_match_a_wildcard() -> None:
-    assert first_match([rate("t", "1", model="*")], {}) is None
+    assert find_rate(index_of([rate("t", "1", model="*")]), {}) is None
 
 
 def test_a_property_that_no_rate_names_is_no_matter() -> None:
     plain = rate("t", "1")
 
-    assert first_match([plain], {"team": "search"}) is plain
+    assert find_rate(index_of([plain]), {"team": "search"}) is plain
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_the_index_finds_what_a_search_through_all_rates_finds(seed: int) -> None:
+    random = Random(seed)
+    models = [f"m{number}" for number in range(12)]
+    patterns = [*models, "m*", "*1", "*", "m1*"]
+    rates = []
+    for number in range(40):
+        names = random.sample(["model", "tier", "region"], random.randrange(4))
+        rates.append(Rate("t", str(number), match={name: random.choice(patterns) for name in names}))
+    index = index_of(rates)
+
+    for _ in range(200):
+        names = random.sample(["model", "tier", "region"], random.randrange(4))
+        properties = {name: random.choice([*models, "other"]) for name in names}
+        expected = next((each for each in by_specificity(rates) if matches(each.match, properties)), None)
+        assert find_rate(index, properties) is expected
+
+
+def test_a_search_looks_at_no_model_that_is_not_asked_for() -> None:
+    rates = [rate("t", "1", model=f"m{number}", tier=tier) for number in range(5_000) for tier in ("a", "b*")]
+
+    index = index_of([*rates, rate("t", "2")])
+
+    assert index.property == "model"
+    assert {len(named) for named in index.by_value.values()} == {2}
+    assert len(index.others) == 1

@@ -6,7 +6,7 @@ from itertools import product
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ledger_service.domain.agreement.rate_card import patterns_overlap, specificity
+from ledger_service.domain.agreement.rate_matches import patterns_overlap, specificity
 
 ALPHABET = "ab"
 patterns = st.text(ALPHABET + "*", max_size=5)

@@ -180,7 +180,7 @@ class RateCardPhase(_message.Message):
 
     @_builtins.property
     def rates(self) -> _containers.RepeatedCompositeFieldContainer[Global___Rate]:
-        """The rates, at least 1, at most 1,000. Two equally specific rates for one dimension are refused."""
+        """The rates, at least 1, at most 20,000. Two equally specific rates for one dimension are refused."""
 
     @_builtins.property
     def multipliers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Multiplier]:

@@ -168,7 +168,7 @@ class FollowEventsResponse(_message.Message):
     """Position of the newest event of the log."""
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___Event]:
-        """At most 1,000 events in order of position."""
+        """At most 1,000 events in order of position, fewer where they are large."""
 
     def __init__(
         self,

@@ -1,0 +1,48 @@
+"""A plan as people read it: a row for each phase."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.table import Table
+
+from credits.ledger.v1 import agreement_pb2, money_pb2, wallet_pb2
+from rating_service.cli.amounts import money, units
+
+
+def plan_table(plan_id: str, plan: agreement_pb2.Plan) -> Table:
+    """Return a plan's phases with what they say; what a phase leaves out is not shown."""
+    table = Table(title=f"plans/{plan_id}")
+    table.add_column("phase")
+    table.add_column("term")
+    table.add_column("value")
+    for phase in plan.phases:
+        label = f"{phase.key} ({phase.duration or 'without end'})"
+        for term, value in _terms(phase, plan.asset):
+            table.add_row(label, term, value)
+            label = ""
+    return table
+
+
+def _terms(phase: agreement_pb2.PlanPhase, asset: money_pb2.Asset) -> Iterator[tuple[str, str]]:
+    yield "rate card", phase.rate_card
+    if phase.HasField("base_fee"):
+        yield "base fee", money(phase.base_fee)
+    if phase.included_units:
+        yield "included", units(phase.included_units, asset)
+    shortfall = wallet_pb2.ShortfallMode.Name(phase.shortfall_mode)
+    yield "shortfall", shortfall.removeprefix("SHORTFALL_MODE_")
+    if phase.HasField("overage_price"):
+        yield "overage price", f"{phase.overage_price.price} {phase.overage_price.currency_code}"
+    if phase.overage_limit_units:
+        yield "overage limit", units(phase.overage_limit_units, asset)
+    if phase.features:
+        yield "features", ", ".join(phase.features)
+    for name in ("requests_per_minute", "tokens_per_minute"):
+        if limit := getattr(phase, name):
+            yield name.replace("_", " "), f"{limit:,}"
+    if phase.alert_percents:
+        yield "alerts", ", ".join(f"{percent} %" for percent in phase.alert_percents)
+    if phase.spend_cap_units:
+        period = phase.spend_cap_period or "cycle"
+        yield "spend cap", f"{units(phase.spend_cap_units, asset)} each {period}"
