@@ -105,9 +105,17 @@ class Step(NamedTuple):
     restarts: bool
 
 
-PRICES = st.sampled_from(["7", "0.0000004", "0.0000017", "0", "3.5"])
+LOW_PRICES = st.sampled_from(["7", "3.5", "0.0000017"])
+HIGH_PRICES = st.sampled_from(["2", "0.0000004", "0"])
+FEES = st.sampled_from(["0", "1.25"])
+# Tiers end where a few usages reach them, so that a step that is priced twice or never costs something else.
 MODELS = st.builds(
-    Price, st.sampled_from(["graduated", "volume", "package"]), st.integers(1, 12), PRICES, PRICES, PRICES
+    Price,
+    st.sampled_from(["graduated", "volume", "package"]),
+    st.integers(2, 14),
+    LOW_PRICES,
+    HIGH_PRICES,
+    FEES,
 )
 STEPS = st.lists(
     st.builds(
@@ -118,7 +126,7 @@ STEPS = st.lists(
         st.booleans(),
         st.sampled_from([False, False, True]),
     ),
-    min_size=1,
+    min_size=4,
     max_size=14,
 )
 

@@ -243,7 +243,8 @@ class WalletServiceServicer:
 
     def Debit(self, request, context):
         """Consume credit. The spend cap and every budget that counts it must have room for it, or it is refused whole with
-        SPEND_CAP_EXCEEDED or BUDGET_EXCEEDED. Safe to retry with the same key.
+        SPEND_CAP_EXCEEDED or BUDGET_EXCEEDED. A charge that was priced on other running totals than the wallet's is refused,
+        ABORTED and TOTALS_STALE with StaleTotals: price it again. Safe to retry with the same key.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -67,7 +67,8 @@ class WalletServiceStub:
     """List the grants of a wallet in the order they were issued, from the wallet view."""
     Debit: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.DebitRequest, _wallet_service_pb2.DebitResponse]
     """Consume credit. The spend cap and every budget that counts it must have room for it, or it is refused whole with
-    SPEND_CAP_EXCEEDED or BUDGET_EXCEEDED. Safe to retry with the same key.
+    SPEND_CAP_EXCEEDED or BUDGET_EXCEEDED. A charge that was priced on other running totals than the wallet's is refused,
+    ABORTED and TOTALS_STALE with StaleTotals: price it again. Safe to retry with the same key.
     """
     BatchDebit: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.BatchDebitRequest, _wallet_service_pb2.BatchDebitResponse]
     """Consume credit for many usages; each item has its own outcome and its own key. Items that name a group are all
@@ -141,7 +142,8 @@ class WalletServiceAsyncStub(WalletServiceStub):
     """List the grants of a wallet in the order they were issued, from the wallet view."""
     Debit: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.DebitRequest, _wallet_service_pb2.DebitResponse]  # type: ignore[assignment]
     """Consume credit. The spend cap and every budget that counts it must have room for it, or it is refused whole with
-    SPEND_CAP_EXCEEDED or BUDGET_EXCEEDED. Safe to retry with the same key.
+    SPEND_CAP_EXCEEDED or BUDGET_EXCEEDED. A charge that was priced on other running totals than the wallet's is refused,
+    ABORTED and TOTALS_STALE with StaleTotals: price it again. Safe to retry with the same key.
     """
     BatchDebit: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.BatchDebitRequest, _wallet_service_pb2.BatchDebitResponse]  # type: ignore[assignment]
     """Consume credit for many usages; each item has its own outcome and its own key. Items that name a group are all
@@ -272,7 +274,8 @@ class WalletServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_wallet_service_pb2.DebitResponse, _abc.Awaitable[_wallet_service_pb2.DebitResponse]]:
         """Consume credit. The spend cap and every budget that counts it must have room for it, or it is refused whole with
-        SPEND_CAP_EXCEEDED or BUDGET_EXCEEDED. Safe to retry with the same key.
+        SPEND_CAP_EXCEEDED or BUDGET_EXCEEDED. A charge that was priced on other running totals than the wallet's is refused,
+        ABORTED and TOTALS_STALE with StaleTotals: price it again. Safe to retry with the same key.
         """
 
     @_abc_1.abstractmethod
