@@ -110,7 +110,7 @@ class HistoryServicer(history_service_pb2_grpc.HistoryServiceServicer):
         request: history_service_pb2.VerifyHistoryRequest,
         context: Context,
     ) -> AsyncIterator[history_service_pb2.VerifyHistoryResponse]:
-        """Check the whole log and every projection."""
+        """Check the whole log, every charge and every projection."""
         async for progress in self._verify():
             yield history_service_pb2.VerifyHistoryResponse(
                 checked_events=progress.checked_events,
@@ -127,6 +127,8 @@ class HistoryServicer(history_service_pb2_grpc.HistoryServiceServicer):
                 done=progress.done,
                 stream_count=progress.stream_count,
                 projections=progress.projections,
+                repriced_charges=progress.repriced_charges,
+                unpriced_charges=progress.unpriced_charges,
             )
 
     async def ListProjections(

@@ -88,7 +88,7 @@ class HistoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def VerifyHistory(self, request, context):
-        """Check the whole log and every projection; reports progress as it goes. Changes nothing.
+        """Check the whole log, price every charge again and compare every projection; reports progress. Changes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -40,7 +40,7 @@ class HistoryServiceStub:
     ReplayWallet: _grpc.UnaryUnaryMultiCallable[_history_service_pb2.ReplayWalletRequest, _history_service_pb2.ReplayWalletResponse]
     """Fold a wallet's stream up to an instant on either clock. Safe to retry."""
     VerifyHistory: _grpc.UnaryStreamMultiCallable[_history_service_pb2.VerifyHistoryRequest, _history_service_pb2.VerifyHistoryResponse]
-    """Check the whole log and every projection; reports progress as it goes. Changes nothing."""
+    """Check the whole log, price every charge again and compare every projection; reports progress. Changes nothing."""
     ListProjections: _grpc.UnaryUnaryMultiCallable[_history_service_pb2.ListProjectionsRequest, _history_service_pb2.ListProjectionsResponse]
     """Read how far each projection has come. Safe to retry."""
 
@@ -56,7 +56,7 @@ class HistoryServiceAsyncStub(HistoryServiceStub):
     ReplayWallet: _aio.UnaryUnaryMultiCallable[_history_service_pb2.ReplayWalletRequest, _history_service_pb2.ReplayWalletResponse]  # type: ignore[assignment]
     """Fold a wallet's stream up to an instant on either clock. Safe to retry."""
     VerifyHistory: _aio.UnaryStreamMultiCallable[_history_service_pb2.VerifyHistoryRequest, _history_service_pb2.VerifyHistoryResponse]  # type: ignore[assignment]
-    """Check the whole log and every projection; reports progress as it goes. Changes nothing."""
+    """Check the whole log, price every charge again and compare every projection; reports progress. Changes nothing."""
     ListProjections: _aio.UnaryUnaryMultiCallable[_history_service_pb2.ListProjectionsRequest, _history_service_pb2.ListProjectionsResponse]  # type: ignore[assignment]
     """Read how far each projection has come. Safe to retry."""
 
@@ -93,7 +93,7 @@ class HistoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _history_service_pb2.VerifyHistoryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_history_service_pb2.VerifyHistoryResponse], _abc.AsyncIterator[_history_service_pb2.VerifyHistoryResponse]]:
-        """Check the whole log and every projection; reports progress as it goes. Changes nothing."""
+        """Check the whole log, price every charge again and compare every projection; reports progress. Changes nothing."""
 
     @_abc_1.abstractmethod
     def ListProjections(
