@@ -21,7 +21,7 @@ import msgspec
 
 from ledger_service.domain.agreement.contract import Contract
 from ledger_service.domain.agreement.rate_card import RateCard, hash_phase
-from ledger_service.domain.agreement.repricing import PhasePrices, Repriced, prepare, reprice
+from ledger_service.domain.agreement.repricing import PhasePrices, Repriced, meter_root, prepare, reprice
 from ledger_service.domain.agreement.repricing_match import NotPriceableError
 from ledger_service.domain.events import (
     Charge,
@@ -32,7 +32,6 @@ from ledger_service.domain.events import (
     RateCardPhasePublished,
 )
 from ledger_service.domain.exact import fraction_text
-from ledger_service.domain.values import Counters
 
 FOLLOWING_MAX: Final = timedelta(minutes=10)
 """How long after a change was recorded a charge may still be priced by what it replaced: rating follows the log."""
@@ -74,7 +73,9 @@ class ChargeCheck:
             del known[0]
         if isinstance(state, RateCard) and isinstance(fact.event, RateCardPhasePublished):
             phase = fact.event
-            prices = prepare(phase, scale=state.asset.scale, meter_root=_meter_root(stream, state, phase))
+            prices = prepare(
+                phase, scale=state.asset.scale, meter_root=meter_root(stream, state.phases, phase)
+            )
             self._phases[f"{stream}/phases/{phase.phase}"] = _Published(stream, phase, prices)
             if phase.phase_hash != hash_phase(stream, state.asset, phase):
                 yield "PHASE_HASH", f"phase {phase.phase} is not what its hash says"
@@ -199,13 +200,3 @@ def _contract_phase_at(contract: Contract, instant: datetime) -> ContractPhase |
         if phase.from_time <= instant and (phase.to_time is None or instant < phase.to_time):
             return phase
     return None
-
-
-def _meter_root(card_name: str, card: RateCard, phase: RateCardPhasePublished) -> str:
-    """Return where the phase's counters began: the card, or the last phase that restarted them."""
-    restarted = [
-        each.phase
-        for each in card.phases
-        if each.counters is Counters.RESTART and each.from_time <= phase.from_time
-    ]
-    return f"{card_name}/phases/{restarted[-1]}" if restarted else card_name

@@ -14,7 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from rich.progress import Progress
 
 from ledger_service import bootstrap
-from ledger_service.cli import budgets, credit, history, holds, rules, transfers, wallets, watch
+from ledger_service.cli import budgets, credit, history, holds, rules, trace, transfers, wallets, watch
 from ledger_service.cli.client import ADDRESS_DEFAULT, Address, CaFile, connect, console, fail
 from ledger_service.settings import Settings, SettingsError, read_settings
 
@@ -25,6 +25,7 @@ app.add_typer(holds.app)
 app.add_typer(transfers.app)
 app.add_typer(rules.app)
 app.add_typer(history.app)
+app.add_typer(trace.app)
 app.add_typer(watch.app)
 app.add_typer(budgets.app)
 

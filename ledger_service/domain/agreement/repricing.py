@@ -10,7 +10,7 @@ Whether the running totals of a cycle follow from each other is no question of o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import DecimalException
 from fractions import Fraction
 from math import prod
@@ -36,6 +36,7 @@ from ledger_service.domain.events import (
 )
 from ledger_service.domain.events.price_models import MultiplierModel
 from ledger_service.domain.exact import fraction_text
+from ledger_service.domain.values import Counters
 
 FOUND_MAX: Final = 4_096
 """Most rates that are remembered for a kind of usage; what is forgotten is found again."""
@@ -112,6 +113,16 @@ def reprice(prices: PhasePrices, charge: Charge) -> Repriced:
         raise NotPriceableError(
             "the phase holds a price that is no decimal, or amounts without end"
         ) from error
+
+
+def meter_root(card: str, phases: Sequence[RateCardPhasePublished], phase: RateCardPhasePublished) -> str:
+    """Return where a phase's counters began: the card, or the last phase that restarted them."""
+    restarted = [
+        each.phase
+        for each in phases
+        if each.counters is Counters.RESTART and each.from_time <= phase.from_time
+    ]
+    return f"{card}/phases/{restarted[-1]}" if restarted else card
 
 
 def meter_of(rate: Rate, root: str) -> str:
@@ -240,3 +251,38 @@ def _made_ready(prices: PhasePrices, rate: Rate, factors: list[tuple[str, ...]])
 
 def _model_name(rate: Rate) -> str:
     return "unit" if rate.price_model is None else str(rate.price_model.__struct_config__.tag).lower()
+
+
+class Applied(msgspec.Struct, frozen=True):
+    """A multiplier that scales a line."""
+
+    property: str
+    factor: str
+
+
+class Explained(msgspec.Struct, frozen=True):
+    """The rate that priced a line, and what scaled it."""
+
+    rate: Rate
+    multipliers: tuple[Applied, ...]
+
+
+def explain(prices: PhasePrices, charge: Charge) -> dict[str, Explained]:
+    """Return by dimension what priced each line of a charge. Raises NotPriceableError."""
+    quantities = {line.dimension: line.quantity for line in charge.lines}
+    factors = [
+        factor_text(multiplier, quantities, charge.properties) for multiplier in prices.phase.multipliers
+    ]
+    return {
+        dimension: Explained(
+            _find(prices, dimension, charge.properties, factors).rate,
+            tuple(
+                Applied(multiplier.property, text)
+                for multiplier, texts in zip(prices.phase.multipliers, factors, strict=True)
+                for text in texts
+                if not multiplier.dimensions or dimension in multiplier.dimensions
+            ),
+        )
+        for dimension in quantities
+        if dimension in prices.rates
+    }
