@@ -27,8 +27,8 @@ from ledger_service.projections.log_pages import (
 from ledger_service.projections.rebuild import Comparison
 
 PAGE_EVENTS: Final = 10_000
-STREAMS_AT_ONCE_MAX: Final = 200_000
-"""Streams whose states are in memory at once: about 2 kB each."""
+STREAMS_AT_ONCE_MAX: Final = 100_000
+"""Streams whose states are in memory at once: about 2 kB each, so 200 MB."""
 NOT_COMPARED: Final = Finding(
     "PROJECTION", "", 0, "not compared: the log holds events that this version of the ledger cannot read"
 )

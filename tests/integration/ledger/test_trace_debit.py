@@ -29,9 +29,11 @@ from tests.integration.ledger.client import (
     key,
     refusal,
     send,
+    timestamp,
 )
 from tests.integration.ledger.holds.calls import capture, hold, reverse
 from tests.integration.ledger.test_agreement_refusals import Agreements, rate
+from tests.integration.ledger.test_late_usage import GRACE, MICROSECOND, MINUTE, graced
 from tests.servers import LedgerServer
 
 ADVANCE = wallet_pb2.SHORTFALL_MODE_ADVANCE
@@ -228,6 +230,19 @@ async def test_a_capture_tells_what_was_held(ledger: Client) -> None:
     assert [(draw.amount_units, draw.held_units, draw.cost_basis.nanos) for draw in trace.draws] == [
         (6, 4, 60)
     ]
+
+
+async def test_a_late_draw_is_said_and_turns_breakage_into_revenue_from_use(sandbox: Client) -> None:
+    wallet = await graced(sandbox, GRACE)
+    end = await sandbox.clock() + MINUTE
+    await paid(sandbox, wallet, 10, 100, expire_time=timestamp(end))
+    await sandbox.advance(end + MINUTE)
+    debit = (await sandbox.debit(wallet, 4, effective_time=timestamp(end - MICROSECOND))).debit.name
+
+    (draw,) = (await traced(sandbox, debit)).draws
+
+    assert (draw.late, draw.amount_units, draw.cost_basis.nanos) == (True, 4, 40)
+    assert draw.expire_time == timestamp(end)
 
 
 @pytest.mark.parametrize(
