@@ -42,6 +42,7 @@ from ledger_service.application.sweeper import Sweeper
 from ledger_service.application.verification import VerificationProgress
 from ledger_service.application.view_ports import Views
 from ledger_service.application.writer import Writer
+from ledger_service.projections.lot_book import PaidLots
 from ledger_service.projections.projector import Projector, ProjectorSettings
 from ledger_service.projections.rebuild import Progress, rebuild
 from ledger_service.projections.verify import verify
@@ -169,7 +170,7 @@ def _services(writer: Writer, reader: LogReader, views: Views, verify: Verify) -
         ),
         Service(
             history_service_pb2.DESCRIPTOR.services_by_name["HistoryService"],
-            HistoryServicer(writer, reader, views, verify),
+            HistoryServicer(writer, reader, views, verify, PaidLots),
             history_service_pb2_grpc.add_HistoryServiceServicer_to_server,
         ),
         Service(

@@ -1,20 +1,29 @@
 """Verification: nobody changed the past, and everything derived from it is what a rebuild would give.
 
-Read from the log alone, in order of position: positions without gaps; each stream's versions without gaps;
-each event holding the hash of the one before it; each event folding into its stream's state; and, after each
-event, the invariants of `domain/invariants.py`. Pure: the caller brings the rows and the comparisons.
+Read from the log alone, in order of position: each stream's versions without gaps; each event holding the hash of
+the one before it; each event folding into its stream's state; after each event, the invariants of
+`domain/wallet/invariants.py`; and each charge costing what the recorded phases say. A check may see the streams of
+some wallets only, together with all that was agreed. Pure: the caller brings the rows, the gaps between positions
+and the comparisons.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 
+from ledger_service.application.charge_check import ChargeCheck
 from ledger_service.application.ports import StoredEvent
+from ledger_service.domain.agreement.contract import Contract
+from ledger_service.domain.agreement.rate_card import RateCard
+from ledger_service.domain.events import CreditsDebited, Event, Fact, HoldCaptured
 from ledger_service.domain.streams import State, evolve_stream
 from ledger_service.domain.topics import GENESIS_HASH, UnknownTopicError, decode_fact, hash_event
 from ledger_service.domain.wallet.invariants import broken_invariants
+
+WALLETS: Final = "wallets/"
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -35,9 +44,12 @@ class VerificationProgress(msgspec.Struct, frozen=True):
     done: bool = False
     stream_count: int = 0
     projections: tuple[str, ...] = ()
+    repriced_charges: int = 0
+    unpriced_charges: int = 0
+    """Charges of callers who named no phase."""
 
 
-class _Head(msgspec.Struct):
+class _Head(msgspec.Struct, gc=False):
     version: int
     event_hash: str
     state: State | None
@@ -47,38 +59,49 @@ class _Head(msgspec.Struct):
 class HistoryCheck:
     """Checks pages of the log, in order, and remembers the head of every stream."""
 
-    def __init__(self) -> None:
-        """Begin before the first event."""
+    def __init__(self, *, owns_agreements: bool = True) -> None:
+        """Begin before the first event. Another check reports on what was agreed unless this one owns it."""
         self._heads: dict[str, _Head] = {}
-        self._position = 0
+        self._owns_agreements = owns_agreements
+        self._charges = ChargeCheck()
+        self._agreement_streams = 0
         self.checked_events = 0
 
     @property
     def stream_count(self) -> int:
-        """Return how many streams were seen."""
-        return len(self._heads)
+        """Return how many streams it reported on."""
+        return len(self._heads) - (0 if self._owns_agreements else self._agreement_streams)
+
+    @property
+    def repriced_charges(self) -> int:
+        """Return how many charges were priced again."""
+        return self._charges.repriced
+
+    @property
+    def unpriced_charges(self) -> int:
+        """Return how many charges named no phase."""
+        return self._charges.not_repriced
 
     def check_page(self, events: Iterable[StoredEvent]) -> list[Finding]:
-        """Check the next events of the log and return what is wrong with them."""
+        """Check the next events and return what is wrong with them."""
         findings: list[Finding] = []
         for event in events:
-            self.checked_events += 1
-            if event.position != self._position + 1:
-                findings.append(
-                    _finding("POSITION_GAP", event, f"position {event.position} follows {self._position}")
-                )
-            self._position = event.position
-            self._check_event(event, findings)
+            if self._owns_agreements or event.stream.startswith(WALLETS):
+                self.checked_events += 1
+                self._check_event(event, findings)
+            else:
+                self._check_event(event, [])
         return findings
 
     def _check_event(self, event: StoredEvent, findings: list[Finding]) -> None:
-        head = self._heads.get(event.stream)
+        stream, version, state = event.stream, event.version, event.state
+        head = self._heads.get(stream)
         if head is None:
-            head = self._heads[event.stream] = _Head(0, GENESIS_HASH, None, True)
-        if event.version != head.version + 1:
-            findings.append(_finding("VERSION_GAP", event, f"version {event.version} follows {head.version}"))
+            head = self._begin(stream)
+        if version != head.version + 1:
+            findings.append(_finding("VERSION_GAP", event, f"version {version} follows {head.version}"))
         try:
-            fact = decode_fact(event.topic, event.state)
+            fact = decode_fact(event.topic, state)
         except (UnknownTopicError, msgspec.MsgspecError) as error:
             findings.append(_finding("UNREADABLE_EVENT", event, str(error)))
             head.sound = False
@@ -89,20 +112,37 @@ class HistoryCheck:
                 )
             if head.sound:
                 self._check_state(event, head, fact, findings)
-        head.version = event.version
-        head.event_hash = hash_event(event.stream, event.version, event.topic, event.state)
+        head.version = version
+        head.event_hash = hash_event(stream, version, event.topic, state)
 
-    def _check_state(self, event: StoredEvent, head: _Head, fact: object, findings: list[Finding]) -> None:
+    def _begin(self, stream: str) -> _Head:
+        if not stream.startswith(WALLETS):
+            self._agreement_streams += 1
+        head = self._heads[stream] = _Head(0, GENESIS_HASH, None, True)
+        return head
+
+    def _check_state(
+        self, event: StoredEvent, head: _Head, fact: Fact[Event], findings: list[Finding]
+    ) -> None:
         # One finding a stream: after the first, its state means nothing.
         try:
-            head.state = evolve_stream(event.stream, head.state, fact, event.version)  # type: ignore[arg-type]
+            state = head.state = evolve_stream(event.stream, head.state, fact, event.version)
         except (AssertionError, KeyError, ArithmeticError) as error:
             findings.append(_finding("STATE", event, str(error)))
             head.sound = False
             return
-        for name, description in broken_invariants(head.state, fact):  # type: ignore[arg-type]
+        for name, description in broken_invariants(state, fact):
             findings.append(_finding(name, event, description))
             head.sound = False
+        for name, description in self._check_charges(event.stream, fact, state):
+            findings.append(_finding(name, event, description))
+
+    def _check_charges(self, stream: str, fact: Fact[Event], state: State) -> Iterable[tuple[str, str]]:
+        if isinstance(state, RateCard | Contract):
+            return self._charges.learn(stream, fact, state)
+        if isinstance(fact.event, CreditsDebited | HoldCaptured) and fact.event.charge is not None:
+            return self._charges.check(stream, fact, fact.event.charge)
+        return ()
 
 
 def _finding(check: str, event: StoredEvent, description: str) -> Finding:

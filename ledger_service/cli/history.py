@@ -66,7 +66,7 @@ def events(
 
 @app.command()
 def verify(address: Address = ADDRESS_DEFAULT, ca_file: CaFile = "", json: AsJson = False) -> None:
-    """Check the whole log and every projection. Exit code 1 if anything is not as it must be."""
+    """Check the whole log, every charge and every projection. Exit code 1 if anything is not as it must be."""
     findings: list[history_service_pb2.Finding] = []
     last = history_service_pb2.VerifyHistoryResponse()
     with (
@@ -90,9 +90,17 @@ def verify(address: Address = ADDRESS_DEFAULT, ca_file: CaFile = "", json: AsJso
         verdict = f"[red]{len(findings)} findings[/]" if findings else "[green]all as it must be[/]"
         compared = ", ".join(last.projections)
         console.print(
-            f"{last.checked_events:,} events in {last.stream_count:,} streams, projections {compared}: {verdict}"
+            f"{last.checked_events:,} events in {last.stream_count:,} streams, "
+            f"{_show_charges(last)}, projections {compared}: {verdict}"
         )
     raise typer.Exit(1 if findings or not last.done else 0)
+
+
+def _show_charges(verified: history_service_pb2.VerifyHistoryResponse) -> str:
+    repriced = f"{verified.repriced_charges:,} charges priced again"
+    return (
+        f"{repriced} ({verified.unpriced_charges:,} name no phase)" if verified.unpriced_charges else repriced
+    )
 
 
 @app.command()

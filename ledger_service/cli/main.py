@@ -22,6 +22,7 @@ from ledger_service.cli import (
     rules,
     top_ups,
     totals,
+    trace,
     transfers,
     wallets,
     watch,
@@ -37,6 +38,7 @@ app.add_typer(transfers.app)
 app.add_typer(rules.app)
 app.add_typer(top_ups.app)
 app.add_typer(history.app)
+app.add_typer(trace.app)
 app.add_typer(watch.app)
 app.add_typer(budgets.app)
 app.add_typer(totals.app)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
+from fractions import Fraction
 from typing import Final
 
 EXACT: Final = Context(prec=120, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
@@ -20,3 +21,9 @@ def exact(text: str) -> Decimal:
 def is_exact_text(text: str) -> bool:
     """Say whether text is a plain, not negative decimal of at most 19 digits and 54 decimals."""
     return _FORM.fullmatch(text) is not None
+
+
+def fraction_text(number: Fraction) -> str:
+    """Return a fraction as plain decimal text without trailing zeros. Raises Inexact if its decimals do not end."""
+    quotient = EXACT.divide(Decimal(number.numerator), Decimal(number.denominator))
+    return format(quotient.normalize(EXACT), "f")

@@ -22,6 +22,21 @@ SELECT notification_id, originator_id, originator_version, topic, state
 FROM stored_events WHERE notification_id > %s AND notification_id <= %s
 ORDER BY notification_id LIMIT %s"""
 
+_READ_SHARE: Final = """
+SELECT notification_id, originator_id, originator_version, topic, state
+FROM stored_events WHERE notification_id > %s AND notification_id <= %s
+AND (originator_id NOT LIKE 'wallets/%%' OR mod(hashtext(originator_id)::bigint + 2147483648, %s) = %s)
+ORDER BY notification_id LIMIT %s"""
+
+_STREAMS: Final = "SELECT count(*) FROM stored_events WHERE originator_version = 1"
+
+_GAPS: Final = """
+SELECT notification_id, originator_id, previous FROM (
+    SELECT notification_id, originator_id,
+        coalesce(lag(notification_id) OVER (ORDER BY notification_id), 0) AS previous
+    FROM stored_events WHERE notification_id <= %s
+) AS placed WHERE notification_id <> previous + 1 ORDER BY notification_id"""
+
 _HEAD: Final = "SELECT coalesce(max(notification_id), 0) FROM stored_events"
 
 POSITION_MAX: Final = 2**63 - 1
@@ -40,13 +55,51 @@ class Page(msgspec.Struct, frozen=True):
         return self.events[-1].position if self.events else self.after
 
 
+class Share(msgspec.Struct, frozen=True):
+    """The streams of wallets whose hash falls on `number` of `count`, from 0 on, and every other stream."""
+
+    number: int
+    count: int
+
+
+ALL_STREAMS: Final = Share(0, 1)
+
+
+class PositionGap(msgspec.Struct, frozen=True):
+    """An event that does not stand one position after the event before it."""
+
+    position: int
+    stream: str
+    previous_position: int
+
+
 def read_page(
-    connection: psycopg.Connection[Any], *, after: int, through: int = POSITION_MAX, events_max: int
+    connection: psycopg.Connection[Any],
+    *,
+    after: int,
+    through: int = POSITION_MAX,
+    events_max: int,
+    share: Share = ALL_STREAMS,
 ) -> Page:
     """Return the next events in (after, through], at most `events_max` of them. Raises psycopg.Error."""
     with connection.cursor(binary=True, row_factory=args_row(StoredEvent)) as cursor:
-        cursor.execute(_READ, (after, through, events_max))
+        if share.count == 1:
+            cursor.execute(_READ, (after, through, events_max))
+        else:
+            cursor.execute(_READ_SHARE, (after, through, share.count, share.number, events_max))
         return Page(after, cursor.fetchall())
+
+
+def count_streams(connection: psycopg.Connection[Any]) -> int:
+    """Return how many streams have a first event. Raises psycopg.Error."""
+    row = connection.execute(_STREAMS).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def position_gaps(connection: psycopg.Connection[Any], *, through: int) -> list[PositionGap]:
+    """Return where positions do not follow each other, in order. Raises psycopg.Error."""
+    with connection.cursor(row_factory=args_row(PositionGap)) as cursor:
+        return cursor.execute(_GAPS, (through,)).fetchall()
 
 
 def head_position(connection: psycopg.Connection[Any]) -> int:

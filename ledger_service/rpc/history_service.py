@@ -7,7 +7,8 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final
 
-from credits.ledger.v1 import history_service_pb2, history_service_pb2_grpc
+from credits.ledger.v1 import debit_trace_pb2, history_service_pb2, history_service_pb2_grpc
+from ledger_service.application.debit_trace import LotBook, trace_debit
 from ledger_service.application.ports import LogReader, StoredEvent
 from ledger_service.application.replay import replay_wallet
 from ledger_service.application.verification import VerificationProgress
@@ -17,6 +18,8 @@ from ledger_service.domain.names import check_name, check_range
 from ledger_service.domain.refusals.service import NotServing
 from ledger_service.rpc.balance_messages import write_balance
 from ledger_service.rpc.calls import Context
+from ledger_service.rpc.part_names import read_part_name
+from ledger_service.rpc.trace_messages import write_debit_trace
 from ledger_service.rpc.values import read_time
 
 PAGE_SIZE_DEFAULT: Final = 500
@@ -35,12 +38,20 @@ Verify = Callable[[], AsyncIterator[VerificationProgress]]
 class HistoryServicer(history_service_pb2_grpc.HistoryServiceServicer):
     """Serves the log to auditors and other services."""
 
-    def __init__(self, writer: Writer, reader: LogReader, monitor: Views, verify: Verify) -> None:
+    def __init__(
+        self,
+        writer: Writer,
+        reader: LogReader,
+        monitor: Views,
+        verify: Verify,
+        new_lot_book: Callable[[], LotBook],
+    ) -> None:
         """Serve from the log; `verify` runs a verification beside the request path."""
         self._writer = writer
         self._reader = reader
         self._monitor = monitor
         self._verify = verify
+        self._new_lot_book = new_lot_book
 
     async def ReadEvents(
         self, request: history_service_pb2.ReadEventsRequest, context: Context
@@ -112,7 +123,7 @@ class HistoryServicer(history_service_pb2_grpc.HistoryServiceServicer):
         request: history_service_pb2.VerifyHistoryRequest,
         context: Context,
     ) -> AsyncIterator[history_service_pb2.VerifyHistoryResponse]:
-        """Check the whole log and every projection."""
+        """Check the whole log, every charge and every projection."""
         async for progress in self._verify():
             yield history_service_pb2.VerifyHistoryResponse(
                 checked_events=progress.checked_events,
@@ -129,7 +140,17 @@ class HistoryServicer(history_service_pb2_grpc.HistoryServiceServicer):
                 done=progress.done,
                 stream_count=progress.stream_count,
                 projections=progress.projections,
+                repriced_charges=progress.repriced_charges,
+                unpriced_charges=progress.unpriced_charges,
             )
+
+    async def TraceDebit(
+        self, request: debit_trace_pb2.TraceDebitRequest, context: Context
+    ) -> debit_trace_pb2.TraceDebitResponse:
+        """Trace a debit from the usage to the lots, and what became of it."""
+        name = read_part_name(request.name, collection="debits")
+        trace = await trace_debit(self._reader, self._new_lot_book(), name.wallet, name.version)
+        return debit_trace_pb2.TraceDebitResponse(trace=write_debit_trace(trace))
 
     async def ListProjections(
         self,

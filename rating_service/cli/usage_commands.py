@@ -135,6 +135,9 @@ def _print_charge(charge: wallet_pb2.Charge, title: str) -> None:
         )
         for part in line.parts:
             _print_part(table, part)
+        if line.HasField("total_before"):
+            before = line.total_before.quantity
+            table.add_row("  cycle total", f"{before:,} -> {before + line.quantity:,}", "", "", "")
     console.print(table)
 
 

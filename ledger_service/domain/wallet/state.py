@@ -178,7 +178,10 @@ def own_policy(wallet: Wallet) -> Policy:
 
 def posted_units(wallet: Wallet) -> int:
     """Return what all lots hold, held units and lots that become effective later included."""
-    return sum(lot.remaining_units + lot.held_units for lot in wallet.lots)
+    units = 0
+    for lot in wallet.lots:
+        units += lot.remaining_units + lot.held_units
+    return units
 
 
 def issued_units(wallet: Wallet) -> int:
@@ -188,6 +191,8 @@ def issued_units(wallet: Wallet) -> int:
 
 def in_transit_units(wallet: Wallet) -> int:
     """Return what left for other wallets and is not known to have arrived."""
+    if not wallet.transfers:
+        return 0
     return sum(each.amount_units for transit in wallet.transfers for each in transit.slices)
 
 

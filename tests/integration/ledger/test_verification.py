@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from credits.ledger.v1 import history_service_pb2
+from ledger_service.projections.verify import verify
 from tests.integration.ledger.client import CALL_SECONDS, Client, key
 from tests.postgres import PostgresServer
 from tests.servers import LedgerServer, execute, projector
@@ -157,6 +158,34 @@ async def test_tampering_is_found_by_the_name_of_the_check(
 
     assert found == findings
     assert last.done
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        [],
+        [
+            "DELETE FROM stored_events WHERE notification_id IN (7, 10)",
+            "UPDATE stored_events SET state = convert_to(replace(convert_from(state, 'UTF8'),"
+            " '\"amount_units\":1', '\"amount_units\":2'), 'UTF8') WHERE notification_id IN (5, 6)",
+        ],
+    ],
+)
+async def test_going_over_the_log_for_one_stream_at_a_time_finds_the_same_in_the_same_order(
+    client: Client, database: tuple[LedgerServer, str], statements: list[str]
+) -> None:
+    if statements:
+        execute(database[1], SUPERUSER, *statements)
+
+    whole, parts = (
+        list(verify(database[1], schema="ledger", streams_at_once_max=streams)) for streams in (1_000, 1)
+    )
+
+    findings = [finding for report in whole for finding in report.findings]
+    assert [finding for report in parts for finding in report.findings] == findings
+    assert bool(findings) == bool(statements)
+    assert [finding.position for finding in findings] == sorted(finding.position for finding in findings)
+    assert parts[-1] == whole[-1]
 
 
 async def test_a_log_cut_off_at_its_end_no_longer_matches_its_projections(

@@ -122,5 +122,6 @@ async def test_the_command_line_quotes_after_a_total_and_shows_the_tiers(service
 
     assert "26 whole assets" in shown.stdout
     assert "quantity tier 2" in shown.stdout
+    assert "3 -> 7" in shown.stdout
     assert json.loads(told.stdout)["charge"]["lines"][0]["total_before"]["quantity"] == "3"
     assert (shown.returncode, told.returncode, wrong.returncode) == (0, 0, 2)

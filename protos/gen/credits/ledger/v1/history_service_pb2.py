@@ -22,43 +22,44 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from credits.ledger.v1 import debit_trace_pb2 as credits_dot_ledger_dot_v1_dot_debit__trace__pb2
 from credits.ledger.v1 import wallet_pb2 as credits_dot_ledger_dot_v1_dot_wallet__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'credits/ledger/v1/history_service.proto\x12\x11\x63redits.ledger.v1\x1a\x1e\x63redits/ledger/v1/wallet.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"X\n\x05\x45vent\x12\x10\n\x08position\x18\x01 \x01(\x03\x12\x0e\n\x06stream\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\r\n\x05topic\x18\x04 \x01(\t\x12\r\n\x05state\x18\x05 \x01(\x0c\"U\n\x11ReadEventsRequest\x12\x0e\n\x06stream\x18\x01 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x02 \x01(\x03\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x0e\n\x06topics\x18\x04 \x03(\t\"U\n\x12ReadEventsResponse\x12(\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x18.credits.ledger.v1.Event\x12\x15\n\rhead_position\x18\x02 \x01(\x03\"=\n\x13\x46ollowEventsRequest\x12\x16\n\x0e\x61\x66ter_position\x18\x01 \x01(\x03\x12\x0e\n\x06topics\x18\x02 \x03(\t\"i\n\x14\x46ollowEventsResponse\x12(\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x18.credits.ledger.v1.Event\x12\x10\n\x08position\x18\x02 \x01(\x03\x12\x15\n\rhead_position\x18\x03 \x01(\x03\"\x94\x01\n\x13ReplayWalletRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x38\n\x14\x61s_of_effective_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x11\x61s_of_record_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"X\n\x14ReplayWalletResponse\x12+\n\x07\x62\x61lance\x18\x01 \x01(\x0b\x32\x1a.credits.ledger.v1.Balance\x12\x13\n\x0b\x65vent_count\x18\x02 \x01(\x03\"\x16\n\x14VerifyHistoryRequest\"\xac\x01\n\x15VerifyHistoryResponse\x12\x16\n\x0e\x63hecked_events\x18\x01 \x01(\x03\x12\x14\n\x0ctotal_events\x18\x02 \x01(\x03\x12,\n\x08\x66indings\x18\x03 \x03(\x0b\x32\x1a.credits.ledger.v1.Finding\x12\x0c\n\x04\x64one\x18\x04 \x01(\x08\x12\x14\n\x0cstream_count\x18\x05 \x01(\x03\x12\x13\n\x0bprojections\x18\x06 \x03(\t\"P\n\x07\x46inding\x12\r\n\x05\x63heck\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x10\n\x08position\x18\x03 \x01(\x03\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\"\x18\n\x16ListProjectionsRequest\"M\n\x17ListProjectionsResponse\x12\x32\n\x0bprojections\x18\x01 \x03(\x0b\x32\x1d.credits.ledger.v1.Projection\"W\n\nProjection\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08position\x18\x02 \x01(\x03\x12\x15\n\rhead_position\x18\x03 \x01(\x03\x12\x12\n\nlag_events\x18\x04 \x01(\x03\x32\xff\x03\n\x0eHistoryService\x12Y\n\nReadEvents\x12$.credits.ledger.v1.ReadEventsRequest\x1a%.credits.ledger.v1.ReadEventsResponse\x12\x61\n\x0c\x46ollowEvents\x12&.credits.ledger.v1.FollowEventsRequest\x1a\'.credits.ledger.v1.FollowEventsResponse0\x01\x12_\n\x0cReplayWallet\x12&.credits.ledger.v1.ReplayWalletRequest\x1a\'.credits.ledger.v1.ReplayWalletResponse\x12\x64\n\rVerifyHistory\x12\'.credits.ledger.v1.VerifyHistoryRequest\x1a(.credits.ledger.v1.VerifyHistoryResponse0\x01\x12h\n\x0fListProjections\x12).credits.ledger.v1.ListProjectionsRequest\x1a*.credits.ledger.v1.ListProjectionsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'credits/ledger/v1/history_service.proto\x12\x11\x63redits.ledger.v1\x1a#credits/ledger/v1/debit_trace.proto\x1a\x1e\x63redits/ledger/v1/wallet.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"X\n\x05\x45vent\x12\x10\n\x08position\x18\x01 \x01(\x03\x12\x0e\n\x06stream\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\r\n\x05topic\x18\x04 \x01(\t\x12\r\n\x05state\x18\x05 \x01(\x0c\"U\n\x11ReadEventsRequest\x12\x0e\n\x06stream\x18\x01 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x02 \x01(\x03\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x0e\n\x06topics\x18\x04 \x03(\t\"U\n\x12ReadEventsResponse\x12(\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x18.credits.ledger.v1.Event\x12\x15\n\rhead_position\x18\x02 \x01(\x03\"=\n\x13\x46ollowEventsRequest\x12\x16\n\x0e\x61\x66ter_position\x18\x01 \x01(\x03\x12\x0e\n\x06topics\x18\x02 \x03(\t\"i\n\x14\x46ollowEventsResponse\x12(\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x18.credits.ledger.v1.Event\x12\x10\n\x08position\x18\x02 \x01(\x03\x12\x15\n\rhead_position\x18\x03 \x01(\x03\"\x94\x01\n\x13ReplayWalletRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x38\n\x14\x61s_of_effective_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x11\x61s_of_record_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"X\n\x14ReplayWalletResponse\x12+\n\x07\x62\x61lance\x18\x01 \x01(\x0b\x32\x1a.credits.ledger.v1.Balance\x12\x13\n\x0b\x65vent_count\x18\x02 \x01(\x03\"\x16\n\x14VerifyHistoryRequest\"\xe0\x01\n\x15VerifyHistoryResponse\x12\x16\n\x0e\x63hecked_events\x18\x01 \x01(\x03\x12\x14\n\x0ctotal_events\x18\x02 \x01(\x03\x12,\n\x08\x66indings\x18\x03 \x03(\x0b\x32\x1a.credits.ledger.v1.Finding\x12\x0c\n\x04\x64one\x18\x04 \x01(\x08\x12\x14\n\x0cstream_count\x18\x05 \x01(\x03\x12\x13\n\x0bprojections\x18\x06 \x03(\t\x12\x18\n\x10repriced_charges\x18\x07 \x01(\x03\x12\x18\n\x10unpriced_charges\x18\x08 \x01(\x03\"P\n\x07\x46inding\x12\r\n\x05\x63heck\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x10\n\x08position\x18\x03 \x01(\x03\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\"\x18\n\x16ListProjectionsRequest\"M\n\x17ListProjectionsResponse\x12\x32\n\x0bprojections\x18\x01 \x03(\x0b\x32\x1d.credits.ledger.v1.Projection\"W\n\nProjection\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08position\x18\x02 \x01(\x03\x12\x15\n\rhead_position\x18\x03 \x01(\x03\x12\x12\n\nlag_events\x18\x04 \x01(\x03\x32\xda\x04\n\x0eHistoryService\x12Y\n\nReadEvents\x12$.credits.ledger.v1.ReadEventsRequest\x1a%.credits.ledger.v1.ReadEventsResponse\x12\x61\n\x0c\x46ollowEvents\x12&.credits.ledger.v1.FollowEventsRequest\x1a\'.credits.ledger.v1.FollowEventsResponse0\x01\x12_\n\x0cReplayWallet\x12&.credits.ledger.v1.ReplayWalletRequest\x1a\'.credits.ledger.v1.ReplayWalletResponse\x12\x64\n\rVerifyHistory\x12\'.credits.ledger.v1.VerifyHistoryRequest\x1a(.credits.ledger.v1.VerifyHistoryResponse0\x01\x12Y\n\nTraceDebit\x12$.credits.ledger.v1.TraceDebitRequest\x1a%.credits.ledger.v1.TraceDebitResponse\x12h\n\x0fListProjections\x12).credits.ledger.v1.ListProjectionsRequest\x1a*.credits.ledger.v1.ListProjectionsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'credits.ledger.v1.history_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_EVENT']._serialized_start=127
-  _globals['_EVENT']._serialized_end=215
-  _globals['_READEVENTSREQUEST']._serialized_start=217
-  _globals['_READEVENTSREQUEST']._serialized_end=302
-  _globals['_READEVENTSRESPONSE']._serialized_start=304
-  _globals['_READEVENTSRESPONSE']._serialized_end=389
-  _globals['_FOLLOWEVENTSREQUEST']._serialized_start=391
-  _globals['_FOLLOWEVENTSREQUEST']._serialized_end=452
-  _globals['_FOLLOWEVENTSRESPONSE']._serialized_start=454
-  _globals['_FOLLOWEVENTSRESPONSE']._serialized_end=559
-  _globals['_REPLAYWALLETREQUEST']._serialized_start=562
-  _globals['_REPLAYWALLETREQUEST']._serialized_end=710
-  _globals['_REPLAYWALLETRESPONSE']._serialized_start=712
-  _globals['_REPLAYWALLETRESPONSE']._serialized_end=800
-  _globals['_VERIFYHISTORYREQUEST']._serialized_start=802
-  _globals['_VERIFYHISTORYREQUEST']._serialized_end=824
-  _globals['_VERIFYHISTORYRESPONSE']._serialized_start=827
-  _globals['_VERIFYHISTORYRESPONSE']._serialized_end=999
-  _globals['_FINDING']._serialized_start=1001
-  _globals['_FINDING']._serialized_end=1081
-  _globals['_LISTPROJECTIONSREQUEST']._serialized_start=1083
-  _globals['_LISTPROJECTIONSREQUEST']._serialized_end=1107
-  _globals['_LISTPROJECTIONSRESPONSE']._serialized_start=1109
-  _globals['_LISTPROJECTIONSRESPONSE']._serialized_end=1186
-  _globals['_PROJECTION']._serialized_start=1188
-  _globals['_PROJECTION']._serialized_end=1275
-  _globals['_HISTORYSERVICE']._serialized_start=1278
-  _globals['_HISTORYSERVICE']._serialized_end=1789
+  _globals['_EVENT']._serialized_start=164
+  _globals['_EVENT']._serialized_end=252
+  _globals['_READEVENTSREQUEST']._serialized_start=254
+  _globals['_READEVENTSREQUEST']._serialized_end=339
+  _globals['_READEVENTSRESPONSE']._serialized_start=341
+  _globals['_READEVENTSRESPONSE']._serialized_end=426
+  _globals['_FOLLOWEVENTSREQUEST']._serialized_start=428
+  _globals['_FOLLOWEVENTSREQUEST']._serialized_end=489
+  _globals['_FOLLOWEVENTSRESPONSE']._serialized_start=491
+  _globals['_FOLLOWEVENTSRESPONSE']._serialized_end=596
+  _globals['_REPLAYWALLETREQUEST']._serialized_start=599
+  _globals['_REPLAYWALLETREQUEST']._serialized_end=747
+  _globals['_REPLAYWALLETRESPONSE']._serialized_start=749
+  _globals['_REPLAYWALLETRESPONSE']._serialized_end=837
+  _globals['_VERIFYHISTORYREQUEST']._serialized_start=839
+  _globals['_VERIFYHISTORYREQUEST']._serialized_end=861
+  _globals['_VERIFYHISTORYRESPONSE']._serialized_start=864
+  _globals['_VERIFYHISTORYRESPONSE']._serialized_end=1088
+  _globals['_FINDING']._serialized_start=1090
+  _globals['_FINDING']._serialized_end=1170
+  _globals['_LISTPROJECTIONSREQUEST']._serialized_start=1172
+  _globals['_LISTPROJECTIONSREQUEST']._serialized_end=1196
+  _globals['_LISTPROJECTIONSRESPONSE']._serialized_start=1198
+  _globals['_LISTPROJECTIONSRESPONSE']._serialized_end=1275
+  _globals['_PROJECTION']._serialized_start=1277
+  _globals['_PROJECTION']._serialized_end=1364
+  _globals['_HISTORYSERVICE']._serialized_start=1367
+  _globals['_HISTORYSERVICE']._serialized_end=1969
 # @@protoc_insertion_point(module_scope)

@@ -276,6 +276,8 @@ class VerifyHistoryResponse(_message.Message):
     DONE_FIELD_NUMBER: _builtins.int
     STREAM_COUNT_FIELD_NUMBER: _builtins.int
     PROJECTIONS_FIELD_NUMBER: _builtins.int
+    REPRICED_CHARGES_FIELD_NUMBER: _builtins.int
+    UNPRICED_CHARGES_FIELD_NUMBER: _builtins.int
     checked_events: _builtins.int
     """Events checked so far."""
     total_events: _builtins.int
@@ -284,6 +286,10 @@ class VerifyHistoryResponse(_message.Message):
     """True in the last message."""
     stream_count: _builtins.int
     """Streams checked; in the last message."""
+    repriced_charges: _builtins.int
+    """Charges that were priced again from the recorded phases; in the last message."""
+    unpriced_charges: _builtins.int
+    """Charges of callers that name no published phase and no hash, which cannot be priced again; in the last message."""
     @_builtins.property
     def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Finding]:
         """What was found wrong since the last message."""
@@ -301,10 +307,12 @@ class VerifyHistoryResponse(_message.Message):
         done: _builtins.bool = ...,
         stream_count: _builtins.int = ...,
         projections: _abc.Iterable[_builtins.str] | None = ...,
+        repriced_charges: _builtins.int = ...,
+        unpriced_charges: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checked_events", b"checked_events", "done", b"done", "findings", b"findings", "projections", b"projections", "stream_count", b"stream_count", "total_events", b"total_events"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checked_events", b"checked_events", "done", b"done", "findings", b"findings", "projections", b"projections", "repriced_charges", b"repriced_charges", "stream_count", b"stream_count", "total_events", b"total_events", "unpriced_charges", b"unpriced_charges"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

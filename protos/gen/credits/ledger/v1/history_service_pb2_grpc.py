@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from credits.ledger.v1 import debit_trace_pb2 as credits_dot_ledger_dot_v1_dot_debit__trace__pb2
 from credits.ledger.v1 import history_service_pb2 as credits_dot_ledger_dot_v1_dot_history__service__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -55,6 +56,11 @@ class HistoryServiceStub:
                 request_serializer=credits_dot_ledger_dot_v1_dot_history__service__pb2.VerifyHistoryRequest.SerializeToString,
                 response_deserializer=credits_dot_ledger_dot_v1_dot_history__service__pb2.VerifyHistoryResponse.FromString,
                 _registered_method=True)
+        self.TraceDebit = channel.unary_unary(
+                '/credits.ledger.v1.HistoryService/TraceDebit',
+                request_serializer=credits_dot_ledger_dot_v1_dot_debit__trace__pb2.TraceDebitRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_debit__trace__pb2.TraceDebitResponse.FromString,
+                _registered_method=True)
         self.ListProjections = channel.unary_unary(
                 '/credits.ledger.v1.HistoryService/ListProjections',
                 request_serializer=credits_dot_ledger_dot_v1_dot_history__service__pb2.ListProjectionsRequest.SerializeToString,
@@ -88,7 +94,14 @@ class HistoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def VerifyHistory(self, request, context):
-        """Check the whole log and every projection; reports progress as it goes. Changes nothing.
+        """Check the whole log, price every charge again and compare every projection; reports progress. Changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TraceDebit(self, request, context):
+        """Trace a debit: usage, phase, arithmetic of each line, units, lots, cost basis, reversals. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -123,6 +136,11 @@ def add_HistoryServiceServicer_to_server(servicer, server):
                     servicer.VerifyHistory,
                     request_deserializer=credits_dot_ledger_dot_v1_dot_history__service__pb2.VerifyHistoryRequest.FromString,
                     response_serializer=credits_dot_ledger_dot_v1_dot_history__service__pb2.VerifyHistoryResponse.SerializeToString,
+            ),
+            'TraceDebit': grpc.unary_unary_rpc_method_handler(
+                    servicer.TraceDebit,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_debit__trace__pb2.TraceDebitRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_debit__trace__pb2.TraceDebitResponse.SerializeToString,
             ),
             'ListProjections': grpc.unary_unary_rpc_method_handler(
                     servicer.ListProjections,
@@ -239,6 +257,33 @@ class HistoryService:
             '/credits.ledger.v1.HistoryService/VerifyHistory',
             credits_dot_ledger_dot_v1_dot_history__service__pb2.VerifyHistoryRequest.SerializeToString,
             credits_dot_ledger_dot_v1_dot_history__service__pb2.VerifyHistoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TraceDebit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.HistoryService/TraceDebit',
+            credits_dot_ledger_dot_v1_dot_debit__trace__pb2.TraceDebitRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_debit__trace__pb2.TraceDebitResponse.FromString,
             options,
             channel_credentials,
             insecure,

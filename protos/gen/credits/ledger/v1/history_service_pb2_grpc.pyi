@@ -4,6 +4,7 @@ isort:skip_file
 The log itself: reading, following, replaying and verifying it."""
 
 from collections import abc as _abc
+from credits.ledger.v1 import debit_trace_pb2 as _debit_trace_pb2
 from credits.ledger.v1 import history_service_pb2 as _history_service_pb2
 from grpc import aio as _aio
 import abc as _abc_1
@@ -40,7 +41,9 @@ class HistoryServiceStub:
     ReplayWallet: _grpc.UnaryUnaryMultiCallable[_history_service_pb2.ReplayWalletRequest, _history_service_pb2.ReplayWalletResponse]
     """Fold a wallet's stream up to an instant on either clock. Safe to retry."""
     VerifyHistory: _grpc.UnaryStreamMultiCallable[_history_service_pb2.VerifyHistoryRequest, _history_service_pb2.VerifyHistoryResponse]
-    """Check the whole log and every projection; reports progress as it goes. Changes nothing."""
+    """Check the whole log, price every charge again and compare every projection; reports progress. Changes nothing."""
+    TraceDebit: _grpc.UnaryUnaryMultiCallable[_debit_trace_pb2.TraceDebitRequest, _debit_trace_pb2.TraceDebitResponse]
+    """Trace a debit: usage, phase, arithmetic of each line, units, lots, cost basis, reversals. Safe to retry."""
     ListProjections: _grpc.UnaryUnaryMultiCallable[_history_service_pb2.ListProjectionsRequest, _history_service_pb2.ListProjectionsResponse]
     """Read how far each projection has come. Safe to retry."""
 
@@ -56,7 +59,9 @@ class HistoryServiceAsyncStub(HistoryServiceStub):
     ReplayWallet: _aio.UnaryUnaryMultiCallable[_history_service_pb2.ReplayWalletRequest, _history_service_pb2.ReplayWalletResponse]  # type: ignore[assignment]
     """Fold a wallet's stream up to an instant on either clock. Safe to retry."""
     VerifyHistory: _aio.UnaryStreamMultiCallable[_history_service_pb2.VerifyHistoryRequest, _history_service_pb2.VerifyHistoryResponse]  # type: ignore[assignment]
-    """Check the whole log and every projection; reports progress as it goes. Changes nothing."""
+    """Check the whole log, price every charge again and compare every projection; reports progress. Changes nothing."""
+    TraceDebit: _aio.UnaryUnaryMultiCallable[_debit_trace_pb2.TraceDebitRequest, _debit_trace_pb2.TraceDebitResponse]  # type: ignore[assignment]
+    """Trace a debit: usage, phase, arithmetic of each line, units, lots, cost basis, reversals. Safe to retry."""
     ListProjections: _aio.UnaryUnaryMultiCallable[_history_service_pb2.ListProjectionsRequest, _history_service_pb2.ListProjectionsResponse]  # type: ignore[assignment]
     """Read how far each projection has come. Safe to retry."""
 
@@ -93,7 +98,15 @@ class HistoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _history_service_pb2.VerifyHistoryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_history_service_pb2.VerifyHistoryResponse], _abc.AsyncIterator[_history_service_pb2.VerifyHistoryResponse]]:
-        """Check the whole log and every projection; reports progress as it goes. Changes nothing."""
+        """Check the whole log, price every charge again and compare every projection; reports progress. Changes nothing."""
+
+    @_abc_1.abstractmethod
+    def TraceDebit(
+        self,
+        request: _debit_trace_pb2.TraceDebitRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_debit_trace_pb2.TraceDebitResponse, _abc.Awaitable[_debit_trace_pb2.TraceDebitResponse]]:
+        """Trace a debit: usage, phase, arithmetic of each line, units, lots, cost basis, reversals. Safe to retry."""
 
     @_abc_1.abstractmethod
     def ListProjections(

@@ -1,0 +1,1 @@
+"""Laws that hold both services against each other."""
