@@ -18,7 +18,7 @@ from typing import Final
 
 import msgspec
 
-from ledger_service.domain.agreement.rate_card import specificity
+from ledger_service.domain.agreement.rate_matches import specificity
 from ledger_service.domain.agreement.repricing_match import (
     NotPriceableError,
     check_brackets,
@@ -190,7 +190,8 @@ def _parts(
     if counts_over_cycle(rate):
         if total is None:
             raise NotPriceableError(f"the line of {rate.dimension} does not say its total before")
-        before = RunningTotal(meter_of(rate, prices.meter_root), total.quantity, total.usages)
+        # Which cycle it was counted in is the wallet's to say; here only the meter can be wrong.
+        before = msgspec.structs.replace(total, meter=meter_of(rate, prices.meter_root))
     terms = terms_of(
         rate, quantity=quantity, before=before or NO_TOTAL, factor=found.factor, scale=prices.scale
     )

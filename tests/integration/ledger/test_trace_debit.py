@@ -12,6 +12,7 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf.json_format import ParseDict
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from credits.ledger.v1 import (
     agreement_pb2,
@@ -86,19 +87,35 @@ async def priced(client: Client) -> tuple[str, wallet_pb2.Charge]:
             Line(dimension="tokens", quantity=3, unit_price="0.0000005", multiplier="1.8", exact_units="2.7"),
             Line(
                 dimension="calls",
-                quantity=3,
+                quantity=8,
                 model="graduated",
                 parts=[
-                    part(kind=QUANTITY, tier=1, quantity=2, price="0.3", exact_units="600000"),
-                    part(kind=QUANTITY, tier=2, quantity=1, price="0.1", exact_units="100000"),
+                    part(kind=QUANTITY, tier=1, quantity=5, price="0.3", exact_units="1500000"),
+                    part(kind=QUANTITY, tier=2, quantity=3, price="0.1", exact_units="300000"),
                 ],
-                total_before=price_model_pb2.RunningTotal(meter=f"{card}:calls{{}}", quantity=3, usages=2),
-                exact_units="700000",
+                total_before=price_model_pb2.RunningTotal(
+                    meter=f"{card}:calls{{}}",
+                    cycle_start_time=Timestamp(),
+                    cycle_end_time=Timestamp(seconds=2**34),
+                ),
+                exact_units="1800000",
             ),
         ],
-        exact_units="700002.7",
+        exact_units="1800002.7",
     )
     return await client.open_wallet(), charge
+
+
+def continued(charge: wallet_pb2.Charge) -> wallet_pb2.Charge:
+    """Return the same usage once more: its calls are all beyond the first tier."""
+    again = wallet_pb2.Charge()
+    again.CopyFrom(charge)
+    calls = again.lines[1]
+    calls.total_before.quantity, calls.total_before.usages = 8, 1
+    del calls.parts[0]
+    calls.parts[0].quantity, calls.parts[0].exact_units = 8, "800000"
+    calls.exact_units, again.exact_units = "800000", "800002.7"
+    return again
 
 
 async def charged(client: Client, wallet: str, charge: wallet_pb2.Charge) -> str:
@@ -122,12 +139,12 @@ async def test_every_line_is_written_out_and_leads_to_its_rate(sandbox: Client) 
     assert tokens.rate.match == {"model": "large"}
     assert [(each.property, each.factor) for each in tokens.multipliers] == [("context", "1.8")]
     assert tokens.arithmetic == "3 / 1 x 0.0000005 x 1.8 = 0.0000027 = 2.7 units"
-    assert calls.arithmetic == "600,000 + 100,000 = 700,000 units"
+    assert calls.arithmetic == "1,500,000 + 300,000 = 1,800,000 units"
     assert [(part.arithmetic, part.running_units) for part in calls.parts] == [
-        ("2 / 1 x 0.3 = 0.6 = 600,000 units", "600000"),
-        ("1 / 1 x 0.1 = 0.1 = 100,000 units", "700000"),
+        ("5 / 1 x 0.3 = 1.5 = 1,500,000 units", "1500000"),
+        ("3 / 1 x 0.1 = 0.3 = 300,000 units", "1800000"),
     ]
-    assert (calls.total_before.quantity, calls.total_after.quantity, calls.total_after.usages) == (3, 6, 3)
+    assert (calls.total_before.quantity, calls.total_after.quantity, calls.total_after.usages) == (0, 8, 1)
     assert not calls.multipliers
 
 
@@ -136,15 +153,15 @@ async def test_the_fraction_that_is_carried_is_told_before_and_after(sandbox: Cl
     await sandbox.grant(wallet, 5_000_000)
 
     first = (await traced(sandbox, await charged(sandbox, wallet, charge))).units
-    second = (await traced(sandbox, await charged(sandbox, wallet, charge))).units
+    second = (await traced(sandbox, await charged(sandbox, wallet, continued(charge)))).units
 
     assert (first.fraction_before, first.exact_units, first.whole_units, first.fraction_after) == (
         "0",
-        "700002.7",
-        700_002,
+        "1800002.7",
+        1_800_002,
         "0.7",
     )
-    assert (second.fraction_before, second.whole_units, second.fraction_after) == ("0.7", 700_003, "0.4")
+    assert (second.fraction_before, second.whole_units, second.fraction_after) == ("0.7", 800_003, "0.4")
 
 
 async def test_a_line_that_the_phase_does_not_give_is_said(sandbox: Client) -> None:
@@ -290,13 +307,13 @@ async def test_the_command_shows_the_whole_way(sandbox: Client, running_sandbox:
     shown = run(running_sandbox, debit)
 
     for words in (
-        [debit, "0.700002 CREDIT"],
+        [debit, "1.800002 CREDIT"],
         ["context", "9"],
         ["Phase", charge.rate_card_phase],
         ["tokens", "3 / 1 x 0.0000005 x 1.8", "the same"],
-        ["quantity", "1 / 1 x 0.1", "700000"],
-        ["0 carried + 700002.7 = 700,002 debited + 0.7 carried on"],
-        ["paid", "for 1.00 USD", "0.1400004 USD"],
+        ["quantity", "3 / 1 x 0.1", "1800000"],
+        ["0 carried + 1800002.7 = 1,800,002 debited + 0.7 carried on"],
+        ["paid", "for 1.00 USD", "0.3600004 USD"],
         ["Reversed", "0.000002 CREDIT"],
     ):
         assert lines_with(shown, words), (words, shown)

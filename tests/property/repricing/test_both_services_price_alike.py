@@ -39,7 +39,7 @@ from rating_service.domain.price_models.terms import (
 )
 from rating_service.domain.pricing import compile_phase, price
 from rating_service.domain.refusals import Refusal
-from rating_service.domain.running_total import RunningTotal
+from rating_service.domain.running_total import RunningTotal, ToldTotals
 from rating_service.domain.usage import Charge, Usage
 from tests.unit.rating.builders import JANUARY
 
@@ -174,7 +174,7 @@ def test_a_charge_priced_again_by_the_ledger_is_the_charge_that_rating_made(
 ) -> None:
     pricer = compile_phase(phase, scale=SCALE, meter_root="rateCards/llm")
     try:
-        charge = price(pricer, Usage(JANUARY, quantities, properties), totals=totals)
+        charge = price(pricer, Usage(JANUARY, quantities, properties), totals=ToldTotals(totals))
     except Refusal:
         assume(False)
         raise

@@ -63,14 +63,16 @@ RATES = (
 )
 CONTEXT = Multiplier("context", (MultiplierTier(8, "1"), MultiplierTier(32, "1.8")), ("tokens",))
 TOKENS = ChargeLine("tokens", 2_500, "0.5", "2250000", 1_000, "1.8", provider_cost="0.25")
+CYCLE = (NOW, after(days=31))
+"""The cycle that the totals are of."""
 CALLS = ChargeLine(
     "calls",
-    3,
+    8,
     "",
-    "700000",
+    "1800000",
     model="graduated",
-    parts=(ChargePart("QUANTITY", "600000", 1, 2, "0.3"), ChargePart("QUANTITY", "100000", 2, 1, "0.1")),
-    total_before=RunningTotal(f"{RATE_CARD}:calls{{}}", 3, 2),
+    parts=(ChargePart("QUANTITY", "1500000", 1, 5, "0.3"), ChargePart("QUANTITY", "300000", 2, 3, "0.1")),
+    total_before=RunningTotal(f"{RATE_CARD}:calls{{}}", 0, 0, *CYCLE),
 )
 CHARGE = Charge(
     CONTRACT,
@@ -78,7 +80,7 @@ CHARGE = Charge(
     f"{RATE_CARD}/phases/1",
     "",
     (TOKENS, CALLS),
-    "2950000",
+    "4050000",
     {"model": "large", "context": "9"},
 )
 
@@ -176,11 +178,13 @@ def test_a_capture_is_priced_again_too() -> None:
         pytest.param(in_line(TOKENS, provider_cost="0.26"), "CHARGE_PRICE", id="a line's cost"),
         pytest.param(in_line(CALLS, parts=CALLS.parts[:1]), "CHARGE_PRICE", id="a part"),
         pytest.param(
-            in_line(CALLS, total_before=RunningTotal(f"{RATE_CARD}:calls{{}}", 4, 2)),
+            in_line(CALLS, total_before=RunningTotal(f"{RATE_CARD}:calls{{}}", 1, 1, *CYCLE)),
             "CHARGE_PRICE",
             id="a total",
         ),
-        pytest.param(in_line(CALLS, total_before=RunningTotal("other", 3, 2)), "CHARGE_PRICE", id="a meter"),
+        pytest.param(
+            in_line(CALLS, total_before=RunningTotal("other", 0, 0, *CYCLE)), "CHARGE_PRICE", id="a meter"
+        ),
         pytest.param(in_line(CALLS, total_before=None), "CHARGE_PRICE", id="no total"),
         pytest.param(in_line(CALLS, model="volume"), "CHARGE_PRICE", id="a model"),
         pytest.param(in_line(TOKENS, dimension="images"), "CHARGE_PRICE", id="a dimension"),
@@ -195,7 +199,7 @@ def test_a_capture_is_priced_again_too() -> None:
             in_charge(properties={"model": "large", "context": "33"}), "CHARGE_PRICE", id="beyond the tiers"
         ),
         pytest.param(in_charge(properties={"model": "large"}), "CHARGE_PRICE", id="no property"),
-        pytest.param(in_charge(exact_units="2950000.1"), "CHARGE_TOTAL", id="the total"),
+        pytest.param(in_charge(exact_units="4050000.1"), "CHARGE_TOTAL", id="the total"),
         pytest.param(in_charge(provider_cost="1", cost_currency="USD"), "CHARGE_TOTAL", id="the cost"),
         pytest.param(in_charge(phase_hash="ab" * 32), "CHARGE_HASH", id="the hash"),
         pytest.param(in_charge(phase_hash=""), "CHARGE_HASH", id="no hash"),
@@ -216,7 +220,7 @@ def test_a_change_that_the_chain_does_not_show_is_found(
     found = names(verified(ledger, tamper)[0])
 
     assert expected in found
-    assert set(found) <= {expected, "CARRIED_FRACTION"}
+    assert set(found) <= {expected, "CARRIED_FRACTION", "TOTALS"}
 
 
 def test_a_phase_whose_prices_were_changed_is_found_and_so_is_what_it_priced() -> None:
