@@ -49,6 +49,7 @@ from ledger_service.domain.events import (
     Draw,
     Event,
     Fact,
+    GrantActivated,
     HoldCaptured,
     LotTerms,
     PlanPhase,
@@ -125,6 +126,7 @@ def grant(
     paid_nanos: int | None = None,
     purchase_version: int = 0,
     recurrence: RecurrenceTerms | None = None,
+    pending: bool = False,
 ) -> GrantCredits:
     """Return a grant of open, paid credit that never expires, unless told; `paid_nanos` are EUR."""
     return GrantCredits(
@@ -138,6 +140,7 @@ def grant(
         consideration=None if paid_nanos is None else Money("EUR", paid_nanos),
         purchase_version=purchase_version,
         recurrence=recurrence,
+        pending=pending,
     )
 
 
@@ -414,6 +417,8 @@ class Book:
             match each.fact.event:
                 case CreditsGranted() as granted:
                     lots[each.version] = terms_of(from_grant(each.version, granted, each.fact.effective_time))
+                case GrantActivated(grant_version=grant_version, lot=terms):
+                    lots[grant_version] = terms
                 case CreditsRolledOver(lot=terms, recurrence=recurrence):
                     lots[each.version] = msgspec.structs.replace(terms, recurrence=recurrence)
                 case CreditsTransferredIn(lot=terms):

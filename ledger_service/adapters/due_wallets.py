@@ -1,7 +1,7 @@
 """Finds, in the wallet view, wallets to which time has done what no event says yet.
 
-Lots that have expired, holds whose time is over, recurring grants that are due. What a hold returns, and what
-a new grant repays, is settled with them.
+Lots that have expired, holds whose time is over, recurring grants and automatic top-ups that are
+due. What a hold returns, and what a new grant repays, is settled with them.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from ledger_service.application.ports import StoreUnavailableError
 _DUE: Final = """
 (SELECT DISTINCT wallet FROM {schema}.wallet_view_grants
 WHERE expire_time > %(since)s AND expire_time <= %(until)s AND wallet > %(after)s
+  AND payment_state IN ('', 'PENDING')
   AND amount_units > drawn_units + expired_units + held_units + revoked_units + rolled_over_units
     + transferred_units
 ORDER BY wallet LIMIT %(limit)s)
@@ -28,6 +29,10 @@ WHERE expire_time > %(since)s AND expire_time <= %(until)s AND wallet > %(after)
 ORDER BY wallet LIMIT %(limit)s)
 UNION
 (SELECT DISTINCT wallet FROM {schema}.wallet_view_series
+WHERE next_time > %(since)s AND next_time <= %(until)s AND wallet > %(after)s
+ORDER BY wallet LIMIT %(limit)s)
+UNION
+(SELECT DISTINCT wallet FROM {schema}.wallet_view_top_up_timers
 WHERE next_time > %(since)s AND next_time <= %(until)s AND wallet > %(after)s
 ORDER BY wallet LIMIT %(limit)s)
 ORDER BY wallet LIMIT %(limit)s"""

@@ -8,6 +8,7 @@ import msgspec
 
 from ledger_service.domain.values import Asset, Money
 from ledger_service.domain.wallet.burn_down import Lot
+from ledger_service.domain.wallet.payments import OpenTopUp, PendingGrant
 from ledger_service.domain.wallet.settle import settled
 from ledger_service.domain.wallet.state import Hold, Wallet, debt_units, in_transit_units
 
@@ -38,6 +39,14 @@ class Balance(msgspec.Struct, frozen=True):
     receivables: tuple[Money, ...] = ()
     """Owed for grants that were charged back, by currency."""
     close_time: datetime | None = None
+    pending_grants: tuple[PendingGrant, ...] = ()
+    """Grants that wait for a payment, oldest first; in no other figure."""
+    open_top_ups: tuple[OpenTopUp, ...] = ()
+
+    @property
+    def awaiting_payment_units(self) -> int:
+        """Return what grants hold back that wait for a payment."""
+        return sum(each.granted.amount_units for each in self.pending_grants)
 
     @property
     def available_units(self) -> int:
@@ -70,6 +79,8 @@ def balance_at(name: str, wallet: Wallet, instant: datetime, *, feature: str = "
         in_transit_units=in_transit_units(wallet),
         receivables=_receivables(wallet),
         close_time=wallet.close_time,
+        pending_grants=wallet.payments.pending_grants,
+        open_top_ups=wallet.payments.open_top_ups,
     )
 
 

@@ -16,6 +16,7 @@ from ledger_service.domain.events import (
     Draw,
     Event,
     Fact,
+    GrantActivated,
     HoldCaptured,
     LotTerms,
 )
@@ -98,4 +99,21 @@ async def _lot_terms(reader: LogReader, wallet: str, version: int) -> LotTerms:
     if isinstance(fact.event, CreditsRolledOver | CreditsTransferredIn):
         return fact.event.lot
     assert isinstance(fact.event, CreditsGranted), "a draw names a grant"
+    if fact.event.pending:
+        return await _activated_terms(reader, wallet, version)
     return terms_of(from_grant(version, fact.event, fact.effective_time))
+
+
+async def _activated_terms(reader: LogReader, wallet: str, version: int) -> LotTerms:
+    after = version
+    while True:
+        events = await reader.read_stream(
+            wallet, after=after, limit=EVENTS_PER_READ, topics=[TOPIC_OF[GrantActivated]]
+        )
+        for stored in events:
+            event = decode_fact(stored.topic, stored.state).event
+            assert isinstance(event, GrantActivated)
+            if event.grant_version == version:
+                return event.lot
+        assert events, "a draw names a grant that was activated"
+        after = events[-1].version

@@ -11,6 +11,7 @@ from ledger_service.application.ports import LogReader
 from ledger_service.domain.events import (
     Event,
     Fact,
+    GrantActivated,
     GrantChargedBack,
     GrantExpiryExtended,
     GrantRefunded,
@@ -24,6 +25,9 @@ from ledger_service.domain.wallet.evolve import evolve
 from ledger_service.domain.wallet.state import Wallet
 
 EVENTS_PER_READ = 1_000
+ABOUT_A_GRANT = (
+    GrantActivated | GrantRevoked | GrantRefunded | GrantExpiryExtended | GrantChargedBack | ReceivableLowered
+)
 
 
 class Replay(msgspec.Struct, frozen=True):
@@ -81,8 +85,6 @@ def _fold(wallet: Wallet | None, fact: Fact[Event], version: int, left_out: set[
 def _counts(fact: Fact[Event], effective_until: datetime, left_out: set[int]) -> bool:
     """Say whether a fact counts; what concerns a grant that is not yet effective waits with it."""
     event = fact.event
-    if isinstance(
-        event, GrantRevoked | GrantRefunded | GrantExpiryExtended | GrantChargedBack | ReceivableLowered
-    ):
+    if isinstance(event, ABOUT_A_GRANT):
         return fact.effective_time <= effective_until and event.grant_version not in left_out
     return fact.effective_time <= effective_until or isinstance(event, WalletOpened)

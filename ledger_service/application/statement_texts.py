@@ -17,6 +17,7 @@ from ledger_service.domain.events import (
     DebitReversed,
     DebtRepaid,
     Event,
+    GrantActivated,
     GrantChargedBack,
     GrantExpiryExtended,
     GrantRefunded,
@@ -25,6 +26,8 @@ from ledger_service.domain.events import (
     HoldReleased,
     ReceivableLowered,
     ThresholdCrossed,
+    TopUpRequested,
+    TopUpSettled,
     TransferReturned,
     TransferSettled,
     WalletClosed,
@@ -47,7 +50,7 @@ def describe(event: Event) -> Text:
     """Return the text of an event of a wallet. Holds change nothing that is posted."""
     match event:
         case CreditsGranted() as granted:
-            return Text(granted.amount_units, 0, _describe_grant(granted))
+            return Text(0 if granted.pending else granted.amount_units, 0, _describe_grant(granted))
         case CreditsDebited() as debited:
             return Text(-_drawn_units(debited), debited.overage_units, _describe_debit(debited))
         case HoldCaptured() as captured:
@@ -62,6 +65,8 @@ def describe(event: Event) -> Text:
 
 def _describe_correction(event: Event) -> Text:
     match event:
+        case CreditsExpired(grant_version=grant, pending=True):
+            return Text(0, 0, f"Grant {grant} lapsed unpaid")
         case CreditsExpired(grant_version=grant, amount_units=units):
             return Text(-units, 0, f"Grant {grant} expired")
         case DebitReversed(debit_version=debit, returned=returned, overage_units=overage_units):
@@ -115,6 +120,21 @@ def _describe_wallet(event: Event) -> Text:
         case ThresholdCrossed() as crossed:
             return Text(0, 0, describe_crossing(crossed))
         case _:
+            return _describe_payment(event)
+
+
+def _describe_payment(event: Event) -> Text:
+    match event:
+        case GrantActivated(grant_version=grant, lot=lot):
+            return Text(lot.granted_units, 0, f"Grant {grant} activated")
+        case TopUpRequested() as requested:
+            how = "Automatic top-up" if requested.automatic else "Top-up"
+            what = f"{how} of {requested.amount_units} units requested for {_money(requested.price)}"
+            return Text(0, 0, f"{what} ({requested.reference})" if requested.reference else what)
+        case TopUpSettled(top_up_version=top_up, outcome=outcome, failure_reason=reason):
+            what = f"Top-up {top_up} {outcome.value.lower()}"
+            return Text(0, 0, f"{what} ({reason})" if reason else what)
+        case _:
             raise AssertionError(f"{type(event).__name__} is not an event of a wallet")
 
 
@@ -160,6 +180,8 @@ def _describe_grant(granted: CreditsGranted) -> str:
         words.append(f"as goodwill for debit {granted.compensates_version}")
     if granted.expire_time is not None:
         words.append(f"until {granted.expire_time.isoformat()}")
+    if granted.pending:
+        words.append("once it is paid")
     if granted.reference:
         words.append(f"({granted.reference})")
     return " ".join(words)

@@ -78,6 +78,9 @@ class GrantView(msgspec.Struct, frozen=True):
     receivable: Money | None = None
     """Owed for it after a chargeback."""
     compensates_version: int = 0
+    payment_state: str = ""
+    """PENDING, LAPSED or WITHDRAWN for a grant that waits for its payment or did in vain; empty for all others."""
+    top_up_version: int = 0
 
 
 class WalletPage(msgspec.Struct, frozen=True):

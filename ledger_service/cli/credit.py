@@ -65,6 +65,7 @@ def grant(
     compensates: Annotated[
         str, typer.Option(help="Goodwill for wallets/{wallet}/debits/{debit}; only PROMOTIONAL.")
     ] = "",
+    pending: Annotated[bool, typer.Option(help="Wait for `ledger activate`.")] = False,
     key: Key = "",
     address: Address = ADDRESS_DEFAULT,
     ca_file: CaFile = "",
@@ -79,6 +80,7 @@ def grant(
         priority=priority,
         expire_time=read_instant(expires, option="--expires") if expires else None,
         compensates=compensates,
+        pending=pending,
     )
     request = wallet_service_pb2.GrantRequest(name=name, idempotency_key=given_or_fresh(key), grant=issued)
     answer = send(lambda wallets: wallets.Grant, request, address, ca_file)

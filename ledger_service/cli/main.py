@@ -14,7 +14,18 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from rich.progress import Progress
 
 from ledger_service import bootstrap
-from ledger_service.cli import budgets, credit, history, holds, rules, totals, transfers, wallets, watch
+from ledger_service.cli import (
+    budgets,
+    credit,
+    history,
+    holds,
+    rules,
+    top_ups,
+    totals,
+    transfers,
+    wallets,
+    watch,
+)
 from ledger_service.cli.client import ADDRESS_DEFAULT, Address, CaFile, connect, console, fail
 from ledger_service.settings import Settings, SettingsError, read_settings
 
@@ -24,6 +35,7 @@ app.add_typer(credit.app)
 app.add_typer(holds.app)
 app.add_typer(transfers.app)
 app.add_typer(rules.app)
+app.add_typer(top_ups.app)
 app.add_typer(history.app)
 app.add_typer(watch.app)
 app.add_typer(budgets.app)

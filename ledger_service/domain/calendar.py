@@ -113,6 +113,25 @@ def _boundary(anchor_time: datetime, period: str, zone: str, number: int) -> dat
         return LAST_INSTANT if number > 0 else FIRST_INSTANT
 
 
+def next_day(instant: datetime, zone: str) -> datetime:
+    """Return the first instant of the next local day of a zone."""
+    local = instant.astimezone(ZoneInfo(zone))
+    return _first_instant(local.year, local.month, local.day, zone, timedelta(days=1))
+
+
+def next_month(instant: datetime, zone: str) -> datetime:
+    """Return the first instant of the next local month of a zone."""
+    local = instant.astimezone(ZoneInfo(zone))
+    days = calendar.monthrange(local.year, local.month)[1]
+    return _first_instant(local.year, local.month, 1, zone, timedelta(days=days))
+
+
+def _first_instant(year: int, month: int, day: int, zone: str, later: timedelta) -> datetime:
+    # A midnight that a change of the clocks skips is read with the offset before it: that is the change itself.
+    midnight = datetime(year, month, day) + later  # noqa: DTZ001
+    return midnight.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
+
+
 def _months_of(period: str) -> int:
     match = _PERIOD.fullmatch(period)
     assert match is not None, "the period was checked before"

@@ -20,6 +20,7 @@ from ledger_service.domain.agreement.plan import Plan, publish_plan
 from ledger_service.domain.agreement.rate_card import RateCard, create_rate_card, publish_phase
 from ledger_service.domain.agreement.withdrawal import withdraw_phase
 from ledger_service.domain.commands import (
+    ActivateGrant,
     AnyCommand,
     CaptureHold,
     ChangePlan,
@@ -39,10 +40,12 @@ from ledger_service.domain.commands import (
     ReceiveTransfer,
     RefundGrant,
     ReleaseHold,
+    RequestTopUp,
     ReturnTransfer,
     ReverseDebit,
     RevokeGrant,
     ScheduleContractPhase,
+    SettleTopUp,
     SettleTransfer,
     SettleWallet,
     SignContract,
@@ -58,10 +61,12 @@ from ledger_service.domain.wallet.closing import check_open, close_wallet
 from ledger_service.domain.wallet.debit import debit
 from ledger_service.domain.wallet.grant import grant, open_wallet
 from ledger_service.domain.wallet.hold import capture_hold, place_hold, release_hold
+from ledger_service.domain.wallet.pending_grant import activate_grant
 from ledger_service.domain.wallet.reverse import reverse_debit
 from ledger_service.domain.wallet.rules import update_wallet
 from ledger_service.domain.wallet.settle import settle
 from ledger_service.domain.wallet.state import Wallet
+from ledger_service.domain.wallet.top_up import request_top_up, settle_top_up, with_auto_top_up
 from ledger_service.domain.wallet.transfer import (
     receive_transfer,
     return_transfer,
@@ -81,6 +86,9 @@ WALLET_DECISIONS: Final[dict[type[Command], Decide]] = {
     RevokeGrant: revoke_grant,
     RefundGrant: refund_grant,
     ExtendGrant: extend_grant,
+    ActivateGrant: activate_grant,
+    RequestTopUp: request_top_up,
+    SettleTopUp: settle_top_up,
     ChargeBackGrant: charge_back_grant,
     TransferCredits: transfer,
     ReceiveTransfer: receive_transfer,
@@ -97,6 +105,8 @@ NOT_WHEN_CLOSED: Final = frozenset(
         GrantCredits,
         PlaceHold,
         ExtendGrant,
+        ActivateGrant,
+        RequestTopUp,
         TransferCredits,
         ReceiveTransfer,
         UpdateWallet,
@@ -110,6 +120,9 @@ S = TypeVar("S", Wallet, RateCard, Plan, Contract)
 
 def streams_of(command: AnyCommand) -> tuple[str, ...]:
     """Return the streams that the command touches; the first is its own and scopes its idempotency key."""
+    if type(command) in WALLET_DECISIONS:
+        # Asked first, for it is the path of every request.
+        return (_wallet_of(command),)
     match command:
         case CreateRateCard() | PublishRateCardPhase() | WithdrawRateCardPhase():
             return (command.rate_card,)
@@ -129,13 +142,18 @@ def streams_of(command: AnyCommand) -> tuple[str, ...]:
 def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:
     """Return the events that the command causes, in order. Raises Refusal, and then changes nothing."""
     if (decide_on := WALLET_DECISIONS.get(type(command))) is not None:
-        wallet = _wallet(states, streams_of(command)[0], field="name")
+        wallet = _wallet(states, _wallet_of(command), field="name")
         if wallet.close_time is not None:
             _check_closed(wallet, command)
-        return decide_on(wallet, command, now)
+        drafts = decide_on(wallet, command, now)
+        # An update may be what brings the rule.
+        if wallet.rules.auto_top_up is None and type(command) is not UpdateWallet:
+            return drafts
+        return _with_auto_top_up(wallet, command, drafts, now)
     match command:
         case OpenWallet():
-            return open_wallet(_typed(states, command.wallet, Wallet), command, now)
+            drafts = open_wallet(_typed(states, command.wallet, Wallet), command, now)
+            return with_auto_top_up(command.wallet, None, drafts, now)
         case CreateRateCard() | PublishRateCardPhase() | WithdrawRateCardPhase():
             return _decide_rate_card(states, command, now)
         case PublishPlan():
@@ -155,10 +173,22 @@ def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:
             raise AssertionError(f"{type(command).__name__} is decided nowhere")
 
 
+def _wallet_of(command: Any) -> str:
+    name: str = command.wallet
+    return name
+
+
+def _with_auto_top_up(wallet: Wallet, command: AnyCommand, drafts: list[Draft], now: datetime) -> list[Draft]:
+    # Settling requests by itself, at the instant at which the credit was low.
+    if isinstance(command, SettleWallet):
+        return drafts
+    return with_auto_top_up(_wallet_of(command), wallet, drafts, now)
+
+
 def _check_closed(wallet: Wallet, command: AnyCommand) -> None:
     delivered = isinstance(command, Debit) and command.delivered
     if type(command) in NOT_WHEN_CLOSED and not delivered:
-        check_open(wallet, streams_of(command)[0])
+        check_open(wallet, _wallet_of(command))
 
 
 def _decide_rate_card(

@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from ledger_service.domain.commands import (
+    ActivateGrant,
     AnyCommand,
     CaptureHold,
     ChargeBackGrant,
@@ -28,9 +29,11 @@ from ledger_service.domain.commands import (
     RecurrenceTerms,
     RefundGrant,
     ReleaseHold,
+    RequestTopUp,
     ReturnTransfer,
     ReverseDebit,
     RevokeGrant,
+    SettleTopUp,
     SettleTransfer,
     SettleWallet,
     TransferCredits,
@@ -46,12 +49,15 @@ from ledger_service.domain.events import (
     DebitReversed,
     Event,
     Fact,
+    GrantActivated,
     GrantChargedBack,
     GrantExpiryExtended,
     GrantRefunded,
     GrantRevoked,
     HoldCaptured,
     HoldReleased,
+    TopUpRequested,
+    TopUpSettled,
     WalletClosed,
     WalletOpened,
     WalletUpdated,
@@ -133,8 +139,10 @@ def identity(command: AnyCommand) -> Identity:  # noqa: C901
             return fields(command, "wallet", "over_hold", "charge") | _usage_of(command.charge)
         case ReverseDebit():
             return fields(command, "wallet", "recorded")
-        case ReleaseHold() | RevokeGrant() | RefundGrant() | ExtendGrant():
+        case ReleaseHold() | RevokeGrant() | RefundGrant() | ExtendGrant() | ActivateGrant() | SettleTopUp():
             return fields(command, "wallet")
+        case RequestTopUp():
+            return fields(command, "wallet") | {"scope": sorted(command.scope)}
         case UpdateWallet():
             return _update(command)
         case TransferCredits() | ChargeBackGrant():
@@ -170,11 +178,13 @@ def _recorded_identity(fact: Fact[Event]) -> Identity:  # noqa: C901, PLR0912
         case CreditsHeld() | HoldCaptured() | HoldReleased() | DebitReversed():
             return _recorded_hold_or_reversal(fact, event)
         case GrantRevoked():
-            return fields(event, "amount_units", "clawback")
+            return fields(event, "amount_units", "clawback", "pending")
         case GrantRefunded():
             return fields(event, "refund")
         case GrantExpiryExtended():
             return fields(event)
+        case GrantActivated() | TopUpRequested() | TopUpSettled():
+            return _recorded_payment(event)
         case WalletUpdated():
             return _update(event)
         case CreditsTransferredOut():
@@ -193,7 +203,7 @@ def _recorded_identity(fact: Fact[Event]) -> Identity:  # noqa: C901, PLR0912
 
 
 def _granted(event: CreditsGranted) -> Identity:
-    granted = _grant_fields(event, "series_version") | {"scope": sorted(event.scope)}
+    granted = _grant_fields(event, "series_version", "top_up_version") | {"scope": sorted(event.scope)}
     if event.recurrence is None:
         return granted
     left = event.recurrence.periods_left
@@ -224,6 +234,17 @@ def _recorded_hold_or_reversal(
             return {"hold_version": event.hold_version}
         case DebitReversed():
             return {"debit_version": event.debit_version, "amount_units": event.amount_units}
+
+
+def _recorded_payment(event: GrantActivated | TopUpRequested | TopUpSettled) -> Identity:
+    match event:
+        case GrantActivated():
+            return fields(event, "lot")
+        case TopUpRequested():
+            own = ("zone", "automatic", "day_end_time", "month_end_time")
+            return fields(event, *own) | {"scope": sorted(event.scope)}
+        case TopUpSettled():
+            return fields(event, "retry_time")
 
 
 def _grant_fields(grant: GrantCredits | CreditsGranted, *without: str) -> Identity:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date, datetime
 
-from ledger_service.domain.events import Draw, TransferSlice
+from ledger_service.domain.events import Draw, LotTerms, TransferSlice
 from ledger_service.domain.values import GrantCategory
 from ledger_service.projections.deferred_revenue import AnyMovement, Collected, LotKey, Reservation, RollOver
 from ledger_service.projections.movement_events import ChargedBack, Lowered, Received, Returned, Sent
+from ledger_service.projections.payment_events import Activated
 from ledger_service.projections.recognition import Movement, PaidLot, Refund, Transfer
 from ledger_service.projections.wallet_events import (
     Captured,
@@ -48,7 +49,8 @@ def collect(collected: Collected, events: Iterable[WalletEvent]) -> None:
                     _draw(collected, key, day, draw.amount_units)
         elif isinstance(change, Granted):
             lot = _paid_lot(change, event.effective_time)
-            if lot is not None:
+            # What waits for a payment was not received yet: liability begins at the activation.
+            if lot is not None and not change.pending:
                 collected.issued[LotKey(event.wallet, event.version)] = lot
         else:
             _collect_rule(collected, event, change)
@@ -90,6 +92,8 @@ def _collect_rule(collected: Collected, event: WalletEvent, change: Change) -> N
             _note(collected, LotKey(event.wallet, version), change)
         case RolledOver():
             _roll_over(collected, event, change)
+        case Activated(version, terms):
+            _activate(collected, LotKey(event.wallet, version), terms)
         case Sent(slices=slices):
             _transfer(collected, event.wallet, day, slices, sign=1)
         case Returned(slices=slices):
@@ -103,6 +107,18 @@ def _collect_rule(collected: Collected, event: WalletEvent, change: Change) -> N
             _note(collected, LotKey(event.wallet, version), Refund(day, units, reduction.nanos))
         case _:
             pass
+
+
+def _activate(collected: Collected, key: LotKey, terms: LotTerms) -> None:
+    granted = Granted(
+        terms.granted_units,
+        terms.category,
+        expire_time=terms.expire_time,
+        consideration=terms.consideration,
+    )
+    lot = _paid_lot(granted, terms.effective_time)
+    if lot is not None:
+        collected.issued[key] = lot
 
 
 def _draw(collected: Collected, key: LotKey, day: date, units: int) -> None:

@@ -34,6 +34,7 @@ from ledger_service.projections.recognition import DaySums
 from ledger_service.projections.roll_forward import roll_forward_days
 from ledger_service.projections.view_statements import ViewStatements
 from ledger_service.projections.wallet_events import rolls_over
+from ledger_service.projections.wallet_tallies import LAPSED, PENDING
 
 POSITION_WAIT_SECONDS: Final = 2.0
 """Longest wait for a position: a projector that is alive is well under a second behind."""
@@ -222,10 +223,12 @@ def _grant(row: Any, now: datetime) -> GrantView:
     """
     (*identity, category, priority, scope, effective, expire, currency, nanos) = row[:10]
     reference, contract, purchase, recurrence_text, drawn, expired, held, revoked, rolled = row[10:19]
-    transferred, transfer, receivable, compensates = row[19:]
+    transferred, transfer, receivable, compensates, state, top_up = row[19:]
     wallet, version, amount = identity
     recurrence = None if recurrence_text is None else _recurrences.decode(recurrence_text)
-    remaining = amount - drawn - expired - held - revoked - rolled - transferred
+    remaining = 0 if state else amount - drawn - expired - held - revoked - rolled - transferred
+    if state == PENDING and expire is not None and expire <= now:
+        state = LAPSED
     if expire is not None and expire <= now and not rolls_over(recurrence):
         expired, remaining = expired + remaining, 0
     return GrantView(
@@ -252,4 +255,6 @@ def _grant(row: Any, now: datetime) -> GrantView:
         transfer=transfer,
         receivable=Money(currency, receivable) if receivable else None,
         compensates_version=compensates,
+        payment_state=state,
+        top_up_version=top_up,
     )

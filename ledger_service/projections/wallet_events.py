@@ -18,6 +18,7 @@ from ledger_service.domain.events import Draw, LotTerms, Recurrence, Return
 from ledger_service.domain.topics import UnknownTopicError
 from ledger_service.domain.values import Asset, GrantCategory, Money, ShortfallMode
 from ledger_service.projections.movement_events import MOVEMENT_TYPES, AnyMovement
+from ledger_service.projections.payment_events import PAYMENT_TYPES, AnyPayment
 
 WALLET_STREAM_PREFIX: Final = "wallets/"
 
@@ -78,6 +79,8 @@ class Granted(Narrow, frozen=True):
     recurrence: Recurrence | None = None
     series_version: int = 0
     compensates_version: int = 0
+    pending: bool = False
+    top_up_version: int = 0
 
 
 class Debited(Narrow, frozen=True):
@@ -95,6 +98,7 @@ class Expired(Narrow, frozen=True):
 
     grant_version: int
     amount_units: int
+    pending: bool = False
 
 
 class Held(Narrow, frozen=True):
@@ -140,6 +144,7 @@ class Revoked(Narrow, frozen=True):
     grant_version: int
     amount_units: int
     clawback: bool = False
+    pending: bool = False
 
 
 class Refunded(Narrow, frozen=True):
@@ -192,6 +197,7 @@ Change = (
     | RolledOver
     | Repaid
     | AnyMovement
+    | AnyPayment
 )
 C_co = TypeVar("C_co", bound=Change, covariant=True)
 
@@ -208,6 +214,7 @@ NARROW_TYPES: Final[dict[str, type[Change]]] = {
     "wallet.GrantExpiryExtended.v1": Extended,
     "wallet.CreditsRolledOver.v1": RolledOver,
     "wallet.DebtRepaid.v1": Repaid,
+    **PAYMENT_TYPES,
     "wallet.WalletOpened.v1": Opened,
     "wallet.WalletPolicyChanged.v1": PolicyChanged,
     "wallet.WalletUpdated.v1": Updated,

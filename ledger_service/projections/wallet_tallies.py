@@ -7,12 +7,25 @@ thousands in memory that is a tenth of the work.
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 import msgspec
 
 from ledger_service.projections.movement_events import Sent
-from ledger_service.projections.wallet_events import Extended, Granted, Held, Opened
+from ledger_service.projections.payment_events import Activated
+from ledger_service.projections.wallet_events import (
+    Extended,
+    Granted,
+    Held,
+    Opened,
+)
 from ledger_service.projections.wallet_view_policies import PolicyAt, Replacement
+
+ISSUED: Final = ""
+PENDING: Final = "PENDING"
+LAPSED: Final = "LAPSED"
+WITHDRAWN: Final = "WITHDRAWN"
+"""States of a grant that was issued, waits for its payment, or waited in vain."""
 
 
 class OpenedAt(msgspec.Struct, frozen=True, gc=False):
@@ -42,6 +55,9 @@ class LotTally(msgspec.Struct, gc=False):
     rolled_over_units: int = 0
     transferred_units: int = 0
     receivable_nanos: int = 0
+    activated: Activated | None = None
+    payment_state: str | None = None
+    """What became, in the run, of a grant that waits for a payment; empty once it was activated."""
     extended: Extended | None = None
     """The last extension: it alone counts."""
 
@@ -74,6 +90,8 @@ class WalletTally(msgspec.Struct, gc=False):
     close_time: datetime | None = None
     revoked_grants: set[int] = set()
     """Grants of before the run whose series, if they are of one, ended in it."""
+    timers: dict[str, datetime] = {}
+    """When a limit or wait of automatic top-ups ends, by its kind; the last of each kind alone counts."""
     transfers: dict[int, Sent | None] = {}
     """By version: transfers that left in the run and did not end in it; None for those that ended."""
 

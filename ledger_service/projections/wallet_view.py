@@ -19,6 +19,7 @@ from typing import Final, assert_never
 from ledger_service.domain.events import Draw
 from ledger_service.domain.events.wallets import changes_policy
 from ledger_service.projections.movement_events import ChargedBack, Lowered, Received, Returned, Sent, Settled
+from ledger_service.projections.payment_events import Activated, TopUpAsked, TopUpEnded
 from ledger_service.projections.wallet_events import (
     Captured,
     Closed,
@@ -40,6 +41,10 @@ from ledger_service.projections.wallet_events import (
     WalletEvent,
 )
 from ledger_service.projections.wallet_tallies import (
+    ISSUED,
+    LAPSED,
+    PENDING,
+    WITHDRAWN,
     GrantedAt,
     HoldTally,
     LotTally,
@@ -86,10 +91,9 @@ def _fold_event(tally: WalletTally, event: WalletEvent) -> None:  # noqa: C901, 
         case Debited() as debited:
             _fold_debit(tally, debited)
         case Expired() as expired:
-            tally.expired_units += expired.amount_units
-            lot_of(tally, expired.grant_version).expired_units += expired.amount_units
+            _fold_expiry(tally, expired)
         case Granted() as granted:
-            tally.granted_units += granted.amount_units
+            tally.granted_units += 0 if granted.pending else granted.amount_units
             _issue(tally, event.version, granted, event.effective_time)
         case Opened() | PolicyChanged() | Updated() | Closed() | Crossed() as told:
             _fold_wallet(tally, event, told)
@@ -104,9 +108,7 @@ def _fold_event(tally: WalletTally, event: WalletEvent) -> None:  # noqa: C901, 
         case Reversed() as reversal:
             _fold_reversal(tally, reversal)
         case Revoked() as revoked:
-            revoke(tally, revoked.grant_version, revoked.amount_units)
-            if not revoked.clawback:
-                _end_series(tally, revoked.grant_version)
+            _fold_revocation(tally, revoked)
         case Refunded() as refunded:
             revoke(tally, refunded.grant_version, refunded.amount_units)
         case Extended() as extended:
@@ -119,8 +121,34 @@ def _fold_event(tally: WalletTally, event: WalletEvent) -> None:  # noqa: C901, 
             lot_of(tally, repaid.grant_version).drawn_units += repaid.amount_units
         case Sent() | Received() | Settled() | Returned() | ChargedBack() | Lowered() as movement:
             fold_movement(tally, event, movement)
+        case Activated() as activated:
+            _activate(tally, activated)
+        case TopUpAsked() | TopUpEnded() as top_up:
+            _set_timers(tally, top_up)
         case _ as unreachable:
             assert_never(unreachable)
+
+
+def _fold_expiry(tally: WalletTally, expired: Expired) -> None:
+    tally.expired_units += expired.amount_units
+    lot = lot_of(tally, expired.grant_version)
+    lot.expired_units += expired.amount_units
+    if expired.pending:
+        lot.payment_state = LAPSED
+
+
+def _fold_revocation(tally: WalletTally, revoked: Revoked) -> None:
+    revoke(tally, revoked.grant_version, revoked.amount_units)
+    if revoked.pending:
+        lot_of(tally, revoked.grant_version).payment_state = WITHDRAWN
+    elif not revoked.clawback:
+        _end_series(tally, revoked.grant_version)
+
+
+def _activate(tally: WalletTally, activated: Activated) -> None:
+    tally.granted_units += activated.lot.granted_units
+    lot = lot_of(tally, activated.grant_version)
+    lot.activated, lot.payment_state = activated, ISSUED
 
 
 def _fold_wallet(
@@ -153,11 +181,23 @@ def _open(tally: WalletTally, event: WalletEvent, opened: Opened) -> None:
 
 
 def _issue(tally: WalletTally, version: int, granted: Granted, effective_time: datetime) -> None:
-    lot_of(tally, version).issued = GrantedAt(granted, effective_time)
+    lot = lot_of(tally, version)
+    lot.issued = GrantedAt(granted, effective_time)
+    if granted.pending:
+        lot.payment_state = PENDING
     recurrence = granted.recurrence
     if recurrence is not None:
         last = recurrence.periods_left == 0
         tally.series[granted.series_version or version] = None if last else granted.expire_time
+
+
+def _set_timers(tally: WalletTally, top_up: TopUpAsked | TopUpEnded) -> None:
+    times: dict[str, datetime | None] = (
+        {"DAY": top_up.day_end_time, "MONTH": top_up.month_end_time}
+        if isinstance(top_up, TopUpAsked)
+        else {"RETRY": top_up.retry_time}
+    )
+    tally.timers |= {timer: time for timer, time in times.items() if time is not None}
 
 
 def _end_series(tally: WalletTally, grant_version: int) -> None:

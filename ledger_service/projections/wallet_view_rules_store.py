@@ -13,10 +13,12 @@ import psycopg
 from ledger_service.projections.array_text import booleans, integers, texts, times
 from ledger_service.projections.tables import Table, expect_rows
 from ledger_service.projections.wallet_tallies import HoldTally, LotTally, Tallies, WalletTally
+from ledger_service.projections.wallet_view_payments_store import PAYMENT_TABLES, store_payments
 
 RULE_TABLES: Final = (
     Table("wallet_view_holds", ("wallet", "hold_version")),
     Table("wallet_view_series", ("wallet", "series_version")),
+    *PAYMENT_TABLES,
 )
 
 _ADD_TO_WALLETS: Final = """
@@ -104,6 +106,7 @@ def store_wallet_rules(connection: psycopg.Connection[Any], tallies: Tallies) ->
     _extend_grants(connection, [row for row in lots if row.lot.extended is not None])
     _store_holds(connection, holds)
     _store_series(connection, tallies)
+    store_payments(connection, tallies)
 
 
 def _is_ruled(lot: LotTally) -> bool:

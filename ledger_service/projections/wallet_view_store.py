@@ -76,10 +76,10 @@ INSERT INTO wallet_view_grants
     (wallet, grant_version, amount_units, category, priority, scope, effective_time, expire_time,
      currency_code, consideration_nanos, reference, contract, purchase_version, recurrence, series_version,
      drawn_units, expired_units, held_units, revoked_units, rolled_over_units,
-     transferred_units, transfer, receivable_nanos, compensates_version)
+     transferred_units, transfer, receivable_nanos, compensates_version, payment_state, top_up_version)
 SELECT wallet, grant_version, amount_units, category, priority, scope::text[], effective_time, expire_time,
     currency_code, consideration_nanos, reference, contract, purchase_version, recurrence::jsonb, series_version,
-    drawn_units, expired_units, 0, 0, 0, 0, '', 0, 0
+    drawn_units, expired_units, 0, 0, 0, 0, '', 0, 0, '', 0
 FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::integer[], %s::text[],
     %s::timestamptz[], %s::timestamptz[], %s::text[], %s::bigint[], %s::text[], %s::text[],
     %s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[])

@@ -8,6 +8,7 @@ from ledger_service.domain.wallet.burn_down import Lot
 from ledger_service.domain.wallet.state import Hold
 from ledger_service.rpc.debit_messages import write_draws
 from ledger_service.rpc.part_names import write_part_name
+from ledger_service.rpc.top_up_messages import write_open_top_ups
 from ledger_service.rpc.values import CATEGORY_WIRE, write_asset, write_money, write_time
 
 
@@ -27,6 +28,8 @@ def write_balance(balance: Balance) -> wallet_pb2.Balance:
         asset=write_asset(balance.asset),
         debt_units=balance.debt_units,
         revoked_units=balance.revoked_units,
+        awaiting_payment_units=balance.awaiting_payment_units,
+        open_top_ups=write_open_top_ups(balance),
         holds=[_write_hold(balance, hold) for hold in balance.holds],
         in_transit_units=balance.in_transit_units,
         receivables=[write_money(owed) for owed in balance.receivables],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from credits.ledger.v1 import wallet_pb2
 from ledger_service.application.view_ports import GrantView, WalletView
 from ledger_service.rpc.part_names import write_part_name
+from ledger_service.rpc.top_up_messages import GRANT_STATE_WIRE
 from ledger_service.rpc.values import (
     CATEGORY_WIRE,
     SHORTFALL_WIRE,
@@ -52,7 +53,11 @@ def write_grant_view(grant: GrantView) -> wallet_pb2.Grant:
         transfer=grant.transfer,
         receivable=write_money(grant.receivable) if grant.receivable is not None else None,
         recurrence=write_recurrence(grant.recurrence) if grant.recurrence is not None else None,
+        pending=grant.payment_state == "PENDING",
+        state=GRANT_STATE_WIRE[grant.payment_state],
     )
+    if grant.top_up_version:
+        message.top_up = write_part_name(grant.wallet, "topUps", grant.top_up_version)
     if grant.purchase_version:
         message.purchase = write_part_name(grant.wallet, "grants", grant.purchase_version)
     if grant.compensates_version:

@@ -9,6 +9,7 @@ from ledger_service.domain.events import CreditsGranted, Recurrence, WalletClose
 from ledger_service.domain.wallet.state import Wallet, policy_at
 from ledger_service.rpc.part_names import write_part_name
 from ledger_service.rpc.rules_messages import write_rules
+from ledger_service.rpc.top_up_messages import write_open_top_ups
 from ledger_service.rpc.values import (
     CATEGORY_WIRE,
     SHORTFALL_WIRE,
@@ -75,6 +76,7 @@ def write_wallet(name: str, wallet: Wallet, version: int, balance: Balance) -> w
         burn_down_order=wallet.burn_down_order,
         rules=write_rules(wallet.rules),
         close_time=None if wallet.close_time is None else write_time(wallet.close_time),
+        open_top_ups=write_open_top_ups(balance),
     )
 
 
@@ -90,7 +92,9 @@ def write_granted(outcome: Outcome) -> wallet_pb2.Grant:
         scope=event.scope,
         effective_time=write_time(outcome.fact.effective_time),
         reference=event.reference,
-        remaining_units=event.amount_units,
+        remaining_units=0 if event.pending else event.amount_units,
+        pending=event.pending,
+        state=wallet_pb2.GRANT_STATE_PENDING if event.pending else wallet_pb2.GRANT_STATE_ISSUED,
         contract=event.contract,
         recurrence=write_recurrence(event.recurrence) if event.recurrence is not None else None,
     )

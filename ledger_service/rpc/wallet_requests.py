@@ -98,6 +98,7 @@ def read_grant(request: wallet_service_pb2.GrantRequest) -> GrantCredits:
         purchase_version=purchase_version,
         compensates_version=_read_own(grant.compensates, request.name, "debits", "compensates"),
         recurrence=_read_recurrence(grant.recurrence) if grant.HasField("recurrence") else None,
+        pending=grant.pending,
     )
 
 

@@ -25,8 +25,8 @@ from ledger_service.rpc.calls import Context
 from ledger_service.rpc.cap_messages import write_cap_use
 from ledger_service.rpc.debit_messages import write_debit_response
 from ledger_service.rpc.debit_stream_service import DebitStreamMethods
-from ledger_service.rpc.hold_service import HoldMethods
 from ledger_service.rpc.meter_totals_service import MeterTotalsMethods
+from ledger_service.rpc.top_up_service import TopUpMethods
 from ledger_service.rpc.transfer_service import TransferMethods
 from ledger_service.rpc.values import read_time, write_time
 from ledger_service.rpc.view_messages import write_grant_view, write_wallet_view
@@ -51,9 +51,9 @@ PAGE_SIZE_MAX: Final = 1_000
 
 
 class WalletServicer(
-    HoldMethods,
     BatchDebitMethods,
     TransferMethods,
+    TopUpMethods,
     DebitStreamMethods,
     WatchMethods,
     MeterTotalsMethods,

@@ -317,6 +317,34 @@ EXAMPLES: dict[str, e.Event] = {
     "wallet.CreditsGranted.v1+2": msgspec.structs.replace(
         GRANTED, purchase_version=2, recurrence=RECURRENCE, series_version=4, compensates_version=9
     ),
+    "wallet.CreditsGranted.v1+3": msgspec.structs.replace(
+        GRANTED,
+        purchase_version=2,
+        recurrence=RECURRENCE,
+        series_version=4,
+        compensates_version=9,
+        pending=True,
+        top_up_version=5,
+    ),
+    "wallet.CreditsExpired.v1+1": e.CreditsExpired(grant_version=2, amount_units=4, pending=True),
+    "wallet.GrantRevoked.v1+1": e.GrantRevoked(2, 40, reason="fraud", clawback=True, pending=True),
+    "wallet.GrantActivated.v1": e.GrantActivated(2, LOT),
+    "wallet.TopUpRequested.v1": e.TopUpRequested(
+        amount_units=200,
+        price=Money("EUR", 10_000_000_000),
+        valid_for="P1Y",
+        zone="Europe/Berlin",
+        expire_time=LATER,
+        priority=3,
+        scope=("chat", "code"),
+        reference="order-2",
+        automatic=True,
+        day_end_time=EFFECTIVE,
+        month_end_time=LATER,
+    ),
+    "wallet.TopUpSettled.v1": e.TopUpSettled(
+        3, e.TopUpOutcome.FAILED, payment_reference="pay-1", failure_reason="declined", retry_time=LATER
+    ),
     "wallet.CreditsTransferredOut.v1": e.CreditsTransferredOut(
         "wallets/beta", 40, (e.TransferSlice(2, 40, LOT, Money("EUR", 2_000_000_000)),), "default/1"
     ),

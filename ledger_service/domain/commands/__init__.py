@@ -45,6 +45,11 @@ from ledger_service.domain.commands.holds import (
     PlaceHold,
     ReleaseHold,
 )
+from ledger_service.domain.commands.top_ups import (
+    ActivateGrant,
+    RequestTopUp,
+    SettleTopUp,
+)
 from ledger_service.domain.commands.transfers import (
     DestinationRecord,
     ReceiveTransfer,
@@ -60,6 +65,7 @@ from ledger_service.domain.commands.wallets import (
 )
 
 __all__ = [
+    "ActivateGrant",
     "AnyCommand",
     "CaptureHold",
     "ChangePlan",
@@ -84,10 +90,12 @@ __all__ = [
     "RefundGrant",
     "ReleaseHold",
     "Request",
+    "RequestTopUp",
     "ReturnTransfer",
     "ReverseDebit",
     "RevokeGrant",
     "ScheduleContractPhase",
+    "SettleTopUp",
     "SettleTransfer",
     "SettleWallet",
     "SignContract",
@@ -124,6 +132,9 @@ AnyCommand = (
     | EndContract
     | WithdrawRateCardPhase
     | CloseWallet
+    | ActivateGrant
+    | RequestTopUp
+    | SettleTopUp
 )
 
 

@@ -34,6 +34,7 @@ class GrantCredits(Command, frozen=True):
     purchase_version: int = 0
     recurrence: RecurrenceTerms | None = None
     compensates_version: int = 0
+    pending: bool = False
 
 
 class RevokeGrant(Command, frozen=True):

@@ -85,6 +85,12 @@ from ledger_service.domain.events.rules import (
     SpendCap,
     WalletRules,
 )
+from ledger_service.domain.events.top_ups import (
+    GrantActivated,
+    TopUpOutcome,
+    TopUpRequested,
+    TopUpSettled,
+)
 from ledger_service.domain.events.transfers import (
     CreditsTransferredIn,
     CreditsTransferredOut,
@@ -128,6 +134,7 @@ __all__ = [
     "Event",
     "Fact",
     "FastRise",
+    "GrantActivated",
     "GrantChargedBack",
     "GrantExpiryExtended",
     "GrantRefunded",
@@ -153,6 +160,9 @@ __all__ = [
     "RunningTotal",
     "SpendCap",
     "ThresholdCrossed",
+    "TopUpOutcome",
+    "TopUpRequested",
+    "TopUpSettled",
     "TransferReturned",
     "TransferSettled",
     "TransferSlice",
@@ -197,6 +207,9 @@ Event = (
     | RateCardPhaseWithdrawn
     | WalletClosed
     | ThresholdCrossed
+    | GrantActivated
+    | TopUpRequested
+    | TopUpSettled
 )
 E_co = TypeVar("E_co", bound=Event, covariant=True)
 

@@ -32,7 +32,8 @@ class CreditsGranted(Record, frozen=True):
 
     `purchase_version` names the paid grant that a bonus came with. A recurring grant expires at the end of its
     period, where the next one is issued by the passing of time alone; `series_version` names the first.
-    `compensates_version` names the debit for which a goodwill grant makes up.
+    `compensates_version` names the debit for which a goodwill grant makes up. A pending one waits for its
+    payment; `top_up_version` names the top-up that paid for it.
     """
 
     amount_units: int
@@ -47,6 +48,8 @@ class CreditsGranted(Record, frozen=True):
     recurrence: Recurrence | None = None
     series_version: int = 0
     compensates_version: int = 0
+    pending: bool = False
+    top_up_version: int = 0
 
 
 class LotTerms(Record, frozen=True):
@@ -65,12 +68,16 @@ class LotTerms(Record, frozen=True):
 
 
 class GrantRevoked(Record, frozen=True):
-    """Unheld units of a grant were withdrawn: all of them, or as a clawback a refunded purchase's part of its bonus."""
+    """Unheld units of a grant were withdrawn: all of them, or as a clawback a refunded purchase's part of its bonus.
+
+    Of a pending grant nothing was issued, and so nothing is withdrawn.
+    """
 
     grant_version: int
     amount_units: int
     reason: str = ""
     clawback: bool = False
+    pending: bool = False
 
 
 class GrantRefunded(Record, frozen=True):
@@ -101,7 +108,11 @@ class CreditsRolledOver(Record, frozen=True):
 
 
 class CreditsExpired(Record, frozen=True):
-    """Time ended a lot; what was left in it is gone. The effective time is the exact instant of expiry."""
+    """Time ended a lot; what was left in it is gone. The effective time is the exact instant of expiry.
+
+    A pending grant lapses with no units, for it had issued none.
+    """
 
     grant_version: int
     amount_units: int
+    pending: bool = False

@@ -43,6 +43,14 @@ from ledger_service.domain.refusals.fields import (
     TimesOutOfOrder,
     ValueUnspecified,
 )
+from ledger_service.domain.refusals.top_ups import (
+    GrantNotPending,
+    PendingGrantsFull,
+    TopUpAlreadySettled,
+    TopUpNotFound,
+    TopUpNotOpen,
+    TopUpsFull,
+)
 from ledger_service.domain.refusals.totals import TotalsFull, TotalsNotKept, TotalsStale
 from ledger_service.domain.refusals.transfers import (
     ChargebackExceedsGrant,
@@ -103,6 +111,7 @@ __all__ = [
     "GrantAlreadyChargedBack",
     "GrantNotActive",
     "GrantNotFound",
+    "GrantNotPending",
     "GrantNotRefundable",
     "HoldAlreadyCaptured",
     "HoldAlreadyReleased",
@@ -113,6 +122,7 @@ __all__ = [
     "InsufficientCredit",
     "NumberOutOfRange",
     "OverageLimitExceeded",
+    "PendingGrantsFull",
     "PhaseInPast",
     "PhaseIsLast",
     "PhaseNotFound",
@@ -131,6 +141,10 @@ __all__ = [
     "TimeInFuture",
     "TimeMalformed",
     "TimesOutOfOrder",
+    "TopUpAlreadySettled",
+    "TopUpNotFound",
+    "TopUpNotOpen",
+    "TopUpsFull",
     "TotalsFull",
     "TotalsNotKept",
     "TotalsStale",

@@ -54,6 +54,11 @@ def _check_unused(wallet: Wallet, name: str, now: datetime) -> None:
             field="name",
             transfers=len(wallet.transfers),
         )
+    waiting = len(wallet.payments.open_top_ups) + len(wallet.payments.pending_grants)
+    if waiting:
+        raise WalletInUse(
+            f"{name} has {waiting} top-ups or grants that wait for a payment", field="name", payments=waiting
+        )
     owed_units = debt_units(wallet)
     if owed_units:
         raise WalletInUse(f"{name} owes {owed_units} units", field="name", debt_units=owed_units)

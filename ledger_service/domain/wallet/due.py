@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from ledger_service.domain.wallet.auto_top_up import next_request_time
 from ledger_service.domain.wallet.recurrence import may_come
 from ledger_service.domain.wallet.state import Wallet
 
@@ -17,4 +18,12 @@ def with_due_time(wallet: Wallet) -> Wallet:
         for each in wallet.series
         if may_come(each, wallet.granted_units + wallet.received_units)
     ]
+    instants += [
+        each.granted.expire_time
+        for each in wallet.payments.pending_grants
+        if each.granted.expire_time is not None
+    ]
+    request_time = next_request_time(wallet)
+    if request_time is not None:
+        instants.append(request_time)
     return msgspec.structs.replace(wallet, next_due_time=min(instants, default=None))

@@ -24,6 +24,7 @@ from ledger_service.domain.events import (
     DebtRepaid,
     Event,
     Fact,
+    GrantActivated,
     GrantChargedBack,
     GrantExpiryExtended,
     GrantRefunded,
@@ -32,6 +33,8 @@ from ledger_service.domain.events import (
     HoldReleased,
     ReceivableLowered,
     ThresholdCrossed,
+    TopUpRequested,
+    TopUpSettled,
     TransferReturned,
     TransferSettled,
     WalletClosed,
@@ -43,12 +46,15 @@ from ledger_service.domain.events.wallets import changes_policy
 from ledger_service.domain.wallet import evolve_transfers as transfers
 from ledger_service.domain.wallet import late_usage
 from ledger_service.domain.wallet import lots as lots_of
+from ledger_service.domain.wallet import payments as payments_of
 from ledger_service.domain.wallet import usage as usage_of
+from ledger_service.domain.wallet.auto_top_up import decided
 from ledger_service.domain.wallet.caps import with_rules
 from ledger_service.domain.wallet.due import with_due_time
 from ledger_service.domain.wallet.evolve_chargebacks import charged_back, receivable_lowered
 from ledger_service.domain.wallet.evolve_debits import captured, debited, repaid, reversed_debit
 from ledger_service.domain.wallet.evolve_grants import (
+    activated,
     expired,
     extended,
     granted,
@@ -64,11 +70,13 @@ def evolve(wallet: Wallet | None, fact: Fact[Event], version: int) -> Wallet:
     event = fact.event
     if isinstance(event, CreditsDebited):
         assert wallet is not None, "a wallet's stream begins with WalletOpened"
-        return debited(wallet, event, fact, version)
+        after = debited(wallet, event, fact, version)
+        return after if wallet.rules.auto_top_up is None else with_due_time(decided(after, fact))
     if isinstance(event, WalletOpened):
-        return _opened(event, fact, version)
+        return decided(_opened(event, fact, version), fact)
     assert wallet is not None, "a wallet's stream begins with WalletOpened"
-    return with_due_time(msgspec.structs.replace(wallet, version=version, **_changes(wallet, fact, version)))
+    after = msgspec.structs.replace(wallet, version=version, **_changes(wallet, fact, version))
+    return with_due_time(after if after.rules.auto_top_up is None else decided(after, fact))
 
 
 def _changes(wallet: Wallet, fact: Fact[Event], version: int) -> dict[str, Any]:  # noqa: C901, PLR0912
@@ -118,6 +126,12 @@ def _changes(wallet: Wallet, fact: Fact[Event], version: int) -> dict[str, Any]:
             return {"usage": msgspec.structs.replace(wallet.usage, alert_version=version)}
         case WalletClosed():
             return {"close_time": fact.effective_time}
+        case GrantActivated() as event:
+            return activated(wallet, event, fact.effective_time)
+        case TopUpRequested() as event:
+            return payments_of.requested(wallet.payments, event, fact.effective_time, version)
+        case TopUpSettled() as event:
+            return payments_of.settled(wallet.payments, event)
         case _:
             raise AssertionError(f"{type(fact.event).__name__} is not an event of a wallet")
 

@@ -31,48 +31,27 @@ from ledger_service.domain.wallet.usage import Usage, with_debit, with_spent, wi
 
 
 def debited(wallet: Wallet, event: CreditsDebited, fact: Fact[Event], version: int) -> Wallet:
-    """Return the wallet after a debit."""
-    # Written out in the order of the fields: this is the path of every request.
-    lapsed_lots, expired_units = wallet.lapsed_lots, wallet.expired_units
+    """Return the wallet after a debit. This is the path of every request: what did not change is left alone."""
+    changes: dict[str, Any] = {}
     if event.late_grants:
-        lots, lapsed_lots, expired_units = late_usage.drawn(wallet, event)
+        lots, changes["lapsed_lots"], changes["expired_units"] = late_usage.drawn(wallet, event)
     else:
         lots = lots_of.draw(wallet.lots, event.draws)
-    debited = Wallet(
-        wallet.customer,
-        wallet.asset,
-        wallet.open_time,
-        wallet.policies,
-        version,
-        lots,
-        wallet.next_due_time,
-        wallet.granted_units,
-        wallet.drawn_units + event.amount_units - event.overage_units - event.debt_units,
-        wallet.overage_units + event.overage_units,
-        expired_units,
-        _fraction_after(wallet, event.charge, event.amount_units),
-        wallet.burn_down_order,
-        wallet.revoked_units,
-        wallet.holds,
-        _with_debt(wallet, version, event, fact.effective_time),
-        wallet.series,
-        wallet.reversed_units,
-        wallet.revoked_grants,
-        wallet.extended_grants,
-        wallet.refunded_units,
-        wallet.clawed_back_units,
-        wallet.purchased_units,
-        wallet.rules,
-        lapsed_lots,
-        wallet.received_units,
-        wallet.sent_units,
-        wallet.transfers,
-        wallet.moved,
-        wallet.receivables,
-        wallet.caps if wallet.caps is None else _counted(wallet.caps, event, fact.record_time),
-        _usage_after(wallet, lots, event.amount_units, fact),
-        wallet.close_time,
-        wallet.totals if event.charge is None else counted(wallet.totals, event.charge, fact.record_time),
+    if event.debt_units:
+        changes["debts"] = _with_debt(wallet, version, event, fact.effective_time)
+    if event.charge is not None:
+        changes["carried_fraction"] = _fraction_after(wallet, event.charge, event.amount_units)
+        changes["totals"] = counted(wallet.totals, event.charge, fact.record_time)
+    if wallet.caps is not None:
+        changes["caps"] = _counted(wallet.caps, event, fact.record_time)
+    debited = msgspec.structs.replace(
+        wallet,
+        version=version,
+        lots=lots,
+        drawn_units=wallet.drawn_units + event.amount_units - event.overage_units - event.debt_units,
+        overage_units=wallet.overage_units + event.overage_units,
+        usage=_usage_after(wallet, lots, event.amount_units, fact),
+        **changes,
     )
     # A lot that is emptied is no longer due; one that holds keep alive does not leave the wallet.
     return debited if len(lots) == len(wallet.lots) and not wallet.holds else with_due_time(debited)

@@ -12,11 +12,13 @@ from ledger_service.domain.events import (
     CreditsGranted,
     CreditsRolledOver,
     Draw,
+    GrantActivated,
     GrantRefunded,
     GrantRevoked,
 )
 from ledger_service.domain.wallet import late_usage
 from ledger_service.domain.wallet import lots as lots_of
+from ledger_service.domain.wallet import payments as payments_of
 from ledger_service.domain.wallet.burn_down import insert_lot
 from ledger_service.domain.wallet.recurrence import series_of
 from ledger_service.domain.wallet.state import Wallet
@@ -27,6 +29,8 @@ def granted(
     wallet: Wallet, event: CreditsGranted, effective_time: datetime, version: int, record_time: datetime
 ) -> dict[str, Any]:
     """Return what a new grant changes."""
+    if event.pending:
+        return payments_of.waiting(wallet.payments, event, effective_time, version)
     lot = lots_of.from_grant(version, event, effective_time)
     if not event.series_version and event.expire_time is not None and event.expire_time <= record_time:
         # It had expired when it was made: nobody was entitled to it, and its expiry takes nothing away.
@@ -39,8 +43,21 @@ def granted(
     }
 
 
+def activated(wallet: Wallet, event: GrantActivated, effective_time: datetime) -> dict[str, Any]:
+    """Return what an activation changes: from now on the grant is one like any other."""
+    lot = lots_of.from_terms(event.grant_version, event.lot.granted_units, event.lot)
+    return {
+        "lots": insert_lot(wallet.lots, lot, order=wallet.burn_down_order),
+        "granted_units": wallet.granted_units + event.lot.granted_units,
+        "payments": payments_of.without_pending(wallet.payments, event.grant_version),
+        "usage": with_grant(wallet.usage, effective_time),
+    }
+
+
 def expired(wallet: Wallet, event: CreditsExpired, instant: datetime) -> dict[str, Any]:
     """Return what an expiry changes."""
+    if event.pending:
+        return {"payments": payments_of.without_pending(wallet.payments, event.grant_version)}
     lots = lots_of.draw(wallet.lots, (Draw(event.grant_version, event.amount_units),))
     lot = lots_of.find(lots, event.grant_version)
     if lot is not None:
@@ -60,6 +77,8 @@ def expired(wallet: Wallet, event: CreditsExpired, instant: datetime) -> dict[st
 
 def revoked(wallet: Wallet, event: GrantRevoked) -> dict[str, Any]:
     """Return what a revocation or clawback changes."""
+    if event.pending:
+        return {"payments": payments_of.without_pending(wallet.payments, event.grant_version)}
     lots = lots_of.withdraw(wallet.lots, event.grant_version, event.amount_units)
     revoked_units = wallet.revoked_units + event.amount_units
     if event.clawback:

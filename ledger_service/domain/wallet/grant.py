@@ -35,6 +35,7 @@ from ledger_service.domain.refusals import (
 from ledger_service.domain.values import UNITS_MAX, GrantCategory
 from ledger_service.domain.wallet.burn_down import ORDERS
 from ledger_service.domain.wallet.lots import find
+from ledger_service.domain.wallet.pending_grant import check_pending
 from ledger_service.domain.wallet.recurrence import boundary, due_steps
 from ledger_service.domain.wallet.rules import check_rules
 from ledger_service.domain.wallet.settle import begin, repay
@@ -104,7 +105,10 @@ def grant(wallet: Wallet, command: GrantCredits, now: datetime) -> list[Draft]:
         reference=command.reference,
         purchase_version=command.purchase_version,
         compensates_version=command.compensates_version,
+        pending=command.pending,
     )
+    if command.pending:
+        check_pending(tape.wallet, command)
     if command.recurrence is not None:
         event = _recurring(event, command.recurrence, effective_time, now)
     _check_bonus(tape.wallet, command)
@@ -173,18 +177,8 @@ def _check_bonus(wallet: Wallet, command: GrantCredits) -> None:
 
 
 def _check_grant(command: GrantCredits) -> None:
-    if command.amount_units <= 0:
-        raise AmountNotPositive("grant.amount_units must be above 0", field="grant.amount_units")
-    if command.amount_units > UNITS_MAX:
-        raise AmountOutOfRange(f"grant.amount_units exceeds {UNITS_MAX}", field="grant.amount_units")
-    check_range(command.priority, low=0, high=PRIORITY_MAX, field="grant.priority")
+    check_lot_terms(command.amount_units, command.priority, command.scope, field="grant")
     check_text(command.reference, field="grant.reference")
-    if len(command.scope) > SCOPE_SIZE_MAX:
-        raise FieldTooLong(f"grant.scope exceeds {SCOPE_SIZE_MAX} features", field="grant.scope")
-    for feature in command.scope:
-        check_feature(feature, field="grant.scope")
-    if len(set(command.scope)) < len(command.scope):
-        raise FieldMalformed("grant.scope names a feature twice", field="grant.scope")
     if command.consideration is not None:
         if command.category is not GrantCategory.PAID:
             raise FieldNotAllowed(
@@ -195,3 +189,18 @@ def _check_grant(command: GrantCredits) -> None:
         raise FieldNotAllowed("goodwill is PROMOTIONAL, never cash", field="grant.category")
     if command.contract and command.category is not GrantCategory.INCLUDED:
         raise FieldNotAllowed("only an INCLUDED grant names a contract", field="grant.contract")
+
+
+def check_lot_terms(amount_units: int, priority: int, scope: tuple[str, ...], *, field: str) -> None:
+    """Refuse an amount, a priority or a scope that no lot can have."""
+    if amount_units <= 0:
+        raise AmountNotPositive(f"{field}.amount_units must be above 0", field=f"{field}.amount_units")
+    if amount_units > UNITS_MAX:
+        raise AmountOutOfRange(f"{field}.amount_units exceeds {UNITS_MAX}", field=f"{field}.amount_units")
+    check_range(priority, low=0, high=PRIORITY_MAX, field=f"{field}.priority")
+    if len(scope) > SCOPE_SIZE_MAX:
+        raise FieldTooLong(f"{field}.scope exceeds {SCOPE_SIZE_MAX} features", field=f"{field}.scope")
+    for feature in scope:
+        check_feature(feature, field=f"{field}.scope")
+    if len(set(scope)) < len(scope):
+        raise FieldMalformed(f"{field}.scope names a feature twice", field=f"{field}.scope")

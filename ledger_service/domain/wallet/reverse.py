@@ -19,6 +19,7 @@ from ledger_service.domain.events import (
     DebitReversed,
     DebtRepaid,
     Draw,
+    GrantActivated,
     LotTerms,
     Return,
 )
@@ -98,6 +99,8 @@ def _with_repayments(wallet: Wallet, tape: Tape, recorded: DebitRecord) -> Debit
         match draft.event:
             case CreditsGranted() as granted:
                 known[version] = terms_of(from_grant(version, granted, draft.effective_time))
+            case GrantActivated(grant_version=activated, lot=terms):
+                known[activated] = terms
             case CreditsRolledOver(lot=terms, recurrence=recurrence):
                 known[version] = msgspec.structs.replace(terms, recurrence=recurrence)
             case DebtRepaid(grant_version=grant_version, repayments=repayments):

@@ -33,6 +33,7 @@ from ledger_service.domain.names import (
     check_range,
 )
 from ledger_service.domain.refusals import (
+    AmountOutOfRange,
     BudgetsOverlap,
     FieldMalformed,
     FieldNotAllowed,
@@ -43,6 +44,7 @@ from ledger_service.domain.refusals import (
     TimeMalformed,
 )
 from ledger_service.domain.values import UNITS_MAX
+from ledger_service.domain.wallet.auto_top_up import price_of
 from ledger_service.domain.wallet.settle import begin
 from ledger_service.domain.wallet.state import Wallet, own_policy, policy_at
 
@@ -221,6 +223,8 @@ def _check_auto_top_up(top_up: AutoTopUp, *, field: str) -> None:
     check_range(top_up.amount_units, low=0, high=UNITS_MAX, field=f"{field}.amount_units")
     check_money(top_up.price, field=f"{field}.price")
     check_range(top_up.price_units, low=1, high=UNITS_MAX, field=f"{field}.price_units")
+    if price_of(top_up, top_up.amount_units or top_up.target_units).nanos > UNITS_MAX:
+        raise AmountOutOfRange(f"one top-up would cost more than {UNITS_MAX} nanos", field=f"{field}.price")
     check_range(top_up.per_day_max, low=1, high=PER_DAY_MAX, field=f"{field}.per_day_max")
     check_range(top_up.per_month_max, low=1, high=PER_MONTH_MAX, field=f"{field}.per_month_max")
     check_range(top_up.back_off_seconds, low=1, high=BACK_OFF_SECONDS_MAX, field=f"{field}.back_off")

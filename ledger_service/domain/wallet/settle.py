@@ -2,8 +2,9 @@
 
 What fell due is recorded in time order, each with the exact instant as its effective time, so the answer at
 any instant is the same whether or when a sweeper ran. Order at one instant: hold timeouts, expiries (credit
-that a timeout returned to an expired lot among them), roll-overs, recurring grants, and grants that become
-effective repaying debts. Revocations are commands and come after all of these.
+that a timeout returned to an expired lot among them), grants lapsing that wait for a payment, roll-overs,
+recurring grants, grants that become effective repaying debts, and an automatic top-up. Revocations
+are commands and come after all of these.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from ledger_service.domain.events import (
 from ledger_service.domain.values import Money
 from ledger_service.domain.wallet.burn_down import Lot, is_drawable
 from ledger_service.domain.wallet.lots import terms_of
+from ledger_service.domain.wallet.low_credit import request_if_low
 from ledger_service.domain.wallet.recurrence import (
     after_roll_over,
     boundary,
@@ -102,10 +104,20 @@ def _settle_instant(tape: Tape, instant: datetime) -> None:
             _claw_back(tape, instant, returned)
     _revoke(tape, instant)
     _expire(tape, instant)
+    _lapse_pending(tape, instant)
     for series in tape.wallet.series:
         if series.next_time <= instant and may_come(series, issued_units(tape.wallet)):
             tape.add(next_grant(series), series.next_time)
     repay(tape, instant, since=instant)
+    request_if_low(tape, instant)
+
+
+def _lapse_pending(tape: Tape, instant: datetime) -> None:
+    """End grants whose payment did not come before their expiry: there is nothing to break."""
+    for pending in tape.wallet.payments.pending_grants:
+        expire_time = pending.granted.expire_time
+        if expire_time is not None and expire_time <= instant:
+            tape.add(CreditsExpired(pending.grant_version, 0, pending=True), instant)
 
 
 def _revoke(tape: Tape, instant: datetime) -> None:

@@ -17,6 +17,7 @@ from ledger_service.domain.values import Asset, Money, ShortfallMode
 from ledger_service.domain.wallet.burn_down import DEFAULT_ORDER, Lot
 from ledger_service.domain.wallet.caps import Caps
 from ledger_service.domain.wallet.cost_basis import Basis, Moved
+from ledger_service.domain.wallet.payments import NO_PAYMENTS, Payments
 from ledger_service.domain.wallet.recurrence import Series
 from ledger_service.domain.wallet.totals import Totals
 from ledger_service.domain.wallet.usage import NO_USAGE, Usage
@@ -125,6 +126,7 @@ class Wallet(msgspec.Struct, frozen=True, gc=False):
     """None without a spend cap and budgets, so that most debits pay one comparison for them."""
     usage: Usage = NO_USAGE
     close_time: datetime | None = None
+    payments: Payments = NO_PAYMENTS
     totals: Totals = ()
     """Running totals of meters, of cycles whose usage may still come."""
 

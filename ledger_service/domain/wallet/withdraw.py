@@ -18,6 +18,7 @@ from ledger_service.domain.refusals import (
 from ledger_service.domain.values import Money
 from ledger_service.domain.wallet.burn_down import Lot
 from ledger_service.domain.wallet.lots import find
+from ledger_service.domain.wallet.payments import find_pending
 from ledger_service.domain.wallet.settle import begin, repay
 from ledger_service.domain.wallet.state import Wallet, basis_of, clawback_units
 from ledger_service.domain.wallet.tape import Tape
@@ -26,10 +27,13 @@ from ledger_service.domain.wallet.tape import Tape
 def revoke_grant(wallet: Wallet, command: RevokeGrant, now: datetime) -> list[Draft]:
     """Return what fell due and the revocation. What holds return later is revoked then.
 
-    A recurring grant does not come again, whichever of its periods is named. Raises GrantNotActive.
+    A grant that waits for a payment is withdrawn before it issued anything. A recurring grant does not
+    come again, whichever of its periods is named. Raises GrantNotActive.
     """
     check_text(command.reason, field="reason")
     tape = begin(command.wallet, wallet, now)
+    if find_pending(tape.wallet.payments, command.grant_version) is not None:
+        return tape.end(GrantRevoked(command.grant_version, 0, command.reason, pending=True), now)
     remaining_units = 0
     # A series is named by its first grant, whose own lot may be used up or long gone.
     if command.grant_version not in {each.series_version for each in tape.wallet.series}:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -306,3 +307,43 @@ def test_a_chargeback_prints_what_is_owed(ledger_command: CommandLine) -> None:
     assert (answer["revoked_units"], answer["receivable"]["nanos"]) == ("6", "400000000")
     assert shown.stdout == "6 units revoked, EUR 0.40 owed by the customer\n"
     assert "EUR 0.40" in balance.stdout
+
+
+def test_a_pending_grant_is_activated_from_the_command_line(ledger_command: CommandLine) -> None:
+    wallet = new_wallet(ledger_command)
+    [answer] = ledger_command.json("grant", wallet, "5", "--pending")
+    granted = answer["grant"]
+
+    [activated] = ledger_command.json("activate", granted["name"])
+
+    assert (granted["state"], activated["granted_units"]) == ("GRANT_STATE_PENDING", "5")
+    assert "(GRANT_NOT_PENDING)" in error_line(ledger_command.run("activate", granted["name"]))
+
+
+def test_a_top_up_is_requested_and_settled_from_the_command_line(ledger_command: CommandLine) -> None:
+    wallet = new_wallet(ledger_command)
+    [answer] = ledger_command.json("top-up", "request", wallet, "500", "--price", "CHF/4.99")
+    asked = answer["top_up"]
+
+    [settled] = ledger_command.json("top-up", "settle", asked["name"], "SUCCEEDED", "--payment", "pay-1")
+
+    assert asked["price"] == {"currency_code": "CHF", "nanos": "4990000000"}
+    assert (settled["payment_reference"], settled["grant"]) == ("pay-1", f"{wallet}/grants/4")
+    refused = error_line(ledger_command.run("top-up", "settle", asked["name"], "FAILED"))
+    assert "(TOP_UP_ALREADY_SETTLED)" in refused
+    described = ledger_command.run("statement", wallet).stdout
+    assert "requested for CHF 4.99" in described
+    assert "Top-up 2 succeeded" in described
+
+
+@pytest.mark.parametrize("price", ["EUR", "EUR/x", "EUR/0.0000000001", "EUR/NaN"])
+def test_a_malformed_price_is_an_error_of_one_line(ledger_command: CommandLine, price: str) -> None:
+    ended = ledger_command.run("top-up", "request", ledger_command.wallet, "5", "--price", price)
+
+    assert "is not CURRENCY/amount" in error_line(ended)
+
+
+def new_wallet(ledger_command: CommandLine) -> str:
+    """Open a wallet of its own and return its name."""
+    [opened] = ledger_command.json("open", f"w-{uuid4().hex}", "--customer", "customers/topped-up")
+    return str(opened["wallet"]["name"])

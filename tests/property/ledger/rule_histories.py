@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from ledger_service.application.ports import StoredEvent
 from ledger_service.domain.commands import (
+    ActivateGrant,
     AnyCommand,
     CaptureHold,
     Debit,
@@ -25,19 +26,24 @@ from ledger_service.domain.commands import (
     RecurrenceTerms,
     RefundGrant,
     ReleaseHold,
+    RequestTopUp,
     ReturnTransfer,
     RevokeGrant,
+    SettleTopUp,
     SettleTransfer,
     SettleWallet,
     UpdateWallet,
 )
 from ledger_service.domain.events import (
+    AutoTopUp,
     CreditsDebited,
     CreditsGranted,
     CreditsHeld,
     CreditsRolledOver,
     HoldCaptured,
     RollOver,
+    TopUpOutcome,
+    TopUpRequested,
     WalletRules,
 )
 from ledger_service.domain.refusals import Refusal
@@ -52,6 +58,7 @@ KINDS = (
     *("grant", "recurring", "bonus", "debit", "debit", "hold", "hold", "capture", "capture", "release"),
     *("reverse", "reverse", "revoke", "refund", "extend", "extend", "settle", "late", "late", "grace"),
     *("send", "end_transfer", "end_transfer", "end_transfer", "charge_back", "refund"),
+    *("pending", "activate", "ask", "pay", "pay", "rule"),
 )
 
 
@@ -147,6 +154,8 @@ def _as_if_paid(recorded: Recorded) -> Recorded:
 def command_of(ledger: Book, act: Act, now: datetime) -> AnyCommand | None:
     """Return what an act asks for at an instant, None if there is nothing it could be about."""
     match act.kind:
+        case "pending" | "activate" | "ask" | "pay" | "rule":
+            return _payment(ledger, act, now)
         case "grant" | "bonus" | "recurring":
             return _grant(ledger, act, now)
         case "debit":
@@ -164,10 +173,8 @@ def command_of(ledger: Book, act: Act, now: datetime) -> AnyCommand | None:
             )
         case "capture" | "release":
             return _end_hold(ledger, act)
-        case "send":
-            return transfer(act.units)
-        case "end_transfer":
-            return _end_transfer(ledger, act)
+        case "send" | "end_transfer":
+            return transfer(act.units) if act.kind == "send" else _end_transfer(ledger, act)
         case _:
             return _take_back(ledger, act)
 
@@ -193,6 +200,25 @@ def _grant(ledger: Book, act: Act, now: datetime) -> GrantCredits | None:
         expire_time=None if lasts is None else now + lasts * HOUR,
         consideration=money,
     )
+
+
+def _payment(ledger: Book, act: Act, now: datetime) -> AnyCommand | None:
+    match act.kind:
+        case "pending":
+            granted = _grant(ledger, msgspec.structs.replace(act, kind="grant", partly=False), now)
+            return None if granted is None else msgspec.structs.replace(granted, pending=True)
+        case "activate":
+            version = _pick(ledger, act, CreditsGranted)
+            return None if version is None else ActivateGrant(WALLET, version)
+        case "ask":
+            return RequestTopUp(WALLET, act.units, Money("USD", act.paid_nanos), valid_for="PT9H")
+        case "pay":
+            version = _pick(ledger, act, TopUpRequested)
+            outcome = TopUpOutcome.FAILED if act.partly else TopUpOutcome.SUCCEEDED
+            return None if version is None else SettleTopUp(WALLET, version, outcome)
+        case _:
+            rule = AutoTopUp(act.pick, Money("USD", 1_001), 3, amount_units=act.units)
+            return UpdateWallet(WALLET, ("rules.auto_top_up",), rules=WalletRules(auto_top_up=rule))
 
 
 def _end_hold(ledger: Book, act: Act) -> CaptureHold | ReleaseHold | None:

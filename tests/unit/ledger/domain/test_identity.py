@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from ledger_service.domain.commands import (
+    ActivateGrant,
     AnyCommand,
     ChangePlan,
     ChargeBackGrant,
@@ -17,9 +18,11 @@ from ledger_service.domain.commands import (
     EndContract,
     ExtendTrial,
     ReceiveTransfer,
+    RequestTopUp,
     ReturnTransfer,
     ReverseDebit,
     ScheduleContractPhase,
+    SettleTopUp,
     SettleTransfer,
     SettleWallet,
     TransferCredits,
@@ -37,6 +40,7 @@ from ledger_service.domain.events import (
     MultiplierTier,
     PlanPhase,
     Rate,
+    TopUpOutcome,
     TransferSlice,
     WalletRules,
 )
@@ -129,6 +133,12 @@ ARRIVAL = ReceiveTransfer(WALLET, "wallets/beta", 3, (TransferSlice(2, 7, BONUS_
 CHARGEBACK = ChargeBackGrant(WALLET, PURCHASE, PURCHASE_TERMS, Money("EUR", 70), "dispute-1")
 GOODWILL = msgspec.structs.replace(grant(3, category=GrantCategory.PROMOTIONAL), compensates_version=DEBIT)
 
+ACTIVATE = ActivateGrant(WALLET, 6)
+ASK = RequestTopUp(
+    WALLET, 7, Money("EUR", 5), expire_time=after(days=7), priority=2, scope=("chat", "batch"), reference="x"
+)
+SETTLE = SettleTopUp(WALLET, 7, TopUpOutcome.FAILED, payment_reference="pay-1", failure_reason="declined")
+
 EXAMPLES: list[AnyCommand] = [
     OPEN,
     FULL_GRANT,
@@ -174,6 +184,13 @@ EXAMPLES: list[AnyCommand] = [
     CHARGEBACK,
     msgspec.structs.replace(CHARGEBACK, amount=None),
     GOODWILL,
+    grant(3, pending=True),
+    ACTIVATE,
+    ASK,
+    RequestTopUp(WALLET, 7, Money("EUR", 5), valid_for="P1M"),
+    SETTLE,
+    SettleTopUp(WALLET, 7, TopUpOutcome.SUCCEEDED),
+    revoke(6),
 ]
 
 CHANGES: list[tuple[AnyCommand, dict[str, object], str]] = [
@@ -302,6 +319,19 @@ CHANGES: list[tuple[AnyCommand, dict[str, object], str]] = [
     (CHARGEBACK, {"reference": ""}, "reference"),
     (GOODWILL, {"compensates_version": 0}, "compensates_version"),
     (GOODWILL, {"compensates_version": HOLD}, "compensates_version"),
+    (grant(3), {"pending": True}, "pending"),
+    (ACTIVATE, {"grant_version": 7}, "grant_version"),
+    (ASK, {"amount_units": 8}, "amount_units"),
+    (ASK, {"price": Money("EUR", 6)}, "price"),
+    (ASK, {"valid_for": "P1M", "expire_time": None}, "valid_for"),
+    (ASK, {"expire_time": after(days=8)}, "expire_time"),
+    (ASK, {"priority": 3}, "priority"),
+    (ASK, {"scope": ("chat",)}, "scope"),
+    (ASK, {"reference": ""}, "reference"),
+    (SETTLE, {"top_up_version": 8}, "top_up_version"),
+    (SETTLE, {"outcome": TopUpOutcome.CANCELLED}, "outcome"),
+    (SETTLE, {"payment_reference": ""}, "payment_reference"),
+    (SETTLE, {"failure_reason": ""}, "failure_reason"),
 ]
 
 KEYLESS: set[type[Command]] = {SettleWallet, SettleTransfer, ReturnTransfer}
@@ -327,6 +357,9 @@ def recorded(command: AnyCommand) -> Fact[Event]:
     assert ledger.run(debit(5))[0].version == DEBIT
     if command is CLOSE:
         ledger.run(release(HOLD))
+        return stored(ledger, command)
+    ledger.run(grant(3, pending=True))
+    ledger.run(ASK)
     return stored(ledger, command)
 
 

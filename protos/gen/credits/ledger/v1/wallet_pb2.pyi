@@ -6,6 +6,7 @@ The facts of one wallet as callers see them."""
 from collections import abc as _abc
 from credits.ledger.v1 import money_pb2 as _money_pb2
 from credits.ledger.v1 import price_model_pb2 as _price_model_pb2
+from credits.ledger.v1 import top_up_pb2 as _top_up_pb2
 from credits.ledger.v1 import wallet_rules_pb2 as _wallet_rules_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -79,6 +80,38 @@ GRANT_CATEGORY_INCLUDED: GrantCategory.ValueType  # 3
 """Part of a plan's base fee for one cycle: carries no consideration of its own."""
 Global___GrantCategory: _TypeAlias = GrantCategory  # noqa: Y015
 
+class _GrantState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _GrantStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_GrantState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    GRANT_STATE_UNSPECIFIED: _GrantState.ValueType  # 0
+    """Not said."""
+    GRANT_STATE_ISSUED: _GrantState.ValueType  # 1
+    """The credit was issued."""
+    GRANT_STATE_PENDING: _GrantState.ValueType  # 2
+    """The grant waits for its payment; it issued nothing."""
+    GRANT_STATE_LAPSED: _GrantState.ValueType  # 3
+    """The payment did not come before the expiry; nothing was issued."""
+    GRANT_STATE_WITHDRAWN: _GrantState.ValueType  # 4
+    """Revoked before the payment came; nothing was issued."""
+
+class GrantState(_GrantState, metaclass=_GrantStateEnumTypeWrapper):
+    """GrantState says whether a grant issued its credit."""
+
+GRANT_STATE_UNSPECIFIED: GrantState.ValueType  # 0
+"""Not said."""
+GRANT_STATE_ISSUED: GrantState.ValueType  # 1
+"""The credit was issued."""
+GRANT_STATE_PENDING: GrantState.ValueType  # 2
+"""The grant waits for its payment; it issued nothing."""
+GRANT_STATE_LAPSED: GrantState.ValueType  # 3
+"""The payment did not come before the expiry; nothing was issued."""
+GRANT_STATE_WITHDRAWN: GrantState.ValueType  # 4
+"""Revoked before the payment came; nothing was issued."""
+Global___GrantState: _TypeAlias = GrantState  # noqa: Y015
+
 @_typing.final
 class Wallet(_message.Message):
     """Wallet is one customer's credit in one asset, the consistency boundary."""
@@ -96,6 +129,7 @@ class Wallet(_message.Message):
     BURN_DOWN_ORDER_FIELD_NUMBER: _builtins.int
     RULES_FIELD_NUMBER: _builtins.int
     CLOSE_TIME_FIELD_NUMBER: _builtins.int
+    OPEN_TOP_UPS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """wallets/{wallet}. Output only in OpenWallet, which takes `wallet_id`."""
     customer: _builtins.str
@@ -128,6 +162,10 @@ class Wallet(_message.Message):
     def close_time(self) -> _timestamp_pb2.Timestamp:
         """When the wallet was closed; absent while it is open. Output only."""
 
+    @_builtins.property
+    def open_top_ups(self) -> _containers.RepeatedCompositeFieldContainer[_top_up_pb2.TopUp]:
+        """Top-ups that are not settled, oldest first; at most 101. Output only; empty in lists."""
+
     def __init__(
         self,
         *,
@@ -142,10 +180,11 @@ class Wallet(_message.Message):
         burn_down_order: _builtins.str = ...,
         rules: _wallet_rules_pb2.WalletRules | None = ...,
         close_time: _timestamp_pb2.Timestamp | None = ...,
+        open_top_ups: _abc.Iterable[_top_up_pb2.TopUp] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "close_time", b"close_time", "open_time", b"open_time", "rules", b"rules"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "burn_down_order", b"burn_down_order", "close_time", b"close_time", "contract", b"contract", "customer", b"customer", "name", b"name", "open_time", b"open_time", "overage_limit_units", b"overage_limit_units", "rules", b"rules", "shortfall_mode", b"shortfall_mode", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "burn_down_order", b"burn_down_order", "close_time", b"close_time", "contract", b"contract", "customer", b"customer", "name", b"name", "open_time", b"open_time", "open_top_ups", b"open_top_ups", "overage_limit_units", b"overage_limit_units", "rules", b"rules", "shortfall_mode", b"shortfall_mode", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -179,6 +218,9 @@ class Grant(_message.Message):
     TRANSFERRED_UNITS_FIELD_NUMBER: _builtins.int
     TRANSFER_FIELD_NUMBER: _builtins.int
     RECEIVABLE_FIELD_NUMBER: _builtins.int
+    PENDING_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    TOP_UP_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """wallets/{wallet}/grants/{grant}; {grant} is the version of its event in the wallet's stream. Output only."""
     amount_units: _builtins.int
@@ -213,6 +255,15 @@ class Grant(_message.Message):
     """Units that left for other wallets, what came back taken off. Output only."""
     transfer: _builtins.str
     """wallets/{wallet}/transfers/{transfer} of the source that brought it; empty if it was granted here. Output only."""
+    pending: _builtins.bool
+    """Wait for ActivateGrant: until then the credit is not granted, not posted, not available, and no money counts as
+    received. Default: issued at once. Only for PAID and PROMOTIONAL grants that neither recur nor are a bonus; at
+    most 100 of a wallet.
+    """
+    state: Global___GrantState.ValueType
+    """Whether the credit was issued. Output only."""
+    top_up: _builtins.str
+    """wallets/{wallet}/topUps/{top_up} that paid for it; empty if none did. Output only."""
     @_builtins.property
     def scope(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Features that may draw on it, at most 32; empty means any debit."""
@@ -262,10 +313,13 @@ class Grant(_message.Message):
         transferred_units: _builtins.int = ...,
         transfer: _builtins.str = ...,
         receivable: _money_pb2.Money | None = ...,
+        pending: _builtins.bool = ...,
+        state: Global___GrantState.ValueType = ...,
+        top_up: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["consideration", b"consideration", "effective_time", b"effective_time", "expire_time", b"expire_time", "receivable", b"receivable", "recurrence", b"recurrence"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_units", b"amount_units", "category", b"category", "compensates", b"compensates", "consideration", b"consideration", "contract", b"contract", "drawn_units", b"drawn_units", "effective_time", b"effective_time", "expire_time", b"expire_time", "expired_units", b"expired_units", "held_units", b"held_units", "name", b"name", "priority", b"priority", "purchase", b"purchase", "receivable", b"receivable", "recurrence", b"recurrence", "reference", b"reference", "remaining_units", b"remaining_units", "revoked_units", b"revoked_units", "rolled_over_units", b"rolled_over_units", "scope", b"scope", "transfer", b"transfer", "transferred_units", b"transferred_units"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_units", b"amount_units", "category", b"category", "compensates", b"compensates", "consideration", b"consideration", "contract", b"contract", "drawn_units", b"drawn_units", "effective_time", b"effective_time", "expire_time", b"expire_time", "expired_units", b"expired_units", "held_units", b"held_units", "name", b"name", "pending", b"pending", "priority", b"priority", "purchase", b"purchase", "receivable", b"receivable", "recurrence", b"recurrence", "reference", b"reference", "remaining_units", b"remaining_units", "revoked_units", b"revoked_units", "rolled_over_units", b"rolled_over_units", "scope", b"scope", "state", b"state", "top_up", b"top_up", "transfer", b"transfer", "transferred_units", b"transferred_units"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -795,6 +849,8 @@ class Balance(_message.Message):
     IN_TRANSIT_UNITS_FIELD_NUMBER: _builtins.int
     RECEIVABLES_FIELD_NUMBER: _builtins.int
     CLOSE_TIME_FIELD_NUMBER: _builtins.int
+    AWAITING_PAYMENT_UNITS_FIELD_NUMBER: _builtins.int
+    OPEN_TOP_UPS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """wallets/{wallet}."""
     posted_units: _builtins.int
@@ -817,6 +873,8 @@ class Balance(_message.Message):
     """Units revoked, refunded or charged back so far."""
     in_transit_units: _builtins.int
     """Units that left for other wallets and are not known to have arrived. They are not posted here any more."""
+    awaiting_payment_units: _builtins.int
+    """Units of grants that wait for their payment; in no other figure, and not lots."""
     @_builtins.property
     def lots(self) -> _containers.RepeatedCompositeFieldContainer[Global___LotBalance]:
         """The lots that hold something, in burn-down order, pending ones last."""
@@ -841,6 +899,10 @@ class Balance(_message.Message):
     def close_time(self) -> _timestamp_pb2.Timestamp:
         """When the wallet was closed; absent while it is open."""
 
+    @_builtins.property
+    def open_top_ups(self) -> _containers.RepeatedCompositeFieldContainer[_top_up_pb2.TopUp]:
+        """Top-ups that are not settled, oldest first; at most 101. Whatever the feature."""
+
     def __init__(
         self,
         *,
@@ -861,10 +923,12 @@ class Balance(_message.Message):
         in_transit_units: _builtins.int = ...,
         receivables: _abc.Iterable[_money_pb2.Money] | None = ...,
         close_time: _timestamp_pb2.Timestamp | None = ...,
+        awaiting_payment_units: _builtins.int = ...,
+        open_top_ups: _abc.Iterable[_top_up_pb2.TopUp] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "asset", b"asset", "close_time", b"close_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "asset", b"asset", "available_units", b"available_units", "close_time", b"close_time", "debited_units", b"debited_units", "debt_units", b"debt_units", "expired_units", b"expired_units", "held_units", b"held_units", "holds", b"holds", "in_transit_units", b"in_transit_units", "lots", b"lots", "name", b"name", "overage_units", b"overage_units", "pending_units", b"pending_units", "posted_units", b"posted_units", "receivables", b"receivables", "revoked_units", b"revoked_units"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "asset", b"asset", "available_units", b"available_units", "awaiting_payment_units", b"awaiting_payment_units", "close_time", b"close_time", "debited_units", b"debited_units", "debt_units", b"debt_units", "expired_units", b"expired_units", "held_units", b"held_units", "holds", b"holds", "in_transit_units", b"in_transit_units", "lots", b"lots", "name", b"name", "open_top_ups", b"open_top_ups", "overage_units", b"overage_units", "pending_units", b"pending_units", "posted_units", b"posted_units", "receivables", b"receivables", "revoked_units", b"revoked_units"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from credits.ledger.v1 import meter_totals_pb2 as credits_dot_ledger_dot_v1_dot_meter__totals__pb2
+from credits.ledger.v1 import top_up_pb2 as credits_dot_ledger_dot_v1_dot_top__up__pb2
 from credits.ledger.v1 import transfer_pb2 as credits_dot_ledger_dot_v1_dot_transfer__pb2
 from credits.ledger.v1 import wallet_closing_pb2 as credits_dot_ledger_dot_v1_dot_wallet__closing__pb2
 from credits.ledger.v1 import wallet_service_pb2 as credits_dot_ledger_dot_v1_dot_wallet__service__pb2
@@ -142,6 +143,21 @@ class WalletServiceStub:
                 '/credits.ledger.v1.WalletService/ExtendGrant',
                 request_serializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.ExtendGrantRequest.SerializeToString,
                 response_deserializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.ExtendGrantResponse.FromString,
+                _registered_method=True)
+        self.ActivateGrant = channel.unary_unary(
+                '/credits.ledger.v1.WalletService/ActivateGrant',
+                request_serializer=credits_dot_ledger_dot_v1_dot_top__up__pb2.ActivateGrantRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_top__up__pb2.ActivateGrantResponse.FromString,
+                _registered_method=True)
+        self.RequestTopUp = channel.unary_unary(
+                '/credits.ledger.v1.WalletService/RequestTopUp',
+                request_serializer=credits_dot_ledger_dot_v1_dot_top__up__pb2.RequestTopUpRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_top__up__pb2.RequestTopUpResponse.FromString,
+                _registered_method=True)
+        self.SettleTopUp = channel.unary_unary(
+                '/credits.ledger.v1.WalletService/SettleTopUp',
+                request_serializer=credits_dot_ledger_dot_v1_dot_top__up__pb2.SettleTopUpRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_top__up__pb2.SettleTopUpResponse.FromString,
                 _registered_method=True)
         self.GetMeterTotals = channel.unary_unary(
                 '/credits.ledger.v1.WalletService/GetMeterTotals',
@@ -317,6 +333,27 @@ class WalletServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ActivateGrant(self, request, context):
+        """Issue what a pending grant held back: its payment came. Safe to retry with the same key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RequestTopUp(self, request, context):
+        """Ask for credit at a price of its own; at most 100 may be open. Safe to retry with the same key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SettleTopUp(self, request, context):
+        """Say how a top-up's payment went; a success grants the credit. Safe to retry with any key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetMeterTotals(self, request, context):
         """Read the running totals of a wallet: what rating prices cumulative rates on. Reads only.
         """
@@ -438,6 +475,21 @@ def add_WalletServiceServicer_to_server(servicer, server):
                     servicer.ExtendGrant,
                     request_deserializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.ExtendGrantRequest.FromString,
                     response_serializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.ExtendGrantResponse.SerializeToString,
+            ),
+            'ActivateGrant': grpc.unary_unary_rpc_method_handler(
+                    servicer.ActivateGrant,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_top__up__pb2.ActivateGrantRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_top__up__pb2.ActivateGrantResponse.SerializeToString,
+            ),
+            'RequestTopUp': grpc.unary_unary_rpc_method_handler(
+                    servicer.RequestTopUp,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_top__up__pb2.RequestTopUpRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_top__up__pb2.RequestTopUpResponse.SerializeToString,
+            ),
+            'SettleTopUp': grpc.unary_unary_rpc_method_handler(
+                    servicer.SettleTopUp,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_top__up__pb2.SettleTopUpRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_top__up__pb2.SettleTopUpResponse.SerializeToString,
             ),
             'GetMeterTotals': grpc.unary_unary_rpc_method_handler(
                     servicer.GetMeterTotals,
@@ -1018,6 +1070,87 @@ class WalletService:
             '/credits.ledger.v1.WalletService/ExtendGrant',
             credits_dot_ledger_dot_v1_dot_wallet__service__pb2.ExtendGrantRequest.SerializeToString,
             credits_dot_ledger_dot_v1_dot_wallet__service__pb2.ExtendGrantResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ActivateGrant(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.WalletService/ActivateGrant',
+            credits_dot_ledger_dot_v1_dot_top__up__pb2.ActivateGrantRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_top__up__pb2.ActivateGrantResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RequestTopUp(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.WalletService/RequestTopUp',
+            credits_dot_ledger_dot_v1_dot_top__up__pb2.RequestTopUpRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_top__up__pb2.RequestTopUpResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SettleTopUp(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.WalletService/SettleTopUp',
+            credits_dot_ledger_dot_v1_dot_top__up__pb2.SettleTopUpRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_top__up__pb2.SettleTopUpResponse.FromString,
             options,
             channel_credentials,
             insecure,

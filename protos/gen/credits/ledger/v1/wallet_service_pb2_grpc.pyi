@@ -11,6 +11,7 @@ UNAVAILABLE or DEADLINE_EXCEEDED.
 
 from collections import abc as _abc
 from credits.ledger.v1 import meter_totals_pb2 as _meter_totals_pb2
+from credits.ledger.v1 import top_up_pb2 as _top_up_pb2
 from credits.ledger.v1 import transfer_pb2 as _transfer_pb2
 from credits.ledger.v1 import wallet_closing_pb2 as _wallet_closing_pb2
 from credits.ledger.v1 import wallet_service_pb2 as _wallet_service_pb2
@@ -101,6 +102,12 @@ class WalletServiceStub:
     """
     ExtendGrant: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.ExtendGrantRequest, _wallet_service_pb2.ExtendGrantResponse]
     """Let a grant expire later; refused after its expiry. Safe to retry with the same key."""
+    ActivateGrant: _grpc.UnaryUnaryMultiCallable[_top_up_pb2.ActivateGrantRequest, _top_up_pb2.ActivateGrantResponse]
+    """Issue what a pending grant held back: its payment came. Safe to retry with the same key."""
+    RequestTopUp: _grpc.UnaryUnaryMultiCallable[_top_up_pb2.RequestTopUpRequest, _top_up_pb2.RequestTopUpResponse]
+    """Ask for credit at a price of its own; at most 100 may be open. Safe to retry with the same key."""
+    SettleTopUp: _grpc.UnaryUnaryMultiCallable[_top_up_pb2.SettleTopUpRequest, _top_up_pb2.SettleTopUpResponse]
+    """Say how a top-up's payment went; a success grants the credit. Safe to retry with any key."""
     GetMeterTotals: _grpc.UnaryUnaryMultiCallable[_meter_totals_pb2.GetMeterTotalsRequest, _meter_totals_pb2.GetMeterTotalsResponse]
     """Read the running totals of a wallet: what rating prices cumulative rates on. Reads only."""
     ListStatementLines: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.ListStatementLinesRequest, _wallet_service_pb2.ListStatementLinesResponse]
@@ -170,6 +177,12 @@ class WalletServiceAsyncStub(WalletServiceStub):
     """
     ExtendGrant: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.ExtendGrantRequest, _wallet_service_pb2.ExtendGrantResponse]  # type: ignore[assignment]
     """Let a grant expire later; refused after its expiry. Safe to retry with the same key."""
+    ActivateGrant: _aio.UnaryUnaryMultiCallable[_top_up_pb2.ActivateGrantRequest, _top_up_pb2.ActivateGrantResponse]  # type: ignore[assignment]
+    """Issue what a pending grant held back: its payment came. Safe to retry with the same key."""
+    RequestTopUp: _aio.UnaryUnaryMultiCallable[_top_up_pb2.RequestTopUpRequest, _top_up_pb2.RequestTopUpResponse]  # type: ignore[assignment]
+    """Ask for credit at a price of its own; at most 100 may be open. Safe to retry with the same key."""
+    SettleTopUp: _aio.UnaryUnaryMultiCallable[_top_up_pb2.SettleTopUpRequest, _top_up_pb2.SettleTopUpResponse]  # type: ignore[assignment]
+    """Say how a top-up's payment went; a success grants the credit. Safe to retry with any key."""
     GetMeterTotals: _aio.UnaryUnaryMultiCallable[_meter_totals_pb2.GetMeterTotalsRequest, _meter_totals_pb2.GetMeterTotalsResponse]  # type: ignore[assignment]
     """Read the running totals of a wallet: what rating prices cumulative rates on. Reads only."""
     ListStatementLines: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.ListStatementLinesRequest, _wallet_service_pb2.ListStatementLinesResponse]  # type: ignore[assignment]
@@ -362,6 +375,30 @@ class WalletServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_wallet_service_pb2.ExtendGrantResponse, _abc.Awaitable[_wallet_service_pb2.ExtendGrantResponse]]:
         """Let a grant expire later; refused after its expiry. Safe to retry with the same key."""
+
+    @_abc_1.abstractmethod
+    def ActivateGrant(
+        self,
+        request: _top_up_pb2.ActivateGrantRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_top_up_pb2.ActivateGrantResponse, _abc.Awaitable[_top_up_pb2.ActivateGrantResponse]]:
+        """Issue what a pending grant held back: its payment came. Safe to retry with the same key."""
+
+    @_abc_1.abstractmethod
+    def RequestTopUp(
+        self,
+        request: _top_up_pb2.RequestTopUpRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_top_up_pb2.RequestTopUpResponse, _abc.Awaitable[_top_up_pb2.RequestTopUpResponse]]:
+        """Ask for credit at a price of its own; at most 100 may be open. Safe to retry with the same key."""
+
+    @_abc_1.abstractmethod
+    def SettleTopUp(
+        self,
+        request: _top_up_pb2.SettleTopUpRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_top_up_pb2.SettleTopUpResponse, _abc.Awaitable[_top_up_pb2.SettleTopUpResponse]]:
+        """Say how a top-up's payment went; a success grants the credit. Safe to retry with any key."""
 
     @_abc_1.abstractmethod
     def GetMeterTotals(

@@ -1,0 +1,126 @@
+"""Commands about payments that credit waits for: activations and top-ups."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from typing import Annotated
+from uuid import uuid4
+
+import typer
+
+from credits.ledger.v1 import money_pb2, top_up_pb2, wallet_service_pb2_grpc
+from ledger_service.cli.client import (
+    ADDRESS_DEFAULT,
+    CALL_SECONDS_MAX,
+    Address,
+    AsJson,
+    CaFile,
+    connect,
+    console,
+    fail,
+    print_json,
+    read_instant,
+    show_units,
+)
+
+app = typer.Typer()
+top_up = typer.Typer(no_args_is_help=True, help="Ask for credit, and say how its payment went.")
+app.add_typer(top_up, name="top-up")
+MONEY_SCALE = 9
+Name = Annotated[str, typer.Argument(help="wallets/{wallet}")]
+GrantName = Annotated[str, typer.Argument(help="wallets/{wallet}/grants/{grant}")]
+TopUpName = Annotated[str, typer.Argument(help="wallets/{wallet}/topUps/{top_up}")]
+Units = Annotated[int, typer.Argument(help="Smallest units of the asset.")]
+Key = Annotated[str, typer.Option(help="Idempotency key; a fresh one if empty.")]
+
+
+@app.command()
+def activate(
+    name: GrantName,
+    key: Key = "",
+    address: Address = ADDRESS_DEFAULT,
+    ca_file: CaFile = "",
+    json: AsJson = False,
+) -> None:
+    """Issue what a pending grant held back: its payment came."""
+    request = top_up_pb2.ActivateGrantRequest(name=name, idempotency_key=key or uuid4().hex)
+    with connect(address, ca_file) as channel:
+        stub = wallet_service_pb2_grpc.WalletServiceStub(channel)
+        response = stub.ActivateGrant(request, timeout=CALL_SECONDS_MAX)
+    if json:
+        print_json(response)
+    else:
+        console.print(f"{name} activated: {response.granted_units:,} units")
+
+
+@top_up.command("request")
+def request_top_up(
+    name: Name,
+    units: Units,
+    price: Annotated[str, typer.Option(help="CURRENCY/amount for all of it, such as EUR/49.90")],
+    valid_for: Annotated[str, typer.Option(help="ISO 8601 period from the settlement, such as P1Y.")] = "",
+    expires: Annotated[str, typer.Option(help="First instant at which it is gone; never if empty.")] = "",
+    reference: Annotated[str, typer.Option(help="Kept with the top-up and its grant.")] = "",
+    key: Key = "",
+    address: Address = ADDRESS_DEFAULT,
+    ca_file: CaFile = "",
+    json: AsJson = False,
+) -> None:
+    """Ask for credit; it is granted when its payment succeeded."""
+    asked = top_up_pb2.TopUp(
+        amount_units=units,
+        price=_read_price(price),
+        valid_for=valid_for,
+        expire_time=read_instant(expires, option="--expires") if expires else None,
+        reference=reference,
+    )
+    request = top_up_pb2.RequestTopUpRequest(name=name, idempotency_key=key or uuid4().hex, top_up=asked)
+    with connect(address, ca_file) as channel:
+        stub = wallet_service_pb2_grpc.WalletServiceStub(channel)
+        response = stub.RequestTopUp(request, timeout=CALL_SECONDS_MAX)
+    if json:
+        print_json(response)
+    else:
+        cost = f"{response.top_up.price.currency_code} {show_units(response.top_up.price.nanos, MONEY_SCALE)}"
+        console.print(f"{response.top_up.name} of {response.top_up.amount_units:,} units for {cost}")
+
+
+@top_up.command("settle")
+def settle_top_up(
+    name: TopUpName,
+    outcome: Annotated[str, typer.Argument(help="SUCCEEDED, FAILED or CANCELLED")],
+    payment: Annotated[str, typer.Option(help="The payment, as the provider names it.")] = "",
+    reason: Annotated[str, typer.Option(help="Why it did not succeed.")] = "",
+    key: Key = "",
+    address: Address = ADDRESS_DEFAULT,
+    ca_file: CaFile = "",
+    json: AsJson = False,
+) -> None:
+    """Say how a top-up's payment went."""
+    if outcome not in ("SUCCEEDED", "FAILED", "CANCELLED"):
+        fail(f"{outcome!r} is none of SUCCEEDED, FAILED, CANCELLED")
+    request = top_up_pb2.SettleTopUpRequest(
+        name=name,
+        idempotency_key=key or uuid4().hex,
+        outcome=top_up_pb2.TopUpOutcome.Value(f"TOP_UP_OUTCOME_{outcome}"),
+        payment_reference=payment,
+        failure_reason=reason,
+    )
+    with connect(address, ca_file) as channel:
+        stub = wallet_service_pb2_grpc.WalletServiceStub(channel)
+        response = stub.SettleTopUp(request, timeout=CALL_SECONDS_MAX)
+    if json:
+        print_json(response)
+    else:
+        console.print(f"{name} {outcome.lower()}{': ' + response.grant if response.grant else ''}")
+
+
+def _read_price(text: str) -> money_pb2.Money:
+    currency, _, amount = text.partition("/")
+    try:
+        nanos = Decimal(amount).scaleb(MONEY_SCALE)
+    except InvalidOperation:
+        fail(f"--price {text!r} is not CURRENCY/amount")
+    if not nanos.is_finite() or nanos != int(nanos):
+        fail(f"--price {text!r} is not CURRENCY/amount with at most {MONEY_SCALE} decimals")
+    return money_pb2.Money(currency_code=currency, nanos=int(nanos))
