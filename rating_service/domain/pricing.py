@@ -122,6 +122,12 @@ def price(
     )
 
 
+def priced_dimensions(pricer: Pricer, usage: Usage) -> set[str]:
+    """Return the dimensions that have a rate for usage of this kind. Refuses INVALID_PROPERTY."""
+    properties = with_brackets(pricer.brackets, usage) if pricer.brackets else usage.properties
+    return {name for name, group in pricer.rates.items() if first_match(group, properties)}
+
+
 def _linear(price_list: PriceList, quantities: Mapping[str, int]) -> Charged:
     """Return the lines of a usage whose prices are all plain products."""
     decimals = price_list.decimals

@@ -9,6 +9,9 @@ from typing import Final
 class Reason(Enum):
     """Why something was refused, in order of precedence."""
 
+    MALFORMED_USAGE = "MALFORMED_USAGE"
+    INCONSISTENT_USAGE = "INCONSISTENT_USAGE"
+    TOO_LATE = "TOO_LATE"
     UNKNOWN_CONTRACT = "UNKNOWN_CONTRACT"
     CONTRACT_NOT_IN_FORCE = "CONTRACT_NOT_IN_FORCE"
     UNKNOWN_RATE_CARD = "UNKNOWN_RATE_CARD"

@@ -30,6 +30,9 @@ KNOWN: Final = (Refusal, RequestRefused, LedgerRefused, LedgerUnavailableError, 
 _C = grpc.StatusCode
 CODES: Final[Mapping[Reason | RequestReason, grpc.StatusCode]] = MappingProxyType(
     {
+        Reason.MALFORMED_USAGE: _C.INVALID_ARGUMENT,
+        Reason.INCONSISTENT_USAGE: _C.INVALID_ARGUMENT,
+        Reason.TOO_LATE: _C.FAILED_PRECONDITION,
         Reason.UNKNOWN_CONTRACT: _C.NOT_FOUND,
         Reason.CONTRACT_NOT_IN_FORCE: _C.FAILED_PRECONDITION,
         Reason.UNKNOWN_RATE_CARD: _C.NOT_FOUND,
