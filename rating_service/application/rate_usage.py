@@ -61,10 +61,10 @@ class UsageRating:
         Raises Refusal, RequestRefused, LedgerRefused.
         """
         await self._history.wait_for(checked_position(min_position))
-        return await self._ledger.debit(self._order(usage), delivered=delivered)
+        return await self._ledger.debit(self.order(usage), delivered=delivered)
 
     async def record_many(
-        self, usages: Sequence[Usage | RequestRefused], *, delivered: bool, min_position: int
+        self, usages: Sequence[Usage | Refusal | RequestRefused], *, delivered: bool, min_position: int
     ) -> list[Posted | Refused]:
         """Price and debit usages in their sequence; each has its own outcome.
 
@@ -108,15 +108,16 @@ class UsageRating:
         amount = whole_asset_text(charge.exact_units, scale=asset.scale)
         return Quote(charge, amount, margin_text(amount, charge, asset_code=asset.code))
 
-    def _order_or_refusal(self, usage: Usage | RequestRefused) -> Order | Refusal | RequestRefused:
-        if isinstance(usage, RequestRefused):
+    def _order_or_refusal(self, usage: Usage | Refusal | RequestRefused) -> Order | Refusal | RequestRefused:
+        if not isinstance(usage, Usage):
             return usage
         try:
-            return self._order(usage)
+            return self.order(usage)
         except (Refusal, RequestRefused) as refusal:
             return refusal
 
-    def _order(self, usage: Usage) -> Order:
+    def order(self, usage: Usage) -> Order:
+        """Return the debit that a usage asks for, priced. Refuses names, sizes and what cannot be rated."""
         check_usage_id(usage.id, field="usage.id")
         check_contract(usage.contract, field="usage.contract")
         _check_sizes(usage)

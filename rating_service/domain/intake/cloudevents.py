@@ -14,10 +14,11 @@ import msgspec
 
 from rating_service.domain.agreement import Record
 from rating_service.domain.intake.anthropic import read_anthropic
-from rating_service.domain.intake.fields import RawObject, malformed, parse_time
+from rating_service.domain.intake.fields import RawObject, malformed, parse_object, parse_time
 from rating_service.domain.intake.normalised import Normalised
 from rating_service.domain.intake.openai import read_openai
 from rating_service.domain.intake.opentelemetry import read_opentelemetry
+from rating_service.domain.refusals import Refusal
 
 _REQUIRED: Final = ("id", "source", "type")
 _OPENAI_ONLY: Final = (
@@ -54,13 +55,12 @@ def read_cloudevent(event: RawObject) -> Normalised:
         raise malformed("data", "is missing, or not given as JSON")
     read = _data(event)
     time = event.text("time")
-    subject = event.text("subject")
     return msgspec.structs.replace(
         read,
         properties={"source": event.text("source"), **read.properties},
         # The event, not the provider's response inside it, is what a bus delivers again.
         id=event.text("id"),
-        contract=read.contract or (subject if "/" in subject or not subject else f"contracts/{subject}"),
+        contract=read.contract or _contract_of(event.text("subject")),
         effective_time=read.effective_time or (parse_time(time, "time") if time else None),
     )
 
@@ -98,3 +98,18 @@ def _own(data: RawObject) -> Normalised:
         api_key=own.api_key,
         user=own.user,
     )
+
+
+def names_of(text: str) -> tuple[str, str]:
+    """Return the id and contract that an event gives although the rest of it cannot be read, "" for neither."""
+    try:
+        event = parse_object(text)
+        usage_id, subject = event.text("id"), event.text("subject")
+    except Refusal:
+        return "", ""
+    return usage_id, _contract_of(subject)
+
+
+def _contract_of(subject: str) -> str:
+    """Return the contract that a subject names, by its full name or its id alone."""
+    return subject if "/" in subject or not subject else f"contracts/{subject}"

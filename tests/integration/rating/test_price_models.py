@@ -89,16 +89,16 @@ async def test_a_total_is_not_negative(service: Service) -> None:
         assert code == (grpc.StatusCode.INVALID_ARGUMENT, "NUMBER_OUT_OF_RANGE")
 
 
-async def test_usage_priced_by_a_total_that_is_not_kept_is_refused_and_not_priced_wrongly(
+async def test_usage_priced_by_a_total_that_is_not_kept_is_quarantined_and_not_priced_wrongly(
     service: Service,
 ) -> None:
     await publish(service)
     events = len(service.ledger.events)
     request = rating_service_pb2.RecordUsageRequest(usage=usage(fonts=1, at=LATER))
 
-    code = await refused(service.rating.RecordUsage(request))
+    answer = await service.rating.RecordUsage(request)
 
-    assert code == (grpc.StatusCode.FAILED_PRECONDITION, "RUNNING_TOTAL_NOT_KEPT")
+    assert answer.quarantined.reason == "RUNNING_TOTAL_NOT_KEPT"
     assert len(service.ledger.events) == events
 
 

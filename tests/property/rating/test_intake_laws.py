@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from rating_service.domain.intake.normalise import fold, normalise
 from rating_service.domain.intake.normalised import PROMPT, UsageFormat
 from rating_service.domain.refusals import Refusal
-from tests.unit.rating.builders import usage
+from rating_service.domain.usage import Usage
+from tests.unit.rating.builders import JANUARY
 
 COUNTS = st.integers(0, 10**6)
 DIMENSIONS = (
@@ -81,13 +82,11 @@ def test_a_span_is_split_exactly_or_refused(
         assert reasoning <= answer
 
 
-@given(
-    st.dictionaries(st.sampled_from(DIMENSIONS), COUNTS, min_size=1), st.sets(st.sampled_from(DIMENSIONS))
-)
+@given(st.dictionaries(st.sampled_from(DIMENSIONS), COUNTS, min_size=1), st.sets(st.sampled_from(DIMENSIONS)))
 def test_folding_moves_tokens_and_neither_adds_nor_drops_any(
     quantities: dict[str, int], priced: set[str]
 ) -> None:
-    folded = fold(usage(**quantities), priced.__contains__).quantities
+    folded = fold(Usage(JANUARY, quantities), priced.__contains__).quantities
 
     assert sum(folded.values()) == sum(quantities.values())
     assert folded.keys() <= priced | {"input_tokens", "output_tokens"}

@@ -24,7 +24,11 @@ CHAT = {
     "completion_tokens": 300,
     "total_tokens": 1300,
     "prompt_tokens_details": {"cached_tokens": 600, "audio_tokens": 100},
-    "completion_tokens_details": {"reasoning_tokens": 120, "audio_tokens": 30, "rejected_prediction_tokens": 9},
+    "completion_tokens_details": {
+        "reasoning_tokens": 120,
+        "audio_tokens": 30,
+        "rejected_prediction_tokens": 9,
+    },
 }
 RESPONSES = {
     "input_tokens": 80,
@@ -305,7 +309,12 @@ def test_a_raw_usage_has_a_largest_length(length: int, is_read: bool) -> None:
         ({"input_tokens", "output_tokens"}, {"input_tokens": 1 + 2 + 4 + 8, "output_tokens": 16 + 32}),
         (
             {"input_tokens", "cache_write_tokens_5m", "output_tokens", "reasoning_tokens"},
-            {"input_tokens": 1 + 2, "cache_write_tokens_5m": 4 + 8, "output_tokens": 16, "reasoning_tokens": 32},
+            {
+                "input_tokens": 1 + 2,
+                "cache_write_tokens_5m": 4 + 8,
+                "output_tokens": 16,
+                "reasoning_tokens": 32,
+            },
         ),
     ],
 )
