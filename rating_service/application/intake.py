@@ -91,6 +91,12 @@ class UsageIntake:
         """Follow what the ledger has recorded up to now. Refuses HISTORY_BEHIND after a while."""
         await self._history.wait_for(await self._ledger.head_position())
 
+    def check(self, received: Received, arrival: datetime) -> None:
+        """Refuse what cannot be read, and what arrived too late."""
+        checked = self._checked(received, arrival)
+        if not isinstance(checked, Usage):
+            raise checked
+
     async def keep(self, received: Received, cause: Cause, now: datetime) -> Entry:
         """Put a usage into quarantine and return how it stands there."""
         [entry] = await self._store.add([_entry(received, cause, now)])

@@ -193,6 +193,7 @@ class StreamMetering:
         """Debit a stream whose totals are closed, or quarantine it. Again gives the same debit or entry."""
         received = self._read(stream.received)
         try:
+            self._intake.check(received, stream.settle_time - stream.ttl)
             order = await self._rated(stream)
             stream = await self._place(stream, order)
             posted = await self._debit(stream, order)

@@ -163,6 +163,14 @@ async def test_an_answer_that_cannot_be_rated_is_quarantined_with_its_totals(har
     assert (await hard.balance()).debited_units == 0
 
 
+async def test_an_answer_that_arrives_too_late_waits_for_a_person(hard: World) -> None:
+    chunk = hard.chunk("s", 1, 100, final=True)
+    chunk.usage.effective_time.seconds -= 35 * 24 * 3600 + 60
+    [answer] = await hard.send(chunk)
+
+    assert answer.quarantined.reason == "TOO_LATE"
+
+
 async def test_chunks_out_of_bounds_are_refused_and_the_others_are_not(hard: World) -> None:
     moved = hard.chunk("s", 2, 20)
     moved.usage.effective_time.seconds -= 1
