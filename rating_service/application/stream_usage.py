@@ -114,14 +114,18 @@ class StreamMetering:
         return await self._cover(stream)
 
     async def sweep(self) -> int:
-        """Settle what is due and return how many streams that was."""
+        """Settle what is due and return how many streams that was; one that cannot be now stops no other."""
         now = await self._clock.now()
-        due = await self._store.due(now, limit=SWEEP_STREAMS_MAX)
-        for stream in due:
+        settled = 0
+        for stream in await self._store.due(now, limit=SWEEP_STREAMS_MAX):
             closed = await self._change(stream, lambda before: begin_settling(before, now))
-            if closed.state != OPEN:
-                await self._settle(closed)
-        return len(due)
+            try:
+                if closed.state != OPEN:
+                    await self._settle(closed)
+                    settled += 1
+            except (LedgerRefused, RequestRefused) as cause:
+                log.warning("stream_not_settled", usage=stream.usage_id, cause=f"{cause}")
+        return settled
 
     async def run(self) -> None:
         """Sweep for ever; what fails is tried again by the next sweep."""
@@ -129,7 +133,7 @@ class StreamMetering:
             try:
                 while await self.sweep() == SWEEP_STREAMS_MAX:
                     pass
-            except (LedgerUnavailableError, LedgerRefused, StoreUnavailableError, RequestRefused) as cause:
+            except (LedgerUnavailableError, LedgerRefused, StoreUnavailableError) as cause:
                 log.warning("sweep_broke_off", cause=f"{type(cause).__name__}: {cause}")
             await asyncio.sleep(SWEEP_SECONDS)
 
