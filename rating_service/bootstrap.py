@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Final, NamedTuple
 
+import grpc
 import psycopg
 import structlog
 from prometheus_client import start_http_server
@@ -21,20 +22,28 @@ from rating_service.adapters.history_store import PostgresHistoryStore
 from rating_service.adapters.invoice_store import PostgresInvoiceFacts, PostgresInvoiceStore
 from rating_service.adapters.ledger_channel import open_channel
 from rating_service.adapters.ledger_client import LedgerClient
+from rating_service.adapters.ledger_holds import LedgerHolds
 from rating_service.adapters.ledger_messages import charge_message
 from rating_service.adapters.migrations import SchemaError, migrate
-from rating_service.adapters.postgres_pool import open_pool
+from rating_service.adapters.postgres_pool import Pool, open_pool
+from rating_service.adapters.quarantine_store import PostgresQuarantineStore
+from rating_service.adapters.stream_store import PostgresStreamStore
+from rating_service.application.intake import UsageIntake
 from rating_service.application.invoices import Invoicing
 from rating_service.application.ports import StoreUnavailableError
+from rating_service.application.quarantine import Quarantine
 from rating_service.application.rate_usage import UsageRating
+from rating_service.application.stream_usage import StreamMetering
 from rating_service.application.trace_line import LineTracing
 from rating_service.projections.facts import UnreadableHistoryError
 from rating_service.projections.follower import Follower
+from rating_service.rpc.causes import cause_of
 from rating_service.rpc.health import HealthReporter
 from rating_service.rpc.invoice_servicer import InvoiceServicer
 from rating_service.rpc.metrics import LAG_EVENTS, POSITION
 from rating_service.rpc.rating_servicer import RatingServicer
 from rating_service.rpc.server import BoundServer, Certificates, ListenError, build_server
+from rating_service.rpc.usage_messages import read_stored
 from rating_service.settings import Settings
 
 DRAIN_SECONDS: Final = 20.0
@@ -54,7 +63,15 @@ class Parts(NamedTuple):
 
     served: BoundServer
     follower: Follower
+    streams: StreamMetering
     health: HealthReporter
+
+
+class UsageParts(NamedTuple):
+    """What takes usage in."""
+
+    servicer: RatingServicer
+    streams: StreamMetering
 
 
 async def serve(settings: Settings) -> None:
@@ -103,14 +120,52 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Parts:
         grace=settings.grace,
     )
     tracing = LineTracing(invoicing=invoicing, history=follower, store=invoices)
+    usage = build_usage(settings, pool, channel, ledger, follower)
     served = build_server(
-        rating=RatingServicer(UsageRating(ledger=ledger, history=follower), charge_message=charge_message),
+        rating=usage.servicer,
         invoices=InvoiceServicer(invoicing=invoicing, tracing=tracing),
         is_open=lambda: follower.is_caught_up,
         address=str(settings.listen),
         certificates=certificates(settings),
     )
-    return Parts(served, follower, HealthReporter(served.health, is_ready=readiness(follower, history)))
+    return Parts(
+        served, follower, usage.streams, HealthReporter(served.health, is_ready=readiness(follower, history))
+    )
+
+
+def build_usage(
+    settings: Settings, pool: Pool, channel: grpc.aio.Channel, ledger: LedgerClient, follower: Follower
+) -> UsageParts:
+    """Return the parts that take usage in."""
+    clock = ledger if settings.sandbox else SystemClock()
+    rating = UsageRating(ledger=ledger, history=follower)
+    entries = PostgresQuarantineStore(pool)
+    intake = UsageIntake(
+        rating=rating,
+        store=entries,
+        ledger=ledger,
+        history=follower,
+        clock=clock,
+        max_lateness=settings.max_lateness,
+        cause_of=cause_of,
+    )
+    streams = StreamMetering(
+        rating=rating,
+        intake=intake,
+        store=PostgresStreamStore(pool),
+        holds=LedgerHolds(channel),
+        clock=clock,
+        read=read_stored,
+        cause_of=cause_of,
+    )
+    servicer = RatingServicer(
+        rating,
+        intake=intake,
+        quarantine=Quarantine(rating=rating, store=entries, read=read_stored, cause_of=cause_of),
+        streams=streams,
+        charge_message=charge_message,
+    )
+    return UsageParts(servicer, streams)
 
 
 async def database_url(settings: Settings, stack: AsyncExitStack) -> str:
@@ -156,18 +211,20 @@ async def run(parts: Parts, stop: asyncio.Event) -> None:
     await parts.served.server.start()
     log.info("listening", port=parts.served.port)
     following = asyncio.create_task(parts.follower.run(), name="follower")
+    sweeping = asyncio.create_task(parts.streams.run(), name="streams")
     reporting = asyncio.create_task(parts.health.run(), name="health")
     stopping = asyncio.create_task(stop.wait(), name="stop")
     try:
-        await asyncio.wait({following, reporting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({following, sweeping, reporting, stopping}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         reporting.cancel()
         await parts.health.report(serving=False)
         log.info("draining")
         await parts.served.server.stop(DRAIN_SECONDS)
         stopping.cancel()
+        sweeping.cancel()
         following.cancel()
-        ended = await asyncio.gather(following, reporting, stopping, return_exceptions=True)
+        ended = await asyncio.gather(following, sweeping, reporting, stopping, return_exceptions=True)
     for outcome in ended:
         if isinstance(outcome, UnreadableHistoryError):
             raise CannotRunError(f"the ledger's history cannot be followed: {outcome}") from outcome

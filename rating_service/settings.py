@@ -16,6 +16,9 @@ import msgspec
 T = TypeVar("T")
 
 GRACE_SECONDS_DEFAULT: Final = 24 * 3600
+MAX_LATENESS_SECONDS_DEFAULT: Final = 35 * 24 * 3600
+MAX_LATENESS_SECONDS_MAX: Final = 36_500 * 24 * 3600
+"""A hundred years: history that is loaded anew is not late."""
 GRACE_SECONDS_MAX: Final = 400 * 24 * 3600
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
@@ -65,6 +68,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     allow_plaintext: bool
     grace: timedelta
     """How long after a cycle's end its invoice waits for late usage."""
+    max_lateness: timedelta
+    """How long after it happened a usage may be received; what comes later is quarantined."""
     metrics_port: int | None
     log_level: str
     sandbox: bool
@@ -85,6 +90,12 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         allow_plaintext=read(environment, "RATING_ALLOW_PLAINTEXT", parse_switch, False),
         grace=read(
             environment, "RATING_GRACE_SECONDS", parse_grace, timedelta(seconds=GRACE_SECONDS_DEFAULT)
+        ),
+        max_lateness=read(
+            environment,
+            "RATING_MAX_LATENESS_SECONDS",
+            parse_lateness,
+            timedelta(seconds=MAX_LATENESS_SECONDS_DEFAULT),
         ),
         metrics_port=read(environment, "RATING_METRICS_PORT", parse_port, None),
         log_level=read(environment, "RATING_LOG_LEVEL", parse_log_level, "info"),
@@ -169,6 +180,13 @@ def parse_grace(text: str) -> timedelta:
     """Return whole seconds, 0 to GRACE_SECONDS_MAX, as a duration. Raises ValueError."""
     if not (text.isascii() and text.isdigit() and int(text) <= GRACE_SECONDS_MAX):
         raise ValueError(f"expected whole seconds, 0 to {GRACE_SECONDS_MAX}")
+    return timedelta(seconds=int(text))
+
+
+def parse_lateness(text: str) -> timedelta:
+    """Return whole seconds, 1 to MAX_LATENESS_SECONDS_MAX, as a duration. Raises ValueError."""
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MAX_LATENESS_SECONDS_MAX):
+        raise ValueError(f"expected whole seconds, 1 to {MAX_LATENESS_SECONDS_MAX}")
     return timedelta(seconds=int(text))
 
 

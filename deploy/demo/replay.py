@@ -135,6 +135,8 @@ class Replay:
         for usage, result in zip(
             usages, self._batch(usages, refuse_when_short=refuse_when_short), strict=True
         ):
+            if result.HasField("quarantined"):
+                raise DemoFailed(f"usage {usage.id} cannot be rated: {result.quarantined.message}")
             if result.HasField("error"):
                 self._take_refusal(usage, result.error)
             else:

@@ -69,13 +69,13 @@ class UsageRating:
         Raises Refusal, RequestRefused, LedgerRefused.
         """
         await self._history.wait_for(checked_position(min_position))
-        order = self._order(usage, self._metered.unknown_totals)
+        order = self.order(usage)
         if not is_metered(order.charge):
             return await self._ledger.debit(order, delivered=delivered)
-        return await self._metered.post_one(usage, order.wallet, self._order, delivered=delivered)
+        return await self._metered.post_one(usage, order.wallet, self.order, delivered=delivered)
 
     async def record_many(
-        self, usages: Sequence[Usage | RequestRefused], *, delivered: bool, min_position: int
+        self, usages: Sequence[Usage | Refusal | RequestRefused], *, delivered: bool, min_position: int
     ) -> list[Posted | Refused]:
         """Price and debit usages in their sequence; each has its own outcome.
 
@@ -99,7 +99,7 @@ class UsageRating:
             posted = await self._metered.post(
                 [usage for usage in rated if isinstance(usage, Usage)],
                 wallets,
-                self._order,
+                self.order,
                 delivered=delivered,
             )
             answers = iter(posted)
@@ -141,18 +141,23 @@ class UsageRating:
         amount = whole_asset_text(charge.exact_units, scale=asset.scale)
         return Quote(charge, amount, margin_text(amount, charge, asset_code=asset.code))
 
-    def _order_or_refusal(self, usage: Usage | RequestRefused) -> Order | Refusal | RequestRefused:
-        if isinstance(usage, RequestRefused):
+    def _order_or_refusal(self, usage: Usage | Refusal | RequestRefused) -> Order | Refusal | RequestRefused:
+        if not isinstance(usage, Usage):
             return usage
         try:
-            return self._order(usage, self._metered.unknown_totals)
+            return self.order(usage)
         except (Refusal, RequestRefused) as refusal:
             return refusal
 
-    def _order(self, usage: Usage, totals_of: TotalsOf) -> Order:
+    def order(self, usage: Usage, totals_of: TotalsOf | None = None) -> Order:
+        """Return the debit that a usage asks for, priced. Refuses names, sizes and what cannot be rated.
+
+        By default as if nothing had been counted before: what is metered is priced again when it is recorded.
+        """
         check_usage_id(usage.id, field="usage.id")
         check_contract(usage.contract, field="usage.contract")
         _check_sizes(usage)
+        totals_of = totals_of or self._metered.unknown_totals
         rated = rate_usage(self._history.catalogue, self._pricers, usage, totals_of)
         return Order(
             rated.contract.wallet,

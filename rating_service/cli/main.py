@@ -16,6 +16,7 @@ from rating_service.cli import (
     contract_commands,
     invoice_commands,
     price_commands,
+    quarantine_commands,
     usage_commands,
 )
 from rating_service.cli.connection import refusal_line
@@ -35,6 +36,7 @@ app.command()(serve)
 app.command()(health)
 app.command()(usage_commands.quote)
 app.add_typer(usage_commands.app, name="usage")
+app.add_typer(quarantine_commands.app, name="quarantine")
 app.add_typer(invoice_commands.app, name="invoice")
 agreement_commands.card_app.command()(diff)
 app.add_typer(agreement_commands.card_app, name="card")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,8 +12,15 @@ from rich.table import Table
 
 from credits.ledger.v1 import price_model_pb2, wallet_pb2
 from credits.rating.v1 import rating_service_pb2, rating_service_pb2_grpc
-from rating_service.cli.connection import CALL_SECONDS_MAX, open_service, print_message, printed_json
+from rating_service.cli.connection import (
+    CALL_SECONDS_MAX,
+    open_service,
+    print_json,
+    print_message,
+    printed_json,
+)
 from rating_service.cli.instants import parse_instant
+from rating_service.cli.usage_file import FORMATS, record_file
 
 app = typer.Typer(help="Record usage.", no_args_is_help=True)
 
@@ -51,10 +59,26 @@ def quote(
 
 @app.command()
 def record(
-    usage_id: Annotated[str, typer.Argument(help="Unique id; sending it again changes nothing.")],
-    contract: Annotated[str, typer.Option(help="contracts/{contract}.")],
-    quantity: Quantities,
-    at: Annotated[str, typer.Option("--at", help="When it happened, ISO 8601.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="Unique id; sending it again changes nothing. With --format: a file of JSON lines.",
+            metavar="ID|FILE",
+        ),
+    ],
+    contract: Annotated[
+        str, typer.Option(help="contracts/{contract}. With --format: of lines that name none, or of all.")
+    ] = "",
+    quantity: Quantities = [],  # noqa: B006, typer copies it
+    at: Annotated[
+        str, typer.Option("--at", help="When it happened, ISO 8601. With --format: all the lines.")
+    ] = "",
+    form: Annotated[
+        str, typer.Option("--format", help="openai, anthropic, opentelemetry or cloudevents: record a file.")
+    ] = "",
+    id_prefix: Annotated[
+        str, typer.Option(help="With --format: name usages by this and their line's number.")
+    ] = "",
     properties: Properties = [],  # noqa: B006, typer copies it
     feature: Annotated[str, typer.Option(help="Opens the credit restricted to it.")] = "",
     api_key: Annotated[str, typer.Option(help="Identifies the API key on whose budget it counts.")] = "",
@@ -62,20 +86,54 @@ def record(
     refuse_when_short: Annotated[bool, typer.Option(help="Refuse if credit lacks under HARD.")] = False,
     as_json: Annotated[bool, printed_json()] = False,
 ) -> None:
-    """Price a usage and debit it."""
-    usage = _usage(usage_id, contract, quantity, properties, at, feature=feature)
+    """Price a usage and debit it, or every usage of a file."""
+    if not form and not (contract and at and quantity):
+        raise typer.BadParameter("needs --contract, --at and --quantity, or --format", param_hint="ID|FILE")
+    usage = _usage("" if form else source, contract, quantity, properties, at, feature=feature)
     usage.api_key, usage.user = api_key, user
+    if form:
+        if not at:
+            usage.ClearField("effective_time")
+        _record_file(source, form, usage, id_prefix, refuse_when_short=refuse_when_short, as_json=as_json)
+        return
     request = rating_service_pb2.RecordUsageRequest(usage=usage, refuse_when_short=refuse_when_short)
     with open_service() as channel:
         stub = rating_service_pb2_grpc.RatingServiceStub(channel)
         answer = stub.RecordUsage(request, timeout=CALL_SECONDS_MAX)
     if as_json:
         print_message(answer)
-        return
-    debit = answer.debit
-    again = " (recorded before)" if answer.replayed else ""
-    title = f"{debit.name}{again}: {debit.amount_units:,} units, {debit.overage_units:,} of them overage"
-    _print_charge(answer.charge, title)
+    elif answer.HasField("quarantined"):
+        entry = answer.quarantined
+        print(f"{entry.name}: {entry.reason}: {entry.message}")
+    else:
+        debit = answer.debit
+        again = " (recorded before)" if answer.replayed else ""
+        title = f"{debit.name}{again}: {debit.amount_units:,} units, {debit.overage_units:,} of them overage"
+        _print_charge(answer.charge, title)
+
+
+def _record_file(
+    path: str,
+    form: str,
+    template: rating_service_pb2.Usage,
+    id_prefix: str,
+    *,
+    refuse_when_short: bool,
+    as_json: bool,
+) -> None:
+    """Record a file and print what became of it; exits 1 if lines were refused."""
+    if form not in FORMATS:
+        raise typer.BadParameter(f"{form!r} is none of {', '.join(FORMATS)}", param_hint="--format")
+    template.raw.format = FORMATS[form]
+    report = record_file(Path(path), template, id_prefix=id_prefix, refuse_when_short=refuse_when_short)
+    if as_json:
+        print_json(report.as_dict())
+    else:
+        print(", ".join(f"{count:,} {outcome}" for outcome, count in report.counts.items()))
+        for problem in report.problems:
+            print(f"{path}:{problem.line}: {problem.outcome} {problem.reason}: {problem.message}")
+    if report.counts["refused"]:
+        raise typer.Exit(1)
 
 
 def _usage(

@@ -184,6 +184,12 @@ def _properties_with_counts(
     return {**counts, **properties}
 
 
+def priced_dimensions(pricer: Pricer, usage: Usage) -> set[str]:
+    """Return the dimensions that have a rate for usage of this kind. Refuses INVALID_PROPERTY."""
+    properties = with_brackets(pricer.brackets, usage) if pricer.brackets else usage.properties
+    return {name for name, index in pricer.indexes.items() if find_rate(index, properties) is not None}
+
+
 def _no_rate(rates: tuple[Rate, ...], dimension: str, properties: Mapping[str, str]) -> Refusal:
     """Return the refusal of a dimension none of whose rates matches, naming the property at fault.
 

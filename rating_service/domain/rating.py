@@ -9,7 +9,8 @@ from fractions import Fraction
 from rating_service.domain.agreement import Contract, Record
 from rating_service.domain.catalogue import Catalogue, card_phase_at, contract, contract_phase_at, rate_card
 from rating_service.domain.exact import exact_text, parse_exact
-from rating_service.domain.pricing import NO_TERMS, Pricer, compile_phase, price
+from rating_service.domain.intake.normalise import fold
+from rating_service.domain.pricing import NO_TERMS, Pricer, compile_phase, price, priced_dimensions
 from rating_service.domain.running_total import NO_TOTALS, Totals, meter_root
 from rating_service.domain.usage import Charge, ChargeTerms, Usage
 
@@ -83,4 +84,6 @@ def _priced(
     if pricer is None:
         root = meter_root(card.name, card.phases, phase)
         pricer = pricers[phase.name] = compile_phase(phase, scale=card.asset.scale, meter_root=root)
+    if usage.foldable:
+        usage = fold(usage, priced_dimensions(pricer, usage).__contains__)
     return price(pricer, usage, terms, totals)

@@ -14,7 +14,11 @@ from rating_service.domain.agreement import Record, UnitPrice
 
 
 class Usage(Record, frozen=True):
-    """What a customer consumed in one request. `id`, `contract` and `feature` may be empty in a quote."""
+    """What a customer consumed in one request. `id`, `contract` and `feature` may be empty in a quote.
+
+    `foldable` usage was read from a provider's object: a dimension that the card does not price counts in the
+    wider one of which the provider counts it a part.
+    """
 
     effective_time: datetime
     quantities: dict[str, int]
@@ -24,6 +28,7 @@ class Usage(Record, frozen=True):
     feature: str = ""
     api_key: str = ""
     user: str = ""
+    foldable: bool = False
 
 
 class ChargePart(Record, frozen=True):

@@ -6,7 +6,7 @@ than everything that is done here.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from time import perf_counter
 from typing import Any, Final
 from uuid import uuid4
@@ -21,7 +21,15 @@ from rating_service.rpc.metrics import CALL_SECONDS, CALLED_ITEMS
 from rating_service.rpc.statuses import KNOWN, internal_status, reason_of, status_of
 
 METHODS: Final = {
-    "credits.rating.v1.RatingService": ("RecordUsage", "BatchRecordUsage", "QuoteUsage"),
+    "credits.rating.v1.RatingService": (
+        "RecordUsage",
+        "BatchRecordUsage",
+        "QuoteUsage",
+        "StreamUsage",
+        "ListQuarantine",
+        "RetryQuarantine",
+        "DismissQuarantine",
+    ),
     "credits.rating.v1.InvoiceService": (
         "PreviewInvoice",
         "IssueInvoice",
@@ -32,7 +40,11 @@ METHODS: Final = {
 }
 """Methods by service; a test compares them with the protos."""
 
+STREAMS: Final = frozenset({"StreamUsage"})
+"""Methods whose requests and answers are streams."""
+
 Method = Callable[[Any, Any], Awaitable[Any]]
+StreamMethod = Callable[[Any, Any], AsyncIterator[Any]]
 log = structlog.get_logger("rating.call")
 
 
@@ -58,13 +70,41 @@ def wrap(method: Method, name: str, *, is_open: Callable[[], bool]) -> Method:
     return call
 
 
+def wrap_stream(method: StreamMethod, name: str, *, is_open: Callable[[], bool]) -> StreamMethod:
+    """Return a streaming method with all that belongs around it; it counts its requests."""
+
+    async def call(requests: Any, context: Any) -> AsyncIterator[Any]:
+        started = perf_counter()
+        code, status, count = grpc.StatusCode.CANCELLED, None, 0
+        try:
+            if is_open():
+                async for answer in method(requests, None):
+                    count += 1
+                    yield answer
+            else:
+                status = status_of(_not_serving())
+            code, _ = _code_and_reason(status)
+        except Exception:
+            incident_id = uuid4().hex
+            log.exception("unexpected_error", incident_id=incident_id)
+            status = internal_status(incident_id)
+            code = grpc.StatusCode.INTERNAL
+        finally:
+            reason = "" if status is None else reason_of(status)
+            _account(name, code, reason, seconds=perf_counter() - started, count=count)
+        if status is not None:
+            await context.abort_with_status(rpc_status.to_status(status))
+
+    return call
+
+
 async def _answer(
     method: Method, request: Any, *, is_open: Callable[[], bool]
 ) -> tuple[Any, status_pb2.Status | None]:
     """Return the answer, or the status of why there is none."""
     try:
         if not is_open():
-            raise RequestRefused(RequestReason.NOT_SERVING, "the service is still reading the history")
+            raise _not_serving()
         return await method(request, None), None
     except KNOWN as known:
         return None, status_of(known)
@@ -72,6 +112,10 @@ async def _answer(
         incident_id = uuid4().hex
         log.exception("unexpected_error", incident_id=incident_id)
         return None, internal_status(incident_id)
+
+
+def _not_serving() -> RequestRefused:
+    return RequestRefused(RequestReason.NOT_SERVING, "the service is still reading the history")
 
 
 def _account(name: str, code: grpc.StatusCode, reason: str, *, seconds: float, count: int) -> None:

@@ -90,8 +90,15 @@ def timestamp(instant: datetime | None) -> Timestamp | None:
     """Return an instant as a message; exact to the microsecond."""
     if instant is None:
         return None
+    message = Timestamp()
+    write_instant(message, instant)
+    return message
+
+
+def write_instant(message: Timestamp, instant: datetime) -> None:
+    """Write an instant into a message; exact to the microsecond."""
     since = instant - _EPOCH
-    return Timestamp(seconds=since // _SECOND, nanos=since.microseconds * 1_000)
+    message.seconds, message.nanos = since // _SECOND, since.microseconds * 1_000
 
 
 def money(amount: Money) -> money_pb2.Money:

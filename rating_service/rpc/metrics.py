@@ -18,3 +18,12 @@ CALLED_ITEMS: Final = Counter(
 LAG_EVENTS: Final = Gauge("rating_follower_lag_events", "Positions of the ledger's log not yet followed.")
 POSITION: Final = Gauge("rating_follower_position", "Position of the ledger's log that is followed.")
 SERVING: Final = Gauge("rating_serving", "1 while health says SERVING.")
+QUARANTINED_USAGES: Final = Counter(
+    "rating_quarantined_usages",
+    "Usages answered as quarantined, repeated ones included.",
+    ("domain", "reason"),
+)
+RETRIED_USAGES: Final = Counter(
+    "rating_quarantine_retries", "Quarantined usages driven again; left is what stays.", ("outcome",)
+)
+DISMISSED_USAGES: Final = Counter("rating_quarantine_dismissals", "Quarantined usages given up.")

@@ -6,44 +6,65 @@ from collections.abc import Callable
 from typing import Any
 
 from credits.ledger.v1 import wallet_pb2
-from credits.rating.v1 import rating_service_pb2, rating_service_pb2_grpc
+from credits.rating.v1 import rating_service_pb2
+from rating_service.application.intake import UsageIntake
 from rating_service.application.ports import Posted
+from rating_service.application.quarantine import Entry, Quarantine
 from rating_service.application.rate_usage import UsageRating
 from rating_service.application.refusals import RequestReason, RequestRefused
-from rating_service.domain.usage import Charge, Usage
-from rating_service.rpc.messages import read_totals, read_usage
+from rating_service.application.stream_usage import StreamMetering
+from rating_service.domain.usage import Charge
+from rating_service.rpc.messages import read_totals
+from rating_service.rpc.posted import write_posted
+from rating_service.rpc.quarantine_servicer import QuarantineServicer, counted_entry
 from rating_service.rpc.statuses import status_of
+from rating_service.rpc.stream_servicer import StreamServicer
+from rating_service.rpc.usage_messages import quoted, received, received_or_refusal
 
 
-class RatingServicer(rating_service_pb2_grpc.RatingServiceServicer):
+class RatingServicer(QuarantineServicer, StreamServicer):
     """Hands usage to the application and its outcome back."""
 
-    def __init__(self, rating: UsageRating, *, charge_message: Callable[[Charge], wallet_pb2.Charge]) -> None:
+    def __init__(
+        self,
+        rating: UsageRating,
+        *,
+        intake: UsageIntake,
+        quarantine: Quarantine,
+        streams: StreamMetering,
+        charge_message: Callable[[Charge], wallet_pb2.Charge],
+    ) -> None:
         """Serve an application. `charge_message` is how the ledger client writes a charge, so that a quote
         reads exactly as the charge that would be recorded.
         """
         self._rating = rating
+        self._intake = intake
+        self._quarantine = quarantine
+        self._streams = streams
         self._charge_message = charge_message
 
     async def RecordUsage(
         self, request: rating_service_pb2.RecordUsageRequest, context: Any = None
     ) -> rating_service_pb2.RecordUsageResponse:
-        """Price one usage and debit it."""
-        posted = await self._rating.record(
-            _required_usage(request),
+        """Price one usage and debit it, or keep it in quarantine."""
+        outcome = await self._intake.record(
+            received(_required_usage(request)),
             delivered=not request.refuse_when_short,
             min_position=request.min_position,
         )
         response = rating_service_pb2.RecordUsageResponse()
-        _write(response, posted)
+        if isinstance(outcome, Entry):
+            response.quarantined.CopyFrom(counted_entry(outcome))
+        else:
+            write_posted(response, outcome)
         return response
 
     async def BatchRecordUsage(
         self, request: rating_service_pb2.BatchRecordUsageRequest, context: Any = None
     ) -> rating_service_pb2.BatchRecordUsageResponse:
         """Price and debit many usages; each has its own outcome."""
-        outcomes = await self._rating.record_many(
-            [_usage_or_refusal(message) for message in request.usages],
+        outcomes = await self._intake.record_many(
+            [received_or_refusal(message) for message in request.usages],
             delivered=not request.refuse_when_short,
             min_position=request.min_position,
         )
@@ -53,7 +74,9 @@ class RatingServicer(rating_service_pb2_grpc.RatingServiceServicer):
         for outcome in outcomes:
             result = add_result()
             if isinstance(outcome, Posted):
-                _write(result.response, outcome)
+                write_posted(result.response, outcome)
+            elif isinstance(outcome, Entry):
+                result.quarantined.CopyFrom(counted_entry(outcome))
             else:
                 result.error.CopyFrom(status_of(outcome))
         return response
@@ -63,7 +86,7 @@ class RatingServicer(rating_service_pb2_grpc.RatingServiceServicer):
     ) -> rating_service_pb2.QuoteUsageResponse:
         """Price a usage without recording anything."""
         quote = await self._rating.quote(
-            _required_usage(request),
+            quoted(_required_usage(request)),
             by_rate_card=request.rate_card,
             min_position=request.min_position,
             totals=read_totals(request.totals_before),
@@ -77,23 +100,7 @@ class RatingServicer(rating_service_pb2_grpc.RatingServiceServicer):
 
 def _required_usage(
     request: rating_service_pb2.RecordUsageRequest | rating_service_pb2.QuoteUsageRequest,
-) -> Usage:
+) -> rating_service_pb2.Usage:
     if not request.HasField("usage"):
         raise RequestRefused(RequestReason.FIELD_REQUIRED, "usage is required", field="usage")
-    return read_usage(request.usage)
-
-
-def _usage_or_refusal(message: rating_service_pb2.Usage) -> Usage | RequestRefused:
-    try:
-        return read_usage(message)
-    except RequestRefused as refusal:
-        return refusal
-
-
-def _write(response: rating_service_pb2.RecordUsageResponse, posted: Posted) -> None:
-    """Write what the ledger answered into an empty response."""
-    debit, charge = posted.answer
-    response.debit.CopyFrom(debit)
-    response.charge.CopyFrom(charge)
-    response.replayed = posted.replayed
-    response.position = posted.position
+    return request.usage

@@ -11,7 +11,7 @@ from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from credits.rating.v1 import invoice_service_pb2_grpc, rating_service_pb2_grpc
-from rating_service.rpc.calls import METHODS, wrap
+from rating_service.rpc.calls import METHODS, STREAMS, wrap, wrap_stream
 from rating_service.rpc.invoice_servicer import InvoiceServicer
 from rating_service.rpc.rating_servicer import RatingServicer
 
@@ -58,7 +58,8 @@ def build_server(
     server = grpc.aio.server(options=OPTIONS)
     for servicer, methods in zip((rating, invoices), METHODS.values(), strict=True):
         for name in methods:
-            setattr(servicer, name, wrap(getattr(servicer, name), name, is_open=is_open))
+            wrapped = wrap_stream if name in STREAMS else wrap
+            setattr(servicer, name, wrapped(getattr(servicer, name), name, is_open=is_open))
     rating_service_pb2_grpc.add_RatingServiceServicer_to_server(rating, server)
     invoice_service_pb2_grpc.add_InvoiceServiceServicer_to_server(invoices, server)
     health_servicer = health.aio.HealthServicer()

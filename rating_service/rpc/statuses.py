@@ -30,6 +30,9 @@ KNOWN: Final = (Refusal, RequestRefused, LedgerRefused, LedgerUnavailableError, 
 _C = grpc.StatusCode
 CODES: Final[Mapping[Reason | RequestReason, grpc.StatusCode]] = MappingProxyType(
     {
+        Reason.MALFORMED_USAGE: _C.INVALID_ARGUMENT,
+        Reason.INCONSISTENT_USAGE: _C.INVALID_ARGUMENT,
+        Reason.TOO_LATE: _C.FAILED_PRECONDITION,
         Reason.UNKNOWN_CONTRACT: _C.NOT_FOUND,
         Reason.CONTRACT_NOT_IN_FORCE: _C.FAILED_PRECONDITION,
         Reason.UNKNOWN_RATE_CARD: _C.NOT_FOUND,
@@ -50,6 +53,11 @@ CODES: Final[Mapping[Reason | RequestReason, grpc.StatusCode]] = MappingProxyTyp
         RequestReason.NUMBER_OUT_OF_RANGE: _C.INVALID_ARGUMENT,
         RequestReason.BATCH_SIZE_OUT_OF_RANGE: _C.INVALID_ARGUMENT,
         RequestReason.PAGE_TOKEN_MALFORMED: _C.INVALID_ARGUMENT,
+        RequestReason.QUARANTINE_NOT_FOUND: _C.NOT_FOUND,
+        RequestReason.QUARANTINE_RECORDED: _C.FAILED_PRECONDITION,
+        RequestReason.QUARANTINE_DISMISSED: _C.FAILED_PRECONDITION,
+        Reason.STREAM_CHUNK_CHANGED: _C.ALREADY_EXISTS,
+        Reason.STREAM_ENDED: _C.FAILED_PRECONDITION,
         RequestReason.INVOICE_NOT_FOUND: _C.NOT_FOUND,
         RequestReason.INVOICE_LINE_NOT_FOUND: _C.NOT_FOUND,
         RequestReason.CYCLE_OUTSIDE_CONTRACT: _C.FAILED_PRECONDITION,

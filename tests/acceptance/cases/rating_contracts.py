@@ -91,18 +91,23 @@ async def record(
         quantities=quantities,
     )
     request = rating_service_pb2.RecordUsageRequest(usage=usage, min_position=signed.position)
-    return await call(session.services.rating.RecordUsage, request)
+    response = await call(session.services.rating.RecordUsage, request)
+    if response.HasField("quarantined"):
+        raise Refused("RecordUsage", response.quarantined.reason, response.quarantined.message)
+    return response
 
 
 async def record_many(
     session: Session, signed: Signed, usages: Sequence[rating_service_pb2.Usage]
 ) -> list[rating_service_pb2.RecordUsageResponse]:
-    """Record a batch of usages. Raises Refused if one of them is refused."""
+    """Record a batch of usages. Raises Refused if one of them is refused or quarantined."""
     request = rating_service_pb2.BatchRecordUsageRequest(usages=usages, min_position=signed.position)
     answer = await call(session.services.rating.BatchRecordUsage, request)
     for result in answer.results:
         if result.HasField("error"):
             raise Refused.by_status("BatchRecordUsage", result.error)
+        if result.HasField("quarantined"):
+            raise Refused("BatchRecordUsage", result.quarantined.reason, result.quarantined.message)
     assert len(answer.results) == len(usages), "a batch has one result a usage"
     return [result.response for result in answer.results]
 

@@ -118,3 +118,51 @@ async def test_two_card_files_are_compared(service: Service) -> None:
     assert "no difference" in same.stdout
     assert "rates: 3 changed, 0 added, 0 removed" in other.stdout
     assert (same.returncode, other.returncode, another_asset.returncode) == (0, 0, 2)
+
+
+async def test_a_file_of_responses_is_recorded_once_and_what_cannot_be_rated_is_retried(
+    service: Service, tmp_path: Path
+) -> None:
+    lines = [
+        {"id": "r-1", "usage": {"prompt_tokens": 1000, "completion_tokens": 10}},
+        {"id": "r-2", "usage": {"prompt_tokens": 40_000, "completion_tokens": 1}},
+        {"usage": {"prompt_tokens": 1}},
+    ]
+    file = tmp_path / "usage.jsonl"
+    file.write_text("\n\n".join(map(json.dumps, lines)), encoding="utf-8")
+    command = ["usage", "record", str(file), "--format", "openai", "--contract", CONTRACT, "--at", AT]
+    first = await rating(service, *command)
+    again = await rating(service, *command, "--json")
+    report = json.loads(again.stdout)
+    listed = await rating(service, "quarantine", "list")
+    retried = await rating(service, "quarantine", "retry", "--reason", "BEYOND_LAST_TIER", "--json")
+    name = "quarantinedUsages/1"
+    dismissed = await rating(service, "quarantine", "dismiss", name, "--reason", "test", "--actor", "ann")
+
+    assert first.stdout.splitlines()[0] == "1 recorded, 0 replayed, 1 quarantined, 1 refused"
+    assert (first.returncode, again.returncode) == (1, 1)
+    assert {key: report[key] for key in ("recorded", "replayed", "quarantined", "refused")} == {
+        "recorded": 0,
+        "replayed": 1,
+        "quarantined": 1,
+        "refused": 1,
+    }
+    assert [(each["line"], each["reason"]) for each in report["problems"]] == [
+        (3, "BEYOND_LAST_TIER"),
+        (5, "FIELD_REQUIRED"),
+    ]
+    assert name in listed.stdout
+    assert (json.loads(retried.stdout)["recorded"], json.loads(retried.stdout)["left"]) == (0, 1)
+    assert "dismissed" in dismissed.stdout
+    assert {each.returncode for each in (listed, retried, dismissed)} == {0}
+
+
+async def test_lines_without_an_id_are_named_by_prefix_and_number(service: Service, tmp_path: Path) -> None:
+    file = tmp_path / "usage.jsonl"
+    file.write_text('{"input_tokens": 1000}\n' * 2, encoding="utf-8")
+    command = ["usage", "record", str(file), "--format", "anthropic", "--contract", CONTRACT, "--at", AT]
+    recorded = await rating(service, *command, "--id-prefix", "day-1/")
+    again = await rating(service, *command, "--id-prefix", "day-1/")
+
+    assert recorded.stdout.strip() == "2 recorded, 0 replayed, 0 quarantined, 0 refused"
+    assert again.stdout.strip() == "0 recorded, 2 replayed, 0 quarantined, 0 refused"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-import grpc
 import pytest
 
 from credits.rating.v1 import invoice_service_pb2, rating_service_pb2
@@ -61,10 +60,10 @@ async def charged(service: Service, usage_id: str, at: datetime) -> tuple[str, s
 
 
 async def not_in_force(service: Service, at: datetime) -> None:
-    """Fail unless a usage is refused because the contract is not in force."""
-    request = rating_service_pb2.RecordUsageRequest(usage=usage("refused", at=at))
-    answer = await refused(service.rating.RecordUsage(request))
-    assert answer == (grpc.StatusCode.FAILED_PRECONDITION, "CONTRACT_NOT_IN_FORCE")
+    """Fail unless a usage cannot be rated because the contract is not in force."""
+    request = rating_service_pb2.RecordUsageRequest(usage=usage("outside", at=at))
+    answer = await service.rating.RecordUsage(request)
+    assert answer.quarantined.reason == "CONTRACT_NOT_IN_FORCE"
 
 
 @pytest.mark.parametrize("restarts", [False, True])

@@ -80,6 +80,7 @@ async def test_health_follows_the_ledger_and_sigterm_ends_the_service_well(
         RATING_DATABASE_URL=rating_url,
         RATING_LISTEN=f"127.0.0.1:{port}",
         RATING_LEDGER_ADDRESS=address,
+        RATING_SANDBOX="1",
     )
     await becomes(port, "SERVING")
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
@@ -109,6 +110,7 @@ async def test_calls_in_flight_are_finished_after_sigterm(rating_url: str, ledge
         RATING_DATABASE_URL=rating_url,
         RATING_LISTEN=f"127.0.0.1:{port}",
         RATING_LEDGER_ADDRESS=address,
+        RATING_SANDBOX="1",
     )
     await becomes(port, "SERVING")
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:

@@ -127,7 +127,7 @@ async def test_a_batch_is_one_call_to_the_ledger_with_an_outcome_for_each_item(s
     results = await batch(service, *items)
 
     outcomes = [
-        each.response.debit.amount_units if each.HasField("response") else reason(each.error)[1]
+        each.response.debit.amount_units or each.quarantined.reason or reason(each.error)[1]
         for each in results
     ]
     assert outcomes == [3_000, "UNKNOWN_CONTRACT", "CONTRACT_NOT_IN_FORCE", "FIELD_REQUIRED", 3_000, 6_000]
@@ -136,7 +136,7 @@ async def test_a_batch_is_one_call_to_the_ledger_with_an_outcome_for_each_item(s
 
 
 async def test_a_batch_in_which_nothing_can_be_priced_never_reaches_the_ledger(service: Service) -> None:
-    [result] = await batch(service, usage(contract="contracts/nobody"))
+    [result] = await batch(service, usage(contract="contracts/nobody"), refuse_when_short=True)
 
     assert reason(result.error) == ("rating.credits", "UNKNOWN_CONTRACT")
     assert service.ledger.batch_calls == 0
@@ -205,22 +205,40 @@ async def test_a_quote_by_rate_card_needs_no_contract(service: Service) -> None:
         (usage(contract="acme"), "FIELD_MALFORMED"),
         (usage(contract="contracts/a b"), "FIELD_MALFORMED"),
         (usage(contract=f"contracts/{'a' * 101}"), "FIELD_MALFORMED"),
-        (usage(contract=f"contracts/{'a' * 100}"), "UNKNOWN_CONTRACT"),
-        (usage(at=START - MICROSECOND), "CONTRACT_NOT_IN_FORCE"),
         (usage(input_tokens=-1), "NEGATIVE_QUANTITY"),
-        (usage(voice_seconds=1), "UNKNOWN_DIMENSION"),
-        (usage(context_tokens=32_769), "BEYOND_LAST_TIER"),
-        (usage(context_tokens="many"), "INVALID_PROPERTY"),
         (with_dimensions(33), "FIELD_TOO_LONG"),
     ],
 )
-async def test_what_cannot_be_recorded_is_refused_by_name(
+async def test_what_nothing_could_ever_record_is_refused_by_name(
     service: Service, item: rating_service_pb2.Usage, expected: str
 ) -> None:
     [result] = await batch(service, item)
 
     assert reason(result.error) == ("rating.credits", expected)
     assert (await refused(record(service, item)))[1] == expected
+
+
+@pytest.mark.parametrize(
+    ("item", "expected"),
+    [
+        (usage(contract=f"contracts/{'a' * 100}"), "UNKNOWN_CONTRACT"),
+        (usage(at=START - MICROSECOND), "CONTRACT_NOT_IN_FORCE"),
+        (usage(voice_seconds=1), "UNKNOWN_DIMENSION"),
+        (usage(context_tokens=32_769), "BEYOND_LAST_TIER"),
+        (usage(context_tokens="many"), "INVALID_PROPERTY"),
+    ],
+)
+async def test_what_cannot_be_rated_is_quarantined_if_it_was_delivered_and_refused_if_not(
+    service: Service, item: rating_service_pb2.Usage, expected: str
+) -> None:
+    [result] = await batch(service, item)
+    [refusal] = await batch(service, item, refuse_when_short=True)
+
+    assert result.quarantined.reason == expected
+    assert (await record(service, item)).quarantined == result.quarantined
+    assert reason(refusal.error) == ("rating.credits", expected)
+    assert (await refused(record(service, item, refuse_when_short=True)))[1] == expected
+    assert len(service.ledger.events) == 3
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,10 @@ safe to retry.
 from collections import abc as _abc
 from credits.ledger.v1 import price_model_pb2 as _price_model_pb2
 from credits.ledger.v1 import wallet_pb2 as _wallet_pb2
+from credits.rating.v1 import quarantine_pb2 as _quarantine_pb2
+from credits.rating.v1 import raw_usage_pb2 as _raw_usage_pb2
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -81,6 +84,7 @@ class Usage(_message.Message):
     FEATURE_FIELD_NUMBER: _builtins.int
     API_KEY_FIELD_NUMBER: _builtins.int
     USER_FIELD_NUMBER: _builtins.int
+    RAW_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Unique for ever within the contract's wallet: 1 to 200 characters. Required to record."""
     contract: _builtins.str
@@ -107,6 +111,12 @@ class Usage(_message.Message):
     def quantities(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """Quantity by dimension, not negative. At least 1, at most 32."""
 
+    @_builtins.property
+    def raw(self) -> _raw_usage_pb2.RawUsage:
+        """The usage as a provider or an event bus reports it. What it says of id, contract, effective time, feature, api_key,
+        user and properties counts where this message leaves them empty; a dimension must not be in both quantities.
+        """
+
     def __init__(
         self,
         *,
@@ -118,10 +128,11 @@ class Usage(_message.Message):
         feature: _builtins.str = ...,
         api_key: _builtins.str = ...,
         user: _builtins.str = ...,
+        raw: _raw_usage_pb2.RawUsage | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["effective_time", b"effective_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["effective_time", b"effective_time", "raw", b"raw"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "contract", b"contract", "effective_time", b"effective_time", "feature", b"feature", "id", b"id", "properties", b"properties", "quantities", b"quantities", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "contract", b"contract", "effective_time", b"effective_time", "feature", b"feature", "id", b"id", "properties", b"properties", "quantities", b"quantities", "raw", b"raw", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -137,7 +148,9 @@ class RecordUsageRequest(_message.Message):
     REFUSE_WHEN_SHORT_FIELD_NUMBER: _builtins.int
     MIN_POSITION_FIELD_NUMBER: _builtins.int
     refuse_when_short: _builtins.bool
-    """Refuse the usage if credit lacks under HARD. Default: the service was already given, so it is recorded in every mode."""
+    """The service was not given yet: refuse the usage if credit lacks under HARD or it cannot be rated. Default: it was
+    given, so the usage is recorded in every mode, or quarantined.
+    """
     min_position: _builtins.int
     """Price with a catalogue that has seen this position of the ledger's log. Default: as it is."""
     @_builtins.property
@@ -169,6 +182,7 @@ class RecordUsageResponse(_message.Message):
     CHARGE_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
+    QUARANTINED_FIELD_NUMBER: _builtins.int
     replayed: _builtins.bool
     """True if an earlier call with this id had done it already; debit and charge are then the recorded ones."""
     position: _builtins.int
@@ -181,6 +195,10 @@ class RecordUsageResponse(_message.Message):
     def charge(self) -> _wallet_pb2.Charge:
         """The charge that it carries."""
 
+    @_builtins.property
+    def quarantined(self) -> _quarantine_pb2.QuarantinedUsage:
+        """Set instead of all the others if the usage could not be rated."""
+
     def __init__(
         self,
         *,
@@ -188,10 +206,11 @@ class RecordUsageResponse(_message.Message):
         charge: _wallet_pb2.Charge | None = ...,
         replayed: _builtins.bool = ...,
         position: _builtins.int = ...,
+        quarantined: _quarantine_pb2.QuarantinedUsage | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "debit", b"debit"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "debit", b"debit", "quarantined", b"quarantined"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "debit", b"debit", "position", b"position", "replayed", b"replayed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "debit", b"debit", "position", b"position", "quarantined", b"quarantined", "replayed", b"replayed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -207,7 +226,7 @@ class BatchRecordUsageRequest(_message.Message):
     REFUSE_WHEN_SHORT_FIELD_NUMBER: _builtins.int
     MIN_POSITION_FIELD_NUMBER: _builtins.int
     refuse_when_short: _builtins.bool
-    """Refuse a usage if credit lacks under HARD. Default: recorded in every mode."""
+    """Refuse a usage if credit lacks under HARD or it cannot be rated. Default: recorded in every mode, or quarantined."""
     min_position: _builtins.int
     """Price with a catalogue that has seen this position of the ledger's log. Default: as it is."""
     @_builtins.property
@@ -261,6 +280,7 @@ class BatchRecordUsageResult(_message.Message):
 
     RESPONSE_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
+    QUARANTINED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def response(self) -> Global___RecordUsageResponse:
         """It was priced and debited."""
@@ -269,21 +289,156 @@ class BatchRecordUsageResult(_message.Message):
     def error(self) -> _status_pb2.Status:
         """It was refused; the same status that RecordUsage would have given."""
 
+    @_builtins.property
+    def quarantined(self) -> _quarantine_pb2.QuarantinedUsage:
+        """It could not be rated and is kept."""
+
     def __init__(
         self,
         *,
         response: Global___RecordUsageResponse | None = ...,
         error: _status_pb2.Status | None = ...,
+        quarantined: _quarantine_pb2.QuarantinedUsage | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "outcome", b"outcome", "response", b"response"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "outcome", b"outcome", "quarantined", b"quarantined", "response", b"response"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "outcome", b"outcome", "response", b"response"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "outcome", b"outcome", "quarantined", b"quarantined", "response", b"response"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["response", "error"]  # noqa: Y015
+    _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["response", "error", "quarantined"]  # noqa: Y015
     _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
 
 Global___BatchRecordUsageResult: _TypeAlias = BatchRecordUsageResult  # noqa: Y015
+
+@_typing.final
+class StreamUsageRequest(_message.Message):
+    """StreamUsageRequest is one chunk: what an answer has consumed so far."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USAGE_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    FINAL_FIELD_NUMBER: _builtins.int
+    TTL_FIELD_NUMBER: _builtins.int
+    sequence: _builtins.int
+    """Place of the chunk in the answer, from 1. The highest one holds the totals that count. Required."""
+    final: _builtins.bool
+    """The answer is complete: these totals are charged. No chunk has a higher sequence."""
+    @_builtins.property
+    def usage(self) -> Global___Usage:
+        """The usage, with the totals since the answer began, not increments. Id, contract, effective time and feature, key and
+        user are the same in every chunk of an answer. Required.
+        """
+
+    @_builtins.property
+    def ttl(self) -> _duration_pb2.Duration:
+        """How long after its last new chunk an answer is charged by that chunk if none is final: above 0, up to 12 hours.
+        Default 10 minutes.
+        """
+
+    def __init__(
+        self,
+        *,
+        usage: Global___Usage | None = ...,
+        sequence: _builtins.int = ...,
+        final: _builtins.bool = ...,
+        ttl: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ttl", b"ttl", "usage", b"usage"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["final", b"final", "sequence", b"sequence", "ttl", b"ttl", "usage", b"usage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamUsageRequest: _TypeAlias = StreamUsageRequest  # noqa: Y015
+
+@_typing.final
+class StreamUsageResponse(_message.Message):
+    """StreamUsageResponse answers one chunk."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USAGE_ID_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    OPEN_FIELD_NUMBER: _builtins.int
+    SETTLED_FIELD_NUMBER: _builtins.int
+    QUARANTINED_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    usage_id: _builtins.str
+    """The usage's id."""
+    sequence: _builtins.int
+    """Sequence of the chunk."""
+    @_builtins.property
+    def open(self) -> Global___OpenUsage:
+        """It is durable, and the answer goes on."""
+
+    @_builtins.property
+    def settled(self) -> Global___RecordUsageResponse:
+        """The answer is complete and was debited."""
+
+    @_builtins.property
+    def quarantined(self) -> _quarantine_pb2.QuarantinedUsage:
+        """The answer is complete and could not be rated."""
+
+    @_builtins.property
+    def error(self) -> _status_pb2.Status:
+        """The chunk was refused and is not kept. Other chunks are not affected."""
+
+    def __init__(
+        self,
+        *,
+        usage_id: _builtins.str = ...,
+        sequence: _builtins.int = ...,
+        open: Global___OpenUsage | None = ...,
+        settled: Global___RecordUsageResponse | None = ...,
+        quarantined: _quarantine_pb2.QuarantinedUsage | None = ...,
+        error: _status_pb2.Status | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "open", b"open", "outcome", b"outcome", "quarantined", b"quarantined", "settled", b"settled"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "open", b"open", "outcome", b"outcome", "quarantined", b"quarantined", "sequence", b"sequence", "settled", b"settled", "usage_id", b"usage_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["open", "settled", "quarantined", "error"]  # noqa: Y015
+    _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
+
+Global___StreamUsageResponse: _TypeAlias = StreamUsageResponse  # noqa: Y015
+
+@_typing.final
+class OpenUsage(_message.Message):
+    """OpenUsage is an answer that goes on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LAST_SEQUENCE_FIELD_NUMBER: _builtins.int
+    HELD_UNITS_FIELD_NUMBER: _builtins.int
+    CREDIT_SHORT_FIELD_NUMBER: _builtins.int
+    SETTLE_TIME_FIELD_NUMBER: _builtins.int
+    last_sequence: _builtins.int
+    """Highest sequence that was received."""
+    held_units: _builtins.int
+    """Units held for it in the ledger: what it costs so far and a quarter, as far as credit goes."""
+    credit_short: _builtins.bool
+    """What it costs so far is not covered by credit: it is best to end the answer. Its usage will be recorded all the same."""
+    @_builtins.property
+    def settle_time(self) -> _timestamp_pb2.Timestamp:
+        """When it is charged by its last chunk, unless another one comes."""
+
+    def __init__(
+        self,
+        *,
+        last_sequence: _builtins.int = ...,
+        held_units: _builtins.int = ...,
+        credit_short: _builtins.bool = ...,
+        settle_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["settle_time", b"settle_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credit_short", b"credit_short", "held_units", b"held_units", "last_sequence", b"last_sequence", "settle_time", b"settle_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OpenUsage: _TypeAlias = OpenUsage  # noqa: Y015
 
 @_typing.final
 class QuoteUsageRequest(_message.Message):

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from credits.rating.v1 import quarantine_pb2 as credits_dot_rating_dot_v1_dot_quarantine__pb2
 from credits.rating.v1 import rating_service_pb2 as credits_dot_rating_dot_v1_dot_rating__service__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -50,6 +51,26 @@ class RatingServiceStub:
                 request_serializer=credits_dot_rating_dot_v1_dot_rating__service__pb2.QuoteUsageRequest.SerializeToString,
                 response_deserializer=credits_dot_rating_dot_v1_dot_rating__service__pb2.QuoteUsageResponse.FromString,
                 _registered_method=True)
+        self.StreamUsage = channel.stream_stream(
+                '/credits.rating.v1.RatingService/StreamUsage',
+                request_serializer=credits_dot_rating_dot_v1_dot_rating__service__pb2.StreamUsageRequest.SerializeToString,
+                response_deserializer=credits_dot_rating_dot_v1_dot_rating__service__pb2.StreamUsageResponse.FromString,
+                _registered_method=True)
+        self.ListQuarantine = channel.unary_unary(
+                '/credits.rating.v1.RatingService/ListQuarantine',
+                request_serializer=credits_dot_rating_dot_v1_dot_quarantine__pb2.ListQuarantineRequest.SerializeToString,
+                response_deserializer=credits_dot_rating_dot_v1_dot_quarantine__pb2.ListQuarantineResponse.FromString,
+                _registered_method=True)
+        self.RetryQuarantine = channel.unary_unary(
+                '/credits.rating.v1.RatingService/RetryQuarantine',
+                request_serializer=credits_dot_rating_dot_v1_dot_quarantine__pb2.RetryQuarantineRequest.SerializeToString,
+                response_deserializer=credits_dot_rating_dot_v1_dot_quarantine__pb2.RetryQuarantineResponse.FromString,
+                _registered_method=True)
+        self.DismissQuarantine = channel.unary_unary(
+                '/credits.rating.v1.RatingService/DismissQuarantine',
+                request_serializer=credits_dot_rating_dot_v1_dot_quarantine__pb2.DismissQuarantineRequest.SerializeToString,
+                response_deserializer=credits_dot_rating_dot_v1_dot_quarantine__pb2.DismissQuarantineResponse.FromString,
+                _registered_method=True)
 
 
 class RatingServiceServicer:
@@ -57,7 +78,8 @@ class RatingServiceServicer:
     """
 
     def RecordUsage(self, request, context):
-        """Price one usage and debit it. Safe to retry with the same id. A rate that is priced over a cycle goes on from
+        """Price one usage and debit it. Safe to retry with the same id. Usage that was delivered and cannot be rated is kept
+        in quarantine, which is an answer. A rate that is priced over a cycle goes on from
         what the wallet has counted of the usage's own cycle. ABORTED (TOTALS_STALE) if others kept recording usage of
         the same customer all the while: retry.
         """
@@ -74,6 +96,35 @@ class RatingServiceServicer:
 
     def QuoteUsage(self, request, context):
         """Price a usage without recording anything.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamUsage(self, request_iterator, context):
+        """Meter answers while they are given: the chunks of one answer become one usage. Each chunk is answered once it is
+        durable, in the order of the chunks. Safe to send any chunk again, in any order and in other calls.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListQuarantine(self, request, context):
+        """List usage that could not be rated.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetryQuarantine(self, request, context):
+        """Rate quarantined usage again and debit it. Safe to repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DismissQuarantine(self, request, context):
+        """Give up on quarantined usage, with a reason. Safe to repeat.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -96,6 +147,26 @@ def add_RatingServiceServicer_to_server(servicer, server):
                     servicer.QuoteUsage,
                     request_deserializer=credits_dot_rating_dot_v1_dot_rating__service__pb2.QuoteUsageRequest.FromString,
                     response_serializer=credits_dot_rating_dot_v1_dot_rating__service__pb2.QuoteUsageResponse.SerializeToString,
+            ),
+            'StreamUsage': grpc.stream_stream_rpc_method_handler(
+                    servicer.StreamUsage,
+                    request_deserializer=credits_dot_rating_dot_v1_dot_rating__service__pb2.StreamUsageRequest.FromString,
+                    response_serializer=credits_dot_rating_dot_v1_dot_rating__service__pb2.StreamUsageResponse.SerializeToString,
+            ),
+            'ListQuarantine': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListQuarantine,
+                    request_deserializer=credits_dot_rating_dot_v1_dot_quarantine__pb2.ListQuarantineRequest.FromString,
+                    response_serializer=credits_dot_rating_dot_v1_dot_quarantine__pb2.ListQuarantineResponse.SerializeToString,
+            ),
+            'RetryQuarantine': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetryQuarantine,
+                    request_deserializer=credits_dot_rating_dot_v1_dot_quarantine__pb2.RetryQuarantineRequest.FromString,
+                    response_serializer=credits_dot_rating_dot_v1_dot_quarantine__pb2.RetryQuarantineResponse.SerializeToString,
+            ),
+            'DismissQuarantine': grpc.unary_unary_rpc_method_handler(
+                    servicer.DismissQuarantine,
+                    request_deserializer=credits_dot_rating_dot_v1_dot_quarantine__pb2.DismissQuarantineRequest.FromString,
+                    response_serializer=credits_dot_rating_dot_v1_dot_quarantine__pb2.DismissQuarantineResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -180,6 +251,114 @@ class RatingService:
             '/credits.rating.v1.RatingService/QuoteUsage',
             credits_dot_rating_dot_v1_dot_rating__service__pb2.QuoteUsageRequest.SerializeToString,
             credits_dot_rating_dot_v1_dot_rating__service__pb2.QuoteUsageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamUsage(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/credits.rating.v1.RatingService/StreamUsage',
+            credits_dot_rating_dot_v1_dot_rating__service__pb2.StreamUsageRequest.SerializeToString,
+            credits_dot_rating_dot_v1_dot_rating__service__pb2.StreamUsageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListQuarantine(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.rating.v1.RatingService/ListQuarantine',
+            credits_dot_rating_dot_v1_dot_quarantine__pb2.ListQuarantineRequest.SerializeToString,
+            credits_dot_rating_dot_v1_dot_quarantine__pb2.ListQuarantineResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetryQuarantine(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.rating.v1.RatingService/RetryQuarantine',
+            credits_dot_rating_dot_v1_dot_quarantine__pb2.RetryQuarantineRequest.SerializeToString,
+            credits_dot_rating_dot_v1_dot_quarantine__pb2.RetryQuarantineResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DismissQuarantine(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.rating.v1.RatingService/DismissQuarantine',
+            credits_dot_rating_dot_v1_dot_quarantine__pb2.DismissQuarantineRequest.SerializeToString,
+            credits_dot_rating_dot_v1_dot_quarantine__pb2.DismissQuarantineResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -9,6 +9,7 @@ safe to retry.
 """
 
 from collections import abc as _abc
+from credits.rating.v1 import quarantine_pb2 as _quarantine_pb2
 from credits.rating.v1 import rating_service_pb2 as _rating_service_pb2
 from grpc import aio as _aio
 import abc as _abc_1
@@ -39,7 +40,8 @@ class RatingServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> RatingServiceAsyncStub: ...
     RecordUsage: _grpc.UnaryUnaryMultiCallable[_rating_service_pb2.RecordUsageRequest, _rating_service_pb2.RecordUsageResponse]
-    """Price one usage and debit it. Safe to retry with the same id. A rate that is priced over a cycle goes on from
+    """Price one usage and debit it. Safe to retry with the same id. Usage that was delivered and cannot be rated is kept
+    in quarantine, which is an answer. A rate that is priced over a cycle goes on from
     what the wallet has counted of the usage's own cycle. ABORTED (TOTALS_STALE) if others kept recording usage of
     the same customer all the while: retry.
     """
@@ -47,6 +49,16 @@ class RatingServiceStub:
     """Price and debit many usages; each has its own outcome. Safe to retry with the same ids."""
     QuoteUsage: _grpc.UnaryUnaryMultiCallable[_rating_service_pb2.QuoteUsageRequest, _rating_service_pb2.QuoteUsageResponse]
     """Price a usage without recording anything."""
+    StreamUsage: _grpc.StreamStreamMultiCallable[_rating_service_pb2.StreamUsageRequest, _rating_service_pb2.StreamUsageResponse]
+    """Meter answers while they are given: the chunks of one answer become one usage. Each chunk is answered once it is
+    durable, in the order of the chunks. Safe to send any chunk again, in any order and in other calls.
+    """
+    ListQuarantine: _grpc.UnaryUnaryMultiCallable[_quarantine_pb2.ListQuarantineRequest, _quarantine_pb2.ListQuarantineResponse]
+    """List usage that could not be rated."""
+    RetryQuarantine: _grpc.UnaryUnaryMultiCallable[_quarantine_pb2.RetryQuarantineRequest, _quarantine_pb2.RetryQuarantineResponse]
+    """Rate quarantined usage again and debit it. Safe to repeat."""
+    DismissQuarantine: _grpc.UnaryUnaryMultiCallable[_quarantine_pb2.DismissQuarantineRequest, _quarantine_pb2.DismissQuarantineResponse]
+    """Give up on quarantined usage, with a reason. Safe to repeat."""
 
 @_typing.type_check_only
 class RatingServiceAsyncStub(RatingServiceStub):
@@ -54,7 +66,8 @@ class RatingServiceAsyncStub(RatingServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     RecordUsage: _aio.UnaryUnaryMultiCallable[_rating_service_pb2.RecordUsageRequest, _rating_service_pb2.RecordUsageResponse]  # type: ignore[assignment]
-    """Price one usage and debit it. Safe to retry with the same id. A rate that is priced over a cycle goes on from
+    """Price one usage and debit it. Safe to retry with the same id. Usage that was delivered and cannot be rated is kept
+    in quarantine, which is an answer. A rate that is priced over a cycle goes on from
     what the wallet has counted of the usage's own cycle. ABORTED (TOTALS_STALE) if others kept recording usage of
     the same customer all the while: retry.
     """
@@ -62,6 +75,16 @@ class RatingServiceAsyncStub(RatingServiceStub):
     """Price and debit many usages; each has its own outcome. Safe to retry with the same ids."""
     QuoteUsage: _aio.UnaryUnaryMultiCallable[_rating_service_pb2.QuoteUsageRequest, _rating_service_pb2.QuoteUsageResponse]  # type: ignore[assignment]
     """Price a usage without recording anything."""
+    StreamUsage: _aio.StreamStreamMultiCallable[_rating_service_pb2.StreamUsageRequest, _rating_service_pb2.StreamUsageResponse]  # type: ignore[assignment]
+    """Meter answers while they are given: the chunks of one answer become one usage. Each chunk is answered once it is
+    durable, in the order of the chunks. Safe to send any chunk again, in any order and in other calls.
+    """
+    ListQuarantine: _aio.UnaryUnaryMultiCallable[_quarantine_pb2.ListQuarantineRequest, _quarantine_pb2.ListQuarantineResponse]  # type: ignore[assignment]
+    """List usage that could not be rated."""
+    RetryQuarantine: _aio.UnaryUnaryMultiCallable[_quarantine_pb2.RetryQuarantineRequest, _quarantine_pb2.RetryQuarantineResponse]  # type: ignore[assignment]
+    """Rate quarantined usage again and debit it. Safe to repeat."""
+    DismissQuarantine: _aio.UnaryUnaryMultiCallable[_quarantine_pb2.DismissQuarantineRequest, _quarantine_pb2.DismissQuarantineResponse]  # type: ignore[assignment]
+    """Give up on quarantined usage, with a reason. Safe to repeat."""
 
 class RatingServiceServicer(metaclass=_abc_1.ABCMeta):
     """RatingService prices usage and posts it to the ledger."""
@@ -72,7 +95,8 @@ class RatingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _rating_service_pb2.RecordUsageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_rating_service_pb2.RecordUsageResponse, _abc.Awaitable[_rating_service_pb2.RecordUsageResponse]]:
-        """Price one usage and debit it. Safe to retry with the same id. A rate that is priced over a cycle goes on from
+        """Price one usage and debit it. Safe to retry with the same id. Usage that was delivered and cannot be rated is kept
+        in quarantine, which is an answer. A rate that is priced over a cycle goes on from
         what the wallet has counted of the usage's own cycle. ABORTED (TOTALS_STALE) if others kept recording usage of
         the same customer all the while: retry.
         """
@@ -92,5 +116,39 @@ class RatingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_rating_service_pb2.QuoteUsageResponse, _abc.Awaitable[_rating_service_pb2.QuoteUsageResponse]]:
         """Price a usage without recording anything."""
+
+    @_abc_1.abstractmethod
+    def StreamUsage(
+        self,
+        request_iterator: _MaybeAsyncIterator[_rating_service_pb2.StreamUsageRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_rating_service_pb2.StreamUsageResponse], _abc.AsyncIterator[_rating_service_pb2.StreamUsageResponse]]:
+        """Meter answers while they are given: the chunks of one answer become one usage. Each chunk is answered once it is
+        durable, in the order of the chunks. Safe to send any chunk again, in any order and in other calls.
+        """
+
+    @_abc_1.abstractmethod
+    def ListQuarantine(
+        self,
+        request: _quarantine_pb2.ListQuarantineRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quarantine_pb2.ListQuarantineResponse, _abc.Awaitable[_quarantine_pb2.ListQuarantineResponse]]:
+        """List usage that could not be rated."""
+
+    @_abc_1.abstractmethod
+    def RetryQuarantine(
+        self,
+        request: _quarantine_pb2.RetryQuarantineRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quarantine_pb2.RetryQuarantineResponse, _abc.Awaitable[_quarantine_pb2.RetryQuarantineResponse]]:
+        """Rate quarantined usage again and debit it. Safe to repeat."""
+
+    @_abc_1.abstractmethod
+    def DismissQuarantine(
+        self,
+        request: _quarantine_pb2.DismissQuarantineRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quarantine_pb2.DismissQuarantineResponse, _abc.Awaitable[_quarantine_pb2.DismissQuarantineResponse]]:
+        """Give up on quarantined usage, with a reason. Safe to repeat."""
 
 def add_RatingServiceServicer_to_server(servicer: RatingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

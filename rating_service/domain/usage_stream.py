@@ -1,0 +1,155 @@
+"""An answer metered while it is given: its chunks become one usage.
+
+Chunks carry totals, not increments, so that one of them is enough: the final one, else the one with the highest
+sequence. Whatever the order in which they arrive, and however often, the outcome is the same. Once the answer
+is settling nothing changes its totals.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from rating_service.domain.agreement import Record
+from rating_service.domain.refusals import Reason, Refusal
+
+HOLD_TTL_MAX: Final = timedelta(hours=24)
+"""The ledger's own bound."""
+HEADROOM: Final = 4
+"""A hold is larger than the price so far by this part of it, so that few chunks need another."""
+
+OPEN: Final = "OPEN"
+SETTLING: Final = "SETTLING"
+SETTLED: Final = "SETTLED"
+QUARANTINED: Final = "QUARANTINED"
+
+
+class Chunk(Record, frozen=True, kw_only=True):
+    """What an answer has consumed up to now.
+
+    `identity` is what all its chunks must say alike, empty in one that cannot be read.
+    """
+
+    contract: str
+    usage_id: str
+    identity: str
+    sequence: int
+    received: bytes
+    final: bool
+    ttl: timedelta
+
+
+class UsageStream(Record, frozen=True, kw_only=True):
+    """One answer. While `wanted_units` is above 0, hold number `hold_number` was asked for and not noted yet."""
+
+    contract: str
+    usage_id: str
+    identity: str
+    sequence: int
+    received: bytes
+    ttl: timedelta
+    settle_time: datetime
+    state: str
+    hold: str = ""
+    held_units: int = 0
+    hold_expire_time: datetime | None = None
+    hold_number: int = 0
+    wanted_units: int = 0
+
+    @property
+    def hold_ttl(self) -> timedelta:
+        """How long its holds last: twice its own, so that not each chunk must renew them."""
+        return min(2 * self.ttl, HOLD_TTL_MAX)
+
+
+def fold_chunk(stream: UsageStream | None, chunk: Chunk, now: datetime) -> UsageStream:
+    """Return the stream after a chunk. Refuses STREAM_CHUNK_CHANGED, STREAM_ENDED."""
+    state = SETTLING if chunk.final else OPEN
+    if stream is None:
+        return UsageStream(
+            contract=chunk.contract,
+            usage_id=chunk.usage_id,
+            identity=chunk.identity,
+            sequence=chunk.sequence,
+            received=chunk.received,
+            ttl=chunk.ttl,
+            settle_time=now + chunk.ttl,
+            state=state,
+        )
+    if chunk.identity and stream.identity and chunk.identity != stream.identity:
+        raise Refusal(
+            Reason.STREAM_CHUNK_CHANGED,
+            "effective_time, feature, api_key and user must be those of the chunks before",
+            field="usage",
+        )
+    if chunk.sequence == stream.sequence and chunk.received != stream.received:
+        raise Refusal(
+            Reason.STREAM_CHUNK_CHANGED,
+            f"sequence {chunk.sequence} was sent before with other totals",
+            field="usage",
+        )
+    if stream.state != OPEN:
+        if chunk.sequence > stream.sequence or (chunk.final and chunk.sequence != stream.sequence):
+            raise Refusal(
+                Reason.STREAM_ENDED,
+                f"the answer was complete with sequence {stream.sequence}",
+                sequence=str(stream.sequence),
+            )
+        return stream
+    if chunk.sequence <= stream.sequence and not chunk.final:
+        return stream
+    return msgspec.structs.replace(
+        stream,
+        identity=stream.identity or chunk.identity,
+        sequence=chunk.sequence,
+        received=chunk.received,
+        settle_time=now + stream.ttl,
+        state=state,
+    )
+
+
+def begin_settling(stream: UsageStream, now: datetime) -> UsageStream:
+    """Return the stream with its totals closed if its time is over."""
+    if stream.state == OPEN and stream.settle_time <= now:
+        return msgspec.structs.replace(stream, state=SETTLING)
+    return stream
+
+
+def needs_hold(stream: UsageStream, needed_units: int) -> bool:
+    """Tell whether what is held is too little, or ends before the stream may."""
+    if needed_units <= 0:
+        return False
+    ends = stream.hold_expire_time
+    return needed_units > stream.held_units or ends is None or ends < stream.settle_time
+
+
+def ask_hold(stream: UsageStream, amount_units: int) -> UsageStream:
+    """Return the stream with the next hold asked for; one that is not noted yet is asked for first."""
+    if stream.state != OPEN or stream.wanted_units:
+        return stream
+    return msgspec.structs.replace(stream, hold_number=stream.hold_number + 1, wanted_units=amount_units)
+
+
+def note_hold(stream: UsageStream, *, number: int, hold: str, expire_time: datetime) -> UsageStream:
+    """Return the stream with a hold in the place of the one before; unless another was faster."""
+    if stream.hold_number != number or not stream.wanted_units:
+        return stream
+    return msgspec.structs.replace(
+        stream, hold=hold, held_units=stream.wanted_units, hold_expire_time=expire_time, wanted_units=0
+    )
+
+
+def note_refused_hold(stream: UsageStream, *, number: int) -> UsageStream:
+    """Return the stream without the hold that was asked for, which the ledger refused."""
+    if stream.hold_number != number:
+        return stream
+    return msgspec.structs.replace(stream, wanted_units=0)
+
+
+def note_no_hold(stream: UsageStream, hold: str) -> UsageStream:
+    """Return the stream without a hold that was given back."""
+    if stream.hold != hold:
+        return stream
+    return msgspec.structs.replace(stream, hold="", held_units=0, hold_expire_time=None)
