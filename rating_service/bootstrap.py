@@ -22,11 +22,15 @@ from rating_service.adapters.invoice_store import PostgresInvoiceFacts, Postgres
 from rating_service.adapters.ledger_channel import open_channel
 from rating_service.adapters.ledger_client import LedgerClient
 from rating_service.adapters.ledger_messages import charge_message
+from rating_service.adapters.memory_limits import MemoryLimiter
 from rating_service.adapters.migrations import SchemaError, migrate
 from rating_service.adapters.postgres_pool import open_pool
+from rating_service.adapters.wallet_client import WalletClient
+from rating_service.application.authorize import Authorizing
 from rating_service.application.invoices import Invoicing
 from rating_service.application.ports import StoreUnavailableError
 from rating_service.application.rate_usage import UsageRating
+from rating_service.application.settle import Settling
 from rating_service.application.trace_line import LineTracing
 from rating_service.projections.facts import UnreadableHistoryError
 from rating_service.projections.follower import Follower
@@ -102,9 +106,19 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Parts:
         clock=ledger if settings.sandbox else SystemClock(),
         grace=settings.grace,
     )
+    clock = ledger if settings.sandbox else SystemClock()
+    wallets = WalletClient(channel)
+    limiter = MemoryLimiter()
+    authorizing = Authorizing(wallets=wallets, history=follower, limiter=limiter, clock=clock)
+    settling = Settling(ledger=ledger, wallets=wallets, history=follower, limiter=limiter, clock=clock)
     tracing = LineTracing(invoicing=invoicing, history=follower, store=invoices)
     served = build_server(
-        rating=RatingServicer(UsageRating(ledger=ledger, history=follower), charge_message=charge_message),
+        rating=RatingServicer(
+            UsageRating(ledger=ledger, history=follower),
+            authorizing=authorizing,
+            settling=settling,
+            charge_message=charge_message,
+        ),
         invoices=InvoiceServicer(invoicing=invoicing, tracing=tracing),
         is_open=lambda: follower.is_caught_up,
         address=str(settings.listen),

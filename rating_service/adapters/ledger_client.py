@@ -61,7 +61,7 @@ class LedgerClient:
         """Post one order. Raises LedgerRefused, LedgerUnavailableError."""
         request = wallet_service_pb2.DebitRequest()
         write_debit(request, order, delivered=delivered)
-        return _posted(request, await _call(self._wallets.Debit, request))
+        return _posted(request, await call(self._wallets.Debit, request))
 
     async def debit_many(self, orders: Sequence[Order], *, delivered: bool) -> list[Posted | LedgerRefused]:
         """Post orders in their sequence and return one outcome each, in the same sequence.
@@ -74,7 +74,7 @@ class LedgerClient:
             write_debit(add_request(), order, delivered=delivered)
         outcomes: list[Posted | LedgerRefused] = []
         for batch in _batches(whole):
-            answer = await _call(self._wallets.BatchDebit, batch)
+            answer = await call(self._wallets.BatchDebit, batch)
             if len(answer.results) != len(batch.requests):
                 raise LedgerUnavailableError("the ledger answered another number of items than it was sent")
             outcomes += map(_outcome, batch.requests, answer.results)
@@ -83,7 +83,7 @@ class LedgerClient:
     async def head_position(self) -> int:
         """Return the position of the newest event. Raises LedgerRefused, LedgerUnavailableError."""
         request = history_service_pb2.ReadEventsRequest(after=BEYOND_HEAD, page_size=1)
-        return (await _call(self._history.ReadEvents, request)).head_position
+        return (await call(self._history.ReadEvents, request)).head_position
 
     async def follow(self, after: int) -> AsyncGenerator[HistoryPage, None]:
         """Yield pages of the log after a position, for ever. Raises LedgerRefused, LedgerUnavailableError."""
@@ -103,11 +103,11 @@ class LedgerClient:
 
     async def now(self) -> datetime:
         """Return the time of the sandbox. Raises LedgerRefused, LedgerUnavailableError."""
-        answer = await _call(self._sandbox.GetClock, sandbox_service_pb2.GetClockRequest())
+        answer = await call(self._sandbox.GetClock, sandbox_service_pb2.GetClockRequest())
         return instant(answer.now)
 
 
-async def _call(method: Callable[..., Awaitable[Answer]], request: Message) -> Answer:
+async def call(method: Callable[..., Awaitable[Answer]], request: Message) -> Answer:
     for attempt in range(ATTEMPTS_MAX):
         try:
             return await method(request, timeout=CALL_SECONDS_MAX)

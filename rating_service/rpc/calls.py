@@ -21,7 +21,14 @@ from rating_service.rpc.metrics import CALL_SECONDS, CALLED_ITEMS
 from rating_service.rpc.statuses import KNOWN, internal_status, reason_of, status_of
 
 METHODS: Final = {
-    "credits.rating.v1.RatingService": ("RecordUsage", "BatchRecordUsage", "QuoteUsage"),
+    "credits.rating.v1.RatingService": (
+        "RecordUsage",
+        "BatchRecordUsage",
+        "QuoteUsage",
+        "Authorize",
+        "Settle",
+        "CancelAuthorization",
+    ),
     "credits.rating.v1.InvoiceService": (
         "PreviewInvoice",
         "IssueInvoice",

@@ -6,23 +6,35 @@ from collections.abc import Callable
 from typing import Any
 
 from credits.ledger.v1 import wallet_pb2
-from credits.rating.v1 import rating_service_pb2, rating_service_pb2_grpc
+from credits.rating.v1 import rating_service_pb2
+from rating_service.application.authorize import Authorizing
 from rating_service.application.ports import Posted
 from rating_service.application.rate_usage import UsageRating
 from rating_service.application.refusals import RequestReason, RequestRefused
+from rating_service.application.settle import Settling
 from rating_service.domain.usage import Charge, Usage
+from rating_service.rpc.authorization_servicer import AuthorizationMethods
 from rating_service.rpc.messages import read_totals, read_usage
 from rating_service.rpc.statuses import status_of
 
 
-class RatingServicer(rating_service_pb2_grpc.RatingServiceServicer):
+class RatingServicer(AuthorizationMethods):
     """Hands usage to the application and its outcome back."""
 
-    def __init__(self, rating: UsageRating, *, charge_message: Callable[[Charge], wallet_pb2.Charge]) -> None:
+    def __init__(
+        self,
+        rating: UsageRating,
+        *,
+        authorizing: Authorizing,
+        settling: Settling,
+        charge_message: Callable[[Charge], wallet_pb2.Charge],
+    ) -> None:
         """Serve an application. `charge_message` is how the ledger client writes a charge, so that a quote
         reads exactly as the charge that would be recorded.
         """
         self._rating = rating
+        self._authorizing = authorizing
+        self._settling = settling
         self._charge_message = charge_message
 
     async def RecordUsage(

@@ -24,11 +24,12 @@ _sym_db = _symbol_database.Default()
 
 from credits.ledger.v1 import price_model_pb2 as credits_dot_ledger_dot_v1_dot_price__model__pb2
 from credits.ledger.v1 import wallet_pb2 as credits_dot_ledger_dot_v1_dot_wallet__pb2
+from credits.rating.v1 import authorization_pb2 as credits_dot_rating_dot_v1_dot_authorization__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&credits/rating/v1/rating_service.proto\x12\x11\x63redits.rating.v1\x1a#credits/ledger/v1/price_model.proto\x1a\x1e\x63redits/ledger/v1/wallet.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\xeb\x02\n\x05Usage\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08\x63ontract\x18\x02 \x01(\t\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12<\n\nproperties\x18\x04 \x03(\x0b\x32(.credits.rating.v1.Usage.PropertiesEntry\x12<\n\nquantities\x18\x05 \x03(\x0b\x32(.credits.rating.v1.Usage.QuantitiesEntry\x12\x0f\n\x07\x66\x65\x61ture\x18\x06 \x01(\t\x12\x0f\n\x07\x61pi_key\x18\x07 \x01(\t\x12\x0c\n\x04user\x18\x08 \x01(\t\x1a\x31\n\x0fPropertiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x31\n\x0fQuantitiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"n\n\x12RecordUsageRequest\x12\'\n\x05usage\x18\x01 \x01(\x0b\x32\x18.credits.rating.v1.Usage\x12\x19\n\x11refuse_when_short\x18\x02 \x01(\x08\x12\x14\n\x0cmin_position\x18\x03 \x01(\x03\"\x8d\x01\n\x13RecordUsageResponse\x12\'\n\x05\x64\x65\x62it\x18\x01 \x01(\x0b\x32\x18.credits.ledger.v1.Debit\x12)\n\x06\x63harge\x18\x02 \x01(\x0b\x32\x19.credits.ledger.v1.Charge\x12\x10\n\x08replayed\x18\x03 \x01(\x08\x12\x10\n\x08position\x18\x04 \x01(\x03\"t\n\x17\x42\x61tchRecordUsageRequest\x12(\n\x06usages\x18\x01 \x03(\x0b\x32\x18.credits.rating.v1.Usage\x12\x19\n\x11refuse_when_short\x18\x02 \x01(\x08\x12\x14\n\x0cmin_position\x18\x03 \x01(\x03\"V\n\x18\x42\x61tchRecordUsageResponse\x12:\n\x07results\x18\x01 \x03(\x0b\x32).credits.rating.v1.BatchRecordUsageResult\"\x84\x01\n\x16\x42\x61tchRecordUsageResult\x12:\n\x08response\x18\x01 \x01(\x0b\x32&.credits.rating.v1.RecordUsageResponseH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"\x8a\x02\n\x11QuoteUsageRequest\x12\'\n\x05usage\x18\x01 \x01(\x0b\x32\x18.credits.rating.v1.Usage\x12\x11\n\trate_card\x18\x02 \x01(\t\x12\x14\n\x0cmin_position\x18\x03 \x01(\x03\x12M\n\rtotals_before\x18\x04 \x03(\x0b\x32\x36.credits.rating.v1.QuoteUsageRequest.TotalsBeforeEntry\x1aT\n\x11TotalsBeforeEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12.\n\x05value\x18\x02 \x01(\x0b\x32\x1f.credits.ledger.v1.RunningTotal:\x02\x38\x01\"e\n\x12QuoteUsageResponse\x12)\n\x06\x63harge\x18\x01 \x01(\x0b\x32\x19.credits.ledger.v1.Charge\x12\x14\n\x0c\x65xact_amount\x18\x02 \x01(\t\x12\x0e\n\x06margin\x18\x03 \x01(\t2\xb5\x02\n\rRatingService\x12\\\n\x0bRecordUsage\x12%.credits.rating.v1.RecordUsageRequest\x1a&.credits.rating.v1.RecordUsageResponse\x12k\n\x10\x42\x61tchRecordUsage\x12*.credits.rating.v1.BatchRecordUsageRequest\x1a+.credits.rating.v1.BatchRecordUsageResponse\x12Y\n\nQuoteUsage\x12$.credits.rating.v1.QuoteUsageRequest\x1a%.credits.rating.v1.QuoteUsageResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&credits/rating/v1/rating_service.proto\x12\x11\x63redits.rating.v1\x1a#credits/ledger/v1/price_model.proto\x1a\x1e\x63redits/ledger/v1/wallet.proto\x1a%credits/rating/v1/authorization.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\xeb\x02\n\x05Usage\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08\x63ontract\x18\x02 \x01(\t\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12<\n\nproperties\x18\x04 \x03(\x0b\x32(.credits.rating.v1.Usage.PropertiesEntry\x12<\n\nquantities\x18\x05 \x03(\x0b\x32(.credits.rating.v1.Usage.QuantitiesEntry\x12\x0f\n\x07\x66\x65\x61ture\x18\x06 \x01(\t\x12\x0f\n\x07\x61pi_key\x18\x07 \x01(\t\x12\x0c\n\x04user\x18\x08 \x01(\t\x1a\x31\n\x0fPropertiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x31\n\x0fQuantitiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"n\n\x12RecordUsageRequest\x12\'\n\x05usage\x18\x01 \x01(\x0b\x32\x18.credits.rating.v1.Usage\x12\x19\n\x11refuse_when_short\x18\x02 \x01(\x08\x12\x14\n\x0cmin_position\x18\x03 \x01(\x03\"\x8d\x01\n\x13RecordUsageResponse\x12\'\n\x05\x64\x65\x62it\x18\x01 \x01(\x0b\x32\x18.credits.ledger.v1.Debit\x12)\n\x06\x63harge\x18\x02 \x01(\x0b\x32\x19.credits.ledger.v1.Charge\x12\x10\n\x08replayed\x18\x03 \x01(\x08\x12\x10\n\x08position\x18\x04 \x01(\x03\"t\n\x17\x42\x61tchRecordUsageRequest\x12(\n\x06usages\x18\x01 \x03(\x0b\x32\x18.credits.rating.v1.Usage\x12\x19\n\x11refuse_when_short\x18\x02 \x01(\x08\x12\x14\n\x0cmin_position\x18\x03 \x01(\x03\"V\n\x18\x42\x61tchRecordUsageResponse\x12:\n\x07results\x18\x01 \x03(\x0b\x32).credits.rating.v1.BatchRecordUsageResult\"\x84\x01\n\x16\x42\x61tchRecordUsageResult\x12:\n\x08response\x18\x01 \x01(\x0b\x32&.credits.rating.v1.RecordUsageResponseH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"\x8a\x02\n\x11QuoteUsageRequest\x12\'\n\x05usage\x18\x01 \x01(\x0b\x32\x18.credits.rating.v1.Usage\x12\x11\n\trate_card\x18\x02 \x01(\t\x12\x14\n\x0cmin_position\x18\x03 \x01(\x03\x12M\n\rtotals_before\x18\x04 \x03(\x0b\x32\x36.credits.rating.v1.QuoteUsageRequest.TotalsBeforeEntry\x1aT\n\x11TotalsBeforeEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12.\n\x05value\x18\x02 \x01(\x0b\x32\x1f.credits.ledger.v1.RunningTotal:\x02\x38\x01\"e\n\x12QuoteUsageResponse\x12)\n\x06\x63harge\x18\x01 \x01(\x0b\x32\x19.credits.ledger.v1.Charge\x12\x14\n\x0c\x65xact_amount\x18\x02 \x01(\t\x12\x0e\n\x06margin\x18\x03 \x01(\t2\xd2\x04\n\rRatingService\x12\\\n\x0bRecordUsage\x12%.credits.rating.v1.RecordUsageRequest\x1a&.credits.rating.v1.RecordUsageResponse\x12k\n\x10\x42\x61tchRecordUsage\x12*.credits.rating.v1.BatchRecordUsageRequest\x1a+.credits.rating.v1.BatchRecordUsageResponse\x12Y\n\nQuoteUsage\x12$.credits.rating.v1.QuoteUsageRequest\x1a%.credits.rating.v1.QuoteUsageResponse\x12V\n\tAuthorize\x12#.credits.rating.v1.AuthorizeRequest\x1a$.credits.rating.v1.AuthorizeResponse\x12M\n\x06Settle\x12 .credits.rating.v1.SettleRequest\x1a!.credits.rating.v1.SettleResponse\x12t\n\x13\x43\x61ncelAuthorization\x12-.credits.rating.v1.CancelAuthorizationRequest\x1a..credits.rating.v1.CancelAuthorizationResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,28 +42,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USAGE_QUANTITIESENTRY']._serialized_options = b'8\001'
   _globals['_QUOTEUSAGEREQUEST_TOTALSBEFOREENTRY']._loaded_options = None
   _globals['_QUOTEUSAGEREQUEST_TOTALSBEFOREENTRY']._serialized_options = b'8\001'
-  _globals['_USAGE']._serialized_start=189
-  _globals['_USAGE']._serialized_end=552
-  _globals['_USAGE_PROPERTIESENTRY']._serialized_start=452
-  _globals['_USAGE_PROPERTIESENTRY']._serialized_end=501
-  _globals['_USAGE_QUANTITIESENTRY']._serialized_start=503
-  _globals['_USAGE_QUANTITIESENTRY']._serialized_end=552
-  _globals['_RECORDUSAGEREQUEST']._serialized_start=554
-  _globals['_RECORDUSAGEREQUEST']._serialized_end=664
-  _globals['_RECORDUSAGERESPONSE']._serialized_start=667
-  _globals['_RECORDUSAGERESPONSE']._serialized_end=808
-  _globals['_BATCHRECORDUSAGEREQUEST']._serialized_start=810
-  _globals['_BATCHRECORDUSAGEREQUEST']._serialized_end=926
-  _globals['_BATCHRECORDUSAGERESPONSE']._serialized_start=928
-  _globals['_BATCHRECORDUSAGERESPONSE']._serialized_end=1014
-  _globals['_BATCHRECORDUSAGERESULT']._serialized_start=1017
-  _globals['_BATCHRECORDUSAGERESULT']._serialized_end=1149
-  _globals['_QUOTEUSAGEREQUEST']._serialized_start=1152
-  _globals['_QUOTEUSAGEREQUEST']._serialized_end=1418
-  _globals['_QUOTEUSAGEREQUEST_TOTALSBEFOREENTRY']._serialized_start=1334
-  _globals['_QUOTEUSAGEREQUEST_TOTALSBEFOREENTRY']._serialized_end=1418
-  _globals['_QUOTEUSAGERESPONSE']._serialized_start=1420
-  _globals['_QUOTEUSAGERESPONSE']._serialized_end=1521
-  _globals['_RATINGSERVICE']._serialized_start=1524
-  _globals['_RATINGSERVICE']._serialized_end=1833
+  _globals['_USAGE']._serialized_start=228
+  _globals['_USAGE']._serialized_end=591
+  _globals['_USAGE_PROPERTIESENTRY']._serialized_start=491
+  _globals['_USAGE_PROPERTIESENTRY']._serialized_end=540
+  _globals['_USAGE_QUANTITIESENTRY']._serialized_start=542
+  _globals['_USAGE_QUANTITIESENTRY']._serialized_end=591
+  _globals['_RECORDUSAGEREQUEST']._serialized_start=593
+  _globals['_RECORDUSAGEREQUEST']._serialized_end=703
+  _globals['_RECORDUSAGERESPONSE']._serialized_start=706
+  _globals['_RECORDUSAGERESPONSE']._serialized_end=847
+  _globals['_BATCHRECORDUSAGEREQUEST']._serialized_start=849
+  _globals['_BATCHRECORDUSAGEREQUEST']._serialized_end=965
+  _globals['_BATCHRECORDUSAGERESPONSE']._serialized_start=967
+  _globals['_BATCHRECORDUSAGERESPONSE']._serialized_end=1053
+  _globals['_BATCHRECORDUSAGERESULT']._serialized_start=1056
+  _globals['_BATCHRECORDUSAGERESULT']._serialized_end=1188
+  _globals['_QUOTEUSAGEREQUEST']._serialized_start=1191
+  _globals['_QUOTEUSAGEREQUEST']._serialized_end=1457
+  _globals['_QUOTEUSAGEREQUEST_TOTALSBEFOREENTRY']._serialized_start=1373
+  _globals['_QUOTEUSAGEREQUEST_TOTALSBEFOREENTRY']._serialized_end=1457
+  _globals['_QUOTEUSAGERESPONSE']._serialized_start=1459
+  _globals['_QUOTEUSAGERESPONSE']._serialized_end=1560
+  _globals['_RATINGSERVICE']._serialized_start=1563
+  _globals['_RATINGSERVICE']._serialized_end=2157
 # @@protoc_insertion_point(module_scope)
