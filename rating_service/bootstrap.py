@@ -25,7 +25,9 @@ from rating_service.adapters.ledger_messages import charge_message
 from rating_service.adapters.memory_limits import MemoryLimiter
 from rating_service.adapters.migrations import SchemaError, migrate
 from rating_service.adapters.postgres_pool import open_pool
+from rating_service.adapters.redis_limits import RedisLimiter
 from rating_service.adapters.wallet_client import WalletClient
+from rating_service.application.authorization_ports import Limiter
 from rating_service.application.authorize import Authorizing
 from rating_service.application.invoices import Invoicing
 from rating_service.application.ports import StoreUnavailableError
@@ -108,7 +110,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Parts:
     )
     clock = ledger if settings.sandbox else SystemClock()
     wallets = WalletClient(channel)
-    limiter = MemoryLimiter()
+    limiter = open_limiter(settings, stack)
     authorizing = Authorizing(wallets=wallets, history=follower, limiter=limiter, clock=clock)
     settling = Settling(ledger=ledger, wallets=wallets, history=follower, limiter=limiter, clock=clock)
     tracing = LineTracing(invoicing=invoicing, history=follower, store=invoices)
@@ -125,6 +127,15 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Parts:
         certificates=certificates(settings),
     )
     return Parts(served, follower, HealthReporter(served.health, is_ready=readiness(follower, history)))
+
+
+def open_limiter(settings: Settings, stack: AsyncExitStack) -> Limiter:
+    """Return what counts rate limits: Redis if several instances share them, else this process."""
+    if settings.limits_url is None:
+        return MemoryLimiter()
+    limiter = RedisLimiter.at(settings.limits_url)
+    stack.push_async_callback(limiter.close)
+    return limiter
 
 
 async def database_url(settings: Settings, stack: AsyncExitStack) -> str:

@@ -27,7 +27,6 @@ DENIALS: Final = {
     "SPEND_CAP_EXCEEDED": DenialReason.SPEND_CAP,
     "BUDGET_EXCEEDED": DenialReason.BUDGET,
     "INSUFFICIENT_CREDIT": DenialReason.INSUFFICIENT_CREDIT,
-    "WALLET_CLOSED": DenialReason.WALLET_CLOSED,
 }
 """Refusals of a hold that are an answer to Authorize, by the ledger's reason."""
 OVER_HOLD: Final = {
@@ -94,7 +93,6 @@ class WalletClient:
         )
         return WalletStanding(
             balance.balance.available_units,
-            read.wallet.HasField("close_time"),
             [_cap(use) for use in read.cap_uses],
         )
 

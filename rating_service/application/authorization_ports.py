@@ -76,7 +76,6 @@ class WalletStanding(NamedTuple):
     """What a wallet has to spend for a feature, and how its caps stand."""
 
     available_units: int
-    is_closed: bool
     caps: Sequence[CapStanding]
 
 

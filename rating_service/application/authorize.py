@@ -217,8 +217,6 @@ def _as_read(case: _Case, standing: WalletStanding) -> _Credit:
     """Return what a wallet's standing says of a request that reserves nothing."""
     caps = tuple(counting_caps(standing.caps, case.request.spender))
     denials = cap_denials(caps, case.units, case.now)
-    if standing.is_closed:
-        denials.append(Denial(DenialReason.WALLET_CLOSED, f"{case.contract.wallet} was closed"))
     if case.units > standing.available_units and case.phase.shortfall_mode is ShortfallMode.HARD:
         denials.append(
             Denial(

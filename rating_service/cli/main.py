@@ -11,7 +11,13 @@ import sys
 import grpc
 import typer
 
-from rating_service.cli import agreement_commands, contract_commands, invoice_commands, usage_commands
+from rating_service.cli import (
+    agreement_commands,
+    authorization_commands,
+    contract_commands,
+    invoice_commands,
+    usage_commands,
+)
 from rating_service.cli.connection import refusal_line
 from rating_service.cli.service_commands import health, serve
 from rating_service.cli.yaml_source import FileRefused
@@ -27,6 +33,9 @@ app = typer.Typer(
 app.command()(serve)
 app.command()(health)
 app.command()(usage_commands.quote)
+app.command()(authorization_commands.authorize)
+app.command()(authorization_commands.settle)
+app.command()(authorization_commands.cancel)
 app.add_typer(usage_commands.app, name="usage")
 app.add_typer(invoice_commands.app, name="invoice")
 app.add_typer(agreement_commands.card_app, name="card")

@@ -28,7 +28,6 @@ class DenialReason(Enum):
     SPEND_CAP = "SPEND_CAP"
     BUDGET = "BUDGET"
     INSUFFICIENT_CREDIT = "INSUFFICIENT_CREDIT"
-    WALLET_CLOSED = "WALLET_CLOSED"
 
 
 class LimitKind(Enum):

@@ -19,11 +19,10 @@ from credits.ledger.v1 import (
     rate_card_service_pb2,
     wallet_pb2,
     wallet_rules_pb2,
-    wallet_service_pb2,
 )
 from credits.rating.v1 import authorization_pb2, rating_service_pb2_grpc
 from rating_service.bootstrap import build
-from tests.integration.ledger.client import CREDIT, CUSTOMER, HARD, Client, key, timestamp
+from tests.integration.ledger.client import CREDIT, CUSTOMER, HARD, NO_ALERTS, Client, key, timestamp
 from tests.integration.rating.harness import settings_for
 from tests.servers import LedgerServer
 
@@ -41,16 +40,17 @@ class Signed:
 class Gateway:
     """Stubs of both services, and the usual requests in few words."""
 
-    def __init__(self, ledger: Client, channel: grpc.aio.Channel) -> None:
+    def __init__(self, ledger: Client, channel: grpc.aio.Channel, address: str) -> None:
         self.ledger = ledger
+        self.address = address
         self.rating = rating_service_pb2_grpc.RatingServiceStub(channel)
 
     async def sign(
         self,
         *,
         units: int = 1_000_000,
-        mode: wallet_pb2.ShortfallMode = HARD,
-        rules: wallet_rules_pb2.WalletRules | None = None,
+        mode: wallet_pb2.ShortfallMode.ValueType = HARD,
+        rules: wallet_rules_pb2.WalletRules = NO_ALERTS,
         starts_after: timedelta = timedelta(),
         **terms: Any,
     ) -> Signed:
@@ -58,7 +58,7 @@ class Gateway:
         name = uuid4().hex
         now = await self.ledger.clock()
         card = await self._card(name, now)
-        wallet = await self.ledger.open_wallet(**({"rules": rules} if rules else {}))
+        wallet = await self.ledger.open_wallet(rules=rules)
         if units:
             await self.ledger.grant(wallet, units)
         phase = agreement_pb2.PlanPhase(key="main", rate_card=card, shortfall_mode=mode, **terms)
@@ -104,16 +104,14 @@ class Gateway:
         self, signed: Signed, *, tokens: int = 10, holds: bool = True, **fields: Any
     ) -> authorization_pb2.AuthorizeResponse:
         """Ask whether a request of so many input tokens may run, with a hold of its own unless told."""
-        request = authorization_pb2.AuthorizeRequest(
-            **{
-                "contract": signed.contract,
-                "quantities": {"input_tokens": tokens},
-                "place_hold": holds,
-                "idempotency_key": key(),
-                "min_position": signed.position,
-            }
-            | fields
-        )
+        asked: dict[str, Any] = {
+            "contract": signed.contract,
+            "quantities": {"input_tokens": tokens},
+            "place_hold": holds,
+            "idempotency_key": key(),
+            "min_position": signed.position,
+        }
+        request = authorization_pb2.AuthorizeRequest(**asked | fields)
         answer: authorization_pb2.AuthorizeResponse = await self.rating.Authorize(request)
         return answer
 
@@ -138,12 +136,6 @@ class Gateway:
     async def pass_time(self, span: timedelta) -> None:
         """Move the manual clock on."""
         await self.ledger.advance(await self.ledger.clock() + span)
-
-    async def close(self, signed: Signed) -> None:
-        """Close a wallet for ever, with what it holds."""
-        await self.ledger.wallets.CloseWallet(
-            wallet_service_pb2.CloseWalletRequest(name=signed.wallet, forfeit=True, idempotency_key=key())
-        )
 
 
 def reasons(answer: authorization_pb2.AuthorizeResponse) -> list[str]:
@@ -189,12 +181,13 @@ async def running_gateway(server: LedgerServer, rating_url: str) -> AsyncIterato
         stack.push_async_callback(parts.served.server.stop, None)
         following = asyncio.create_task(parts.follower.run())
         stack.push_async_callback(_ended, following)
-        channel = grpc.aio.insecure_channel(f"127.0.0.1:{parts.served.port}")
+        address = f"127.0.0.1:{parts.served.port}"
+        channel = grpc.aio.insecure_channel(address)
         stack.push_async_callback(channel.close)
         async with asyncio.timeout(30):
             while not parts.follower.is_ready:  # noqa: ASYNC110, nobody announces it
                 await asyncio.sleep(0.01)
-        yield Gateway(ledger, channel)
+        yield Gateway(ledger, channel, address)
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

@@ -233,18 +233,6 @@ async def test_a_request_with_a_hold_is_slowed_down_too(gateway: Gateway) -> Non
     assert answer.slow_down.ToTimedelta() in (timedelta(milliseconds=500), timedelta(milliseconds=520))
 
 
-async def test_a_closed_wallet_runs_nothing(gateway: Gateway) -> None:
-    signed = await gateway.sign()
-    await gateway.pass_time(timedelta(days=40))
-    await gateway.close(signed)
-
-    held = await gateway.authorize(signed)
-    read = await gateway.authorize(signed, holds=False)
-
-    assert reasons(held) == ["WALLET_CLOSED"]
-    assert "WALLET_CLOSED" in reasons(read)
-
-
 async def test_a_retry_takes_no_second_hold_and_no_second_place(gateway: Gateway) -> None:
     signed = await gateway.sign(units=100, requests_per_minute=2)
 

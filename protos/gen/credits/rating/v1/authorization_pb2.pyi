@@ -50,8 +50,6 @@ class _DenialReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DenialRe
     """A budget of the API key, user or feature has no room."""
     DENIAL_REASON_INSUFFICIENT_CREDIT: _DenialReason.ValueType  # 8
     """The lots in scope hold too little, and the contract's phase is HARD."""
-    DENIAL_REASON_WALLET_CLOSED: _DenialReason.ValueType  # 9
-    """The wallet was closed."""
 
 class DenialReason(_DenialReason, metaclass=_DenialReasonEnumTypeWrapper):
     """DenialReason says why a request may not run. Codes never change their meaning."""
@@ -74,8 +72,6 @@ DENIAL_REASON_BUDGET: DenialReason.ValueType  # 7
 """A budget of the API key, user or feature has no room."""
 DENIAL_REASON_INSUFFICIENT_CREDIT: DenialReason.ValueType  # 8
 """The lots in scope hold too little, and the contract's phase is HARD."""
-DENIAL_REASON_WALLET_CLOSED: DenialReason.ValueType  # 9
-"""The wallet was closed."""
 Global___DenialReason: _TypeAlias = DenialReason  # noqa: Y015
 
 class _LimitKind:
