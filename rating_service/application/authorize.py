@@ -23,9 +23,9 @@ from rating_service.application.authorization_ports import (
     WalletHolds,
     WalletStanding,
 )
-from rating_service.application.names import check_contract, checked_position
+from rating_service.application.authorization_request import Request, check_request
+from rating_service.application.names import checked_position
 from rating_service.application.ports import Clock, History, LedgerRefused, LedgerUnavailableError
-from rating_service.application.refusals import RequestReason, RequestRefused
 from rating_service.application.tickets import Ticket, ticket_text
 from rating_service.domain.agreement import Contract, PlanPhase, ShortfallMode
 from rating_service.domain.authorization import (
@@ -34,7 +34,6 @@ from rating_service.domain.authorization import (
     DenialReason,
     LimitStanding,
     RateLimit,
-    Spender,
     cap_denials,
     cap_standings,
     counting_caps,
@@ -56,27 +55,8 @@ from rating_service.domain.rating import rate_usage
 from rating_service.domain.refusals import Reason, Refusal
 from rating_service.domain.usage import Charge, Usage
 
-KEY_LENGTH_MAX: Final = 180
-"""Characters in a key; the keys made of it must fit the ledger's 200."""
-NAME_LENGTH_MAX: Final = 100
-"""Characters in an API key, user or feature, as in the ledger."""
-ENTRIES_MAX: Final = 32
-"""Quantities, and properties, of one request, as of one usage."""
 MALFORMED: Final = frozenset({Reason.NO_QUANTITIES, Reason.NEGATIVE_QUANTITY, Reason.INVALID_PROPERTY})
 """What pricing refuses because the request makes no sense under any agreement."""
-
-
-class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """A request that wants to run. No `hold_ttl` means the ledger's default."""
-
-    contract: str
-    quantities: dict[str, int]
-    properties: dict[str, str]
-    spender: Spender
-    place_hold: bool = False
-    hold_ttl: timedelta | None = None
-    key: str = ""
-    min_position: int = 0
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,7 +115,7 @@ class Authorizing:
         Raises Refusal (UNKNOWN_CONTRACT and what MALFORMED says), RequestRefused, LedgerRefused,
         LedgerUnavailableError.
         """
-        _check(request)
+        check_request(request)
         await self._history.wait_for(checked_position(request.min_position))
         now = await self._clock.now()
         contract = contract_of(self._history.catalogue, request.contract)
@@ -273,33 +253,3 @@ def _yes(case: _Case, tokens: int, credit: _Credit, standings: Sequence[LimitSta
         upgrade_hint=case.phase.upgrade_hint if delay else "",
         is_advisory=held is None,
     )
-
-
-def _check(request: Request) -> None:
-    check_contract(request.contract, field="contract")
-    for name in ("quantities", "properties"):
-        count = len(getattr(request, name))
-        if count > ENTRIES_MAX:
-            raise RequestRefused(
-                RequestReason.FIELD_TOO_LONG,
-                f"{name} has {count} entries, more than {ENTRIES_MAX}",
-                field=name,
-            )
-    for name, text in request.spender._asdict().items():
-        _check_length(text, NAME_LENGTH_MAX, field=name)
-    _check_length(request.key, KEY_LENGTH_MAX, field="idempotency_key")
-    if request.place_hold and not request.key:
-        raise RequestRefused(
-            RequestReason.FIELD_REQUIRED,
-            "idempotency_key is required with place_hold",
-            field="idempotency_key",
-        )
-
-
-def _check_length(text: str, length_max: int, *, field: str) -> None:
-    if len(text) > length_max:
-        raise RequestRefused(
-            RequestReason.FIELD_TOO_LONG,
-            f"{field} has {len(text)} characters, more than {length_max}",
-            field=field,
-        )

@@ -9,18 +9,14 @@ from __future__ import annotations
 
 from typing import Final
 
-import msgspec
-
 from rating_service.application.authorization_ports import (
     CaptureOrder,
     Limiter,
-    OverHold,
     Released,
     WalletHolds,
 )
-from rating_service.application.authorize import ENTRIES_MAX
+from rating_service.application.authorization_request import ActualUsage, check_entries
 from rating_service.application.ports import Clock, History, Ledger, Order, Posted
-from rating_service.application.refusals import RequestReason, RequestRefused
 from rating_service.application.tickets import Ticket, read_ticket
 from rating_service.domain.authorization import LimitKind, token_count, window_names
 from rating_service.domain.pricing import Pricer
@@ -28,15 +24,6 @@ from rating_service.domain.rating import rate_usage
 from rating_service.domain.usage import Charge, Usage
 
 NOTHING_HELD: Final = Released(0, replayed=False)
-
-
-class ActualUsage(msgspec.Struct, frozen=True):
-    """What an authorized request used."""
-
-    quantities: dict[str, int]
-    properties: dict[str, str]
-    over_hold: OverHold = OverHold.UNSPECIFIED
-    allow_late: bool = False
 
 
 class Settling:
@@ -59,7 +46,7 @@ class Settling:
         Raises Refusal, RequestRefused, LedgerRefused, LedgerUnavailableError.
         """
         ticket = read_ticket(authorization)
-        _check_sizes(used)
+        check_entries(used.quantities, used.properties)
         charge = self._priced(ticket, used)
         posted = await self._post(ticket, charge, used)
         now = await self._clock.now()
@@ -96,14 +83,3 @@ class Settling:
             )
         order = Order(ticket.wallet, key, ticket.time, ticket.feature, charge, ticket.api_key, ticket.user)
         return await self._ledger.debit(order, delivered=True)
-
-
-def _check_sizes(used: ActualUsage) -> None:
-    for name in ("quantities", "properties"):
-        count = len(getattr(used, name))
-        if count > ENTRIES_MAX:
-            raise RequestRefused(
-                RequestReason.FIELD_TOO_LONG,
-                f"{name} has {count} entries, more than {ENTRIES_MAX}",
-                field=name,
-            )
