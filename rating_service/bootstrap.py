@@ -24,15 +24,22 @@ from rating_service.adapters.ledger_channel import open_channel
 from rating_service.adapters.ledger_client import LedgerClient
 from rating_service.adapters.ledger_holds import LedgerHolds
 from rating_service.adapters.ledger_messages import charge_message
+from rating_service.adapters.memory_limits import MemoryLimiter
 from rating_service.adapters.migrations import SchemaError, migrate
 from rating_service.adapters.postgres_pool import Pool, open_pool
 from rating_service.adapters.quarantine_store import PostgresQuarantineStore
+from rating_service.adapters.redis_limits import RedisLimiter
 from rating_service.adapters.stream_store import PostgresStreamStore
+from rating_service.adapters.wallet_client import WalletClient
+from rating_service.application.authorization_ports import Limiter
+from rating_service.application.authorize import Authorizing
 from rating_service.application.intake import UsageIntake
 from rating_service.application.invoices import Invoicing
+from rating_service.application.metered_usage import MeteredUsage
 from rating_service.application.ports import StoreUnavailableError
 from rating_service.application.quarantine import Quarantine
 from rating_service.application.rate_usage import UsageRating
+from rating_service.application.settle import Settling
 from rating_service.application.stream_usage import StreamMetering
 from rating_service.application.trace_line import LineTracing
 from rating_service.projections.facts import UnreadableHistoryError
@@ -120,7 +127,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Parts:
         grace=settings.grace,
     )
     tracing = LineTracing(invoicing=invoicing, history=follower, store=invoices)
-    usage = build_usage(settings, pool, channel, ledger, follower)
+    usage = build_usage(settings, pool, channel, ledger, follower, open_limiter(settings, stack))
     served = build_server(
         rating=usage.servicer,
         invoices=InvoiceServicer(invoicing=invoicing, tracing=tracing),
@@ -134,7 +141,12 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Parts:
 
 
 def build_usage(
-    settings: Settings, pool: Pool, channel: grpc.aio.Channel, ledger: LedgerClient, follower: Follower
+    settings: Settings,
+    pool: Pool,
+    channel: grpc.aio.Channel,
+    ledger: LedgerClient,
+    follower: Follower,
+    limiter: Limiter,
 ) -> UsageParts:
     """Return the parts that take usage in."""
     clock = ledger if settings.sandbox else SystemClock()
@@ -158,14 +170,35 @@ def build_usage(
         read=read_stored,
         cause_of=cause_of,
     )
+    wallets, metered = WalletClient(channel), MeteredUsage(ledger)
     servicer = RatingServicer(
         rating,
+        authorizing=Authorizing(
+            wallets=wallets, history=follower, limiter=limiter, clock=clock, metered=metered
+        ),
+        settling=Settling(
+            ledger=ledger,
+            wallets=wallets,
+            history=follower,
+            limiter=limiter,
+            clock=clock,
+            metered=metered,
+        ),
         intake=intake,
         quarantine=Quarantine(rating=rating, store=entries, read=read_stored, cause_of=cause_of),
         streams=streams,
         charge_message=charge_message,
     )
     return UsageParts(servicer, streams)
+
+
+def open_limiter(settings: Settings, stack: AsyncExitStack) -> Limiter:
+    """Return what counts rate limits: Redis if several instances share them, else this process."""
+    if settings.limits_url is None:
+        return MemoryLimiter()
+    limiter = RedisLimiter.at(settings.limits_url)
+    stack.push_async_callback(limiter.close)
+    return limiter
 
 
 async def database_url(settings: Settings, stack: AsyncExitStack) -> str:

@@ -72,6 +72,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How long after it happened a usage may be received; what comes later is quarantined."""
     metrics_port: int | None
     log_level: str
+    limits_url: str | None
+    """Redis that counts rate limits for several instances; None counts them in memory."""
     sandbox: bool
     """Take the time from the ledger's manual clock."""
 
@@ -99,6 +101,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         ),
         metrics_port=read(environment, "RATING_METRICS_PORT", parse_port, None),
         log_level=read(environment, "RATING_LOG_LEVEL", parse_log_level, "info"),
+        limits_url=read(environment, "RATING_LIMITS_URL", parse_limits_url, None),
         sandbox=read(environment, "RATING_SANDBOX", parse_switch, False),
     )
     refuse_half_tls(settings)
@@ -165,6 +168,13 @@ def parse_file(text: str) -> Path:
     if not path.is_file():
         raise ValueError("no such file")
     return path
+
+
+def parse_limits_url(text: str) -> str:
+    """Return the URL of a Redis. Raises ValueError."""
+    if not text.startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError("expected redis://host:port/database, rediss:// or unix://")
+    return text
 
 
 def parse_switch(text: str) -> bool:

@@ -160,7 +160,9 @@ def _describe_policy(policy: WalletPolicyChanged) -> str:
     ended = f"{policy.ended_contract or 'The contract'} ended"
     what = f"Phase {policy.contract_phase} of {policy.contract}" if policy.contract else ended
     later = "; what it had scheduled later no longer holds" if policy.replaces_later else ""
-    return f"{what}, shortfall {policy.shortfall_mode.value}{later}"
+    cap = policy.spend_cap
+    capped = "" if cap is None else f", spend cap {cap.amount_units} units in {cap.period}"
+    return f"{what}, shortfall {policy.shortfall_mode.value}{capped}{later}"
 
 
 def _drawn_units(debited: CreditsDebited | HoldCaptured) -> int:

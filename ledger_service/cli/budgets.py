@@ -50,7 +50,7 @@ def budgets(
 def _cells(use: wallet_caps_pb2.CapUse, scale: int) -> list[str]:
     selector = use.WhichOneof("selector")
     return [
-        use.budget_id or "spend cap",
+        use.budget_id or (f"spend cap of {use.contract_phase}" if use.contract_phase else "spend cap"),
         f"{selector} {getattr(use, selector)}" if selector else "all",
         show_units(use.limit_units, scale),
         show_units(use.used_units, scale),

@@ -15,6 +15,7 @@ def write_cap_use(use: CapUse) -> wallet_caps_pb2.CapUse:
         used_units=use.used_units,
         held_units=use.held_units,
         remaining_units=use.remaining_units,
+        contract_phase=use.contract_phase,
     )
     if use.terms.api_key:
         message.api_key = use.terms.api_key

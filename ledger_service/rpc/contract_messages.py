@@ -65,6 +65,11 @@ def read_plan_phase(phase: agreement_pb2.PlanPhase, field: str, paths: Container
         alert_percents=tuple(phase.alert_percents),
         spend_cap_units=phase.spend_cap_units,
         spend_cap_period=phase.spend_cap_period,
+        key_requests_per_minute=phase.key_requests_per_minute,
+        key_tokens_per_minute=phase.key_tokens_per_minute,
+        slow_down_from_percent=phase.slow_down_from_percent,
+        slow_down_max_delay_ms=phase.slow_down_max_delay_ms,
+        upgrade_hint=phase.upgrade_hint,
     )
 
 
@@ -93,6 +98,11 @@ def _write_plan_phase(phase: PlanPhase) -> agreement_pb2.PlanPhase:
         alert_percents=phase.alert_percents,
         spend_cap_units=phase.spend_cap_units,
         spend_cap_period=phase.spend_cap_period,
+        key_requests_per_minute=phase.key_requests_per_minute,
+        key_tokens_per_minute=phase.key_tokens_per_minute,
+        slow_down_from_percent=phase.slow_down_from_percent,
+        slow_down_max_delay_ms=phase.slow_down_max_delay_ms,
+        upgrade_hint=phase.upgrade_hint,
     )
     if phase.base_fee is not None:
         message.base_fee.CopyFrom(write_money(phase.base_fee))

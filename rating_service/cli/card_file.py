@@ -169,6 +169,11 @@ def _plan_phase(tree: dict[str, Any], scale: int) -> agreement_pb2.PlanPhase:
         alert_percents=tree.get("alert_percents", []),
         spend_cap_units=int(Decimal(tree.get("spend_cap", "0")).scaleb(scale)),
         spend_cap_period=tree.get("spend_cap_period", ""),
+        key_requests_per_minute=tree.get("key_requests_per_minute", 0),
+        key_tokens_per_minute=tree.get("key_tokens_per_minute", 0),
+        slow_down_from_percent=tree.get("slow_down_from_percent", 0),
+        slow_down_max_delay_ms=tree.get("slow_down_max_delay_ms", 0),
+        upgrade_hint=tree.get("upgrade_hint", ""),
     )
 
 

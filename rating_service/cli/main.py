@@ -13,6 +13,7 @@ import typer
 
 from rating_service.cli import (
     agreement_commands,
+    authorization_commands,
     contract_commands,
     invoice_commands,
     price_commands,
@@ -35,6 +36,9 @@ app = typer.Typer(
 app.command()(serve)
 app.command()(health)
 app.command()(usage_commands.quote)
+app.command()(authorization_commands.authorize)
+app.command()(authorization_commands.settle)
+app.command()(authorization_commands.cancel)
 app.add_typer(usage_commands.app, name="usage")
 app.add_typer(quarantine_commands.app, name="quarantine")
 app.add_typer(invoice_commands.app, name="invoice")

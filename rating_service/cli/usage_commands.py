@@ -142,14 +142,22 @@ def _usage(
     usage = rating_service_pb2.Usage(
         id=usage_id,
         contract=contract,
-        properties=dict(_pair(text, "--property") for text in properties),
-        quantities={
-            name: _number(value) for name, value in (_pair(text, "--quantity") for text in quantities)
-        },
+        properties=read_pairs(properties),
+        quantities=read_quantities(quantities),
         feature=feature,
     )
     usage.effective_time.FromDatetime(parse_instant(at) if at else datetime.now(UTC))
     return usage
+
+
+def read_pairs(texts: list[str]) -> dict[str, str]:
+    """Return properties given as name=value."""
+    return dict(_pair(text, "--property") for text in texts)
+
+
+def read_quantities(texts: list[str]) -> dict[str, int]:
+    """Return quantities given as dimension=number."""
+    return {name: _number(value) for name, value in (_pair(text, "--quantity") for text in texts)}
 
 
 def _pair(text: str, option: str) -> tuple[str, str]:

@@ -29,6 +29,9 @@ METHODS: Final = {
         "ListQuarantine",
         "RetryQuarantine",
         "DismissQuarantine",
+        "Authorize",
+        "Settle",
+        "CancelAuthorization",
     ),
     "credits.rating.v1.InvoiceService": (
         "PreviewInvoice",

@@ -7,13 +7,16 @@ from typing import Any
 
 from credits.ledger.v1 import wallet_pb2
 from credits.rating.v1 import rating_service_pb2
+from rating_service.application.authorize import Authorizing
 from rating_service.application.intake import UsageIntake
 from rating_service.application.ports import Posted
 from rating_service.application.quarantine import Entry, Quarantine
 from rating_service.application.rate_usage import UsageRating
 from rating_service.application.refusals import RequestReason, RequestRefused
+from rating_service.application.settle import Settling
 from rating_service.application.stream_usage import StreamMetering
 from rating_service.domain.usage import Charge
+from rating_service.rpc.authorization_servicer import AuthorizationMethods
 from rating_service.rpc.messages import read_totals
 from rating_service.rpc.posted import write_posted
 from rating_service.rpc.quarantine_servicer import QuarantineServicer, counted_entry
@@ -22,7 +25,7 @@ from rating_service.rpc.stream_servicer import StreamServicer
 from rating_service.rpc.usage_messages import quoted, received, received_or_refusal
 
 
-class RatingServicer(QuarantineServicer, StreamServicer):
+class RatingServicer(AuthorizationMethods, QuarantineServicer, StreamServicer):
     """Hands usage to the application and its outcome back."""
 
     def __init__(
@@ -32,6 +35,8 @@ class RatingServicer(QuarantineServicer, StreamServicer):
         intake: UsageIntake,
         quarantine: Quarantine,
         streams: StreamMetering,
+        authorizing: Authorizing,
+        settling: Settling,
         charge_message: Callable[[Charge], wallet_pb2.Charge],
     ) -> None:
         """Serve an application. `charge_message` is how the ledger client writes a charge, so that a quote
@@ -41,6 +46,8 @@ class RatingServicer(QuarantineServicer, StreamServicer):
         self._intake = intake
         self._quarantine = quarantine
         self._streams = streams
+        self._authorizing = authorizing
+        self._settling = settling
         self._charge_message = charge_message
 
     async def RecordUsage(

@@ -66,6 +66,7 @@ CODES: Final[Mapping[Reason | RequestReason, grpc.StatusCode]] = MappingProxyTyp
         RequestReason.HISTORY_BEHIND: _C.UNAVAILABLE,
         RequestReason.NOT_SERVING: _C.UNAVAILABLE,
         RequestReason.LEDGER_UNAVAILABLE: _C.UNAVAILABLE,
+        RequestReason.LIMITS_UNAVAILABLE: _C.UNAVAILABLE,
         RequestReason.STORE_UNAVAILABLE: _C.UNAVAILABLE,
     }
 )

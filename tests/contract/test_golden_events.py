@@ -72,6 +72,14 @@ ENTITLED = msgspec.structs.replace(
     spend_cap_units=1_000,
     spend_cap_period="P1D",
 )
+SLOWED = msgspec.structs.replace(
+    ENTITLED,
+    key_requests_per_minute=6,
+    key_tokens_per_minute=9_000,
+    slow_down_from_percent=80,
+    slow_down_max_delay_ms=2_000,
+    upgrade_hint="plans/team",
+)
 CHARGE = e.Charge(
     contract="contracts/acme",
     contract_phase="trial",
@@ -434,6 +442,16 @@ EXAMPLES: dict[str, e.Event] = {
     ),
     "contract.ContractEnded.v1": e.ContractEnded(EFFECTIVE),
     "rate_card.RateCardPhaseWithdrawn.v1": e.RateCardPhaseWithdrawn(4),
+    "plan.PlanPublished.v1+3": a.PlanPublished(2, CREDIT, (SLOWED,), "Pro"),
+    "wallet.WalletPolicyChanged.v1+2": e.WalletPolicyChanged(
+        "contracts/acme",
+        "trial",
+        ShortfallMode.HARD,
+        overage_limit_units=7,
+        ended_contract="contracts/old",
+        replaces_later=True,
+        spend_cap=e.SpendCap(500, "P1M", EFFECTIVE, zone="Europe/Berlin"),
+    ),
 }
 
 
@@ -492,7 +510,7 @@ def test_the_example_holds_every_member_of_the_event(topic: str) -> None:
         (m.Bracket, ("rate_card.RateCardPhasePublished.v1+1", "brackets", 0)),
         (m.Band, ("rate_card.RateCardPhasePublished.v1+1", "brackets", 0, "bands", 0)),
         (a.MultiplierTier, ("rate_card.RateCardPhasePublished.v1", "multipliers", 0, "tiers", 0)),
-        (a.PlanPhase, ("plan.PlanPublished.v1+2", "phases", 0)),
+        (a.PlanPhase, ("plan.PlanPublished.v1+3", "phases", 0)),
         (a.Cycle, ("contract.ContractSigned.v1", "cycle")),
         (a.ContractPhase, ("contract.ContractSigned.v1", "phases", 0)),
         (e.Recurrence, ("wallet.CreditsGranted.v1+1", "recurrence")),

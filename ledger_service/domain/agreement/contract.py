@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from ledger_service.domain.agreement.entitlement import spend_cap_of
 from ledger_service.domain.agreement.plan import Plan, plan_version, schedule
 from ledger_service.domain.calendar import check_zone
 from ledger_service.domain.commands import SignContract
@@ -125,7 +126,7 @@ def sign_contract(
         cycle=command.cycle,
         phases=phases,
     )
-    policies = policies_of(command.contract, command.wallet, wallet, phases)
+    policies = policies_of(command.contract, command.wallet, wallet, phases, command.cycle)
     return [Draft(command.contract, signed, now, answers=True), *policies]
 
 
@@ -148,6 +149,7 @@ def policies_of(
     wallet_name: str,
     wallet: Wallet,
     phases: tuple[ContractPhase, ...],
+    cycle: Cycle,
     *,
     replaces_later: bool = False,
     ends: bool = True,
@@ -166,6 +168,7 @@ def policies_of(
                 phase.terms.shortfall_mode,
                 phase.terms.overage_limit_units,
                 replaces_later=replaces_later and index == 0,
+                spend_cap=spend_cap_of(phase.terms, cycle),
             ),
             phase.from_time,
         )

@@ -83,7 +83,13 @@ def schedule_phase(
     event = ContractPhaseScheduled(from_time, command.paths, (phase, *later), command.replace_later)
     replaces = command.replace_later
     policies = policies_of(
-        command.contract, command.wallet, wallet, (phase,), replaces_later=replaces, ends=replaces
+        command.contract,
+        command.wallet,
+        wallet,
+        (phase,),
+        contract.signed.cycle,
+        replaces_later=replaces,
+        ends=replaces,
     )
     return [Draft(command.contract, event, from_time, answers=True), *policies]
 
@@ -115,7 +121,8 @@ def extend_trial(contract: Contract, wallet: Wallet, command: ExtendTrial, now: 
     event = TrialExtended(trial.terms.key, trial.from_time, new_end, old_end, phases)
     check_wallet_is_free(command.wallet, wallet, command.contract, phases, field="end_time")
     # The wallet is told of the trial from its begin, so that it holds one policy however often a trial is extended.
-    policies = policies_of(command.contract, command.wallet, wallet, phases, replaces_later=True)
+    cycle = contract.signed.cycle
+    policies = policies_of(command.contract, command.wallet, wallet, phases, cycle, replaces_later=True)
     return [Draft(command.contract, event, old_end, answers=True), *policies]
 
 
@@ -154,7 +161,8 @@ def change_plan(
         previous_terms=replaced.terms,
         take_trial=command.take_trial,
     )
-    policies = policies_of(command.contract, command.wallet, wallet, phases, replaces_later=True)
+    cycle = contract.signed.cycle
+    policies = policies_of(command.contract, command.wallet, wallet, phases, cycle, replaces_later=True)
     return [Draft(command.contract, event, from_time, answers=True), *policies]
 
 

@@ -99,6 +99,11 @@ class PlanPhase(Record, frozen=True):
     alert_percents: tuple[int, ...] = ()
     spend_cap_units: int = 0
     spend_cap_period: str = ""
+    key_requests_per_minute: int = 0
+    key_tokens_per_minute: int = 0
+    slow_down_from_percent: int = 0
+    slow_down_max_delay_ms: int = 0
+    upgrade_hint: str = ""
 
 
 class PlanPublished(Record, frozen=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ledger_service.domain.events.rules import WalletRules
+from ledger_service.domain.events.rules import SpendCap, WalletRules
 from ledger_service.domain.record import Record
 from ledger_service.domain.values import Asset, ShortfallMode
 
@@ -33,7 +33,8 @@ class WalletPolicyChanged(Record, frozen=True):
     """From the effective time a contract phase decides what happens when credit runs out; without one, the wallet.
 
     `ended_contract` is the contract that ends where no phase begins; events of old lack it. With `replaces_later`
-    nothing holds any more that this contract had brought for the same instant or later ones before.
+    nothing holds any more that this contract had brought for the same instant or later ones before. `spend_cap` is
+    the phase's own, beside that of the wallet's rules.
     """
 
     contract: str
@@ -42,6 +43,7 @@ class WalletPolicyChanged(Record, frozen=True):
     overage_limit_units: int = 0
     ended_contract: str = ""
     replaces_later: bool = False
+    spend_cap: SpendCap | None = None
 
 
 class WalletUpdated(Record, frozen=True):

@@ -8,13 +8,14 @@ What holds reserve is not kept here: it is counted over the open holds whenever 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import msgspec
 
 from ledger_service.domain.calendar import FIRST_INSTANT, LAST_INSTANT, period_at
 from ledger_service.domain.events import Budget, SpendCap, WalletRules
+from ledger_service.domain.wallet.phase_caps import AgreedCap, PhaseCount, PhasePolicy, agreed_caps, count_at
 
 
 class Spender(msgspec.Struct, frozen=True, gc=False):
@@ -39,20 +40,27 @@ class Cap(msgspec.Struct, frozen=True, gc=False):
 
 
 class Caps(msgspec.Struct, frozen=True, gc=False):
-    """A wallet's caps: its spend cap, and its budgets by what they select. At most four of them count one debit."""
+    """A wallet's caps: its spend cap, its budgets by what they select, and the cap of a contract's phase.
+
+    At most five of them count one debit.
+    """
 
     spend_cap: Cap | None = None
     """Its terms are those of a budget without name and selector."""
     api_keys: dict[str, Cap] = {}
     users: dict[str, Cap] = {}
     features: dict[str, Cap] = {}
+    agreed: tuple[AgreedCap, ...] = ()
+    """What the phases of contracts bring, by from_time ascending."""
+    phase_count: PhaseCount | None = None
+    """What was used of the agreed cap that was in force when something counted last."""
 
 
 Change = Callable[[Cap], Cap]
 
 
 def all_caps(caps: Caps) -> list[Cap]:
-    """Return every cap: the spend cap, then the budgets of keys, users and features."""
+    """Return every cap of the rules: the spend cap, then the budgets of keys, users and features."""
     spend_cap = [] if caps.spend_cap is None else [caps.spend_cap]
     return [*spend_cap, *caps.api_keys.values(), *caps.users.values(), *caps.features.values()]
 
@@ -90,7 +98,7 @@ def spent(caps: Caps, spender: Spender, amount_units: int, record_time: datetime
         now = in_period(cap, record_time)
         return msgspec.structs.replace(now, used_units=now.used_units + amount_units)
 
-    return _changed(caps, spender, count)
+    return _changed(caps, spender, count, _phase_spent(caps, amount_units, record_time))
 
 
 def given_back(
@@ -110,12 +118,15 @@ def given_back(
             return now
         return msgspec.structs.replace(now, used_units=now.used_units - amount_units)
 
-    return _changed(caps, spender, give_back)
+    phase = phase_count_at(caps, record_time)
+    given_units = 0 if phase is None or debit_time < phase.from_time else min(amount_units, phase.used_units)
+    return _changed(caps, spender, give_back, _phase_spent(caps, -given_units, record_time))
 
 
 def with_rules(caps: Caps | None, rules: WalletRules, version: int, record_time: datetime) -> Caps | None:
     """Return the caps that rules ask for; what did not change keeps its count, what is gone is forgotten."""
-    if rules.spend_cap is None and not rules.budgets:
+    agreed = () if caps is None else caps.agreed
+    if rules.spend_cap is None and not rules.budgets and not agreed:
         return None
     known = {cap.terms.budget: cap for cap in all_caps(caps or Caps())}
 
@@ -130,7 +141,24 @@ def with_rules(caps: Caps | None, rules: WalletRules, version: int, record_time:
         {budget.api_key: cap_of(budget) for budget in rules.budgets if budget.api_key},
         {budget.user: cap_of(budget) for budget in rules.budgets if budget.user},
         {budget.feature: cap_of(budget) for budget in rules.budgets if budget.feature},
+        agreed,
+        None if caps is None else caps.phase_count,
     )
+
+
+def with_agreed(caps: Caps | None, policies: Sequence[PhasePolicy]) -> Caps | None:
+    """Return the caps after what contracts agree has changed."""
+    agreed = agreed_caps(policies)
+    if caps is None:
+        return Caps(agreed=agreed) if agreed else None
+    if not agreed and not all_caps(caps):
+        return None
+    return msgspec.structs.replace(caps, agreed=agreed)
+
+
+def phase_count_at(caps: Caps, instant: datetime) -> PhaseCount | None:
+    """Return the cap of the contract's phase as it stands at an instant, None without one."""
+    return count_at(caps.agreed, caps.phase_count, instant) if caps.agreed else None
 
 
 def _as_budget(cap: SpendCap) -> Budget:
@@ -143,12 +171,21 @@ def _begun(terms: Budget, since_version: int, instant: datetime) -> Cap:
     return Cap(terms, since_version, *period_at(instant, terms.anchor_time, terms.period, terms.zone))
 
 
-def _changed(caps: Caps, spender: Spender, change: Change) -> Caps:
+def _phase_spent(caps: Caps, amount_units: int, instant: datetime) -> PhaseCount | None:
+    count = phase_count_at(caps, instant)
+    if count is None:
+        return caps.phase_count
+    return msgspec.structs.replace(count, used_units=count.used_units + amount_units)
+
+
+def _changed(caps: Caps, spender: Spender, change: Change, phase_count: PhaseCount | None) -> Caps:
     return Caps(
         None if caps.spend_cap is None else change(caps.spend_cap),
         _changed_at(caps.api_keys, spender.api_key, change),
         _changed_at(caps.users, spender.user, change),
         _changed_at(caps.features, spender.feature, change),
+        caps.agreed,
+        phase_count,
     )
 
 

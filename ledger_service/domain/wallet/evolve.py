@@ -49,7 +49,7 @@ from ledger_service.domain.wallet import lots as lots_of
 from ledger_service.domain.wallet import payments as payments_of
 from ledger_service.domain.wallet import usage as usage_of
 from ledger_service.domain.wallet.auto_top_up import decided
-from ledger_service.domain.wallet.caps import with_rules
+from ledger_service.domain.wallet.caps import with_agreed, with_rules
 from ledger_service.domain.wallet.due import with_due_time
 from ledger_service.domain.wallet.evolve_chargebacks import charged_back, receivable_lowered
 from ledger_service.domain.wallet.evolve_debits import captured, debited, repaid, reversed_debit
@@ -62,7 +62,7 @@ from ledger_service.domain.wallet.evolve_grants import (
     revoked,
     rolled_over,
 )
-from ledger_service.domain.wallet.state import Hold, Policy, Wallet
+from ledger_service.domain.wallet.state import Hold, Policy, Wallet, phase_policies
 
 
 def evolve(wallet: Wallet | None, fact: Fact[Event], version: int) -> Wallet:
@@ -87,7 +87,8 @@ def _changes(wallet: Wallet, fact: Fact[Event], version: int) -> dict[str, Any]:
         case CreditsExpired() as event:
             return expired(wallet, event, fact.effective_time)
         case WalletPolicyChanged() as event:
-            return {"policies": _with_policy(wallet.policies, event, fact.effective_time)}
+            policies = _with_policy(wallet.policies, event, fact.effective_time)
+            return {"policies": policies, "caps": with_agreed(wallet.caps, phase_policies(policies))}
         case WalletUpdated() as event:
             return _updated(wallet, event, fact, version)
         case CreditsHeld(slices=slices) as event:
@@ -177,6 +178,7 @@ def _with_policy(
         event.contract,
         event.contract_phase,
         ended_contract=event.ended_contract,
+        spend_cap=event.spend_cap,
     )
     if event.replaces_later:
         contract = event.contract or event.ended_contract

@@ -78,7 +78,10 @@ def holds_are_reserved(wallet: Wallet) -> bool:
 
 
 def caps_are_counted(wallet: Wallet) -> bool:
-    """Say whether there is just one counter for each cap of the rules, and none below 0."""
+    """Say whether there is just one counter for each cap of the rules, and none below 0, that of a phase neither."""
+    count = None if wallet.caps is None else wallet.caps.phase_count
+    if count is not None and count.used_units < 0:
+        return False
     rules = wallet.rules
     if wallet.caps is None:
         return not rules.budgets and rules.spend_cap is None

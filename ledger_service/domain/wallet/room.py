@@ -15,7 +15,16 @@ from ledger_service.domain.calendar import LAST_INSTANT
 from ledger_service.domain.events import Budget
 from ledger_service.domain.refusals import BudgetExceeded, SpendCapExceeded
 from ledger_service.domain.values import UNITS_MAX
-from ledger_service.domain.wallet.caps import Cap, Spender, all_caps, caps_of, counts, in_period
+from ledger_service.domain.wallet.caps import (
+    Cap,
+    Caps,
+    Spender,
+    all_caps,
+    caps_of,
+    counts,
+    in_period,
+    phase_count_at,
+)
 from ledger_service.domain.wallet.state import Hold, Wallet
 
 
@@ -26,6 +35,8 @@ class CapUse(msgspec.Struct, frozen=True):
     used_units: int
     held_units: int
     period_end_time: datetime | None
+    contract_phase: str = ""
+    """The phase that brought it; empty for one of the wallet's rules."""
 
     @property
     def remaining_units(self) -> int:
@@ -46,14 +57,28 @@ def room_units(wallet: Wallet, spender: Spender, now: datetime) -> int:
 
 
 def cap_uses(wallet: Wallet, now: datetime) -> list[CapUse]:
-    """Return how every cap stands, the spend cap first; the wallet is settled up to now."""
-    caps = [] if wallet.caps is None else all_caps(wallet.caps)
-    return [_use(cap, wallet.holds, now) for cap in caps]
+    """Return how every cap stands, spend caps first, that of the phase before all; the wallet is settled up to now."""
+    if wallet.caps is None:
+        return []
+    return [
+        *_phase_use(wallet.caps, wallet, now),
+        *(_use(cap, wallet.holds, now) for cap in all_caps(wallet.caps)),
+    ]
 
 
 def _uses_for(wallet: Wallet, spender: Spender, now: datetime) -> list[CapUse]:
-    caps = [] if wallet.caps is None else caps_of(wallet.caps, spender)
-    return [_use(cap, wallet.holds, now) for cap in caps]
+    if wallet.caps is None:
+        return []
+    counting = caps_of(wallet.caps, spender)
+    return [*_phase_use(wallet.caps, wallet, now), *(_use(cap, wallet.holds, now) for cap in counting)]
+
+
+def _phase_use(caps: Caps, wallet: Wallet, now: datetime) -> list[CapUse]:
+    count = phase_count_at(caps, now)
+    if count is None:
+        return []
+    held_units = sum(each.amount_units for hold in wallet.holds for each in hold.slices)
+    return [CapUse(count.terms, count.used_units, held_units, count.to_time, count.contract_phase)]
 
 
 def _use(cap: Cap, holds: Sequence[Hold], now: datetime) -> CapUse:
@@ -75,6 +100,8 @@ def _use(cap: Cap, holds: Sequence[Hold], now: datetime) -> CapUse:
 def _exceeded(use: CapUse, amount_units: int) -> SpendCapExceeded | BudgetExceeded:
     budget, limit_units = use.terms.budget, use.terms.amount_units
     what = f"budget {budget}" if budget else "the spend cap"
+    if use.contract_phase:
+        what += f" of phase {use.contract_phase}"
     text = (
         f"{what} of {limit_units} units has room for {use.remaining_units} more, "
         f"and this needs {amount_units}"
@@ -87,6 +114,8 @@ def _exceeded(use: CapUse, amount_units: int) -> SpendCapExceeded | BudgetExceed
     }
     if budget:
         metadata["budget_id"] = budget
+    if use.contract_phase:
+        metadata["contract_phase"] = use.contract_phase
     if use.period_end_time is not None:
         text += f" until {use.period_end_time.isoformat()}"
         metadata["period_end_time"] = use.period_end_time.isoformat()

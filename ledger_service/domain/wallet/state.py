@@ -12,12 +12,13 @@ from typing import Final
 
 import msgspec
 
-from ledger_service.domain.events import Draw, TransferSlice, WalletRules
+from ledger_service.domain.events import Draw, SpendCap, TransferSlice, WalletRules
 from ledger_service.domain.values import Asset, Money, ShortfallMode
 from ledger_service.domain.wallet.burn_down import DEFAULT_ORDER, Lot
 from ledger_service.domain.wallet.caps import Caps
 from ledger_service.domain.wallet.cost_basis import Basis, Moved
 from ledger_service.domain.wallet.payments import NO_PAYMENTS, Payments
+from ledger_service.domain.wallet.phase_caps import PhasePolicy
 from ledger_service.domain.wallet.recurrence import Series
 from ledger_service.domain.wallet.totals import Totals
 from ledger_service.domain.wallet.usage import NO_USAGE, Usage
@@ -37,6 +38,8 @@ class Policy(msgspec.Struct, frozen=True):
     """The wallet was opened with it or updated to it; no contract, nor its end, brought it."""
     ended_contract: str = ""
     """The contract that ends here, if it is an end and was recorded with the name."""
+    spend_cap: SpendCap | None = None
+    """That of the contract's phase."""
 
 
 class Binding(msgspec.Struct, frozen=True):
@@ -144,6 +147,20 @@ def policy_at(wallet: Wallet, instant: datetime) -> Policy:
         elif agreed is not None and is_end_of(policy, agreed.contract):
             agreed = None
     return own if agreed is None else agreed
+
+
+def phase_policies(policies: tuple[Policy, ...]) -> list[PhasePolicy]:
+    """Return what contracts agree, in order: their phases, and nothing where a contract ends and none begins."""
+    found: list[PhasePolicy] = []
+    running = ""
+    for policy in policies:
+        if policy.contract:
+            running = policy.contract
+            found.append(PhasePolicy(policy.from_time, policy.contract_phase, policy.spend_cap))
+        elif running and is_end_of(policy, running):
+            running = ""
+            found.append(PhasePolicy(policy.from_time, "", None))
+    return found
 
 
 def is_end_of(policy: Policy, contract: str) -> bool:

@@ -47,6 +47,11 @@ ENTITLED = {
     "alert_percents": [50, 100],
     "spend_cap_units": 7,
     "spend_cap_period": "P1D",
+    "key_requests_per_minute": 6,
+    "key_tokens_per_minute": 900,
+    "slow_down_from_percent": 80,
+    "slow_down_max_delay_ms": 2_000,
+    "upgrade_hint": "plans/team",
 }
 
 

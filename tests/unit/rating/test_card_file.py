@@ -90,6 +90,11 @@ def test_a_plan_file_says_what_its_customers_may_do() -> None:
     alert_percents: [50, 100]
     spend_cap: "10.5"
     spend_cap_period: P1D
+    key_requests_per_minute: 6
+    key_tokens_per_minute: 9000
+    slow_down_from_percent: 80
+    slow_down_max_delay_ms: 2000
+    upgrade_hint: plans/team
 """
     found = read_plan(PLAN + entitled, file="plan.yaml")
 
@@ -99,6 +104,9 @@ def test_a_plan_file_says_what_its_customers_may_do() -> None:
     assert (evergreen.requests_per_minute, evergreen.tokens_per_minute) == (60, 90_000)
     assert list(evergreen.alert_percents) == [50, 100]
     assert (evergreen.spend_cap_units, evergreen.spend_cap_period) == (10_500_000, "P1D")
+    assert (evergreen.key_requests_per_minute, evergreen.key_tokens_per_minute) == (6, 9_000)
+    assert (evergreen.slow_down_from_percent, evergreen.slow_down_max_delay_ms) == (80, 2_000)
+    assert evergreen.upgrade_hint == "plans/team"
     for bad in ('    spend_cap: "0.0000001"\n', "    alert_percents: [101]\n", "    features: [a b]\n"):
         with pytest.raises(FileRefused):
             read_plan(PLAN + bad, file="plan.yaml")

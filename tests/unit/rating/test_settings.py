@@ -15,6 +15,9 @@ def test_nothing_set_means_loopback_plain_text_and_a_day_of_grace() -> None:
 
     assert (str(settings.listen), str(settings.ledger_address)) == ("127.0.0.1:7402", "127.0.0.1:7401")
     assert (settings.database_url, settings.grace, settings.sandbox) == (None, timedelta(days=1), False)
+    assert settings.limits_url is None
+    url = "redis://limits:6379/0"
+    assert read_settings({"RATING_LIMITS_URL": url}).limits_url == url
 
 
 @pytest.mark.parametrize(
@@ -30,6 +33,7 @@ def test_nothing_set_means_loopback_plain_text_and_a_day_of_grace() -> None:
         ("RATING_SANDBOX", "maybe"),
         ("RATING_LEDGER_CA_FILE", "no/such/file"),
         ("RATING_TLS_KEY_FILE", "no/such/file"),
+        ("RATING_LIMITS_URL", "localhost:6379"),
     ],
 )
 def test_an_impossible_value_is_refused_by_its_variable(variable: str, text: str) -> None:

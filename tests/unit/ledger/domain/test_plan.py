@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from ledger_service.domain.agreement.contract import CYCLE_COUNT_MAX
-from ledger_service.domain.agreement.entitlement import ALERTS_MAX, FEATURES_MAX
+from ledger_service.domain.agreement.entitlement import ALERTS_MAX, FEATURES_MAX, SLOW_DOWN_DELAY_MS_MAX
 from ledger_service.domain.agreement.plan import PHASES_MAX
 from ledger_service.domain.commands import UpdateWallet
 from ledger_service.domain.events import ContractSigned, Cycle, PlanPhase, PlanPublished, WalletPolicyChanged
@@ -383,6 +383,17 @@ def test_a_plan_needs_a_phase() -> None:
         ({"spend_cap_units": -1}, NumberOutOfRange, "spend_cap_units"),
         ({"spend_cap_units": 1, "spend_cap_period": "P0D"}, FieldMalformed, "spend_cap_period"),
         ({"spend_cap_period": "P1D"}, FieldNotAllowed, "spend_cap_period"),
+        ({"key_requests_per_minute": -1}, NumberOutOfRange, "key_requests_per_minute"),
+        ({"key_tokens_per_minute": UNITS_MAX + 1}, NumberOutOfRange, "key_tokens_per_minute"),
+        ({"slow_down_from_percent": 100}, NumberOutOfRange, "slow_down_from_percent"),
+        ({"slow_down_from_percent": 80}, NumberOutOfRange, "slow_down_max_delay_ms"),
+        ({"slow_down_max_delay_ms": 1}, NumberOutOfRange, "slow_down_max_delay_ms"),
+        (
+            {"slow_down_from_percent": 80, "slow_down_max_delay_ms": SLOW_DOWN_DELAY_MS_MAX + 1},
+            NumberOutOfRange,
+            "slow_down_max_delay_ms",
+        ),
+        ({"upgrade_hint": "a" * 201}, FieldTooLong, "upgrade_hint"),
     ],
 )
 def test_a_plan_phases_field_beyond_its_boundary_is_refused_by_name(
@@ -416,6 +427,10 @@ def phase_with(changes: dict[str, object]) -> PlanPhase:
         {"alert_percents": (1,)},
         {"spend_cap_units": 1, "spend_cap_period": "PT1H"},
         {"spend_cap_units": UNITS_MAX},
+        {"key_requests_per_minute": UNITS_MAX, "key_tokens_per_minute": UNITS_MAX},
+        {"slow_down_from_percent": 99, "slow_down_max_delay_ms": SLOW_DOWN_DELAY_MS_MAX},
+        {"slow_down_from_percent": 1, "slow_down_max_delay_ms": 1},
+        {"upgrade_hint": "a" * 200},
     ],
 )
 def test_a_plan_phases_field_may_reach_its_boundary(changes: dict[str, object]) -> None:

@@ -537,6 +537,11 @@ class PlanPhase(_message.Message):
     ALERT_PERCENTS_FIELD_NUMBER: _builtins.int
     SPEND_CAP_UNITS_FIELD_NUMBER: _builtins.int
     SPEND_CAP_PERIOD_FIELD_NUMBER: _builtins.int
+    KEY_REQUESTS_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    KEY_TOKENS_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    SLOW_DOWN_FROM_PERCENT_FIELD_NUMBER: _builtins.int
+    SLOW_DOWN_MAX_DELAY_MS_FIELD_NUMBER: _builtins.int
+    UPGRADE_HINT_FIELD_NUMBER: _builtins.int
     key: _builtins.str
     """Names the phase within the plan: 1 to 64 of a-z, 0-9, _ and -."""
     duration: _builtins.str
@@ -558,9 +563,23 @@ class PlanPhase(_message.Message):
     tokens_per_minute: _builtins.int
     """Tokens in one minute that are entitled. 0 means no limit."""
     spend_cap_units: _builtins.int
-    """Most units that may be spent in one spend_cap_period. 0 means no cap."""
+    """Most units that may be spent in one spend_cap_period, beside the wallet's own cap. 0 means no cap. Periods are
+    counted from the anchor of the contract's cycle. Phases that follow each other with one period count on.
+    """
     spend_cap_period: _builtins.str
     """ISO 8601 period of the cap, for instance P1D or P1M; empty means the contract's cycle. Only with a cap."""
+    key_requests_per_minute: _builtins.int
+    """Requests in one minute that are entitled to each API key. 0 means no limit."""
+    key_tokens_per_minute: _builtins.int
+    """Tokens in one minute that are entitled to each API key. 0 means no limit."""
+    slow_down_from_percent: _builtins.int
+    """Percentage of a cap from which on Authorize asks its caller to wait, 1 to 99. 0 means never."""
+    slow_down_max_delay_ms: _builtins.int
+    """The wait where a cap is used up, in milliseconds, up to 60,000; it grows evenly from 0 at slow_down_from_percent.
+    Required with slow_down_from_percent, else 0.
+    """
+    upgrade_hint: _builtins.str
+    """What to tell a customer whom a limit stops or slows down, for instance a plan's name. At most 200 characters."""
     @_builtins.property
     def base_fee(self) -> _money_pb2.Money:
         """Fee of one cycle. Absent means none."""
@@ -594,10 +613,15 @@ class PlanPhase(_message.Message):
         alert_percents: _abc.Iterable[_builtins.int] | None = ...,
         spend_cap_units: _builtins.int = ...,
         spend_cap_period: _builtins.str = ...,
+        key_requests_per_minute: _builtins.int = ...,
+        key_tokens_per_minute: _builtins.int = ...,
+        slow_down_from_percent: _builtins.int = ...,
+        slow_down_max_delay_ms: _builtins.int = ...,
+        upgrade_hint: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["base_fee", b"base_fee", "overage_price", b"overage_price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_percents", b"alert_percents", "base_fee", b"base_fee", "duration", b"duration", "features", b"features", "included_units", b"included_units", "key", b"key", "overage_limit_units", b"overage_limit_units", "overage_price", b"overage_price", "rate_card", b"rate_card", "requests_per_minute", b"requests_per_minute", "shortfall_mode", b"shortfall_mode", "spend_cap_period", b"spend_cap_period", "spend_cap_units", b"spend_cap_units", "tokens_per_minute", b"tokens_per_minute"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_percents", b"alert_percents", "base_fee", b"base_fee", "duration", b"duration", "features", b"features", "included_units", b"included_units", "key", b"key", "key_requests_per_minute", b"key_requests_per_minute", "key_tokens_per_minute", b"key_tokens_per_minute", "overage_limit_units", b"overage_limit_units", "overage_price", b"overage_price", "rate_card", b"rate_card", "requests_per_minute", b"requests_per_minute", "shortfall_mode", b"shortfall_mode", "slow_down_from_percent", b"slow_down_from_percent", "slow_down_max_delay_ms", b"slow_down_max_delay_ms", "spend_cap_period", b"spend_cap_period", "spend_cap_units", b"spend_cap_units", "tokens_per_minute", b"tokens_per_minute", "upgrade_hint", b"upgrade_hint"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

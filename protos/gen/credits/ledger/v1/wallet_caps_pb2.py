@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#credits/ledger/v1/wallet_caps.proto\x12\x11\x63redits.ledger.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe8\x01\n\x06\x43\x61pUse\x12\x11\n\tbudget_id\x18\x01 \x01(\t\x12\x11\n\x07\x61pi_key\x18\x02 \x01(\tH\x00\x12\x0e\n\x04user\x18\x03 \x01(\tH\x00\x12\x11\n\x07\x66\x65\x61ture\x18\x04 \x01(\tH\x00\x12\x13\n\x0blimit_units\x18\x05 \x01(\x03\x12\x12\n\nused_units\x18\x06 \x01(\x03\x12\x12\n\nheld_units\x18\x07 \x01(\x03\x12\x17\n\x0fremaining_units\x18\x08 \x01(\x03\x12\x33\n\x0fperiod_end_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\n\x08selectorb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#credits/ledger/v1/wallet_caps.proto\x12\x11\x63redits.ledger.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x80\x02\n\x06\x43\x61pUse\x12\x11\n\tbudget_id\x18\x01 \x01(\t\x12\x11\n\x07\x61pi_key\x18\x02 \x01(\tH\x00\x12\x0e\n\x04user\x18\x03 \x01(\tH\x00\x12\x11\n\x07\x66\x65\x61ture\x18\x04 \x01(\tH\x00\x12\x13\n\x0blimit_units\x18\x05 \x01(\x03\x12\x12\n\nused_units\x18\x06 \x01(\x03\x12\x12\n\nheld_units\x18\x07 \x01(\x03\x12\x17\n\x0fremaining_units\x18\x08 \x01(\x03\x12\x33\n\x0fperiod_end_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x63ontract_phase\x18\n \x01(\tB\n\n\x08selectorb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,5 +33,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'credits.ledger.v1.wallet_ca
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CAPUSE']._serialized_start=92
-  _globals['_CAPUSE']._serialized_end=324
+  _globals['_CAPUSE']._serialized_end=348
 # @@protoc_insertion_point(module_scope)

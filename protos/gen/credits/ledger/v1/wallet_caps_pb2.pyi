@@ -34,6 +34,7 @@ class CapUse(_message.Message):
     HELD_UNITS_FIELD_NUMBER: _builtins.int
     REMAINING_UNITS_FIELD_NUMBER: _builtins.int
     PERIOD_END_TIME_FIELD_NUMBER: _builtins.int
+    CONTRACT_PHASE_FIELD_NUMBER: _builtins.int
     budget_id: _builtins.str
     """The budget's id; empty for the wallet's spend cap."""
     api_key: _builtins.str
@@ -52,6 +53,8 @@ class CapUse(_message.Message):
     """Units that open holds reserve; they count as spent while they are held."""
     remaining_units: _builtins.int
     """Units that may still be debited or held: limit - used - held, 0 if that is negative."""
+    contract_phase: _builtins.str
+    """Key of the contract's phase whose spend cap it is; empty for a cap of the wallet's own rules."""
     @_builtins.property
     def period_end_time(self) -> _timestamp_pb2.Timestamp:
         """Where the present period ends and the cap is whole again. Absent if it never is."""
@@ -68,10 +71,11 @@ class CapUse(_message.Message):
         held_units: _builtins.int = ...,
         remaining_units: _builtins.int = ...,
         period_end_time: _timestamp_pb2.Timestamp | None = ...,
+        contract_phase: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "feature", b"feature", "period_end_time", b"period_end_time", "selector", b"selector", "user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "budget_id", b"budget_id", "feature", b"feature", "held_units", b"held_units", "limit_units", b"limit_units", "period_end_time", b"period_end_time", "remaining_units", b"remaining_units", "selector", b"selector", "used_units", b"used_units", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "budget_id", b"budget_id", "contract_phase", b"contract_phase", "feature", b"feature", "held_units", b"held_units", "limit_units", b"limit_units", "period_end_time", b"period_end_time", "remaining_units", b"remaining_units", "selector", b"selector", "used_units", b"used_units", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_selector: _TypeAlias = _typing.Literal["api_key", "user", "feature"]  # noqa: Y015
     _WhichOneofArgType_selector: _TypeAlias = _typing.Literal["selector", b"selector"]  # noqa: Y015

@@ -225,7 +225,9 @@ class GetWalletResponse(_message.Message):
 
     @_builtins.property
     def cap_uses(self) -> _containers.RepeatedCompositeFieldContainer[_wallet_caps_pb2.CapUse]:
-        """How its caps stand now: the spend cap first, if there is one, then the budgets of keys, users and features."""
+        """How its caps stand now: the spend cap of the contract's phase, that of the wallet, then the budgets of keys, users
+        and features.
+        """
 
     def __init__(
         self,

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from credits.rating.v1 import authorization_pb2 as credits_dot_rating_dot_v1_dot_authorization__pb2
 from credits.rating.v1 import quarantine_pb2 as credits_dot_rating_dot_v1_dot_quarantine__pb2
 from credits.rating.v1 import rating_service_pb2 as credits_dot_rating_dot_v1_dot_rating__service__pb2
 
@@ -71,6 +72,21 @@ class RatingServiceStub:
                 request_serializer=credits_dot_rating_dot_v1_dot_quarantine__pb2.DismissQuarantineRequest.SerializeToString,
                 response_deserializer=credits_dot_rating_dot_v1_dot_quarantine__pb2.DismissQuarantineResponse.FromString,
                 _registered_method=True)
+        self.Authorize = channel.unary_unary(
+                '/credits.rating.v1.RatingService/Authorize',
+                request_serializer=credits_dot_rating_dot_v1_dot_authorization__pb2.AuthorizeRequest.SerializeToString,
+                response_deserializer=credits_dot_rating_dot_v1_dot_authorization__pb2.AuthorizeResponse.FromString,
+                _registered_method=True)
+        self.Settle = channel.unary_unary(
+                '/credits.rating.v1.RatingService/Settle',
+                request_serializer=credits_dot_rating_dot_v1_dot_authorization__pb2.SettleRequest.SerializeToString,
+                response_deserializer=credits_dot_rating_dot_v1_dot_authorization__pb2.SettleResponse.FromString,
+                _registered_method=True)
+        self.CancelAuthorization = channel.unary_unary(
+                '/credits.rating.v1.RatingService/CancelAuthorization',
+                request_serializer=credits_dot_rating_dot_v1_dot_authorization__pb2.CancelAuthorizationRequest.SerializeToString,
+                response_deserializer=credits_dot_rating_dot_v1_dot_authorization__pb2.CancelAuthorizationResponse.FromString,
+                _registered_method=True)
 
 
 class RatingServiceServicer:
@@ -130,6 +146,27 @@ class RatingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Authorize(self, request, context):
+        """Say whether a request may run, and hold what it needs. Safe to retry with the same key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Settle(self, request, context):
+        """Debit what an authorized request used. Safe to retry: an authorization is settled once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelAuthorization(self, request, context):
+        """Give back what was taken for a request that did not run. Safe to retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RatingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -167,6 +204,21 @@ def add_RatingServiceServicer_to_server(servicer, server):
                     servicer.DismissQuarantine,
                     request_deserializer=credits_dot_rating_dot_v1_dot_quarantine__pb2.DismissQuarantineRequest.FromString,
                     response_serializer=credits_dot_rating_dot_v1_dot_quarantine__pb2.DismissQuarantineResponse.SerializeToString,
+            ),
+            'Authorize': grpc.unary_unary_rpc_method_handler(
+                    servicer.Authorize,
+                    request_deserializer=credits_dot_rating_dot_v1_dot_authorization__pb2.AuthorizeRequest.FromString,
+                    response_serializer=credits_dot_rating_dot_v1_dot_authorization__pb2.AuthorizeResponse.SerializeToString,
+            ),
+            'Settle': grpc.unary_unary_rpc_method_handler(
+                    servicer.Settle,
+                    request_deserializer=credits_dot_rating_dot_v1_dot_authorization__pb2.SettleRequest.FromString,
+                    response_serializer=credits_dot_rating_dot_v1_dot_authorization__pb2.SettleResponse.SerializeToString,
+            ),
+            'CancelAuthorization': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelAuthorization,
+                    request_deserializer=credits_dot_rating_dot_v1_dot_authorization__pb2.CancelAuthorizationRequest.FromString,
+                    response_serializer=credits_dot_rating_dot_v1_dot_authorization__pb2.CancelAuthorizationResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -359,6 +411,87 @@ class RatingService:
             '/credits.rating.v1.RatingService/DismissQuarantine',
             credits_dot_rating_dot_v1_dot_quarantine__pb2.DismissQuarantineRequest.SerializeToString,
             credits_dot_rating_dot_v1_dot_quarantine__pb2.DismissQuarantineResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Authorize(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.rating.v1.RatingService/Authorize',
+            credits_dot_rating_dot_v1_dot_authorization__pb2.AuthorizeRequest.SerializeToString,
+            credits_dot_rating_dot_v1_dot_authorization__pb2.AuthorizeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Settle(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.rating.v1.RatingService/Settle',
+            credits_dot_rating_dot_v1_dot_authorization__pb2.SettleRequest.SerializeToString,
+            credits_dot_rating_dot_v1_dot_authorization__pb2.SettleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelAuthorization(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.rating.v1.RatingService/CancelAuthorization',
+            credits_dot_rating_dot_v1_dot_authorization__pb2.CancelAuthorizationRequest.SerializeToString,
+            credits_dot_rating_dot_v1_dot_authorization__pb2.CancelAuthorizationResponse.FromString,
             options,
             channel_credentials,
             insecure,

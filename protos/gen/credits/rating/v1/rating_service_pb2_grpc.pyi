@@ -9,6 +9,7 @@ safe to retry.
 """
 
 from collections import abc as _abc
+from credits.rating.v1 import authorization_pb2 as _authorization_pb2
 from credits.rating.v1 import quarantine_pb2 as _quarantine_pb2
 from credits.rating.v1 import rating_service_pb2 as _rating_service_pb2
 from grpc import aio as _aio
@@ -59,6 +60,12 @@ class RatingServiceStub:
     """Rate quarantined usage again and debit it. Safe to repeat."""
     DismissQuarantine: _grpc.UnaryUnaryMultiCallable[_quarantine_pb2.DismissQuarantineRequest, _quarantine_pb2.DismissQuarantineResponse]
     """Give up on quarantined usage, with a reason. Safe to repeat."""
+    Authorize: _grpc.UnaryUnaryMultiCallable[_authorization_pb2.AuthorizeRequest, _authorization_pb2.AuthorizeResponse]
+    """Say whether a request may run, and hold what it needs. Safe to retry with the same key."""
+    Settle: _grpc.UnaryUnaryMultiCallable[_authorization_pb2.SettleRequest, _authorization_pb2.SettleResponse]
+    """Debit what an authorized request used. Safe to retry: an authorization is settled once."""
+    CancelAuthorization: _grpc.UnaryUnaryMultiCallable[_authorization_pb2.CancelAuthorizationRequest, _authorization_pb2.CancelAuthorizationResponse]
+    """Give back what was taken for a request that did not run. Safe to retry."""
 
 @_typing.type_check_only
 class RatingServiceAsyncStub(RatingServiceStub):
@@ -85,6 +92,12 @@ class RatingServiceAsyncStub(RatingServiceStub):
     """Rate quarantined usage again and debit it. Safe to repeat."""
     DismissQuarantine: _aio.UnaryUnaryMultiCallable[_quarantine_pb2.DismissQuarantineRequest, _quarantine_pb2.DismissQuarantineResponse]  # type: ignore[assignment]
     """Give up on quarantined usage, with a reason. Safe to repeat."""
+    Authorize: _aio.UnaryUnaryMultiCallable[_authorization_pb2.AuthorizeRequest, _authorization_pb2.AuthorizeResponse]  # type: ignore[assignment]
+    """Say whether a request may run, and hold what it needs. Safe to retry with the same key."""
+    Settle: _aio.UnaryUnaryMultiCallable[_authorization_pb2.SettleRequest, _authorization_pb2.SettleResponse]  # type: ignore[assignment]
+    """Debit what an authorized request used. Safe to retry: an authorization is settled once."""
+    CancelAuthorization: _aio.UnaryUnaryMultiCallable[_authorization_pb2.CancelAuthorizationRequest, _authorization_pb2.CancelAuthorizationResponse]  # type: ignore[assignment]
+    """Give back what was taken for a request that did not run. Safe to retry."""
 
 class RatingServiceServicer(metaclass=_abc_1.ABCMeta):
     """RatingService prices usage and posts it to the ledger."""
@@ -150,5 +163,29 @@ class RatingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_quarantine_pb2.DismissQuarantineResponse, _abc.Awaitable[_quarantine_pb2.DismissQuarantineResponse]]:
         """Give up on quarantined usage, with a reason. Safe to repeat."""
+
+    @_abc_1.abstractmethod
+    def Authorize(
+        self,
+        request: _authorization_pb2.AuthorizeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_authorization_pb2.AuthorizeResponse, _abc.Awaitable[_authorization_pb2.AuthorizeResponse]]:
+        """Say whether a request may run, and hold what it needs. Safe to retry with the same key."""
+
+    @_abc_1.abstractmethod
+    def Settle(
+        self,
+        request: _authorization_pb2.SettleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_authorization_pb2.SettleResponse, _abc.Awaitable[_authorization_pb2.SettleResponse]]:
+        """Debit what an authorized request used. Safe to retry: an authorization is settled once."""
+
+    @_abc_1.abstractmethod
+    def CancelAuthorization(
+        self,
+        request: _authorization_pb2.CancelAuthorizationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_authorization_pb2.CancelAuthorizationResponse, _abc.Awaitable[_authorization_pb2.CancelAuthorizationResponse]]:
+        """Give back what was taken for a request that did not run. Safe to retry."""
 
 def add_RatingServiceServicer_to_server(servicer: RatingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

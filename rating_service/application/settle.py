@@ -1,0 +1,108 @@
+"""Settle and cancel: what became of an authorized request.
+
+An authorization is settled once, because the ledger's idempotency key is made of it: the same usage again gives the
+first debit, another usage is refused. The price is that of the instant of Authorize. Rate limits are put right only
+after the ledger has answered, and doing it again changes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rating_service.application.authorization_ports import (
+    CaptureOrder,
+    Limiter,
+    Released,
+    WalletHolds,
+)
+from rating_service.application.authorization_request import ActualUsage, check_entries
+from rating_service.application.metered_usage import ROUNDS_MAX, MeteredUsage
+from rating_service.application.ports import Clock, History, Ledger, LedgerRefused, Order, Posted
+from rating_service.application.tickets import Ticket, read_ticket
+from rating_service.domain.authorization import LimitKind, token_count, window_names
+from rating_service.domain.pricing import Pricer
+from rating_service.domain.rating import TotalsOf, is_metered, rate_usage
+from rating_service.domain.usage import Charge, Usage
+
+NOTHING_HELD: Final = Released(0, replayed=False)
+
+
+class Settling:
+    """Settles and cancels authorizations. Holds the compiled phases, which never change."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        wallets: WalletHolds,
+        history: History,
+        limiter: Limiter,
+        clock: Clock,
+        metered: MeteredUsage,
+    ) -> None:
+        """Price by what was followed, debit by the ledger, put a limiter right."""
+        self._metered = metered
+        self._ledger = ledger
+        self._wallets = wallets
+        self._history = history
+        self._limiter = limiter
+        self._clock = clock
+        self._pricers: dict[str, Pricer] = {}
+
+    async def settle(self, authorization: str, used: ActualUsage) -> Posted:
+        """Debit what a request used. Without a hold it is recorded as delivered, in every mode.
+
+        Raises Refusal, RequestRefused, LedgerRefused, LedgerUnavailableError.
+        """
+        ticket = read_ticket(authorization)
+        check_entries(used.quantities, used.properties)
+        posted = await self._priced_and_posted(ticket, used)
+        now = await self._clock.now()
+        names = window_names(ticket.contract, ticket.api_key)[LimitKind.TOKENS_PER_MINUTE]
+        actual = token_count(used.quantities)
+        for name in names:
+            await self._limiter.correct(
+                name, entry=ticket.entry, estimated=ticket.tokens, actual=actual, now=now
+            )
+        return posted
+
+    async def cancel(self, authorization: str) -> Released:
+        """Give back what was taken for a request that did not run: its hold, and its place in the limits.
+
+        Raises RequestRefused, LedgerRefused, LedgerUnavailableError.
+        """
+        ticket = read_ticket(authorization)
+        released = NOTHING_HELD
+        if ticket.hold:
+            released = await self._wallets.release(ticket.hold, key=f"cancel-{ticket.entry}")
+        for names in window_names(ticket.contract, ticket.api_key).values():
+            await self._limiter.give_back(names, entry=ticket.entry)
+        return released
+
+    async def _priced_and_posted(self, ticket: Ticket, used: ActualUsage) -> Posted:
+        """Post the charge; one that is priced by running totals again while others are counted first."""
+        charge = self._priced(ticket, used, self._metered.unknown_totals)
+        if not is_metered(charge):
+            return await self._post(ticket, charge, used)
+        for _ in range(ROUNDS_MAX - 1):
+            totals_of = await self._metered.read_totals(ticket.wallet)
+            try:
+                return await self._post(ticket, self._priced(ticket, used, totals_of), used)
+            except LedgerRefused as refused:
+                if not refused.true_totals:
+                    raise
+        totals_of = await self._metered.read_totals(ticket.wallet)
+        return await self._post(ticket, self._priced(ticket, used, totals_of), used)
+
+    def _priced(self, ticket: Ticket, used: ActualUsage, totals_of: TotalsOf) -> Charge:
+        usage = Usage(ticket.time, used.quantities, used.properties, contract=ticket.contract)
+        return rate_usage(self._history.catalogue, self._pricers, usage, totals_of).charge
+
+    async def _post(self, ticket: Ticket, charge: Charge, used: ActualUsage) -> Posted:
+        key = f"settle-{ticket.entry}"
+        if ticket.hold:
+            return await self._wallets.capture(
+                CaptureOrder(ticket.hold, key, charge, used.over_hold, used.allow_late)
+            )
+        order = Order(ticket.wallet, key, ticket.time, ticket.feature, charge, ticket.api_key, ticket.user)
+        return await self._ledger.debit(order, delivered=True)

@@ -1,0 +1,1 @@
+"""Authorize and Settle on a real ledger and a real rating service."""
