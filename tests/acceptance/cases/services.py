@@ -16,9 +16,12 @@ from grpc_status import rpc_status
 from credits.ledger.v1 import (
     contract_service_pb2_grpc,
     finance_service_pb2_grpc,
+    history_service_pb2,
+    history_service_pb2_grpc,
     rate_card_service_pb2_grpc,
     sandbox_service_pb2,
     sandbox_service_pb2_grpc,
+    wallet_service_pb2,
     wallet_service_pb2_grpc,
 )
 from credits.rating.v1 import invoice_service_pb2_grpc, rating_service_pb2_grpc
@@ -32,6 +35,8 @@ TRANSIENT: Final = frozenset(
 )
 ATTEMPTS_MAX: Final = 40
 PAUSE_MILLISECONDS: Final = 100
+BEYOND_ALL: Final = 2**62
+"""A position that no log reaches."""
 MESSAGE_BYTES_MAX: Final = 64 * 1024 * 1024
 """Largest answer: a batch of 5,000 charges with their lines is a few megabytes."""
 
@@ -60,13 +65,21 @@ class Services:
         self.wallets = wallet_service_pb2_grpc.WalletServiceStub(ledger)
         self.rate_cards = rate_card_service_pb2_grpc.RateCardServiceStub(ledger)
         self.contracts = contract_service_pb2_grpc.ContractServiceStub(ledger)
+        self.history = history_service_pb2_grpc.HistoryServiceStub(ledger)
         self.finance = finance_service_pb2_grpc.FinanceServiceStub(ledger)
         self.sandbox = sandbox_service_pb2_grpc.SandboxServiceStub(ledger)
         self.rating = rating_service_pb2_grpc.RatingServiceStub(rating)
         self.invoices = invoice_service_pb2_grpc.InvoiceServiceStub(rating)
 
+    async def head_position(self) -> int:
+        """Return the position of the ledger's newest event: a view that has seen it has seen all."""
+        request = history_service_pb2.ReadEventsRequest(after=BEYOND_ALL, page_size=1)
+        return (await call(self.history.ReadEvents, request)).head_position
+
     async def advance(self, instant: datetime) -> None:
-        """Move the sandbox clock."""
+        """Move the sandbox clock. What falls due meanwhile is found in the views: they see all first."""
+        seen = wallet_service_pb2.ListWalletsRequest(page_size=1, min_position=await self.head_position())
+        await call(self.wallets.ListWallets, seen)
         request = sandbox_service_pb2.AdvanceClockRequest(to_time=timestamp(instant))
         await call(self.sandbox.AdvanceClock, request)
 

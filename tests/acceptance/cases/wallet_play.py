@@ -235,12 +235,14 @@ class Reading:
     async def _list_grants(self) -> list[wallet_pb2.Grant]:
         found: list[wallet_pb2.Grant] = []
         token = ""
+        # What time did is recorded after the last call: the view must have seen that too.
+        head_position = await self._session.services.head_position()
         while True:
             request = wallet_service_pb2.ListGrantsRequest(
                 name=self._play.name,
                 page_size=PAGE_SIZE,
                 page_token=token,
-                min_position=self._play.position,
+                min_position=head_position,
             )
             page = await call(self._session.services.wallets.ListGrants, request)
             found += page.grants
