@@ -35,7 +35,6 @@ from rating_service.application.authorization_ports import Limiter
 from rating_service.application.authorize import Authorizing
 from rating_service.application.intake import UsageIntake
 from rating_service.application.invoices import Invoicing
-from rating_service.application.metered_usage import MeteredUsage
 from rating_service.application.ports import StoreUnavailableError
 from rating_service.application.quarantine import Quarantine
 from rating_service.application.rate_usage import UsageRating
@@ -170,19 +169,18 @@ def build_usage(
         read=read_stored,
         cause_of=cause_of,
     )
-    wallets, metered = WalletClient(channel), MeteredUsage(ledger)
+    wallets = WalletClient(channel)
     servicer = RatingServicer(
         rating,
         authorizing=Authorizing(
-            wallets=wallets, history=follower, limiter=limiter, clock=clock, metered=metered
+            wallets=wallets, history=follower, limiter=limiter, clock=clock, rating=rating
         ),
         settling=Settling(
             ledger=ledger,
             wallets=wallets,
-            history=follower,
             limiter=limiter,
             clock=clock,
-            metered=metered,
+            rating=rating,
         ),
         intake=intake,
         quarantine=Quarantine(rating=rating, store=entries, read=read_stored, cause_of=cause_of),

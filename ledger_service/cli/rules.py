@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
-from uuid import uuid4
 
 import typer
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -28,6 +27,7 @@ from ledger_service.cli.client import (
     print_json,
 )
 from ledger_service.cli.rules_file import read_rules_file
+from ledger_service.cli.wallet_calls import given_or_fresh
 
 app = typer.Typer()
 Name = Annotated[str, typer.Argument(help="wallets/{wallet}")]
@@ -64,7 +64,7 @@ def update(
     if not paths:
         fail("give --rules, --shortfall or --overage-limit")
     request = wallet_service_pb2.UpdateWalletRequest(
-        wallet=wallet, update_mask=FieldMask(paths=paths), idempotency_key=key or uuid4().hex
+        wallet=wallet, update_mask=FieldMask(paths=paths), idempotency_key=given_or_fresh(key)
     )
     with connect(address, ca_file) as channel:
         stub = wallet_service_pb2_grpc.WalletServiceStub(channel)
@@ -86,7 +86,7 @@ def close(
 ) -> None:
     """Close a wallet for ever."""
     request = wallet_closing_pb2.CloseWalletRequest(
-        name=name, forfeit=forfeit, idempotency_key=key or uuid4().hex
+        name=name, forfeit=forfeit, idempotency_key=given_or_fresh(key)
     )
     with connect(address, ca_file) as channel:
         stub = wallet_service_pb2_grpc.WalletServiceStub(channel)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
 from typing import Annotated
-from uuid import uuid4
 
 import typer
 
@@ -22,6 +21,7 @@ from ledger_service.cli.client import (
     read_instant,
     show_units,
 )
+from ledger_service.cli.wallet_calls import given_or_fresh
 
 app = typer.Typer()
 top_up = typer.Typer(no_args_is_help=True, help="Ask for credit, and say how its payment went.")
@@ -43,7 +43,7 @@ def activate(
     json: AsJson = False,
 ) -> None:
     """Issue what a pending grant held back: its payment came."""
-    request = top_up_pb2.ActivateGrantRequest(name=name, idempotency_key=key or uuid4().hex)
+    request = top_up_pb2.ActivateGrantRequest(name=name, idempotency_key=given_or_fresh(key))
     with connect(address, ca_file) as channel:
         stub = wallet_service_pb2_grpc.WalletServiceStub(channel)
         response = stub.ActivateGrant(request, timeout=CALL_SECONDS_MAX)
@@ -74,7 +74,7 @@ def request_top_up(
         expire_time=read_instant(expires, option="--expires") if expires else None,
         reference=reference,
     )
-    request = top_up_pb2.RequestTopUpRequest(name=name, idempotency_key=key or uuid4().hex, top_up=asked)
+    request = top_up_pb2.RequestTopUpRequest(name=name, idempotency_key=given_or_fresh(key), top_up=asked)
     with connect(address, ca_file) as channel:
         stub = wallet_service_pb2_grpc.WalletServiceStub(channel)
         response = stub.RequestTopUp(request, timeout=CALL_SECONDS_MAX)
@@ -101,7 +101,7 @@ def settle_top_up(
         fail(f"{outcome!r} is none of SUCCEEDED, FAILED, CANCELLED")
     request = top_up_pb2.SettleTopUpRequest(
         name=name,
-        idempotency_key=key or uuid4().hex,
+        idempotency_key=given_or_fresh(key),
         outcome=top_up_pb2.TopUpOutcome.Value(f"TOP_UP_OUTCOME_{outcome}"),
         payment_reference=payment,
         failure_reason=reason,

@@ -24,9 +24,9 @@ from rating_service.application.authorization_ports import (
     WalletStanding,
 )
 from rating_service.application.authorization_request import Request, check_request
-from rating_service.application.metered_usage import MeteredUsage
 from rating_service.application.names import checked_position
 from rating_service.application.ports import Clock, History, LedgerRefused, LedgerUnavailableError
+from rating_service.application.rate_usage import UsageRating
 from rating_service.application.tickets import Ticket, ticket_text
 from rating_service.domain.agreement import Contract, PlanPhase, ShortfallMode
 from rating_service.domain.authorization import (
@@ -50,9 +50,7 @@ from rating_service.domain.authorization import (
 )
 from rating_service.domain.catalogue import contract as contract_of
 from rating_service.domain.catalogue import find_contract_phase
-from rating_service.domain.pricing import Pricer
 from rating_service.domain.rate_windows import Decision
-from rating_service.domain.rating import is_metered, rate_usage
 from rating_service.domain.refusals import Reason, Refusal
 from rating_service.domain.usage import Charge, Usage
 
@@ -100,7 +98,7 @@ class _Credit(msgspec.Struct, frozen=True):
 
 
 class Authorizing:
-    """Answers whether requests may run. Holds the compiled phases, which never change."""
+    """Answers whether requests may run."""
 
     def __init__(
         self,
@@ -109,15 +107,14 @@ class Authorizing:
         history: History,
         limiter: Limiter,
         clock: Clock,
-        metered: MeteredUsage,
+        rating: UsageRating,
     ) -> None:
         """Decide by what was followed, by a limiter and by the ledger."""
-        self._metered = metered
+        self._rating = rating
         self._wallets = wallets
         self._history = history
         self._limiter = limiter
         self._clock = clock
-        self._pricers: dict[str, Pricer] = {}
 
     async def authorize(self, request: Request) -> Answer:
         """Return whether a request may run now.
@@ -146,11 +143,7 @@ class Authorizing:
         """Return the charge; one that is priced by running totals costs a read of the wallet's."""
         usage = Usage(now, request.quantities, request.properties, contract=request.contract)
         try:
-            rated = rate_usage(self._history.catalogue, self._pricers, usage, self._metered.unknown_totals)
-            if is_metered(rated.charge):
-                totals_of = await self._metered.read_totals(rated.contract.wallet)
-                rated = rate_usage(self._history.catalogue, self._pricers, usage, totals_of)
-            return rated.charge
+            return (await self._rating.quote(usage, by_rate_card="", min_position=0)).charge
         except Refusal as refusal:
             if refusal.reason in MALFORMED:
                 raise

@@ -16,38 +16,34 @@ from rating_service.application.authorization_ports import (
     WalletHolds,
 )
 from rating_service.application.authorization_request import ActualUsage, check_entries
-from rating_service.application.metered_usage import ROUNDS_MAX, MeteredUsage
-from rating_service.application.ports import Clock, History, Ledger, LedgerRefused, Order, Posted
+from rating_service.application.metered_usage import ROUNDS_MAX
+from rating_service.application.ports import Clock, Ledger, LedgerRefused, Order, Posted
+from rating_service.application.rate_usage import UsageRating
 from rating_service.application.tickets import Ticket, read_ticket
 from rating_service.domain.authorization import LimitKind, token_count, window_names
-from rating_service.domain.pricing import Pricer
-from rating_service.domain.rating import TotalsOf, is_metered, rate_usage
 from rating_service.domain.usage import Charge, Usage
 
 NOTHING_HELD: Final = Released(0, replayed=False)
 
 
 class Settling:
-    """Settles and cancels authorizations. Holds the compiled phases, which never change."""
+    """Settles and cancels authorizations."""
 
     def __init__(
         self,
         *,
         ledger: Ledger,
         wallets: WalletHolds,
-        history: History,
+        rating: UsageRating,
         limiter: Limiter,
         clock: Clock,
-        metered: MeteredUsage,
     ) -> None:
-        """Price by what was followed, debit by the ledger, put a limiter right."""
-        self._metered = metered
+        """Price as recorded usage is priced, debit by the ledger, put a limiter right."""
+        self._rating = rating
         self._ledger = ledger
         self._wallets = wallets
-        self._history = history
         self._limiter = limiter
         self._clock = clock
-        self._pricers: dict[str, Pricer] = {}
 
     async def settle(self, authorization: str, used: ActualUsage) -> Posted:
         """Debit what a request used. Without a hold it is recorded as delivered, in every mode.
@@ -81,22 +77,17 @@ class Settling:
 
     async def _priced_and_posted(self, ticket: Ticket, used: ActualUsage) -> Posted:
         """Post the charge; one that is priced by running totals again while others are counted first."""
-        charge = self._priced(ticket, used, self._metered.unknown_totals)
-        if not is_metered(charge):
-            return await self._post(ticket, charge, used)
         for _ in range(ROUNDS_MAX - 1):
-            totals_of = await self._metered.read_totals(ticket.wallet)
             try:
-                return await self._post(ticket, self._priced(ticket, used, totals_of), used)
+                return await self._post(ticket, await self._priced(ticket, used), used)
             except LedgerRefused as refused:
                 if not refused.true_totals:
                     raise
-        totals_of = await self._metered.read_totals(ticket.wallet)
-        return await self._post(ticket, self._priced(ticket, used, totals_of), used)
+        return await self._post(ticket, await self._priced(ticket, used), used)
 
-    def _priced(self, ticket: Ticket, used: ActualUsage, totals_of: TotalsOf) -> Charge:
+    async def _priced(self, ticket: Ticket, used: ActualUsage) -> Charge:
         usage = Usage(ticket.time, used.quantities, used.properties, contract=ticket.contract)
-        return rate_usage(self._history.catalogue, self._pricers, usage, totals_of).charge
+        return (await self._rating.quote(usage, by_rate_card="", min_position=0)).charge
 
     async def _post(self, ticket: Ticket, charge: Charge, used: ActualUsage) -> Posted:
         key = f"settle-{ticket.entry}"

@@ -13,7 +13,7 @@ import msgspec
 import pytest_asyncio
 
 from credits.ledger.v1 import agreement_pb2, price_model_pb2, wallet_pb2
-from credits.rating.v1 import rating_service_pb2, rating_service_pb2_grpc
+from credits.rating.v1 import authorization_pb2, rating_service_pb2, rating_service_pb2_grpc
 from rating_service.bootstrap import build
 from tests.integration.ledger.client import Client, instant_of, key, timestamp
 from tests.integration.ledger.test_agreement_refusals import Agreements
@@ -210,3 +210,39 @@ async def test_a_quote_goes_on_from_what_was_counted_and_counts_nothing(customer
     assert [quote.exact_amount for quote in quotes] == ["7", "13"]
     assert quotes[0].charge.lines[0].total_before.usages == 1
     assert await customer.totals() == [(9, 1)]
+
+
+async def authorized(customer: Customer, calls: int, rating: int = 0) -> Any:
+    """Authorize a request for so many calls, without a hold."""
+    request = authorization_pb2.AuthorizeRequest(contract=customer.contract, quantities={"calls": calls})
+    return await customer.ratings[rating].Authorize(request)
+
+
+async def settled(customer: Customer, authorization: str, calls: int, rating: int = 0) -> Any:
+    """Settle an authorization."""
+    request = authorization_pb2.SettleRequest(authorization=authorization, quantities={"calls": calls})
+    return await customer.ratings[rating].Settle(request)
+
+
+async def test_an_authorized_request_is_estimated_and_settled_by_what_was_counted(customer: Customer) -> None:
+    await customer.record(customer.usage(calls=9))
+    allowed = await authorized(customer, 2, rating=1)
+    await customer.record(customer.usage())
+
+    answer = await settled(customer, allowed.authorization, 2, rating=1)
+    again = await settled(customer, allowed.authorization, 2)
+
+    assert (allowed.allowed, allowed.estimated_units) == (True, 13 * WHOLE)
+    assert (answer.debit.amount_units, answer.charge.lines[0].total_before.quantity) == (12 * WHOLE, 10)
+    assert (again.replayed, again.debit.name) == (True, answer.debit.name)
+
+
+async def test_requests_settled_at_once_by_two_services_never_price_a_step_twice(customer: Customer) -> None:
+    allowed = [await authorized(customer, 1, number % 2) for number in range(12)]
+
+    answers = await asyncio.gather(
+        *[settled(customer, each.authorization, 1, number % 2) for number, each in enumerate(allowed)]
+    )
+
+    assert steps(answers) == list(range(12))
+    assert debited(answers) == graduated(12) * WHOLE

@@ -19,8 +19,8 @@ from rating_service.application.authorization_ports import (
 )
 from rating_service.application.authorization_request import Request
 from rating_service.application.authorize import Authorizing
-from rating_service.application.metered_usage import MeteredUsage
 from rating_service.application.ports import Ledger, LedgerUnavailableError, Posted
+from rating_service.application.rate_usage import UsageRating
 from rating_service.application.tickets import read_ticket
 from rating_service.domain.agreement import ContractPhase, PlanPhase, RateCard
 from rating_service.domain.authorization import CapStanding, Denial, DenialReason, Spender
@@ -80,9 +80,9 @@ def authorizing(wallets: Wallets, **terms: object) -> Authorizing:
         )
     )
     # Nothing here is priced by running totals, so nobody asks that ledger.
-    metered = MeteredUsage(cast("Ledger", object()))
+    rating = UsageRating(ledger=cast("Ledger", object()), history=followed)
     return Authorizing(
-        wallets=wallets, history=followed, limiter=MemoryLimiter(), clock=followed, metered=metered
+        wallets=wallets, history=followed, limiter=MemoryLimiter(), clock=followed, rating=rating
     )
 
 
