@@ -135,13 +135,13 @@ def read_batched_debit(request: wallet_service_pb2.DebitRequest) -> Debit:
     """Return the command of a debit that may belong to a group. Raises Refusal."""
     check_name(request.name, collection="wallets", field="name")
     check_idempotency_key(request.idempotency_key)
-    feature = request.feature
+    feature, api_key, user = request.feature, request.api_key, request.user
     if feature:
         check_feature(feature, field="feature")
-    if request.api_key:
-        check_feature(request.api_key, field="api_key")
-    if request.user:
-        check_feature(request.user, field="user")
+    if api_key:
+        check_feature(api_key, field="api_key")
+    if user:
+        check_feature(user, field="user")
     return Debit(
         request.name,
         request.amount_units,
@@ -152,6 +152,6 @@ def read_batched_debit(request: wallet_service_pb2.DebitRequest) -> Debit:
         request.delivered,
         read_charge(request.charge) if request.HasField("charge") else None,
         request.take_available,
-        api_key=request.api_key,
-        user=request.user,
+        api_key=api_key,
+        user=user,
     )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Final
 
 from rating_service.application.metered_usage import Refused
 from rating_service.application.names import check_contract, check_usage_id
@@ -18,8 +17,6 @@ from rating_service.application.rate_usage import UsageRating
 from rating_service.application.refusals import RequestRefused
 from rating_service.domain.refusals import Reason, Refusal
 from rating_service.domain.usage import Usage
-
-MAX_LATENESS_DEFAULT: Final = timedelta(days=35)
 
 
 class UsageIntake:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from rating_service.domain.agreement import Contract
 from rating_service.domain.cycles import CycleBounds, cycle_at
-from rating_service.domain.running_total import NOTHING, RunningTotal
+from rating_service.domain.running_total import NOTHING, RunningTotal, advanced
 from rating_service.domain.usage import Charge, TotalBefore
 
 
@@ -66,5 +66,6 @@ def count(counts: MutableMapping[MeterKey, RunningTotal], charge: Charge) -> Non
     for line in charge.lines:
         before = line.total_before
         if before is not None:
-            after = RunningTotal(before.quantity + line.quantity, before.usages + 1)
-            counts[key_of(charge.contract, before)] = after
+            counts[key_of(charge.contract, before)] = advanced(
+                RunningTotal(before.quantity, before.usages), line.quantity
+            )
