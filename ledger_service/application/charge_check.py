@@ -20,6 +20,7 @@ from typing import Final
 import msgspec
 
 from ledger_service.domain.agreement.contract import Contract
+from ledger_service.domain.agreement.phase_cards import card_for
 from ledger_service.domain.agreement.rate_card import RateCard, hash_phase
 from ledger_service.domain.agreement.repricing import PhasePrices, Repriced, meter_root, prepare, reprice
 from ledger_service.domain.agreement.repricing_match import NotPriceableError
@@ -27,8 +28,11 @@ from ledger_service.domain.events import (
     Charge,
     ChargeLine,
     ContractPhase,
+    CreditsDebited,
     Event,
     Fact,
+    HoldCaptured,
+    PlanPhase,
     RateCardPhasePublished,
 )
 from ledger_service.domain.exact import fraction_text
@@ -92,7 +96,7 @@ class ChargeCheck:
             return
         yield from self._check_phase(fact, charge, published)
         if charge.contract:
-            yield from self._check_contract(wallet, fact, charge, published.card)
+            yield from self._check_contract(wallet, fact, charge, published)
         yield from _check_price(charge, published.prices)
 
     def _check_phase(self, fact: Fact[Event], charge: Charge, published: _Published) -> Broken:
@@ -105,7 +109,9 @@ class ChargeCheck:
         ):
             yield "CHARGE_PHASE", f"{charge.rate_card_phase} was not in force at {at.isoformat()}"
 
-    def _check_contract(self, wallet: str, fact: Fact[Event], charge: Charge, card: str) -> Broken:
+    def _check_contract(
+        self, wallet: str, fact: Fact[Event], charge: Charge, published: _Published
+    ) -> Broken:
         at = fact.effective_time
         phases = [
             (known, phase)
@@ -123,8 +129,11 @@ class ChargeCheck:
                 "CHARGE_CONTRACT",
                 f"phase {charge.contract_phase!r} of {charge.contract} was not in force at {at.isoformat()}",
             )
-        elif all(terms.rate_card != card for terms in named):
-            yield "CHARGE_CONTRACT", f"{charge.contract} is not priced by {card} at {at.isoformat()}"
+        elif not any(_is_priced_by(terms, published, fact, charge) for terms in named):
+            yield (
+                "CHARGE_CONTRACT",
+                f"{charge.contract} is not priced by {published.card} at {at.isoformat()}",
+            )
         elif all(terms.overage_price != charge.overage_price for terms in named):
             yield "CHARGE_CONTRACT", f"overage_price is not that of phase {charge.contract_phase!r}"
 
@@ -135,6 +144,21 @@ class ChargeCheck:
             replaced_time = known[place + 1].since if place + 1 < len(known) else None
             if replaced_time is None or replaced_time + FOLLOWING_MAX >= record_time:
                 yield each.state
+
+
+def _is_priced_by(terms: PlanPhase, published: _Published, fact: Fact[Event], charge: Charge) -> bool:
+    """Say whether a charge's usage falls under its card, with or without what the card itself derived."""
+    event = fact.event
+    feature = event.feature if isinstance(event, CreditsDebited | HoldCaptured) else ""
+    phase = published.phase
+    derived = {each.property for each in phase.brackets}
+    derived |= {name for each in phase.brackets for name in each.sum_of}
+    derived |= {name for each in phase.multipliers for name in each.sum_of}
+    own = {name: value for name, value in charge.properties.items() if name not in derived}
+    return published.card in (
+        card_for(terms, feature, charge.properties),
+        card_for(terms, feature, own),
+    )
 
 
 def _check_price(charge: Charge, prices: PhasePrices) -> Broken:

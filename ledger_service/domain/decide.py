@@ -14,8 +14,10 @@ from ledger_service.domain.agreement.contract_changes import (
     change_plan,
     end_contract,
     extend_trial,
+    named_cards,
     schedule_phase,
 )
+from ledger_service.domain.agreement.phase_cards import cards_of
 from ledger_service.domain.agreement.plan import Plan, publish_plan
 from ledger_service.domain.agreement.rate_card import RateCard, create_rate_card, publish_phase
 from ledger_service.domain.agreement.withdrawal import withdraw_phase
@@ -127,11 +129,11 @@ def streams_of(command: AnyCommand) -> tuple[str, ...]:
         case CreateRateCard() | PublishRateCardPhase() | WithdrawRateCardPhase():
             return (command.rate_card,)
         case PublishPlan():
-            return (command.plan, *dict.fromkeys(phase.rate_card for phase in command.phases))
+            return (command.plan, *_cards_of_plan(command))
         case SignContract() | ChangePlan():
             return (command.contract, command.plan, command.wallet)
         case ScheduleContractPhase():
-            cards = (command.terms.rate_card,) if "rate_card" in command.paths else ()
+            cards = dict.fromkeys(name for _, name in named_cards(command))
             return (command.contract, command.wallet, *cards)
         case ExtendTrial() | EndContract():
             return (command.contract, command.wallet)
@@ -157,7 +159,7 @@ def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:
         case CreateRateCard() | PublishRateCardPhase() | WithdrawRateCardPhase():
             return _decide_rate_card(states, command, now)
         case PublishPlan():
-            cards = {phase.rate_card: _typed(states, phase.rate_card, RateCard) for phase in command.phases}
+            cards = {name: _typed(states, name, RateCard) for name in _cards_of_plan(command)}
             return publish_plan(_typed(states, command.plan, Plan), cards, command, now)
         case SignContract():
             return sign_contract(
@@ -171,6 +173,10 @@ def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:
             return _decide_contract(states, command, now)
         case _:
             raise AssertionError(f"{type(command).__name__} is decided nowhere")
+
+
+def _cards_of_plan(command: PublishPlan) -> dict[str, None]:
+    return dict.fromkeys(name for phase in command.phases for _, name in cards_of(phase))
 
 
 def _wallet_of(command: Any) -> str:
@@ -210,9 +216,8 @@ def _decide_contract(states: States, command: ContractCommand, now: datetime) ->
     wallet = _wallet(states, command.wallet, field="name")
     match command:
         case ScheduleContractPhase():
-            named = "rate_card" in command.paths
-            card = _typed(states, command.terms.rate_card, RateCard) if named else None
-            return schedule_phase(contract, card, wallet, command, now)
+            cards = {name: _typed(states, name, RateCard) for _, name in named_cards(command)}
+            return schedule_phase(contract, cards, wallet, command, now)
         case ExtendTrial():
             return extend_trial(contract, wallet, command, now)
         case ChangePlan():

@@ -78,6 +78,7 @@ STATUS_OF: Final[Mapping[type[Refusal], grpc.StatusCode]] = {
     refusals.PhaseOverlaps: Code.FAILED_PRECONDITION,
     refusals.PhaseInPast: Code.FAILED_PRECONDITION,
     refusals.RatesAmbiguous: Code.INVALID_ARGUMENT,
+    refusals.CardsAmbiguous: Code.INVALID_ARGUMENT,
     refusals.TiersOutOfOrder: Code.INVALID_ARGUMENT,
     refusals.TiersIncomplete: Code.INVALID_ARGUMENT,
     refusals.BoundsOutOfOrder: Code.INVALID_ARGUMENT,

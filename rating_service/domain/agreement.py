@@ -1,8 +1,8 @@
 """What was agreed, as rating follows it: rate cards, plans and contracts, each with phases.
 
-The structs under "As recorded" mirror the `event` member of the ledger's facts; the others are rating's own
-view. Unknown members are ignored, so that the ledger may add one first; an unknown value of an enum is an
-error, because pricing by a guess is worse than stopping.
+This is rating's own view; `agreement_events` mirrors the ledger's facts that make it. Unknown members are ignored, so
+that the ledger may add one first; an unknown value of an enum is an error, because pricing by a guess is worse
+than stopping.
 
 Spans are half-open `[from_time, to_time)`, times are UTC, prices are decimal text.
 """
@@ -138,6 +138,17 @@ class RateCard(Record, frozen=True):
 # Plans and contracts
 
 
+class PhaseCard(Record, frozen=True):
+    """A further rate card of a phase, for the usage whose feature is listed and whose properties match.
+
+    No `features` means any. The most specific card that fits prices a usage, else the phase's own.
+    """
+
+    rate_card: str
+    features: tuple[str, ...] = ()
+    match: dict[str, str] = msgspec.field(default_factory=dict)
+
+
 class PlanPhase(Record, frozen=True):
     """What applies in one stretch of a plan. `included_units` is per cycle.
 
@@ -163,6 +174,7 @@ class PlanPhase(Record, frozen=True):
     slow_down_from_percent: int = 0
     slow_down_max_delay_ms: int = 0
     upgrade_hint: str = ""
+    additional_cards: tuple[PhaseCard, ...] = ()
 
 
 class Plan(Record, frozen=True):
@@ -216,84 +228,3 @@ class Contract(Record, frozen=True):
     cycle: Cycle
     phases: tuple[ContractPhase, ...]
     plan_changes: tuple[PlanFrom, ...] = ()
-
-
-# As recorded
-
-
-class RateCardCreated(Record, frozen=True):
-    """Event of rateCards/{id}: a rate card began, without phases."""
-
-    asset: Asset
-    display_name: str = ""
-    unit_definitions: dict[str, str] = msgspec.field(default_factory=dict)
-
-
-class RateCardPhasePublished(Record, frozen=True):
-    """Event of rateCards/{id}: from `from_time` these rates apply."""
-
-    phase: int
-    from_time: datetime
-    rates: tuple[Rate, ...]
-    phase_hash: str
-    multipliers: tuple[Multiplier, ...] = ()
-    brackets: tuple[Bracket, ...] = ()
-    counters: Counters = Counters.CARRY
-    cost_currency: str = ""
-
-
-class PlanPublished(Record, frozen=True):
-    """Event of plans/{id}: a version was offered."""
-
-    plan_version: int
-    asset: Asset
-    phases: tuple[PlanPhase, ...]
-    display_name: str = ""
-
-
-class ContractSigned(Record, frozen=True):
-    """Event of contracts/{id}: a customer was bound to a plan version."""
-
-    customer: str
-    wallet: str
-    plan: str
-    plan_version: int
-    asset: Asset
-    start_time: datetime
-    cycle: Cycle
-    phases: tuple[ContractPhase, ...]
-
-
-class ContractPhaseScheduled(Record, frozen=True):
-    """Event of contracts/{id}: `phases` are what holds from `from_time` on."""
-
-    from_time: datetime
-    phases: tuple[ContractPhase, ...]
-
-
-class TrialExtended(Record, frozen=True):
-    """Event of contracts/{id}: `phases` are what holds from `from_time` on, where the extended phase begins."""
-
-    from_time: datetime
-    phases: tuple[ContractPhase, ...]
-
-
-class PlanChanged(Record, frozen=True):
-    """Event of contracts/{id}: `phases` of another plan version are what holds from `from_time` on."""
-
-    from_time: datetime
-    plan: str
-    plan_version: int
-    phases: tuple[ContractPhase, ...]
-
-
-class ContractEnded(Record, frozen=True):
-    """Event of contracts/{id}: nothing is agreed from `end_time` on."""
-
-    end_time: datetime
-
-
-class RateCardPhaseWithdrawn(Record, frozen=True):
-    """Event of rateCards/{id}: a phase that had not begun will not begin."""
-
-    phase: int

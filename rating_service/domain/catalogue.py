@@ -16,15 +16,17 @@ import msgspec
 from rating_service.domain.agreement import (
     Contract,
     ContractPhase,
-    ContractSigned,
     Plan,
-    PlanPublished,
     RateCard,
-    RateCardCreated,
     RateCardPhase,
+    Record,
+)
+from rating_service.domain.agreement_events import (
+    ContractSigned,
+    PlanPublished,
+    RateCardCreated,
     RateCardPhasePublished,
     RateCardPhaseWithdrawn,
-    Record,
 )
 from rating_service.domain.contract_life import CHANGE_TYPES, changed
 from rating_service.domain.index import Index, empty_index, find, put

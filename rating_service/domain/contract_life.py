@@ -8,11 +8,13 @@ import msgspec
 
 from rating_service.domain.agreement import (
     Contract,
-    ContractEnded,
     ContractPhase,
+    PlanFrom,
+)
+from rating_service.domain.agreement_events import (
+    ContractEnded,
     ContractPhaseScheduled,
     PlanChanged,
-    PlanFrom,
     TrialExtended,
 )
 

@@ -80,6 +80,9 @@ SLOWED = msgspec.structs.replace(
     slow_down_max_delay_ms=2_000,
     upgrade_hint="plans/team",
 )
+CARDED = msgspec.structs.replace(
+    SLOWED, additional_cards=(a.PhaseCard("rateCards/images", ("draw",), {"model": "flux-*"}),)
+)
 CHARGE = e.Charge(
     contract="contracts/acme",
     contract_phase="trial",
@@ -443,6 +446,7 @@ EXAMPLES: dict[str, e.Event] = {
     "contract.ContractEnded.v1": e.ContractEnded(EFFECTIVE),
     "rate_card.RateCardPhaseWithdrawn.v1": e.RateCardPhaseWithdrawn(4),
     "plan.PlanPublished.v1+3": a.PlanPublished(2, CREDIT, (SLOWED,), "Pro"),
+    "plan.PlanPublished.v1+4": a.PlanPublished(2, CREDIT, (CARDED,), "Pro"),
     "wallet.WalletPolicyChanged.v1+2": e.WalletPolicyChanged(
         "contracts/acme",
         "trial",
@@ -510,7 +514,8 @@ def test_the_example_holds_every_member_of_the_event(topic: str) -> None:
         (m.Bracket, ("rate_card.RateCardPhasePublished.v1+1", "brackets", 0)),
         (m.Band, ("rate_card.RateCardPhasePublished.v1+1", "brackets", 0, "bands", 0)),
         (a.MultiplierTier, ("rate_card.RateCardPhasePublished.v1", "multipliers", 0, "tiers", 0)),
-        (a.PlanPhase, ("plan.PlanPublished.v1+3", "phases", 0)),
+        (a.PlanPhase, ("plan.PlanPublished.v1+4", "phases", 0)),
+        (a.PhaseCard, ("plan.PlanPublished.v1+4", "phases", 0, "additional_cards", 0)),
         (a.Cycle, ("contract.ContractSigned.v1", "cycle")),
         (a.ContractPhase, ("contract.ContractSigned.v1", "phases", 0)),
         (e.Recurrence, ("wallet.CreditsGranted.v1+1", "recurrence")),

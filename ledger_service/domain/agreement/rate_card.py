@@ -150,14 +150,15 @@ def _check_rates(command: PublishRateCardPhase, asset: Asset) -> None:
         field = f"phase.rates[{index}]"
         check_word(rate.dimension, field=f"{field}.dimension")
         check_price_terms(rate, cost_currency=command.cost_currency, asset_code=asset.code, field=field)
-        _check_match(rate.match, field=f"{field}.match")
-        _check_match(rate.charge_if, field=f"{field}.charge_if")
+        check_match(rate.match, field=f"{field}.match")
+        check_match(rate.charge_if, field=f"{field}.charge_if")
         by_dimension.setdefault(rate.dimension, []).append(rate)
     for same_dimension in by_dimension.values():
         check_unambiguous(same_dimension)
 
 
-def _check_match(patterns: dict[str, str], *, field: str) -> None:
+def check_match(patterns: dict[str, str], *, field: str) -> None:
+    """Refuse a match that nothing can have."""
     if len(patterns) > MATCHES_MAX:
         raise FieldTooLong(f"{field} exceeds {MATCHES_MAX} properties", field=field)
     for key, pattern in patterns.items():

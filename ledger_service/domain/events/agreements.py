@@ -79,6 +79,17 @@ class RateCardPhasePublished(Record, frozen=True):
     cost_currency: str = ""
 
 
+class PhaseCard(Record, frozen=True):
+    """A further rate card of a phase, for the usage whose feature is listed and whose properties match.
+
+    No `features` means any. The most specific card that fits prices a usage, else the phase's own.
+    """
+
+    rate_card: str
+    features: tuple[str, ...] = ()
+    match: dict[str, str] = {}
+
+
 class PlanPhase(Record, frozen=True):
     """What applies in one stretch of a plan. No `features` means all; a limit or cap of 0 means none.
 
@@ -104,6 +115,7 @@ class PlanPhase(Record, frozen=True):
     slow_down_from_percent: int = 0
     slow_down_max_delay_ms: int = 0
     upgrade_hint: str = ""
+    additional_cards: tuple[PhaseCard, ...] = ()
 
 
 class PlanPublished(Record, frozen=True):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from ledger_service.domain.refusals.agreements import (
     AssetMismatch,
     BoundsOutOfOrder,
+    CardsAmbiguous,
     ContractExists,
     ContractNotFound,
     ContractNotInForce,
@@ -99,6 +100,7 @@ __all__ = [
     "BudgetExceeded",
     "BudgetsOverlap",
     "CaptureExceedsHold",
+    "CardsAmbiguous",
     "ChargeContractMismatch",
     "ChargeInconsistent",
     "ChargebackExceedsGrant",

@@ -35,6 +35,12 @@ class RatesAmbiguous(Refusal):
     reason = "RATES_AMBIGUOUS"
 
 
+class CardsAmbiguous(Refusal):
+    """Two equally specific rate cards of a phase could price the same usage."""
+
+    reason = "CARDS_AMBIGUOUS"
+
+
 class TiersOutOfOrder(Refusal):
     """The tiers of a price or multiplier, or the bands of a bracket, do not ascend."""
 

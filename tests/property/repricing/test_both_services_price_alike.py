@@ -20,6 +20,8 @@ from rating_service.domain.agreement import (
     MultiplierTier,
     Rate,
     RateCardPhase,
+)
+from rating_service.domain.agreement_events import (
     RateCardPhasePublished,
 )
 from rating_service.domain.matching import fits

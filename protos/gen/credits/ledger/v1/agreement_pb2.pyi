@@ -542,6 +542,7 @@ class PlanPhase(_message.Message):
     SLOW_DOWN_FROM_PERCENT_FIELD_NUMBER: _builtins.int
     SLOW_DOWN_MAX_DELAY_MS_FIELD_NUMBER: _builtins.int
     UPGRADE_HINT_FIELD_NUMBER: _builtins.int
+    ADDITIONAL_CARDS_FIELD_NUMBER: _builtins.int
     key: _builtins.str
     """Names the phase within the plan: 1 to 64 of a-z, 0-9, _ and -."""
     duration: _builtins.str
@@ -549,7 +550,7 @@ class PlanPhase(_message.Message):
     Consecutive months and years are counted from where the first of them began: 31 January, 28 February, 31 March.
     """
     rate_card: _builtins.str
-    """rateCards/{rate_card} that prices usage. Required."""
+    """rateCards/{rate_card} that prices usage, but for what falls under additional_cards. Required."""
     included_units: _builtins.int
     """Units included in each cycle. 0 means none."""
     shortfall_mode: _wallet_pb2.ShortfallMode.ValueType
@@ -596,6 +597,12 @@ class PlanPhase(_message.Message):
     def alert_percents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Percentages of what is included at which to alert, 1 to 100, ascending, at most 20. Empty means none."""
 
+    @_builtins.property
+    def additional_cards(self) -> _containers.RepeatedCompositeFieldContainer[Global___PhaseCard]:
+        """Further rate cards, for the usage that each is meant for, at most 32. A usage falls under exactly one card: the most
+        specific of these that fits it, else rate_card. Two that are equally specific and could both fit are refused.
+        """
+
     def __init__(
         self,
         *,
@@ -618,14 +625,71 @@ class PlanPhase(_message.Message):
         slow_down_from_percent: _builtins.int = ...,
         slow_down_max_delay_ms: _builtins.int = ...,
         upgrade_hint: _builtins.str = ...,
+        additional_cards: _abc.Iterable[Global___PhaseCard] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["base_fee", b"base_fee", "overage_price", b"overage_price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_percents", b"alert_percents", "base_fee", b"base_fee", "duration", b"duration", "features", b"features", "included_units", b"included_units", "key", b"key", "key_requests_per_minute", b"key_requests_per_minute", "key_tokens_per_minute", b"key_tokens_per_minute", "overage_limit_units", b"overage_limit_units", "overage_price", b"overage_price", "rate_card", b"rate_card", "requests_per_minute", b"requests_per_minute", "shortfall_mode", b"shortfall_mode", "slow_down_from_percent", b"slow_down_from_percent", "slow_down_max_delay_ms", b"slow_down_max_delay_ms", "spend_cap_period", b"spend_cap_period", "spend_cap_units", b"spend_cap_units", "tokens_per_minute", b"tokens_per_minute", "upgrade_hint", b"upgrade_hint"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["additional_cards", b"additional_cards", "alert_percents", b"alert_percents", "base_fee", b"base_fee", "duration", b"duration", "features", b"features", "included_units", b"included_units", "key", b"key", "key_requests_per_minute", b"key_requests_per_minute", "key_tokens_per_minute", b"key_tokens_per_minute", "overage_limit_units", b"overage_limit_units", "overage_price", b"overage_price", "rate_card", b"rate_card", "requests_per_minute", b"requests_per_minute", "shortfall_mode", b"shortfall_mode", "slow_down_from_percent", b"slow_down_from_percent", "slow_down_max_delay_ms", b"slow_down_max_delay_ms", "spend_cap_period", b"spend_cap_period", "spend_cap_units", b"spend_cap_units", "tokens_per_minute", b"tokens_per_minute", "upgrade_hint", b"upgrade_hint"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PlanPhase: _TypeAlias = PlanPhase  # noqa: Y015
+
+@_typing.final
+class PhaseCard(_message.Message):
+    """PhaseCard is a further rate card of a phase. It needs features or a match.
+    More conditions are more specific, a list of features being one; then fewer wildcards, then more literal characters.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class MatchEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    RATE_CARD_FIELD_NUMBER: _builtins.int
+    FEATURES_FIELD_NUMBER: _builtins.int
+    MATCH_FIELD_NUMBER: _builtins.int
+    rate_card: _builtins.str
+    """rateCards/{rate_card} of the plan's asset. Required."""
+    @_builtins.property
+    def features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Features of which the usage must name one, each as in PlanPhase, at most 100. Empty fits any."""
+
+    @_builtins.property
+    def match(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Properties that the usage must have; a value may hold '*' wildcards, at most 16. Empty fits any."""
+
+    def __init__(
+        self,
+        *,
+        rate_card: _builtins.str = ...,
+        features: _abc.Iterable[_builtins.str] | None = ...,
+        match: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["features", b"features", "match", b"match", "rate_card", b"rate_card"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PhaseCard: _TypeAlias = PhaseCard  # noqa: Y015
 
 @_typing.final
 class Cycle(_message.Message):
