@@ -21,10 +21,11 @@ import msgspec
 
 from ledger_service.domain.agreement.contract import Contract
 from ledger_service.domain.agreement.phase_cards import card_for
-from ledger_service.domain.agreement.rate_card import RateCard, hash_phase
+from ledger_service.domain.agreement.rate_card import RateCard, hash_phase, phase_of
 from ledger_service.domain.agreement.repricing import PhasePrices, Repriced, meter_root, prepare, reprice
 from ledger_service.domain.agreement.repricing_match import NotPriceableError
 from ledger_service.domain.events import (
+    Adjustment,
     Charge,
     ChargeLine,
     ContractPhase,
@@ -36,6 +37,7 @@ from ledger_service.domain.events import (
     RateCardPhasePublished,
 )
 from ledger_service.domain.exact import fraction_text
+from ledger_service.domain.wallet.adjust import adjustment_adds_up
 
 FOLLOWING_MAX: Final = timedelta(minutes=10)
 """How long after a change was recorded a charge may still be priced by what it replaced: rating follows the log."""
@@ -75,8 +77,8 @@ class ChargeCheck:
         known.append(_Known(fact.record_time, state))
         while len(known) > 1 and known[1].since + FOLLOWING_MAX < fact.record_time:
             del known[0]
-        if isinstance(state, RateCard) and isinstance(fact.event, RateCardPhasePublished):
-            phase = fact.event
+        phase = phase_of(fact.event)
+        if isinstance(state, RateCard) and phase is not None:
             prices = prepare(
                 phase, scale=state.asset.scale, meter_root=meter_root(stream, state.phases, phase)
             )
@@ -94,10 +96,29 @@ class ChargeCheck:
         if published is None:
             yield "CHARGE_PHASE", f"{charge.rate_card_phase} was not published before"
             return
+        if charge.adjustment is not None:
+            yield from self._check_adjustment(fact, charge, charge.adjustment, published)
+            return
         yield from self._check_phase(fact, charge, published)
         if charge.contract:
             yield from self._check_contract(wallet, fact, charge, published)
         yield from _check_price(charge, published.prices)
+
+    def _check_adjustment(
+        self, fact: Fact[Event], charge: Charge, adjustment: Adjustment, published: _Published
+    ) -> Broken:
+        """Check that an adjustment follows from an accepted phase, and that its figures add up."""
+        if charge.phase_hash != published.phase.phase_hash:
+            yield "CHARGE_HASH", f"phase_hash is not that of {charge.rate_card_phase}"
+        if not any(
+            isinstance(known, RateCard) and published.phase.phase in known.accepted
+            for known in self._as_known(published.card, fact.record_time)
+        ):
+            yield "ADJUSTMENT_PHASE", f"{charge.rate_card_phase} was not accepted before"
+        if not _adds_up(charge, adjustment):
+            yield "ADJUSTMENT_TOTAL", "what was charged, adjusted and left does not make what it costs"
+        if [line.exact_units for line in charge.lines] != [charge.exact_units]:
+            yield "CHARGE_TOTAL", f"exact_units is {charge.exact_units}, and the line says something else"
 
     def _check_phase(self, fact: Fact[Event], charge: Charge, published: _Published) -> Broken:
         if charge.phase_hash != published.phase.phase_hash:
@@ -171,6 +192,13 @@ def _check_price(charge: Charge, prices: PhasePrices) -> Broken:
     yield from _check_sums(charge)
     if charge.provider_cost and charge.cost_currency != again.cost_currency:
         yield "CHARGE_TOTAL", f"cost_currency is {charge.cost_currency!r}, not {again.cost_currency!r}"
+
+
+def _adds_up(charge: Charge, adjustment: Adjustment) -> bool:
+    try:
+        return adjustment_adds_up(charge, adjustment)
+    except (ValueError, DecimalException):
+        return False
 
 
 def _check_sums(charge: Charge) -> Broken:

@@ -19,9 +19,11 @@ from ledger_service.domain.agreement.contract_changes import (
 )
 from ledger_service.domain.agreement.phase_cards import cards_of
 from ledger_service.domain.agreement.plan import Plan, publish_plan
+from ledger_service.domain.agreement.proposals import accept_phase, reject_phase
 from ledger_service.domain.agreement.rate_card import RateCard, create_rate_card, publish_phase
 from ledger_service.domain.agreement.withdrawal import withdraw_phase
 from ledger_service.domain.commands import (
+    AcceptRateCardPhase,
     ActivateGrant,
     AnyCommand,
     CaptureHold,
@@ -40,7 +42,9 @@ from ledger_service.domain.commands import (
     PublishPlan,
     PublishRateCardPhase,
     ReceiveTransfer,
+    RecordAdjustment,
     RefundGrant,
+    RejectRateCardPhase,
     ReleaseHold,
     RequestTopUp,
     ReturnTransfer,
@@ -58,6 +62,7 @@ from ledger_service.domain.commands import (
 from ledger_service.domain.drafts import Draft
 from ledger_service.domain.refusals import ContractNotFound, RateCardNotFound, WalletNotFound
 from ledger_service.domain.streams import State
+from ledger_service.domain.wallet.adjust import record_adjustment
 from ledger_service.domain.wallet.chargeback import charge_back_grant
 from ledger_service.domain.wallet.closing import check_open, close_wallet
 from ledger_service.domain.wallet.debit import debit
@@ -115,6 +120,9 @@ NOT_WHEN_CLOSED: Final = frozenset(
     }
 )
 """Commands that add or use credit or give orders; usage that was delivered is recorded all the same."""
+RateCardCommand = (
+    CreateRateCard | PublishRateCardPhase | WithdrawRateCardPhase | AcceptRateCardPhase | RejectRateCardPhase
+)
 ContractCommand = ScheduleContractPhase | ExtendTrial | ChangePlan | EndContract
 States = Mapping[str, State | None]
 S = TypeVar("S", Wallet, RateCard, Plan, Contract)
@@ -126,7 +134,15 @@ def streams_of(command: AnyCommand) -> tuple[str, ...]:
         # Asked first, for it is the path of every request.
         return (_wallet_of(command),)
     match command:
-        case CreateRateCard() | PublishRateCardPhase() | WithdrawRateCardPhase():
+        case RecordAdjustment():
+            return (command.wallet, command.rate_card)
+        case (
+            CreateRateCard()
+            | PublishRateCardPhase()
+            | WithdrawRateCardPhase()
+            | AcceptRateCardPhase()
+            | RejectRateCardPhase()
+        ):
             return (command.rate_card,)
         case PublishPlan():
             return (command.plan, *_cards_of_plan(command))
@@ -156,8 +172,17 @@ def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:
         case OpenWallet():
             drafts = open_wallet(_typed(states, command.wallet, Wallet), command, now)
             return with_auto_top_up(command.wallet, None, drafts, now)
-        case CreateRateCard() | PublishRateCardPhase() | WithdrawRateCardPhase():
+        case (
+            CreateRateCard()
+            | PublishRateCardPhase()
+            | WithdrawRateCardPhase()
+            | AcceptRateCardPhase()
+            | RejectRateCardPhase()
+        ):
             return _decide_rate_card(states, command, now)
+        case RecordAdjustment():
+            wallet = _wallet(states, command.wallet, field="name")
+            return record_adjustment(wallet, _card(states, command.rate_card), command, now)
         case PublishPlan():
             cards = {name: _typed(states, name, RateCard) for name in _cards_of_plan(command)}
             return publish_plan(_typed(states, command.plan, Plan), cards, command, now)
@@ -197,9 +222,7 @@ def _check_closed(wallet: Wallet, command: AnyCommand) -> None:
         check_open(wallet, _wallet_of(command))
 
 
-def _decide_rate_card(
-    states: States, command: CreateRateCard | PublishRateCardPhase | WithdrawRateCardPhase, now: datetime
-) -> list[Draft]:
+def _decide_rate_card(states: States, command: RateCardCommand, now: datetime) -> list[Draft]:
     match command:
         case CreateRateCard():
             return create_rate_card(_typed(states, command.rate_card, RateCard), command, now)
@@ -207,6 +230,10 @@ def _decide_rate_card(
             return publish_phase(_card(states, command.rate_card), command, now)
         case WithdrawRateCardPhase():
             return withdraw_phase(_card(states, command.rate_card), command, now)
+        case AcceptRateCardPhase():
+            return accept_phase(_card(states, command.rate_card), command)
+        case RejectRateCardPhase():
+            return reject_phase(_card(states, command.rate_card), command, now)
 
 
 def _decide_contract(states: States, command: ContractCommand, now: datetime) -> list[Draft]:

@@ -77,6 +77,7 @@ STATUS_OF: Final[Mapping[type[Refusal], grpc.StatusCode]] = {
     refusals.RateCardExists: Code.ALREADY_EXISTS,
     refusals.PhaseOverlaps: Code.FAILED_PRECONDITION,
     refusals.PhaseInPast: Code.FAILED_PRECONDITION,
+    refusals.ProposalNotOpen: Code.FAILED_PRECONDITION,
     refusals.RatesAmbiguous: Code.INVALID_ARGUMENT,
     refusals.CardsAmbiguous: Code.INVALID_ARGUMENT,
     refusals.TiersOutOfOrder: Code.INVALID_ARGUMENT,

@@ -21,15 +21,19 @@ from ledger_service.domain.commands.chargebacks import (
     ChargeBackGrant,
 )
 from ledger_service.domain.commands.contracts import (
+    AcceptRateCardPhase,
     ChangePlan,
     EndContract,
     ExtendTrial,
+    RejectRateCardPhase,
     ScheduleContractPhase,
     WithdrawRateCardPhase,
 )
 from ledger_service.domain.commands.debits import (
     Debit,
+    DebitPart,
     DebitRecord,
+    RecordAdjustment,
     ReverseDebit,
 )
 from ledger_service.domain.commands.grants import (
@@ -65,6 +69,7 @@ from ledger_service.domain.commands.wallets import (
 )
 
 __all__ = [
+    "AcceptRateCardPhase",
     "ActivateGrant",
     "AnyCommand",
     "CaptureHold",
@@ -74,6 +79,7 @@ __all__ = [
     "Command",
     "CreateRateCard",
     "Debit",
+    "DebitPart",
     "DebitRecord",
     "DestinationRecord",
     "EndContract",
@@ -86,8 +92,10 @@ __all__ = [
     "PublishPlan",
     "PublishRateCardPhase",
     "ReceiveTransfer",
+    "RecordAdjustment",
     "RecurrenceTerms",
     "RefundGrant",
+    "RejectRateCardPhase",
     "ReleaseHold",
     "Request",
     "RequestTopUp",
@@ -135,6 +143,9 @@ AnyCommand = (
     | ActivateGrant
     | RequestTopUp
     | SettleTopUp
+    | AcceptRateCardPhase
+    | RejectRateCardPhase
+    | RecordAdjustment
 )
 
 

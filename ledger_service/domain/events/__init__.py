@@ -47,14 +47,17 @@ from ledger_service.domain.events.contracts import (
     TrialExtended,
 )
 from ledger_service.domain.events.debits import (
+    Adjustment,
     Charge,
     ChargeLine,
     CreditsDebited,
     DebitReversed,
     DebtRepaid,
     Draw,
+    MeterMoved,
     Repayment,
     Return,
+    TakenBack,
 )
 from ledger_service.domain.events.grants import (
     CreditsExpired,
@@ -77,6 +80,11 @@ from ledger_service.domain.events.price_models import (
     ChargePart,
     PriceModel,
     RunningTotal,
+)
+from ledger_service.domain.events.proposals import (
+    RateCardPhaseAccepted,
+    RateCardPhaseProposed,
+    RateCardPhaseRejected,
 )
 from ledger_service.domain.events.rules import (
     AlertRules,
@@ -110,6 +118,7 @@ from ledger_service.domain.record import (
 )
 
 __all__ = [
+    "Adjustment",
     "AlertRules",
     "AutoTopUp",
     "Bracket",
@@ -143,6 +152,7 @@ __all__ = [
     "HoldCaptured",
     "HoldReleased",
     "LotTerms",
+    "MeterMoved",
     "Multiplier",
     "MultiplierTier",
     "PhaseCard",
@@ -152,7 +162,10 @@ __all__ = [
     "PriceModel",
     "Rate",
     "RateCardCreated",
+    "RateCardPhaseAccepted",
+    "RateCardPhaseProposed",
     "RateCardPhasePublished",
+    "RateCardPhaseRejected",
     "RateCardPhaseWithdrawn",
     "ReceivableLowered",
     "Recurrence",
@@ -161,6 +174,7 @@ __all__ = [
     "RollOver",
     "RunningTotal",
     "SpendCap",
+    "TakenBack",
     "ThresholdCrossed",
     "TopUpOutcome",
     "TopUpRequested",
@@ -207,6 +221,9 @@ Event = (
     | PlanChanged
     | ContractEnded
     | RateCardPhaseWithdrawn
+    | RateCardPhaseProposed
+    | RateCardPhaseAccepted
+    | RateCardPhaseRejected
     | WalletClosed
     | ThresholdCrossed
     | GrantActivated

@@ -29,6 +29,12 @@ class PhaseInPast(Refusal):
     reason = "PHASE_IN_PAST"
 
 
+class ProposalNotOpen(Refusal):
+    """The phase is not proposed any more: it was accepted or rejected."""
+
+    reason = "PROPOSAL_NOT_OPEN"
+
+
 class RatesAmbiguous(Refusal):
     """Two equally specific rates could price the same usage."""
 

@@ -110,6 +110,7 @@ class RateCard(_message.Message):
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     UNIT_DEFINITIONS_FIELD_NUMBER: _builtins.int
     PHASES_FIELD_NUMBER: _builtins.int
+    PROPOSED_PHASE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """rateCards/{rate_card}. Output only in CreateRateCard, which takes `rate_card_id`."""
     display_name: _builtins.str
@@ -124,7 +125,13 @@ class RateCard(_message.Message):
 
     @_builtins.property
     def phases(self) -> _containers.RepeatedCompositeFieldContainer[Global___RateCardPhase]:
-        """The phases, by from_time. Output only."""
+        """The phases, by from_time, accepted ones included. Of two that begin at one instant the second is in force; the first
+        has an empty span. Output only.
+        """
+
+    @_builtins.property
+    def proposed_phase(self) -> Global___RateCardPhase:
+        """A phase that is proposed for the past and neither accepted nor rejected yet; absent if there is none. Output only."""
 
     def __init__(
         self,
@@ -134,10 +141,11 @@ class RateCard(_message.Message):
         display_name: _builtins.str = ...,
         unit_definitions: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         phases: _abc.Iterable[Global___RateCardPhase] | None = ...,
+        proposed_phase: Global___RateCardPhase | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "proposed_phase", b"proposed_phase"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "display_name", b"display_name", "name", b"name", "phases", b"phases", "unit_definitions", b"unit_definitions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "display_name", b"display_name", "name", b"name", "phases", b"phases", "proposed_phase", b"proposed_phase", "unit_definitions", b"unit_definitions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -158,6 +166,7 @@ class RateCardPhase(_message.Message):
     BRACKETS_FIELD_NUMBER: _builtins.int
     COUNTERS_FIELD_NUMBER: _builtins.int
     COST_CURRENCY_FIELD_NUMBER: _builtins.int
+    RETROACTIVE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """rateCards/{rate_card}/phases/{phase}; {phase} counts from 1 in the order of publication, withdrawn ones too.
     Output only.
@@ -168,6 +177,8 @@ class RateCardPhase(_message.Message):
     """What becomes of running totals where the phase begins. Default CARRY."""
     cost_currency: _builtins.str
     """ISO 4217 code of every provider_cost. Required if a rate has one."""
+    retroactive: _builtins.bool
+    """True if it was proposed for the past and accepted. Output only."""
     @_builtins.property
     def from_time(self) -> _timestamp_pb2.Timestamp:
         """First instant at which the rates apply. Required."""
@@ -202,10 +213,11 @@ class RateCardPhase(_message.Message):
         brackets: _abc.Iterable[_price_model_pb2.Bracket] | None = ...,
         counters: _price_model_pb2.Counters.ValueType = ...,
         cost_currency: _builtins.str = ...,
+        retroactive: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["from_time", b"from_time", "to_time", b"to_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["brackets", b"brackets", "cost_currency", b"cost_currency", "counters", b"counters", "from_time", b"from_time", "hash", b"hash", "multipliers", b"multipliers", "name", b"name", "rates", b"rates", "to_time", b"to_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brackets", b"brackets", "cost_currency", b"cost_currency", "counters", b"counters", "from_time", b"from_time", "hash", b"hash", "multipliers", b"multipliers", "name", b"name", "rates", b"rates", "retroactive", b"retroactive", "to_time", b"to_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
