@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
+from ledger_service.domain.agreement.billing import record_credit_note, record_invoice
 from ledger_service.domain.agreement.contract import Contract, sign_contract
 from ledger_service.domain.agreement.contract_changes import (
     change_plan,
@@ -43,6 +44,8 @@ from ledger_service.domain.commands import (
     PublishRateCardPhase,
     ReceiveTransfer,
     RecordAdjustment,
+    RecordCreditNote,
+    RecordInvoice,
     RefundGrant,
     RejectRateCardPhase,
     ReleaseHold,
@@ -121,7 +124,12 @@ NOT_WHEN_CLOSED: Final = frozenset(
 )
 """Commands that add or use credit or give orders; usage that was delivered is recorded all the same."""
 RateCardCommand = (
-    CreateRateCard | PublishRateCardPhase | WithdrawRateCardPhase | AcceptRateCardPhase | RejectRateCardPhase
+    CreateRateCard
+    | PublishRateCardPhase
+    | WithdrawRateCardPhase
+    | AcceptRateCardPhase
+    | RejectRateCardPhase
+    | RecordAdjustment
 )
 ContractCommand = ScheduleContractPhase | ExtendTrial | ChangePlan | EndContract
 States = Mapping[str, State | None]
@@ -136,13 +144,7 @@ def streams_of(command: AnyCommand) -> tuple[str, ...]:
     match command:
         case RecordAdjustment():
             return (command.wallet, command.rate_card)
-        case (
-            CreateRateCard()
-            | PublishRateCardPhase()
-            | WithdrawRateCardPhase()
-            | AcceptRateCardPhase()
-            | RejectRateCardPhase()
-        ):
+        case _ if isinstance(command, RateCardCommand):
             return (command.rate_card,)
         case PublishPlan():
             return (command.plan, *_cards_of_plan(command))
@@ -153,6 +155,8 @@ def streams_of(command: AnyCommand) -> tuple[str, ...]:
             return (command.contract, command.wallet, *cards)
         case ExtendTrial() | EndContract():
             return (command.contract, command.wallet)
+        case RecordInvoice() | RecordCreditNote():
+            return (command.contract,)
         case _:
             return (command.wallet,)
 
@@ -172,17 +176,8 @@ def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:
         case OpenWallet():
             drafts = open_wallet(_typed(states, command.wallet, Wallet), command, now)
             return with_auto_top_up(command.wallet, None, drafts, now)
-        case (
-            CreateRateCard()
-            | PublishRateCardPhase()
-            | WithdrawRateCardPhase()
-            | AcceptRateCardPhase()
-            | RejectRateCardPhase()
-        ):
+        case _ if isinstance(command, RateCardCommand):
             return _decide_rate_card(states, command, now)
-        case RecordAdjustment():
-            wallet = _wallet(states, command.wallet, field="name")
-            return record_adjustment(wallet, _card(states, command.rate_card), command, now)
         case PublishPlan():
             cards = {name: _typed(states, name, RateCard) for name in _cards_of_plan(command)}
             return publish_plan(_typed(states, command.plan, Plan), cards, command, now)
@@ -196,6 +191,8 @@ def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:
             )
         case ScheduleContractPhase() | ExtendTrial() | ChangePlan() | EndContract():
             return _decide_contract(states, command, now)
+        case RecordInvoice() | RecordCreditNote():
+            return _decide_bill(states, command, now)
         case _:
             raise AssertionError(f"{type(command).__name__} is decided nowhere")
 
@@ -234,12 +231,13 @@ def _decide_rate_card(states: States, command: RateCardCommand, now: datetime) -
             return accept_phase(_card(states, command.rate_card), command)
         case RejectRateCardPhase():
             return reject_phase(_card(states, command.rate_card), command, now)
+        case RecordAdjustment():
+            wallet = _wallet(states, command.wallet, field="name")
+            return record_adjustment(wallet, _card(states, command.rate_card), command, now)
 
 
 def _decide_contract(states: States, command: ContractCommand, now: datetime) -> list[Draft]:
-    contract = _typed(states, command.contract, Contract)
-    if contract is None:
-        raise ContractNotFound(f"{command.contract} does not exist", field="name")
+    contract = _contract(states, command.contract)
     wallet = _wallet(states, command.wallet, field="name")
     match command:
         case ScheduleContractPhase():
@@ -251,6 +249,20 @@ def _decide_contract(states: States, command: ContractCommand, now: datetime) ->
             return change_plan(contract, _typed(states, command.plan, Plan), wallet, command, now)
         case EndContract():
             return end_contract(contract, wallet, command, now)
+
+
+def _decide_bill(states: States, command: RecordInvoice | RecordCreditNote, now: datetime) -> list[Draft]:
+    contract = _contract(states, command.contract)
+    if isinstance(command, RecordInvoice):
+        return record_invoice(contract, command, now)
+    return record_credit_note(contract, command, now)
+
+
+def _contract(states: States, name: str) -> Contract:
+    contract = _typed(states, name, Contract)
+    if contract is None:
+        raise ContractNotFound(f"{name} does not exist", field="name")
+    return contract
 
 
 def _typed(states: States, stream: str, kind: type[S]) -> S | None:

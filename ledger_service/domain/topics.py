@@ -52,6 +52,8 @@ TOPICS: Final[dict[str, type[events.Event]]] = {
     "rate_card.RateCardPhaseProposed.v1": events.RateCardPhaseProposed,
     "rate_card.RateCardPhaseAccepted.v1": events.RateCardPhaseAccepted,
     "rate_card.RateCardPhaseRejected.v1": events.RateCardPhaseRejected,
+    "contract.InvoiceIssued.v1": events.InvoiceIssued,
+    "contract.CreditNoteIssued.v1": events.CreditNoteIssued,
 }
 TOPIC_OF: Final[dict[type, str]] = {event_type: topic for topic, event_type in TOPICS.items()}
 

@@ -12,6 +12,7 @@ from ledger_service.domain.events import ContractPhase, Cycle, PhaseCard, PlanPh
 from ledger_service.domain.names import check_id, check_idempotency_key, check_name
 from ledger_service.domain.refusals import FieldRequired, ValueUnspecified
 from ledger_service.domain.values import ShortfallMode
+from ledger_service.rpc.billing_terms_messages import read_billing_terms, write_billing_terms
 from ledger_service.rpc.values import (
     INTERVAL,
     INTERVAL_WIRE,
@@ -74,6 +75,7 @@ def read_plan_phase(phase: agreement_pb2.PlanPhase, field: str, paths: Container
             PhaseCard(card.rate_card, tuple(card.features), dict(sorted(card.match.items())))
             for card in phase.additional_cards
         ),
+        **read_billing_terms(phase),
     )
 
 
@@ -116,6 +118,7 @@ def _write_plan_phase(phase: PlanPhase) -> agreement_pb2.PlanPhase:
         message.base_fee.CopyFrom(write_money(phase.base_fee))
     if phase.overage_price is not None:
         message.overage_price.CopyFrom(write_unit_price(phase.overage_price))
+    write_billing_terms(message, phase)
     return message
 
 

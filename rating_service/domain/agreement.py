@@ -1,6 +1,6 @@
 """What was agreed, as rating follows it: rate cards, plans and contracts, each with phases.
 
-This is rating's own view; `agreement_events` mirrors the ledger's facts that make it. Unknown members are ignored, so
+It is folded from the events in `agreement_events`, whose parts these are as well. Unknown members are ignored, so
 that the ledger may add one first; an unknown value of an enum is an error, because pricing by a guess is worse
 than stopping.
 
@@ -113,7 +113,10 @@ class Multiplier(Record, frozen=True):
 
 
 class RateCardPhase(Record, frozen=True):
-    """The rates that apply from `from_time` until a later phase of the card begins. Immutable."""
+    """The rates that apply from `from_time` until a later phase of the card begins. Immutable.
+
+    A `retroactive` one was proposed for the past: charges recorded before it was accepted name what it replaced.
+    """
 
     name: str
     from_time: datetime
@@ -123,16 +126,21 @@ class RateCardPhase(Record, frozen=True):
     brackets: tuple[Bracket, ...] = ()
     counters: Counters = Counters.CARRY
     cost_currency: str = ""
+    retroactive: bool = False
 
 
 class RateCard(Record, frozen=True):
-    """Prices of usage in one asset. `phases` are in order of `from_time`."""
+    """Prices of usage in one asset. `phases` are in order of `from_time`, and of when they became known.
+
+    The `proposal` prices nothing yet.
+    """
 
     name: str
     asset: Asset
     phases: tuple[RateCardPhase, ...] = ()
     display_name: str = ""
     unit_definitions: dict[str, str] = msgspec.field(default_factory=dict)
+    proposal: RateCardPhase | None = None
 
 
 # Plans and contracts
@@ -147,6 +155,37 @@ class PhaseCard(Record, frozen=True):
     rate_card: str
     features: tuple[str, ...] = ()
     match: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class IncludedRollOver(Record, frozen=True):
+    """What of a cycle's unused included units moves into the next: min(cap, floor(percent of the rest), the rest).
+
+    A cap of 0 means none; the same credit moves on so many `times`.
+    """
+
+    percent: str
+    cap_units: int = 0
+    times: int = 1
+
+
+class Commitment(Record, frozen=True):
+    """An amount to be spent in each period; usage beyond it costs its price times the factor.
+
+    A prepaid one is invoiced where the period begins, another one's shortfall where it ends.
+    """
+
+    amount: Money
+    period: str
+    overage_factor: str = "1"
+    prepaid: bool = False
+
+
+class TaxRate(Record, frozen=True):
+    """A tax on the net amounts of an invoice, in percent."""
+
+    name: str
+    percent: str
+    jurisdiction: str = ""
 
 
 class PlanPhase(Record, frozen=True):
@@ -174,6 +213,14 @@ class PlanPhase(Record, frozen=True):
     slow_down_from_percent: int = 0
     slow_down_max_delay_ms: int = 0
     upgrade_hint: str = ""
+    included_roll_over: IncludedRollOver | None = None
+    seat_fee: Money | None = None
+    seats: int = 0
+    minimum_spend: Money | None = None
+    maximum_spend: Money | None = None
+    commitment: Commitment | None = None
+    invoice_threshold: Money | None = None
+    tax_rates: tuple[TaxRate, ...] = ()
     additional_cards: tuple[PhaseCard, ...] = ()
 
 

@@ -1,4 +1,4 @@
-"""What the ledger records about rate cards, plans and contracts: the `event` member of its facts, mirrored."""
+"""The ledger's events about what was agreed, as rating reads them: the `event` member of each fact."""
 
 from __future__ import annotations
 
@@ -37,6 +37,24 @@ class RateCardPhasePublished(Record, frozen=True):
     brackets: tuple[Bracket, ...] = ()
     counters: Counters = Counters.CARRY
     cost_currency: str = ""
+
+
+class RateCardPhaseProposed(Record, frozen=True):
+    """Event of rateCards/{id}: rates for a time that is past. They price nothing until they are accepted."""
+
+    proposed: RateCardPhasePublished
+
+
+class RateCardPhaseAccepted(Record, frozen=True):
+    """Event of rateCards/{id}: from now on the proposed phase is what is known of its time."""
+
+    phase: int
+
+
+class RateCardPhaseRejected(Record, frozen=True):
+    """Event of rateCards/{id}: the proposed phase will not be in force."""
+
+    phase: int
 
 
 class PlanPublished(Record, frozen=True):

@@ -25,22 +25,23 @@ from rating_service.domain.agreement_events import (
     ContractSigned,
     PlanPublished,
     RateCardCreated,
-    RateCardPhasePublished,
-    RateCardPhaseWithdrawn,
 )
+from rating_service.domain.card_life import CARD_CHANGE_TYPES, changed_card
 from rating_service.domain.contract_life import CHANGE_TYPES, changed
 from rating_service.domain.index import Index, empty_index, find, put
 from rating_service.domain.refusals import Reason, Refusal
 
 AGREEMENT_TOPICS: Final = (
     "rate_card.RateCardCreated.v1",
-    "rate_card.RateCardPhasePublished.v1",
+    *CARD_CHANGE_TYPES,
     "plan.PlanPublished.v1",
-    "rate_card.RateCardPhaseWithdrawn.v1",
     "contract.ContractSigned.v1",
     *CHANGE_TYPES,
 )
 """Topics that change a catalogue."""
+
+BILL_TOPICS: Final = frozenset({"contract.InvoiceIssued.v1", "contract.CreditNoteIssued.v1"})
+"""What was recorded of invoices and credit notes: it is followed, and agrees nothing."""
 
 IGNORED_FAMILIES: Final = frozenset({"wallet", "breakage_pool", "accounting_period", "checkpoint"})
 """First parts of topics that agree nothing. Any other topic must be known, or prices would be guesses."""
@@ -74,16 +75,17 @@ EMPTY: Final = Catalogue()
 def evolve(catalogue: Catalogue, stream: str, topic: str, state: bytes) -> Catalogue:
     """Return the catalogue after one event of the log, given in the order of the log.
 
-    Topics of IGNORED_FAMILIES leave it as it is. Raises UnknownTopicError for any other that is not in
+    BILL_TOPICS and topics of IGNORED_FAMILIES leave it as it is. Raises UnknownTopicError for any other that is not in
     AGREEMENT_TOPICS, BrokenLogError, msgspec.ValidationError.
     """
     match topic:
         case "rate_card.RateCardCreated.v1":
             return _with_card(catalogue, _card(stream, _event(state, RateCardCreated)))
-        case "rate_card.RateCardPhasePublished.v1":
-            return _with_phase(catalogue, stream, _event(state, RateCardPhasePublished))
-        case "rate_card.RateCardPhaseWithdrawn.v1":
-            return _without_phase(catalogue, stream, _event(state, RateCardPhaseWithdrawn))
+        case _ if topic in CARD_CHANGE_TYPES:
+            card = find(catalogue.rate_cards, stream)
+            if card is None:
+                raise BrokenLogError(f"{stream} was changed before it was created")
+            return _with_card(catalogue, changed_card(card, _event(state, CARD_CHANGE_TYPES[topic])))
         case "plan.PlanPublished.v1":
             return _with_plan(catalogue, stream, _event(state, PlanPublished))
         case "contract.ContractSigned.v1":
@@ -94,7 +96,7 @@ def evolve(catalogue: Catalogue, stream: str, topic: str, state: bytes) -> Catal
             if before is None:
                 raise BrokenLogError(f"{stream} was changed before it was signed")
             return _with_contract(catalogue, changed(before, _event(state, CHANGE_TYPES[topic])))
-        case _ if topic.partition(".")[0] in IGNORED_FAMILIES:
+        case _ if topic in BILL_TOPICS or topic.partition(".")[0] in IGNORED_FAMILIES:
             return catalogue
         case _:
             raise UnknownTopicError(f"topic {topic!r} is not known to this version of rating")
@@ -170,33 +172,6 @@ def _card(stream: str, event: RateCardCreated) -> RateCard:
 
 def _with_card(catalogue: Catalogue, card: RateCard) -> Catalogue:
     return msgspec.structs.replace(catalogue, rate_cards=put(catalogue.rate_cards, card.name, card))
-
-
-def _with_phase(catalogue: Catalogue, stream: str, event: RateCardPhasePublished) -> Catalogue:
-    card = find(catalogue.rate_cards, stream)
-    if card is None:
-        raise BrokenLogError(f"phase {event.phase} of {stream} was published before the card was created")
-    phase = RateCardPhase(
-        name=f"{stream}/phases/{event.phase}",
-        from_time=event.from_time,
-        rates=event.rates,
-        phase_hash=event.phase_hash,
-        multipliers=event.multipliers,
-        brackets=event.brackets,
-        counters=event.counters,
-        cost_currency=event.cost_currency,
-    )
-    phases = tuple(sorted((*card.phases, phase), key=lambda each: each.from_time))
-    return _with_card(catalogue, msgspec.structs.replace(card, phases=phases))
-
-
-def _without_phase(catalogue: Catalogue, stream: str, event: RateCardPhaseWithdrawn) -> Catalogue:
-    card = find(catalogue.rate_cards, stream)
-    if card is None:
-        raise BrokenLogError(f"phase {event.phase} of {stream} was withdrawn before the card was created")
-    withdrawn = f"{stream}/phases/{event.phase}"
-    left = tuple(phase for phase in card.phases if phase.name != withdrawn)
-    return _with_card(catalogue, msgspec.structs.replace(card, phases=left))
 
 
 def _with_contract(catalogue: Catalogue, contract: Contract) -> Catalogue:

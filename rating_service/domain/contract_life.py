@@ -6,11 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from rating_service.domain.agreement import (
-    Contract,
-    ContractPhase,
-    PlanFrom,
-)
+from rating_service.domain.agreement import Contract, ContractPhase, PlanFrom
 from rating_service.domain.agreement_events import (
     ContractEnded,
     ContractPhaseScheduled,

@@ -39,7 +39,9 @@ from ledger_service.domain.values import (
     CrossingDirection,
     CycleInterval,
     GrantCategory,
+    InvoiceKind,
     Money,
+    NoteSettlement,
     RateScope,
     ShortfallMode,
     UnitPrice,
@@ -80,9 +82,21 @@ SLOWED = msgspec.structs.replace(
     slow_down_max_delay_ms=2_000,
     upgrade_hint="plans/team",
 )
-CARDED = msgspec.structs.replace(
-    SLOWED, additional_cards=(a.PhaseCard("rateCards/images", ("draw",), {"model": "flux-*"}),)
+BILLED = msgspec.structs.replace(
+    SLOWED,
+    included_roll_over=e.IncludedRollOver("50", 1_000, 2),
+    seat_fee=Money("EUR", 10_000_000_000),
+    seats=3,
+    minimum_spend=Money("EUR", 5_000_000_000),
+    maximum_spend=Money("EUR", 500_000_000_000),
+    commitment=e.Commitment(Money("EUR", 12_000_000_000_000), "P1Y", "1.25", prepaid=True),
+    invoice_threshold=Money("EUR", 100_000_000_000),
+    tax_rates=(e.TaxRate("VAT", "19", "DE"),),
 )
+CARDED = msgspec.structs.replace(
+    BILLED, additional_cards=(a.PhaseCard("rateCards/images", ("draw",), {"model": "flux-*"}),)
+)
+BILLED_AMOUNTS = (e.BilledAmount("BASE_FEE", 29_000_000_000, EFFECTIVE, LATER, "plans/pro"),)
 CHARGE = e.Charge(
     contract="contracts/acme",
     contract_phase="trial",
@@ -120,6 +134,19 @@ METERED_CHARGE = msgspec.structs.replace(
             TIERED_CHARGE.lines[0],
             total_before=m.RunningTotal("rateCards/llm:output_tokens{}", 40, 3, EFFECTIVE, LATER),
         ),
+    ),
+)
+ADJUSTED_CHARGE = msgspec.structs.replace(
+    METERED_CHARGE,
+    adjustment=e.Adjustment(
+        cycle_start_time=EFFECTIVE,
+        cycle_end_time=LATER,
+        charged_units="9.5",
+        rated_units="16.25",
+        number=2,
+        left_units="1.5",
+        taken_back=(e.TakenBack(3, 1),),
+        meters=(e.MeterMoved("rateCards/llm:output_tokens{}", 40, 3, 50, 4),),
     ),
 )
 FULL_RATE = a.Rate(
@@ -299,6 +326,18 @@ EXAMPLES: dict[str, e.Event] = {
         api_key="key-7",
         user="ann",
     ),
+    "wallet.CreditsDebited.v1+6": msgspec.structs.replace(
+        DEBITED,
+        amount_units=8,
+        debt_units=2,
+        take_available=True,
+        requested_units=9,
+        late_hold_version=3,
+        late_grants=(5,),
+        charge=ADJUSTED_CHARGE,
+        api_key="key-7",
+        user="ann",
+    ),
     "wallet.CreditsExpired.v1": e.CreditsExpired(grant_version=2, amount_units=4),
     "wallet.CreditsHeld.v1": HELD,
     "wallet.CreditsHeld.v1+1": msgspec.structs.replace(HELD, api_key="key-7", user="ann"),
@@ -445,8 +484,14 @@ EXAMPLES: dict[str, e.Event] = {
     ),
     "contract.ContractEnded.v1": e.ContractEnded(EFFECTIVE),
     "rate_card.RateCardPhaseWithdrawn.v1": e.RateCardPhaseWithdrawn(4),
+    "rate_card.RateCardPhaseProposed.v1": e.RateCardPhaseProposed(
+        a.RateCardPhasePublished(
+            phase=5, from_time=EFFECTIVE, rates=(a.Rate("input_tokens", "2.5"),), phase_hash="cd" * 32
+        )
+    ),
+    "rate_card.RateCardPhaseAccepted.v1": e.RateCardPhaseAccepted(5, 1_000, "ef" * 32),
+    "rate_card.RateCardPhaseRejected.v1": e.RateCardPhaseRejected(5),
     "plan.PlanPublished.v1+3": a.PlanPublished(2, CREDIT, (SLOWED,), "Pro"),
-    "plan.PlanPublished.v1+4": a.PlanPublished(2, CREDIT, (CARDED,), "Pro"),
     "wallet.WalletPolicyChanged.v1+2": e.WalletPolicyChanged(
         "contracts/acme",
         "trial",
@@ -455,6 +500,33 @@ EXAMPLES: dict[str, e.Event] = {
         ended_contract="contracts/old",
         replaces_later=True,
         spend_cap=e.SpendCap(500, "P1M", EFFECTIVE, zone="Europe/Berlin"),
+    ),
+    "plan.PlanPublished.v1+4": a.PlanPublished(2, CREDIT, (BILLED,), "Pro"),
+    "plan.PlanPublished.v1+5": a.PlanPublished(2, CREDIT, (CARDED,), "Pro"),
+    "contract.InvoiceIssued.v1": e.InvoiceIssued(
+        invoice="invoices/acme-20260301T115900Z",
+        kind=InvoiceKind.CYCLE,
+        cycle_start_time=EFFECTIVE,
+        cycle_end_time=LATER,
+        watermark_position=77,
+        document_hash="cd" * 32,
+        issue_time=EFFECTIVE,
+        currency_code="EUR",
+        amounts=BILLED_AMOUNTS,
+        tax_nanos=5_510_000_000,
+        total_nanos=34_510_000_000,
+    ),
+    "contract.CreditNoteIssued.v1": e.CreditNoteIssued(
+        credit_note="creditNotes/acme-1",
+        invoice="invoices/acme-20260301T115900Z",
+        settlement=NoteSettlement.CREDIT,
+        document_hash="ef" * 32,
+        issue_time=EFFECTIVE,
+        currency_code="EUR",
+        amounts=BILLED_AMOUNTS,
+        tax_nanos=5_510_000_000,
+        total_nanos=34_510_000_000,
+        reason="outage",
     ),
 }
 
@@ -505,7 +577,9 @@ def test_the_example_holds_every_member_of_the_event(topic: str) -> None:
 @pytest.mark.parametrize(
     ("part", "path"),
     [
-        (e.Charge, ("wallet.CreditsDebited.v1+3", "charge")),
+        (e.Charge, ("wallet.CreditsDebited.v1+6", "charge")),
+        (e.Adjustment, ("wallet.CreditsDebited.v1+6", "charge", "adjustment")),
+        (e.MeterMoved, ("wallet.CreditsDebited.v1+6", "charge", "adjustment", "meters", 0)),
         (e.ChargeLine, ("wallet.CreditsDebited.v1+3", "charge", "lines", 0)),
         (m.ChargePart, ("wallet.CreditsDebited.v1+3", "charge", "lines", 0, "parts", 0)),
         (m.RunningTotal, ("wallet.CreditsDebited.v1+5", "charge", "lines", 0, "total_before")),
@@ -514,8 +588,12 @@ def test_the_example_holds_every_member_of_the_event(topic: str) -> None:
         (m.Bracket, ("rate_card.RateCardPhasePublished.v1+1", "brackets", 0)),
         (m.Band, ("rate_card.RateCardPhasePublished.v1+1", "brackets", 0, "bands", 0)),
         (a.MultiplierTier, ("rate_card.RateCardPhasePublished.v1", "multipliers", 0, "tiers", 0)),
-        (a.PlanPhase, ("plan.PlanPublished.v1+4", "phases", 0)),
-        (a.PhaseCard, ("plan.PlanPublished.v1+4", "phases", 0, "additional_cards", 0)),
+        (a.PlanPhase, ("plan.PlanPublished.v1+5", "phases", 0)),
+        (a.PhaseCard, ("plan.PlanPublished.v1+5", "phases", 0, "additional_cards", 0)),
+        (e.IncludedRollOver, ("plan.PlanPublished.v1+4", "phases", 0, "included_roll_over")),
+        (e.Commitment, ("plan.PlanPublished.v1+4", "phases", 0, "commitment")),
+        (e.TaxRate, ("plan.PlanPublished.v1+4", "phases", 0, "tax_rates", 0)),
+        (e.BilledAmount, ("contract.InvoiceIssued.v1", "amounts", 0)),
         (a.Cycle, ("contract.ContractSigned.v1", "cycle")),
         (a.ContractPhase, ("contract.ContractSigned.v1", "phases", 0)),
         (e.Recurrence, ("wallet.CreditsGranted.v1+1", "recurrence")),

@@ -17,6 +17,10 @@ from ledger_service.domain.commands.agreements import (
 from ledger_service.domain.commands.base import (
     Command,
 )
+from ledger_service.domain.commands.billing import (
+    RecordCreditNote,
+    RecordInvoice,
+)
 from ledger_service.domain.commands.chargebacks import (
     ChargeBackGrant,
 )
@@ -93,6 +97,8 @@ __all__ = [
     "PublishRateCardPhase",
     "ReceiveTransfer",
     "RecordAdjustment",
+    "RecordCreditNote",
+    "RecordInvoice",
     "RecurrenceTerms",
     "RefundGrant",
     "RejectRateCardPhase",
@@ -146,6 +152,8 @@ AnyCommand = (
     | AcceptRateCardPhase
     | RejectRateCardPhase
     | RecordAdjustment
+    | RecordInvoice
+    | RecordCreditNote
 )
 
 

@@ -20,9 +20,11 @@ from typing import (
 )
 
 from ledger_service.domain.events.agreements import (
+    Commitment,
     ContractPhase,
     ContractSigned,
     Cycle,
+    IncludedRollOver,
     Multiplier,
     MultiplierTier,
     PhaseCard,
@@ -31,9 +33,15 @@ from ledger_service.domain.events.agreements import (
     Rate,
     RateCardCreated,
     RateCardPhasePublished,
+    TaxRate,
 )
 from ledger_service.domain.events.alerts import (
     ThresholdCrossed,
+)
+from ledger_service.domain.events.billing import (
+    BilledAmount,
+    CreditNoteIssued,
+    InvoiceIssued,
 )
 from ledger_service.domain.events.chargebacks import (
     GrantChargedBack,
@@ -121,15 +129,18 @@ __all__ = [
     "Adjustment",
     "AlertRules",
     "AutoTopUp",
+    "BilledAmount",
     "Bracket",
     "Budget",
     "Charge",
     "ChargeLine",
     "ChargePart",
+    "Commitment",
     "ContractEnded",
     "ContractPhase",
     "ContractPhaseScheduled",
     "ContractSigned",
+    "CreditNoteIssued",
     "CreditsDebited",
     "CreditsExpired",
     "CreditsGranted",
@@ -151,6 +162,8 @@ __all__ = [
     "GrantRevoked",
     "HoldCaptured",
     "HoldReleased",
+    "IncludedRollOver",
+    "InvoiceIssued",
     "LotTerms",
     "MeterMoved",
     "Multiplier",
@@ -175,6 +188,7 @@ __all__ = [
     "RunningTotal",
     "SpendCap",
     "TakenBack",
+    "TaxRate",
     "ThresholdCrossed",
     "TopUpOutcome",
     "TopUpRequested",
@@ -229,6 +243,8 @@ Event = (
     | GrantActivated
     | TopUpRequested
     | TopUpSettled
+    | InvoiceIssued
+    | CreditNoteIssued
 )
 E_co = TypeVar("E_co", bound=Event, covariant=True)
 

@@ -31,6 +31,13 @@ from ledger_service.domain.refusals.agreements import (
 from ledger_service.domain.refusals.base import (
     Refusal,
 )
+from ledger_service.domain.refusals.billing import (
+    AmountsUnbalanced,
+    CreditNoteAboveInvoice,
+    CurrencyMismatch,
+    InvoiceExists,
+    InvoiceNotFound,
+)
 from ledger_service.domain.refusals.fields import (
     AmountNotPositive,
     AmountOutOfRange,
@@ -95,6 +102,7 @@ from ledger_service.domain.refusals.wallets import (
 __all__ = [
     "AmountNotPositive",
     "AmountOutOfRange",
+    "AmountsUnbalanced",
     "AsOfOverdrawn",
     "AssetMismatch",
     "BoundsOutOfOrder",
@@ -108,6 +116,8 @@ __all__ = [
     "ContractExists",
     "ContractNotFound",
     "ContractNotInForce",
+    "CreditNoteAboveInvoice",
+    "CurrencyMismatch",
     "CustomerMismatch",
     "DebitNotFound",
     "ExtensionNotLater",
@@ -127,6 +137,8 @@ __all__ = [
     "HoldNotFound",
     "IdempotencyKeyReused",
     "InsufficientCredit",
+    "InvoiceExists",
+    "InvoiceNotFound",
     "NumberOutOfRange",
     "OverageLimitExceeded",
     "PendingGrantsFull",

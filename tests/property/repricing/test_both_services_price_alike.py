@@ -21,9 +21,7 @@ from rating_service.domain.agreement import (
     Rate,
     RateCardPhase,
 )
-from rating_service.domain.agreement_events import (
-    RateCardPhasePublished,
-)
+from rating_service.domain.agreement_events import RateCardPhasePublished
 from rating_service.domain.matching import fits
 from rating_service.domain.price_models.terms import (
     Band,
