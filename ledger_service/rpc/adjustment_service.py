@@ -6,10 +6,9 @@ from credits.ledger.v1 import adjustment_pb2, rerating_pb2
 from ledger_service.application.adjustments import record_adjustment
 from ledger_service.application.ports import LogReader
 from ledger_service.application.writer import Writer
-from ledger_service.domain.events import Adjustment, Charge, ChargeLine, MeterMoved, TakenBack
+from ledger_service.domain.events import Adjustment, Charge, MeterMoved, TakenBack
 from ledger_service.domain.names import check_idempotency_key, check_name, check_text, check_unit_price
 from ledger_service.domain.refusals import FieldNotAllowed, FieldRequired
-from ledger_service.domain.wallet.adjust import ADJUSTMENT
 from ledger_service.rpc.calls import Context, actor_of
 from ledger_service.rpc.debit_messages import write_debit
 from ledger_service.rpc.part_names import read_part_name, read_phase_name
@@ -63,7 +62,7 @@ def _read_charge(request: rerating_pb2.RecordAdjustmentRequest) -> Charge:
         charge.contract_phase,
         charge.rate_card_phase,
         charge.phase_hash,
-        (ChargeLine(ADJUSTMENT, 0, "", charge.exact_units, model=ADJUSTMENT),),
+        (),
         charge.exact_units,
         overage_price=price,
         adjustment=_read_adjustment(charge.adjustment, request.name),

@@ -69,7 +69,7 @@ class Adjustment(Record, frozen=True):
 
 
 class Charge(Record, frozen=True):
-    """Usage priced under the phase in force, or what was charged too much or too little for usage of a cycle."""
+    """Usage priced under the phase in force, or what was charged too much or too little, which has no lines."""
 
     contract: str
     contract_phase: str

@@ -37,8 +37,6 @@ from ledger_service.domain.wallet.reverse import take_back
 from ledger_service.domain.wallet.settle import begin, repay
 from ledger_service.domain.wallet.state import Wallet
 
-ADJUSTMENT: Final = "adjustment"
-"""Dimension and model of the one line that an adjustment's charge has."""
 PARTS_MAX: Final = 500
 """Debits of which one adjustment takes something back; more of them take several adjustments."""
 FIGURES: Final = ("charged_units", "rated_units", "left_units")
