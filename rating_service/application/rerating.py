@@ -181,7 +181,9 @@ class Reratings:
     ) -> AsyncIterator[PostedAdjustment]:
         for _ in range(ROUNDS_MAX):
             watermark = self._history.position
-            orders = await asyncio.to_thread(adjustment_orders, reader, prices, case, contract, cycle, watermark)
+            orders = await asyncio.to_thread(
+                adjustment_orders, reader, prices, case, contract, cycle, watermark
+            )
             if not orders:
                 return
             for order in orders:

@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest_asyncio
 
-from tests.integration.authorization.conftest import ledger_server, postgres_server, rating_url  # noqa: F401
+from tests.integration.authorization.conftest import ledger_server, rating_url  # noqa: F401
 from tests.integration.authorization.gateway import running_gateway
 from tests.integration.rerating.customer import Customer
+from tests.postgres import postgres_server  # noqa: F401
 from tests.servers import LedgerServer
 
 
