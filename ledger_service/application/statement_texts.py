@@ -162,7 +162,9 @@ def _describe_policy(policy: WalletPolicyChanged) -> str:
     later = "; what it had scheduled later no longer holds" if policy.replaces_later else ""
     cap = policy.spend_cap
     capped = "" if cap is None else f", spend cap {cap.amount_units} units in {cap.period}"
-    return f"{what}, shortfall {policy.shortfall_mode.value}{capped}{later}"
+    percents = ", ".join(f"{percent} %" for percent in policy.alert_percents)
+    told = f", alerts at {percents}" if percents else ""
+    return f"{what}, shortfall {policy.shortfall_mode.value}{capped}{told}{later}"
 
 
 def _drawn_units(debited: CreditsDebited | HoldCaptured) -> int:

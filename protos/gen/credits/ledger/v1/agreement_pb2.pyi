@@ -618,7 +618,9 @@ class PlanPhase(_message.Message):
 
     @_builtins.property
     def alert_percents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Percentages of what is included at which to alert, 1 to 100, ascending, at most 20. Empty means none."""
+        """Percentages of the wallet's entitlement at which to alert, 1 to 100, ascending, at most 20. While the phase lasts they
+        stand for those of the wallet's own rules, which hold if this is empty.
+        """
 
     @_builtins.property
     def additional_cards(self) -> _containers.RepeatedCompositeFieldContainer[Global___PhaseCard]:
