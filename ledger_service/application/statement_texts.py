@@ -215,6 +215,11 @@ def _by(event: CreditsDebited | CreditsHeld | HoldCaptured) -> str:
 def _describe_usage(what: str, feature: str, charge: Charge | None) -> str:
     if charge is None:
         return f"{what} for {feature}" if feature else what
+    if charge.adjustment is not None:
+        adjusted = charge.adjustment
+        cycle = f"the cycle from {adjusted.cycle_start_time.isoformat()}"
+        figures = f"{adjusted.charged_units} units were charged and {adjusted.rated_units} are due"
+        return f"Adjustment of {cycle}: {figures} ({charge.rate_card_phase})"
     usage = ", ".join(f"{line.quantity} {line.dimension}" for line in charge.lines if line.quantity)
     model = charge.properties.get("model", "")
     return f"Usage{' of ' + model if model else ''}: {usage or 'none'} ({charge.rate_card_phase})"
