@@ -52,13 +52,18 @@ def found(
     return rerate_cycle(CardPrices(card), usage, keeps_meters=True)
 
 
+def sums(result: CycleRerating) -> tuple[int, int]:
+    """Return what was charged and what it costs, in whole units."""
+    return int(result.charged), int(result.rated)
+
+
 def test_only_usage_of_the_phases_time_is_priced_by_it() -> None:
     card = proposing(card_phase(rate("tokens", "0.000003"), number=2, start=JANUARY + 5 * DAY))
     early, late = debit(1, 10, day=4), debit(2, 10, day=5)
 
     result = found(card, early, late)
 
-    assert (result.charged, result.rated, result.differing_count) == (40, 50, 1)
+    assert (*sums(result), result.differing_count) == (40, 50, 1)
 
 
 def test_a_usage_that_was_taken_back_whole_costs_nothing_and_one_in_part_costs_all_of_it() -> None:
@@ -67,7 +72,7 @@ def test_a_usage_that_was_taken_back_whole_costs_nothing_and_one_in_part_costs_a
 
     result = found(card, whole, partly, reversed_units={1: 20, 2: 19})
 
-    assert (result.usage_count, result.charged, result.rated) == (2, 20, 30)
+    assert (result.usage_count, *sums(result)) == (2, 20, 30)
 
 
 def test_a_usage_that_the_phase_cannot_price_stays_as_it_was_and_is_told() -> None:
@@ -75,7 +80,7 @@ def test_a_usage_that_the_phase_cannot_price_stays_as_it_was_and_is_told() -> No
 
     result = found(card, debit(1, 10, model="large"), debit(2, 10, model="small"), debit(3, 10))
 
-    assert (result.charged, result.rated, result.unrateable_count) == (60, 70, 2)
+    assert (*sums(result), result.unrateable_count) == (60, 70, 2)
     assert [(each.debit.version, each.refusal.reason.value) for each in result.unrateable] == [
         (2, "NO_RATE_FOR_USAGE"),
         (3, "MISSING_PROPERTY"),
@@ -92,7 +97,7 @@ def test_what_a_bracket_of_the_phase_derives_is_derived_anew() -> None:
     # The older phase drew the line elsewhere, and said so in the charge.
     result = found(card, debit(1, 10, size="long"), debit(2, 20, size="short"))
 
-    assert (result.rated, result.unrateable_count) == (30 + 100, 0)
+    assert (*sums(result), result.unrateable_count) == (60, 30 + 100, 0)
 
 
 def test_a_quantity_that_only_decided_a_tier_is_a_quantity_where_the_phase_prices_it() -> None:
