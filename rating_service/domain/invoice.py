@@ -76,6 +76,7 @@ def compute_invoice(
     reversals: Iterable[ReversalFact] = (),
     name: str = "",
     issue_time: datetime | None = None,
+    sequence: int = 0,
 ) -> Invoice:
     """Return the invoice of a cycle. Debits outside the cycle or of other wallets are passed over.
 
@@ -108,6 +109,7 @@ def compute_invoice(
         included_used_units=included_used_units,
         name=name,
         issue_time=issue_time,
+        sequence=sequence,
     )
 
 

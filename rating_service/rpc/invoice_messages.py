@@ -91,11 +91,15 @@ def _line(line: InvoiceLine) -> invoice_service_pb2.InvoiceLine:
         from_time=timestamp(line.from_time),
         to_time=timestamp(line.to_time),
         details=map(_detail, line.details),
-        prorated_kind=LINE_KINDS[key.prorated_kind] if key.prorated_kind else None,
-        adjusted_kind=LINE_KINDS[key.adjusted_kind] if key.adjusted_kind else None,
+        prorated_kind=_line_kind(key.prorated_kind),
+        adjusted_kind=_line_kind(key.adjusted_kind),
         adjusted=_adjusted(line.adjusted) if line.adjusted else None,
         source=line.source,
     )
+
+
+def _line_kind(kind: LineKind | None) -> invoice_service_pb2.LineKind.ValueType:
+    return invoice_service_pb2.LINE_KIND_UNSPECIFIED if kind is None else LINE_KINDS[kind]
 
 
 def _detail(detail: LineDetail) -> invoice_service_pb2.LineDetail:
