@@ -121,15 +121,16 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Parts:
     history = PostgresHistoryStore(pool)
     follower = Follower(ledger=ledger, store=history)
     invoices = PostgresInvoiceStore(pool)
+    facts = PostgresInvoiceFacts(url)
     invoicing = Invoicing(
         ledger=ledger,
         history=follower,
-        facts=PostgresInvoiceFacts(url),
+        facts=facts,
         store=invoices,
         clock=ledger if settings.sandbox else SystemClock(),
         grace=settings.grace,
     )
-    tracing = LineTracing(invoicing=invoicing, history=follower, store=invoices)
+    tracing = LineTracing(invoicing=invoicing, facts=facts, store=invoices)
     usage = build_usage(settings, pool, channel, ledger, follower, open_limiter(settings, stack))
     served = build_server(
         rating=usage.servicer,

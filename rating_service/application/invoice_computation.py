@@ -112,7 +112,7 @@ def invoice_on(facts: BillingFacts, basis: Basis, order: InvoiceOrder) -> Invoic
     purchases = _purchases(facts, basis, news)
     open_credits = _open_credits(facts, basis)
     earlier = _earlier(facts, basis, news, order)
-    own = facts.cycle(Span(contract.wallet, cycle.start_time, cycle.end_time, watermark))
+    own = facts.cycle(Span(contract.name, contract.wallet, cycle.start_time, cycle.end_time, watermark))
     invoice = compute_invoice(
         contract=contract,
         cycle=cycle,
@@ -195,16 +195,18 @@ def _earlier(facts: BillingFacts, basis: Basis, news: News, order: InvoiceOrder)
     return Earlier(
         closing=facts.documents(_needed(basis, touched)),
         thresholds=facts.documents(thresholds),
-        touched=_facts_of(facts, basis.contract.wallet, touched, news.watermark_position),
+        touched=_facts_of(facts, basis.contract, touched, news.watermark_position),
         last_end_time=max((head.cycle.end_time for head in basis.closing), default=None),
     )
 
 
 def _facts_of(
-    facts: BillingFacts, wallet: str, cycles: Sequence[CycleBounds], watermark_position: int
+    facts: BillingFacts, contract: Contract, cycles: Sequence[CycleBounds], watermark_position: int
 ) -> Iterator[CycleFacts]:
     for cycle in cycles:
-        yield facts.cycle(Span(wallet, cycle.start_time, cycle.end_time, watermark_position))
+        yield facts.cycle(
+            Span(contract.name, contract.wallet, cycle.start_time, cycle.end_time, watermark_position)
+        )
 
 
 def _touched(facts: BillingFacts, basis: Basis, news: News) -> list[CycleBounds]:
