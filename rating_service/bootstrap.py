@@ -17,7 +17,8 @@ from prometheus_client import start_http_server
 from rating_service.adapters.clocks import SystemClock
 from rating_service.adapters.embedded_postgres import DataDirectoryError, EmbeddedPostgres
 from rating_service.adapters.history_store import PostgresHistoryStore
-from rating_service.adapters.invoice_store import PostgresInvoiceFacts, PostgresInvoiceStore
+from rating_service.adapters.invoice_facts import PostgresInvoiceFacts
+from rating_service.adapters.invoice_store import PostgresInvoiceStore
 from rating_service.adapters.ledger_channel import open_channel
 from rating_service.adapters.ledger_client import LedgerClient
 from rating_service.adapters.ledger_holds import LedgerHolds
@@ -123,15 +124,16 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Parts:
     history = PostgresHistoryStore(pool)
     follower = Follower(ledger=ledger, store=history)
     invoices = PostgresInvoiceStore(pool)
+    facts = PostgresInvoiceFacts(url)
     invoicing = Invoicing(
         ledger=ledger,
         history=follower,
-        facts=PostgresInvoiceFacts(url),
+        facts=facts,
         store=invoices,
         clock=ledger if settings.sandbox else SystemClock(),
         grace=settings.grace,
     )
-    tracing = LineTracing(invoicing=invoicing, history=follower, store=invoices)
+    tracing = LineTracing(invoicing=invoicing, facts=facts, store=invoices)
     usage = build_usage(settings, pool, channel, ledger, follower, open_limiter(settings, stack))
     reratings = Reratings(
         ledger=ledger,
