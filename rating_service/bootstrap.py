@@ -16,9 +16,11 @@ import psycopg
 import structlog
 from prometheus_client import start_http_server
 
+from rating_service.adapters.billing_store import PostgresBillingStore
 from rating_service.adapters.clocks import SystemClock
 from rating_service.adapters.embedded_postgres import DataDirectoryError, EmbeddedPostgres
 from rating_service.adapters.history_store import PostgresHistoryStore
+from rating_service.adapters.included_grants import LedgerGrants
 from rating_service.adapters.invoice_store import PostgresInvoiceFacts, PostgresInvoiceStore
 from rating_service.adapters.ledger_channel import open_channel
 from rating_service.adapters.ledger_client import LedgerClient
@@ -33,11 +35,14 @@ from rating_service.adapters.stream_store import PostgresStreamStore
 from rating_service.adapters.wallet_client import WalletClient
 from rating_service.application.authorization_ports import Limiter
 from rating_service.application.authorize import Authorizing
+from rating_service.application.billing import Billing
 from rating_service.application.intake import UsageIntake
 from rating_service.application.invoices import Invoicing
+from rating_service.application.list_cycles import CycleListing
 from rating_service.application.ports import StoreUnavailableError
 from rating_service.application.quarantine import Quarantine
 from rating_service.application.rate_usage import UsageRating
+from rating_service.application.run_billing import BillingRunner
 from rating_service.application.settle import Settling
 from rating_service.application.stream_usage import StreamMetering
 from rating_service.application.trace_line import LineTracing
@@ -71,6 +76,25 @@ class Parts(NamedTuple):
     follower: Follower
     streams: StreamMetering
     health: HealthReporter
+    billing: BillingRunner
+
+
+class Opened(NamedTuple):
+    """What reaches the outside."""
+
+    pool: Pool
+    url: str
+    channel: grpc.aio.Channel
+    ledger: LedgerClient
+    follower: Follower
+
+
+class BillingParts(NamedTuple):
+    """What bills contracts."""
+
+    billing: Billing
+    cycles: CycleListing
+    runner: BillingRunner
 
 
 class UsageParts(NamedTuple):
@@ -126,17 +150,53 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Parts:
         grace=settings.grace,
     )
     tracing = LineTracing(invoicing=invoicing, history=follower, store=invoices)
+    billing = build_billing(settings, Opened(pool, url, channel, ledger, follower), invoicing, invoices)
     usage = build_usage(settings, pool, channel, ledger, follower, open_limiter(settings, stack))
     served = build_server(
         rating=usage.servicer,
-        invoices=InvoiceServicer(invoicing=invoicing, tracing=tracing),
+        invoices=InvoiceServicer(
+            invoicing=invoicing, tracing=tracing, billing=billing.billing, cycles=billing.cycles
+        ),
         is_open=lambda: follower.is_caught_up,
         address=str(settings.listen),
         certificates=certificates(settings),
     )
     return Parts(
-        served, follower, usage.streams, HealthReporter(served.health, is_ready=readiness(follower, history))
+        served,
+        follower,
+        usage.streams,
+        HealthReporter(served.health, is_ready=readiness(follower, history)),
+        billing.runner,
     )
+
+
+def build_billing(
+    settings: Settings, opened: Opened, invoicing: Invoicing, invoices: PostgresInvoiceStore
+) -> BillingParts:
+    """Return the parts that bill contracts."""
+    clock = opened.ledger if settings.sandbox else SystemClock()
+    store = PostgresBillingStore(opened.pool, opened.url)
+    billing = Billing(
+        invoicing=invoicing,
+        ledger=opened.ledger,
+        history=opened.follower,
+        store=store,
+        grants=LedgerGrants(opened.channel),
+        clock=clock,
+        grace=settings.grace,
+        cause_of=cause_of,
+    )
+    cycles = CycleListing(
+        history=opened.follower, store=store, invoices=invoices, clock=clock, grace=settings.grace
+    )
+    runner = BillingRunner(
+        billing=billing,
+        store=store,
+        clock=clock,
+        changes=opened.follower.contract_changes,
+        interval=settings.billing_interval,
+    )
+    return BillingParts(billing, cycles, runner)
 
 
 def build_usage(
@@ -243,19 +303,21 @@ async def run(parts: Parts, stop: asyncio.Event) -> None:
     log.info("listening", port=parts.served.port)
     following = asyncio.create_task(parts.follower.run(), name="follower")
     sweeping = asyncio.create_task(parts.streams.run(), name="streams")
+    billing = asyncio.create_task(parts.billing.run(), name="billing")
     reporting = asyncio.create_task(parts.health.run(), name="health")
     stopping = asyncio.create_task(stop.wait(), name="stop")
     try:
-        await asyncio.wait({following, sweeping, reporting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        working = {following, sweeping, billing, reporting}
+        await asyncio.wait({*working, stopping}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         reporting.cancel()
         await parts.health.report(serving=False)
         log.info("draining")
         await parts.served.server.stop(DRAIN_SECONDS)
         stopping.cancel()
-        sweeping.cancel()
-        following.cancel()
-        ended = await asyncio.gather(following, sweeping, reporting, stopping, return_exceptions=True)
+        for task in working:
+            task.cancel()
+        ended = await asyncio.gather(*working, stopping, return_exceptions=True)
     for outcome in ended:
         if isinstance(outcome, UnreadableHistoryError):
             raise CannotRunError(f"the ledger's history cannot be followed: {outcome}") from outcome

@@ -28,6 +28,10 @@ ADD_REVERSAL: Final = """
         (position, wallet, version, debit_version, effective_time, amount_units, overage_units, returned)
     VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
 """
+MAKE_DUE: Final = """
+    INSERT INTO rating.billing (contract) VALUES (%s)
+    ON CONFLICT (contract) DO UPDATE SET due_time = '-infinity', revision = billing.revision + 1
+"""
 COPY_DEBITS: Final = """
     COPY rating.debits (position, wallet, version, effective_time, usage, amount_units, overage_units, draws,
     contract, contract_phase, rate_card_phase, charge) FROM STDIN
@@ -71,6 +75,8 @@ async def _add(lent: psycopg.AsyncConnection[tuple[object, ...]], effect: Effect
     async with lent.cursor() as cursor:
         if effect.agreements:
             await cursor.executemany(ADD_AGREEMENT, effect.agreements)
+        if effect.contracts:
+            await cursor.executemany(MAKE_DUE, [(contract,) for contract in effect.contracts])
         if effect.grants:
             await cursor.executemany(ADD_GRANT, effect.grants)
         if effect.reversals:

@@ -88,6 +88,8 @@ class Effect(NamedTuple):
     debits: Sequence[DebitRow] = ()
     grants: Sequence[GrantRow] = ()
     reversals: Sequence[ReversalRow] = ()
+    contracts: Sequence[str] = ()
+    """Those that were signed or changed: their billing is due."""
 
 
 class StoreUnavailableError(Exception):

@@ -70,7 +70,7 @@ def replanned(cycle: Sequence[Allotted], wanted: Sequence[Allotment]) -> tuple[A
             if each.allotment in missing:
                 missing.remove(each.allotment)
             else:
-                each = msgspec.structs.replace(each, state=AllotmentState.UNWANTED)  # noqa: PLW2901
+                each = msgspec.structs.replace(each, state=AllotmentState.UNWANTED)
         after.append(each)
     numbers = range(len(cycle) + 1, len(cycle) + len(missing) + 1)
     after += [Allotted(number, each) for number, each in zip(numbers, missing, strict=True)]
@@ -82,18 +82,14 @@ def with_amounts(cycle: Sequence[Allotted]) -> tuple[Allotted, ...]:
     closed = [_without_need(each) for each in cycle]
     if any(each.state is AllotmentState.UNWANTED for each in closed):
         return tuple(closed)
-    used = sum(each.amount_units - each.withdrawn_units for each in closed if _was_withdrawn(each))  # type: ignore[operator]
-    taken_off = sum(
-        each.allotment.entitled_units - each.amount_units
-        for each in closed
-        if each.amount_units is not None and not _was_withdrawn(each)
-    )
+    used = sum(_used_units(each) for each in closed)
+    taken_off = sum(_taken_off_units(each) for each in closed)
     after = []
     for each in closed:
         if each.amount_units is None:
             off = min(each.allotment.entitled_units, max(used - taken_off, 0))
             taken_off += off
-            each = msgspec.structs.replace(each, amount_units=each.allotment.entitled_units - off)  # noqa: PLW2901
+            each = msgspec.structs.replace(each, amount_units=each.allotment.entitled_units - off)
         after.append(_without_need(each))
     return tuple(after)
 
@@ -123,8 +119,18 @@ def _with_grant(allotted: Allotted, grant: str) -> Allotted:
     return msgspec.structs.replace(allotted, state=state, grant=grant)
 
 
-def _was_withdrawn(allotted: Allotted) -> bool:
-    return allotted.state is AllotmentState.WITHDRAWN
+def _used_units(allotted: Allotted) -> int:
+    """Return what was used of an allotment by the time it was withdrawn; of one that stands, nothing yet."""
+    if allotted.state is not AllotmentState.WITHDRAWN or allotted.amount_units is None:
+        return 0
+    return allotted.amount_units - allotted.withdrawn_units
+
+
+def _taken_off_units(allotted: Allotted) -> int:
+    """Return what one that stands has less than it is entitled to, for it was used of withdrawn ones."""
+    if allotted.state is AllotmentState.WITHDRAWN or allotted.amount_units is None:
+        return 0
+    return allotted.allotment.entitled_units - allotted.amount_units
 
 
 def _without_need(allotted: Allotted) -> Allotted:

@@ -51,7 +51,7 @@ def cycles_of(contract: Contract, from_time: datetime) -> Iterator[CycleBounds]:
     """Yield the cycles in which a contract is in force, in order, from the one that holds an instant; for ever."""
     end = end_of(contract)
     cycle = cycle_at(contract.cycle, max(from_time, contract.start_time))
-    while end is None or cycle.start_time < end:
+    while end is None or max(cycle.start_time, contract.start_time) < end:
         yield cycle
         cycle = cycle_at(contract.cycle, cycle.end_time)
 
@@ -67,9 +67,7 @@ def grant_time(contract: Contract, cycle: CycleBounds) -> datetime:
     return min(before.start_time, cycle.start_time - LEAD)
 
 
-def _stretches(
-    contract: Contract, cycle: CycleBounds
-) -> Iterator[tuple[ContractPhase, datetime, datetime]]:
+def _stretches(contract: Contract, cycle: CycleBounds) -> Iterator[tuple[ContractPhase, datetime, datetime]]:
     """Yield the first phase of each stretch, and from when to when the stretch is in force in the cycle."""
     first: ContractPhase | None = None
     from_time = to_time = cycle.start_time

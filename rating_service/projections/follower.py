@@ -59,6 +59,8 @@ class Follower:
         self._caught_up = False
         self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
         self._tickets = count()
+        self.contract_changes = asyncio.Event()
+        """Set when a contract was signed or changed; whoever waits for that clears it."""
 
     @property
     def catalogue(self) -> Catalogue:
@@ -150,6 +152,8 @@ class Follower:
             catalogue = next_catalogue(self._catalogue, effect.agreements)
             await self._store.write(effect)
             self._advance(catalogue, page.position)
+            if effect.contracts:
+                self.contract_changes.set()
         self._connected = True
         if self.lag_events <= CAUGHT_UP_LAG_EVENTS_MAX:
             self._caught_up = True

@@ -63,6 +63,7 @@ CODES: Final[Mapping[Reason | RequestReason, grpc.StatusCode]] = MappingProxyTyp
         RequestReason.CYCLE_OUTSIDE_CONTRACT: _C.FAILED_PRECONDITION,
         RequestReason.CYCLE_NOT_ENDED: _C.FAILED_PRECONDITION,
         RequestReason.GRACE_NOT_OVER: _C.FAILED_PRECONDITION,
+        RequestReason.INCLUDED_CREDIT_REFUSED: _C.FAILED_PRECONDITION,
         RequestReason.HISTORY_BEHIND: _C.UNAVAILABLE,
         RequestReason.NOT_SERVING: _C.UNAVAILABLE,
         RequestReason.LEDGER_UNAVAILABLE: _C.UNAVAILABLE,
