@@ -16,11 +16,9 @@ import psycopg
 import structlog
 from prometheus_client import start_http_server
 
-from rating_service.adapters.billing_store import PostgresBillingStore
 from rating_service.adapters.clocks import SystemClock
 from rating_service.adapters.embedded_postgres import DataDirectoryError, EmbeddedPostgres
 from rating_service.adapters.history_store import PostgresHistoryStore
-from rating_service.adapters.included_grants import LedgerGrants
 from rating_service.adapters.invoice_store import PostgresInvoiceFacts, PostgresInvoiceStore
 from rating_service.adapters.ledger_channel import open_channel
 from rating_service.adapters.ledger_client import LedgerClient
@@ -35,10 +33,8 @@ from rating_service.adapters.stream_store import PostgresStreamStore
 from rating_service.adapters.wallet_client import WalletClient
 from rating_service.application.authorization_ports import Limiter
 from rating_service.application.authorize import Authorizing
-from rating_service.application.billing import Billing
 from rating_service.application.intake import UsageIntake
 from rating_service.application.invoices import Invoicing
-from rating_service.application.list_cycles import CycleListing
 from rating_service.application.ports import StoreUnavailableError
 from rating_service.application.quarantine import Quarantine
 from rating_service.application.rate_usage import UsageRating
@@ -46,6 +42,7 @@ from rating_service.application.run_billing import BillingRunner
 from rating_service.application.settle import Settling
 from rating_service.application.stream_usage import StreamMetering
 from rating_service.application.trace_line import LineTracing
+from rating_service.bootstrap_billing import Opened, build_billing
 from rating_service.projections.facts import UnreadableHistoryError
 from rating_service.projections.follower import Follower
 from rating_service.rpc.causes import cause_of
@@ -77,24 +74,6 @@ class Parts(NamedTuple):
     streams: StreamMetering
     health: HealthReporter
     billing: BillingRunner
-
-
-class Opened(NamedTuple):
-    """What reaches the outside."""
-
-    pool: Pool
-    url: str
-    channel: grpc.aio.Channel
-    ledger: LedgerClient
-    follower: Follower
-
-
-class BillingParts(NamedTuple):
-    """What bills contracts."""
-
-    billing: Billing
-    cycles: CycleListing
-    runner: BillingRunner
 
 
 class UsageParts(NamedTuple):
@@ -168,35 +147,6 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Parts:
         HealthReporter(served.health, is_ready=readiness(follower, history)),
         billing.runner,
     )
-
-
-def build_billing(
-    settings: Settings, opened: Opened, invoicing: Invoicing, invoices: PostgresInvoiceStore
-) -> BillingParts:
-    """Return the parts that bill contracts."""
-    clock = opened.ledger if settings.sandbox else SystemClock()
-    store = PostgresBillingStore(opened.pool, opened.url)
-    billing = Billing(
-        invoicing=invoicing,
-        ledger=opened.ledger,
-        history=opened.follower,
-        store=store,
-        grants=LedgerGrants(opened.channel),
-        clock=clock,
-        grace=settings.grace,
-        cause_of=cause_of,
-    )
-    cycles = CycleListing(
-        history=opened.follower, store=store, invoices=invoices, clock=clock, grace=settings.grace
-    )
-    runner = BillingRunner(
-        billing=billing,
-        store=store,
-        clock=clock,
-        changes=opened.follower.contract_changes,
-        interval=settings.billing_interval,
-    )
-    return BillingParts(billing, cycles, runner)
 
 
 def build_usage(

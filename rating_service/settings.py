@@ -19,7 +19,7 @@ GRACE_SECONDS_DEFAULT: Final = 24 * 3600
 MAX_LATENESS_SECONDS_DEFAULT: Final = 35 * 24 * 3600
 MAX_LATENESS_SECONDS_MAX: Final = 36_500 * 24 * 3600
 """A hundred years: history that is loaded anew is not late."""
-BILLING_INTERVAL_SECONDS_DEFAULT: Final = 5
+BILLING_INTERVAL_DEFAULT: Final[timedelta | None] = timedelta(seconds=5)
 BILLING_INTERVAL_SECONDS_MAX: Final = 24 * 3600
 GRACE_SECONDS_MAX: Final = 400 * 24 * 3600
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
@@ -101,7 +101,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             environment,
             "RATING_BILLING_INTERVAL_SECONDS",
             parse_billing_interval,
-            timedelta(seconds=BILLING_INTERVAL_SECONDS_DEFAULT),
+            BILLING_INTERVAL_DEFAULT,
         ),
         max_lateness=read(
             environment,

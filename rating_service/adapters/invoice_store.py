@@ -24,9 +24,11 @@ from rating_service.adapters.debit_rows import (
     reversal_from_row,
 )
 from rating_service.adapters.postgres_pool import Pool, connection
-from rating_service.application.ports import Facts, Span, StoredInvoice, StoreUnavailableError
+from rating_service.application.ports import Facts, InvoiceHead, Span, StoredInvoice, StoreUnavailableError
+from rating_service.domain.cycles import CycleBounds
 from rating_service.domain.debits import DebitFact
-from rating_service.domain.invoice import LineKey, LineKind
+from rating_service.domain.invoice_document import InvoiceKind
+from rating_service.domain.invoice_lines import LineKey, LineKind
 from rating_service.domain.reversals import net_debits
 
 ROWS_AT_A_TIME: Final = 1_000
@@ -64,15 +66,23 @@ READ_GRANTS: Final = sql.SQL(
     " WHERE wallet = %(wallet)s AND position <= %(watermark_position)s ORDER BY version"
 ).format(columns=GRANT_COLUMNS)
 INVOICE_COLUMNS: Final = sql.SQL(
-    "name, contract, cycle_start_time, cycle_end_time, issue_time, watermark_position, hash, document"
+    "name, contract, cycle_start_time, cycle_end_time, issue_time, watermark_position, hash, document, kind,"
+    " sequence"
 )
 ADD_INVOICE: Final = sql.SQL(
     "INSERT INTO rating.invoices ({columns}) VALUES (%(name)s, %(contract)s, %(cycle_start_time)s,"
-    " %(cycle_end_time)s, %(issue_time)s, %(watermark_position)s, %(hash)s, %(document)s)"
+    " %(cycle_end_time)s, %(issue_time)s, %(watermark_position)s, %(hash)s, %(document)s, %(kind)s,"
+    " %(sequence)s)"
     " ON CONFLICT DO NOTHING"
 ).format(columns=INVOICE_COLUMNS)
 READ_INVOICE: Final = sql.SQL("SELECT {columns} FROM rating.invoices ").format(columns=INVOICE_COLUMNS)
-OF_CYCLE: Final = sql.SQL("WHERE contract = %(contract)s AND cycle_start_time = %(cycle_start_time)s")
+OF_CYCLE: Final = sql.SQL(
+    "WHERE contract = %(contract)s AND cycle_start_time = %(cycle_start_time)s AND kind <> 'THRESHOLD'"
+)
+HEADS: Final = (
+    "SELECT name, kind, sequence, cycle_start_time, cycle_end_time, watermark_position FROM rating.invoices"
+    " WHERE contract = %s ORDER BY sequence"
+)
 NAMED: Final = sql.SQL("WHERE name = %(name)s")
 PAGE: Final = sql.SQL(
     "WHERE name > %(after)s AND (%(contract)s = '' OR contract = %(contract)s) ORDER BY name LIMIT %(limit)s"
@@ -128,19 +138,28 @@ class PostgresInvoiceStore:
         return list(net_debits(debits, map(reversal_from_row, reversals)))
 
     async def add(self, invoice: StoredInvoice) -> bool:
-        """Store an invoice; False if its cycle has one already. Nothing is ever overwritten."""
+        """Store an invoice; False if its sequence is taken, or its cycle closed. Nothing is ever overwritten."""
         values = {name: getattr(invoice, name) for name in invoice.__struct_fields__}
         async with connection(self._pool) as lent:
             added = await lent.execute(ADD_INVOICE, values)
         return added.rowcount == 1
 
     async def of_cycle(self, contract: str, cycle_start_time: datetime) -> StoredInvoice | None:
-        """Return the invoice of a cycle, None if it was not issued."""
+        """Return the invoice that closed a cycle, None if it was not issued."""
         found = await self._read(
             READ_INVOICE + OF_CYCLE,
             {"contract": contract, "cycle_start_time": cycle_start_time},
         )
         return found[0] if found else None
+
+    async def heads(self, contract: str) -> list[InvoiceHead]:
+        """Return which invoices of a contract were issued, in the order of issue."""
+        async with connection(self._pool) as lent:
+            rows: list[Any] = await (await lent.execute(HEADS, (contract,))).fetchall()
+        return [
+            InvoiceHead(name, InvoiceKind(kind), sequence, CycleBounds(start_time, end_time), watermark)
+            for name, kind, sequence, start_time, end_time, watermark in rows
+        ]
 
     async def named(self, name: str) -> StoredInvoice | None:
         """Return an invoice by its name, None if there is none."""

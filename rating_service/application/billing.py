@@ -149,13 +149,14 @@ class Billing:
                     )
 
     async def _run_due(self, now: datetime) -> AsyncGenerator[Progress, None]:
-        progress = Progress(await self._store.due_count(now))
-        yield progress
+        so_far = Progress(await self._store.due_count(now))
+        yield so_far
         seen: set[str] = set()
-        while due := [each for each in await self._due(now, seen) if each not in seen]:
+        while due := await self._due(now, seen):
             seen.update(due)
-            async for progress in self._turns(progress, due, now):
+            async for progress in self._turns(so_far, due, now):
                 yield progress
+                so_far = progress
 
     async def _due(self, now: datetime, seen: set[str]) -> list[str]:
         """Return a turn's contracts. Those that stay due, for they are away or were changed, are passed over."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Final, NamedTuple
 
 from rating_service.application.billing_ports import BillingStore, GrantOrder, IncludedGrants
@@ -84,9 +85,7 @@ class IncludedCredit:
             if not waiting:
                 break
             answers = await self._ask_all(contracts, waiting, now)
-            changed = await self._store.change(
-                list(answers), lambda billing: _noted(billing, answers[billing.contract].notes)
-            )
+            changed = await self._store.change(list(answers), partial(_noted, answers))
             billings |= {each.contract: each for each in changed}
             failures |= {name: each.failure for name, each in answers.items() if each.failure is not None}
             grants_count += sum(bool(note.grant) for each in answers.values() for note in each.notes)
@@ -136,8 +135,8 @@ class IncludedCredit:
         return [_Note(allotted, withdrawn_units=withdrawn_units)]
 
 
-def _noted(billing: ContractBilling, notes: Sequence[_Note]) -> ContractBilling:
-    for note in notes:
+def _noted(answers: Mapping[str, _Answers], billing: ContractBilling) -> ContractBilling:
+    for note in answers[billing.contract].notes:
         billing = changed_cycle(billing, note.allotted.allotment.cycle, _change_of(note))
     return billing
 

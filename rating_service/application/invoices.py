@@ -38,6 +38,8 @@ from rating_service.domain.cycles import CycleBounds, cycle_at
 from rating_service.domain.invoice import Invoice, compute_invoice, document, document_hash, read_document
 
 NAME_TIME_FORMAT: Final = "%Y%m%dT%H%M%SZ"
+ISSUE_ATTEMPTS_MAX: Final = 8
+"""How often an invoice is computed again because another of the contract was issued meanwhile."""
 
 
 class ReadInvoice(msgspec.Struct, frozen=True):
@@ -102,13 +104,16 @@ class Invoicing:
             return _read(earlier, replayed=True)
         now = await self._clock.now()
         self._check_ended(cycle, now, waive_grace=waive_grace)
-        invoice = await asyncio.to_thread(
-            self._compute, contract, cycle, watermark, name=invoice_name(contract.name, cycle), issue_time=now
+        for _ in range(ISSUE_ATTEMPTS_MAX):
+            stored = await self._issued(contract, cycle, watermark, now)
+            if await self._store.add(stored):
+                return _read(stored)
+            earlier = await self._store.of_cycle(contract.name, cycle.start_time)
+            if earlier is not None:
+                return _read(earlier, replayed=True)
+        raise RequestRefused(
+            RequestReason.INVOICES_CONTENDED, f"{contract.name} is being invoiced; try again"
         )
-        stored = _stored(invoice, issue_time=now)
-        if await self._store.add(stored):
-            return _read(stored)
-        return await self._issued_meanwhile(contract, cycle)
 
     async def get(self, name: str) -> ReadInvoice:
         """Return an issued invoice. Refuses INVOICE_NOT_FOUND."""
@@ -172,6 +177,7 @@ class Invoicing:
         *,
         name: str = "",
         issue_time: datetime | None = None,
+        sequence: int = 0,
     ) -> Invoice:
         """Compute in a worker thread, while the event loop goes on serving."""
         with self._facts.read(Span(contract.wallet, cycle.start_time, cycle.end_time, watermark)) as facts:
@@ -184,12 +190,24 @@ class Invoicing:
                 watermark_position=watermark,
                 name=name,
                 issue_time=issue_time,
+                sequence=sequence,
             )
 
-    async def _issued_meanwhile(self, contract: Contract, cycle: CycleBounds) -> ReadInvoice:
-        stored = await self._store.of_cycle(contract.name, cycle.start_time)
-        assert stored is not None, "the store refused an invoice of a cycle that has none"
-        return _read(stored, replayed=True)
+    async def _issued(
+        self, contract: Contract, cycle: CycleBounds, watermark: int, now: datetime
+    ) -> StoredInvoice:
+        """Return the invoice to be stored as the one after those that were issued so far."""
+        heads = await self._store.heads(contract.name)
+        invoice = await asyncio.to_thread(
+            self._compute,
+            contract,
+            cycle,
+            watermark,
+            name=invoice_name(contract.name, cycle),
+            issue_time=now,
+            sequence=len(heads) + 1,
+        )
+        return _stored(invoice, issue_time=now)
 
 
 def invoice_name(contract_name: str, cycle: CycleBounds) -> str:
@@ -212,6 +230,8 @@ def _stored(invoice: Invoice, *, issue_time: datetime) -> StoredInvoice:
         watermark_position=invoice.watermark_position,
         hash=document_hash(text),
         document=text,
+        kind=invoice.kind.value,
+        sequence=invoice.sequence,
     )
 
 

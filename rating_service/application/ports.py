@@ -11,8 +11,10 @@ import msgspec
 
 from rating_service.domain.catalogue import Catalogue
 from rating_service.domain.cycle_totals import Counts
+from rating_service.domain.cycles import CycleBounds
 from rating_service.domain.debits import DebitFact, GrantFact, ReversalFact
-from rating_service.domain.invoice import LineKey
+from rating_service.domain.invoice_document import InvoiceKind
+from rating_service.domain.invoice_lines import LineKey
 from rating_service.domain.usage import Charge, TotalBefore
 
 
@@ -124,6 +126,18 @@ class StoredInvoice(msgspec.Struct, frozen=True, kw_only=True):
     watermark_position: int
     hash: str
     document: bytes
+    kind: str = "CYCLE"
+    sequence: int
+
+
+class InvoiceHead(NamedTuple):
+    """Which invoice of a contract was issued, what for, and up to which position facts were counted in it."""
+
+    name: str
+    kind: InvoiceKind
+    sequence: int
+    cycle: CycleBounds
+    watermark_position: int
 
 
 class Span(NamedTuple):
@@ -160,10 +174,13 @@ class InvoiceStore(Protocol):
         """Return debits that may be behind a line, net of reversals, after a position, by position."""
 
     async def add(self, invoice: StoredInvoice) -> bool:
-        """Store an invoice; False if its cycle has one already. Nothing is ever overwritten."""
+        """Store an invoice; False if its sequence is taken, or its cycle closed. Nothing is ever overwritten."""
 
     async def of_cycle(self, contract: str, cycle_start_time: datetime) -> StoredInvoice | None:
-        """Return the invoice of a cycle, None if it was not issued."""
+        """Return the invoice that closed a cycle, None if it was not issued."""
+
+    async def heads(self, contract: str) -> list[InvoiceHead]:
+        """Return which invoices of a contract were issued, in the order of issue."""
 
     async def named(self, name: str) -> StoredInvoice | None:
         """Return an invoice by its name, None if there is none."""

@@ -17,7 +17,6 @@ STATES: Final = {
     CycleState.DRAFT: billing_pb2.CYCLE_STATE_DRAFT,
     CycleState.ISSUED: billing_pb2.CYCLE_STATE_ISSUED,
 }
-_STATE_OF: Final = {number: state for state, number in STATES.items()}
 
 
 class BillingServicer(invoice_service_pb2_grpc.InvoiceServiceServicer):
@@ -87,7 +86,7 @@ def cycle_message(listed: ListedCycle) -> billing_pb2.BillingCycle:
 def _read_state(number: int) -> CycleState | None:
     if number == billing_pb2.CYCLE_STATE_UNSPECIFIED:
         return None
-    state = _STATE_OF.get(number)  # type: ignore[call-overload] # the stub's own type of an enum's value
-    if state is None:
-        raise RequestRefused(RequestReason.FIELD_MALFORMED, f"state {number} is none", field="state")
-    return state
+    for state, value in STATES.items():
+        if value == number:
+            return state
+    raise RequestRefused(RequestReason.FIELD_MALFORMED, f"state {number} is none", field="state")

@@ -10,7 +10,8 @@ from rating_service.application.invoices import Invoicing
 from rating_service.application.list_cycles import CycleListing
 from rating_service.application.trace_line import LineTracing
 from rating_service.rpc.billing_servicer import BillingServicer
-from rating_service.rpc.messages import invoice, line_debit, required_instant
+from rating_service.rpc.invoice_messages import invoice
+from rating_service.rpc.messages import line_debit, required_instant
 
 
 class InvoiceServicer(BillingServicer):
