@@ -18,6 +18,7 @@ from rating_service.domain.agreement import Contract, ContractPhase, IncludedRol
 from rating_service.domain.contract_life import end_of
 from rating_service.domain.cycles import CycleBounds, cycle_at
 
+MICROSECOND: Final = timedelta(microseconds=1)
 LEAD: Final = timedelta(days=7)
 """How long before a cycle begins its credit is granted at the latest; the cycle that comes next is granted always."""
 
@@ -37,10 +38,10 @@ def allotments_of(contract: Contract, cycle: CycleBounds) -> tuple[Allotment, ..
     """Return what a contract includes in a cycle, in order of time; what rounds down to nothing is left out."""
     end = end_of(contract)
     expire_time = cycle.end_time if end is None else min(cycle.end_time, end)
-    length = cycle.end_time - cycle.start_time
+    length = (cycle.end_time - cycle.start_time) // MICROSECOND
     found = []
     for first, from_time, to_time in _stretches(contract, cycle):
-        units = first.terms.included_units * (to_time - from_time) // length
+        units = first.terms.included_units * ((to_time - from_time) // MICROSECOND) // length
         if units:
             roll_over = first.terms.included_roll_over if expire_time == cycle.end_time else None
             found.append(Allotment(cycle, first.terms.key, from_time, expire_time, units, roll_over))
@@ -63,7 +64,7 @@ def is_granted_ahead(contract: Contract, cycle: CycleBounds, now: datetime) -> b
 
 def grant_time(contract: Contract, cycle: CycleBounds) -> datetime:
     """Return when a cycle's credit is granted, always before the cycle begins."""
-    before = cycle_at(contract.cycle, cycle.start_time - timedelta(microseconds=1))
+    before = cycle_at(contract.cycle, cycle.start_time - MICROSECOND)
     return min(before.start_time, cycle.start_time - LEAD)
 
 
