@@ -17,6 +17,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple, TypeVar
+from uuid import uuid4
 
 import msgspec
 import structlog
@@ -30,6 +31,8 @@ from rating_service.application.ports import (
     History,
     Ledger,
     LedgerRefused,
+    LedgerUnavailableError,
+    StoreUnavailableError,
 )
 from rating_service.application.quarantine import Cause
 from rating_service.application.refusals import RequestReason, RequestRefused
@@ -239,19 +242,21 @@ class Billing:
         moment = max(cycle.start_time, contract.start_time)
         try:
             issued = await self._invoicing.issue(contract.name, moment, waive_grace=False)
-        except RequestRefused as refused:
-            if refused.reason is RequestReason.HISTORY_BEHIND:
+        except (LedgerUnavailableError, StoreUnavailableError):
+            raise
+        except (Refusal, RequestRefused, LedgerRefused) as refused:
+            if isinstance(refused, RequestRefused) and refused.reason is RequestReason.HISTORY_BEHIND:
                 raise
-            return self._failure(refused, cycle, now)
-        except (Refusal, LedgerRefused) as refused:
-            return self._failure(refused, cycle, now)
+            cause = self._cause_of(refused)
+            return Failure(cause.reason, cause.message, now, cycle_start_time=cycle.start_time)
+        except Exception:
+            # A fault of ours in one contract must not keep all others from their invoices.
+            incident_id = uuid4().hex
+            log.exception("unexpected_error", incident_id=incident_id, contract=contract.name)
+            return Failure(
+                "INTERNAL", f"internal error, incident {incident_id}", now, cycle_start_time=cycle.start_time
+            )
         return () if issued.replayed else (issued.invoice.name,)
-
-    def _failure(
-        self, refusal: Refusal | RequestRefused | LedgerRefused, cycle: CycleBounds, now: datetime
-    ) -> Failure:
-        cause = self._cause_of(refusal)
-        return Failure(cause.reason, cause.message, now, cycle_start_time=cycle.start_time)
 
     def _noted(self, billing: ContractBilling, contract: Contract, outcome: _Outcome) -> ContractBilling:
         """Return a billing after a turn; a contract that changed meanwhile stays due."""

@@ -51,6 +51,9 @@ class BillingRunner:
                 await self.run_once()
             except (LedgerUnavailableError, LedgerRefused, RequestRefused, StoreUnavailableError) as cause:
                 log.warning("billing_broke_off", cause=f"{type(cause).__name__}: {cause}")
+            except Exception:
+                # The service goes on rating usage; the next run shows whether the fault stays.
+                log.exception("unexpected_error")
             await asyncio.sleep(BREATH_SECONDS)
             try:
                 async with asyncio.timeout(self._interval.total_seconds()):

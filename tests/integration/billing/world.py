@@ -17,7 +17,6 @@ from credits.ledger.v1 import (
     contract_service_pb2,
     money_pb2,
     rate_card_service_pb2,
-    wallet_pb2,
     wallet_service_pb2,
 )
 from credits.rating.v1 import (
@@ -31,18 +30,12 @@ from rating_service.bootstrap import Parts, build
 from tests.integration.ledger.client import CREDIT, SOFT, Client, key, timestamp
 from tests.integration.rating.harness import settings_for, until
 
-START = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 GRACE = timedelta(hours=24)
 MICROSECOND = timedelta(microseconds=1)
 GRANTED = "wallet.CreditsGranted.v1"
 ROLLED_OVER = "wallet.CreditsRolledOver.v1"
 MONTHLY = agreement_pb2.Cycle(interval=agreement_pb2.CYCLE_INTERVAL_MONTH)
-
-
-def at(text: str) -> datetime:
-    """Return the instant behind ISO text in UTC."""
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 def terms(key: str = "main", **fields: Any) -> agreement_pb2.PlanPhase:
@@ -63,28 +56,35 @@ def roll_over(percent: str, *, cap_units: int = 0, times: int = 1) -> billing_te
 
 
 class World:
-    """What a test plays with."""
+    """What a test plays with; `start` is when it begins, with a year."""
 
-    def __init__(self, ledger: Client, parts: Parts, channel: grpc.aio.Channel) -> None:
+    def __init__(self, ledger: Client, parts: Parts, channel: grpc.aio.Channel, start: datetime) -> None:
+        self.start = start
         self.ledger = ledger
         self.parts = parts
         self.rating = rating_service_pb2_grpc.RatingServiceStub(channel)
         self.invoices = invoice_service_pb2_grpc.InvoiceServiceStub(channel)
 
+    def at(self, text: str) -> datetime:
+        """Return the instant behind ISO text without the year, in UTC."""
+        return datetime.fromisoformat(f"{self.start.year}-{text}").replace(tzinfo=UTC)
+
     async def publish_card(self) -> None:
         """Publish a card on which an output token costs a unit."""
         await self.ledger.rate_cards.CreateRateCard(
             rate_card_service_pb2.CreateRateCardRequest(
-                rate_card_id="llm", rate_card=agreement_pb2.RateCard(asset=CREDIT), idempotency_key=key()
+                rate_card_id="llm", rate_card=agreement_pb2.RateCard(asset=CREDIT), idempotency_key="create"
             )
         )
         rate = agreement_pb2.Rate(
             dimension="output_tokens", unit_size=1_000_000, unit=agreement_pb2.UnitModel(unit_price="1")
         )
-        phase = agreement_pb2.RateCardPhase(from_time=timestamp(at("2000-01-01")), rates=[rate])
+        phase = agreement_pb2.RateCardPhase(
+            from_time=timestamp(datetime(2000, 1, 1, tzinfo=UTC)), rates=[rate]
+        )
         await self.ledger.rate_cards.PublishRateCardPhase(
             rate_card_service_pb2.PublishRateCardPhaseRequest(
-                name="rateCards/llm", idempotency_key=key(), phase=phase, retroactive=True
+                name="rateCards/llm", idempotency_key="publish", phase=phase, retroactive=True
             )
         )
 
@@ -100,7 +100,7 @@ class World:
     async def sign(
         self,
         *phases: agreement_pb2.PlanPhase,
-        start: datetime = START,
+        start: datetime | None = None,
         cycle: agreement_pb2.Cycle = MONTHLY,
         plan: str = "",
     ) -> agreement_pb2.Contract:
@@ -110,7 +110,7 @@ class World:
             customer="customers/acme",
             wallet=wallet,
             plan=plan or await self.publish_plan(*phases),
-            start_time=timestamp(start),
+            start_time=timestamp(start or self.start),
             cycle=cycle,
         )
         request = contract_service_pb2.SignContractRequest(
@@ -180,7 +180,9 @@ class World:
 
 
 @asynccontextmanager
-async def running_rating(ledger: Client, ledger_address: str, rating_url: str) -> AsyncIterator[World]:
+async def running_rating(
+    ledger: Client, ledger_address: str, rating_url: str, start: datetime
+) -> AsyncIterator[World]:
     """Run a rating service that does not bill by itself."""
     async with AsyncExitStack() as stack:
         parts = await build(settings_for(rating_url, ledger_address, billing_interval=None), stack)
@@ -191,34 +193,29 @@ async def running_rating(ledger: Client, ledger_address: str, rating_url: str) -
         channel = grpc.aio.insecure_channel(f"127.0.0.1:{parts.served.port}")
         stack.push_async_callback(channel.close)
         await until(lambda: parts.follower.is_ready)
-        yield World(ledger, parts, channel)
+        yield World(ledger, parts, channel, start)
+
+
+async def next_year(ledger: Client) -> datetime:
+    """Move the clock to the next beginning of a year, unless it stands at one."""
+    now = await ledger.clock()
+    year = now.replace(month=1, day=1, hour=0, minute=0, second=0, microsecond=0)
+    if now > year:
+        year = year.replace(year=now.year + 1)
+        await ledger.advance(year)
+    return year
 
 
 @asynccontextmanager
 async def running_world(ledger_address: str, rating_url: str) -> AsyncIterator[World]:
     """Run a rating service beside a ledger that has a card."""
-    async with (
-        Client(ledger_address) as ledger,
-        running_rating(ledger, ledger_address, rating_url) as world,
-    ):
-        await world.publish_card()
-        yield world
+    async with Client(ledger_address) as ledger:
+        start = await next_year(ledger)
+        async with running_rating(ledger, ledger_address, rating_url, start) as world:
+            await world.publish_card()
+            yield world
 
 
 async def _ended(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-
-
-__all__ = [
-    "DAY",
-    "GRACE",
-    "MICROSECOND",
-    "START",
-    "World",
-    "at",
-    "roll_over",
-    "running_rating",
-    "terms",
-    "wallet_pb2",
-]
