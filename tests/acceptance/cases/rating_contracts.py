@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from credits.ledger.v1 import agreement_pb2, contract_service_pb2, money_pb2, wallet_pb2, wallet_service_pb2
-from credits.rating.v1 import invoice_service_pb2, rating_service_pb2
+from credits.rating.v1 import billing_pb2, invoice_service_pb2, rating_service_pb2
 from tests.acceptance.cases.amounts import price_text, to_nanos
 from tests.acceptance.cases.fields import timestamp
 from tests.acceptance.cases.rating_cards import CURRENCY, USD, Card
@@ -118,3 +118,11 @@ async def preview(session: Session, signed: Signed, cycle_time: datetime) -> inv
         contract=signed.contract, cycle_time=timestamp(cycle_time)
     )
     return (await call(session.services.invoices.PreviewInvoice, request)).invoice
+
+
+async def bill(session: Session, signed: Signed) -> None:
+    """Have the contract billed, so that what its plan includes is in the wallet. Raises Refused."""
+    request = billing_pb2.RunBillingRequest(contract=signed.contract)
+    async for progress in session.services.invoices.RunBilling(request):
+        for failure in progress.failures:
+            raise Refused("RunBilling", failure.reason, failure.message)
