@@ -78,8 +78,9 @@ def use(source: Source, world: World, replay: Replay) -> Published:
 
 
 def issue_all(source: Source, world: World, customers: Sequence[Customer]) -> list[Invoice]:
-    """Let the grace period pass and issue every invoice."""
+    """Let the grace period pass, have every invoice issued, and read them."""
     count = len(customers) * len(cycles(source.timeline))
     with world.stages.stage("invoices issued", total=count) as advance:
         world.clock.advance(source.timeline.end + GRACE)
+        run_billing(world.services)
         return issue_invoices(world.services, customers, source.timeline, on_progress=advance)
