@@ -39,8 +39,9 @@ DUE: Final = sql.SQL(
 DUE_COUNT: Final = sql.SQL("SELECT count(*) FROM rating.billing WHERE due_time <= %(now)s")
 CHANGE: Final = sql.SQL(
     "UPDATE rating.billing SET due_time = coalesce(%(due_time)s::timestamptz, 'infinity'),"
-    " billed_until = %(billed_until)s, allotted_until = %(allotted_until)s, plan_position = %(plan_position)s, allotted = %(allotted)s,"
-    " failure = %(failure)s WHERE contract = %(contract)s"
+    " billed_until = %(billed_until)s, allotted_until = %(allotted_until)s,"
+    " plan_position = %(plan_position)s, allotted = %(allotted)s, failure = %(failure)s"
+    " WHERE contract = %(contract)s"
 )
 BEGINNING_OF_TIME: Final = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
 """How a contract reads that is due at once: PostgreSQL's '-infinity' is no instant."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rating_service.domain.agreement import Contract, ContractPhase
-from rating_service.domain.allotted import Allotted, AllotmentState, key_of, note_grant, note_withdrawal
+from rating_service.domain.allotted import AllotmentState, Allotted, key_of, note_grant, note_withdrawal
 from rating_service.domain.billing import ContractBilling, changed_cycle, planned
 from rating_service.domain.cycles import CycleBounds
 from rating_service.domain.included import allotments_of
@@ -18,7 +19,7 @@ from tests.unit.rating.builders import contract, plan_phase
 JANUARY = datetime(2026, 1, 1, tzinfo=UTC)
 FEBRUARY = datetime(2026, 2, 1, tzinfo=UTC)
 MONTH = CycleBounds(JANUARY, FEBRUARY)
-INSTANTS = st.datetimes(datetime(2026, 1, 1), datetime(2026, 1, 31, 23)).map(lambda t: t.replace(tzinfo=UTC))
+INSTANTS = st.integers(0, 31 * 86_400 * 10**6 - 1).map(lambda count: JANUARY + timedelta(microseconds=count))
 UNITS = st.integers(0, 10_000) | st.integers(2**62, 2**63 - 1)
 MICROSECOND = timedelta(microseconds=1)
 
@@ -92,14 +93,12 @@ def settled(billing: ContractBilling, wallet: Wallet, breaks: st.DataObject) -> 
             wallet.ask(billing.contract, each)
             if breaks.draw(st.booleans()):
                 continue
-            cycle, number = each.allotment.cycle, each.number
             if each.state is AllotmentState.WANTED:
-                billing = changed_cycle(billing, cycle, lambda rows, n=number: note_grant(rows, n, "grant"))
+                change = partial(note_grant, number=each.number, grant="grant")
             else:
                 units = wallet.withdraw(billing.contract, each)
-                billing = changed_cycle(
-                    billing, cycle, lambda rows, n=number, u=units: note_withdrawal(rows, n, u)
-                )
+                change = partial(note_withdrawal, number=each.number, units=units)
+            billing = changed_cycle(billing, each.allotment.cycle, change)
     return billing
 
 

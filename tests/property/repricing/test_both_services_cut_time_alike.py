@@ -1,4 +1,4 @@
-"""The cycles of a contract in rating are the periods of a grant in the ledger: so included credit rolls over at their end."""
+"""A contract's cycles are the periods of its grants in the ledger, so that credit rolls over where a cycle ends."""
 
 from __future__ import annotations
 
@@ -37,6 +37,6 @@ def test_an_included_grant_that_rolls_over_ends_with_its_cycle(cycle: Cycle, ins
     )
     ledger = book(open_wallet(), now=FIRST)
     ledger.run(grant(1, effective_time=instant, recurrence=terms), FIRST)
-    [granted] = [each.fact for each in ledger.log if isinstance(each.fact.event, CreditsGranted)]
+    ends = [each.fact.event.expire_time for each in ledger.log if isinstance(each.fact.event, CreditsGranted)]
 
-    assert granted.event.expire_time == cycle_at(cycle, instant).end_time
+    assert ends == [cycle_at(cycle, instant).end_time]

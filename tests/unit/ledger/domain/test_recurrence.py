@@ -481,13 +481,21 @@ def test_an_anchored_grant_covers_the_rest_of_the_period_that_holds_its_effectiv
     ledger = book(open_wallet(), grant(10, effective_time=start, recurrence=terms), now=anchor)
     ledger.run(settle(), utc("2026-06-30T00:00"))
 
-    granted = [each.fact for each in ledger.log if isinstance(each.fact.event, CreditsGranted)]
-    moved = [each.fact for each in ledger.log if isinstance(each.fact.event, CreditsRolledOver)]
-    assert [(fact.effective_time, fact.event.expire_time) for fact in granted] == [
+    granted = [
+        (each.fact.effective_time, each.fact.event.expire_time)
+        for each in ledger.log
+        if isinstance(each.fact.event, CreditsGranted)
+    ]
+    moved = [
+        (each.fact.effective_time, each.fact.event.lot.expire_time)
+        for each in ledger.log
+        if isinstance(each.fact.event, CreditsRolledOver)
+    ]
+    assert granted == [
         (start, utc("2026-02-28T00:00")),
         (utc("2026-02-28T00:00"), utc("2026-03-31T00:00")),
     ]
-    assert [(fact.effective_time, fact.event.lot.expire_time) for fact in moved] == [
+    assert moved == [
         (utc("2026-02-28T00:00"), utc("2026-03-31T00:00")),
         (utc("2026-03-31T00:00"), utc("2026-04-30T00:00")),
     ]
