@@ -12,8 +12,11 @@ from rating_service.adapters.included_grants import LedgerGrants
 from rating_service.adapters.invoice_store import PostgresInvoiceStore
 from rating_service.adapters.ledger_client import LedgerClient
 from rating_service.adapters.postgres_pool import Pool
+from rating_service.application.bill_thresholds import Thresholds
 from rating_service.application.billing import Billing
+from rating_service.application.grant_included import IncludedCredit
 from rating_service.application.invoices import Invoicing
+from rating_service.application.issue_due import DueInvoices
 from rating_service.application.list_cycles import CycleListing
 from rating_service.application.run_billing import BillingRunner
 from rating_service.projections.follower import Follower
@@ -45,15 +48,18 @@ def build_billing(
     """Return the parts that bill contracts."""
     clock = opened.ledger if settings.sandbox else SystemClock()
     store = PostgresBillingStore(opened.pool, opened.url)
+    thresholds = Thresholds(store=store, invoices=invoicing)
     billing = Billing(
-        invoicing=invoicing,
+        included=IncludedCredit(store=store, grants=LedgerGrants(opened.channel), cause_of=cause_of),
+        invoices=DueInvoices(
+            invoicing=invoicing, thresholds=thresholds, grace=settings.grace, cause_of=cause_of
+        ),
+        thresholds=thresholds,
         ledger=opened.ledger,
         history=opened.follower,
         store=store,
-        grants=LedgerGrants(opened.channel),
         clock=clock,
         grace=settings.grace,
-        cause_of=cause_of,
     )
     cycles = CycleListing(
         history=opened.follower, store=store, invoices=invoices, clock=clock, grace=settings.grace

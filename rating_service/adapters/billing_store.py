@@ -17,6 +17,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from rating_service.adapters.postgres_pool import Pool, connection
+from rating_service.application.billing_ports import Unbilled
 from rating_service.application.ports import StoreUnavailableError
 from rating_service.domain.allotted import Allotted
 from rating_service.domain.billing import ContractBilling, Failure
@@ -42,6 +43,14 @@ CHANGE: Final = sql.SQL(
     " billed_until = %(billed_until)s, allotted_until = %(allotted_until)s,"
     " plan_position = %(plan_position)s, allotted = %(allotted)s, failure = %(failure)s"
     " WHERE contract = %(contract)s"
+)
+UNBILLED: Final = sql.SQL(
+    "SELECT contract, cycle_start_time, nanos::bigint, checks, (SELECT position FROM rating.tracking)"
+    " FROM rating.unbilled_overage WHERE contract = ANY(%(contracts)s) ORDER BY contract, cycle_start_time"
+)
+CORRECT_UNBILLED: Final = sql.SQL(
+    "UPDATE rating.unbilled_overage SET nanos = nanos - %(nanos)s + %(left_nanos)s, checks = checks + 1"
+    " WHERE contract = %(contract)s AND cycle_start_time = %(cycle_start_time)s AND checks = %(checks)s"
 )
 BEGINNING_OF_TIME: Final = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
 """How a contract reads that is due at once: PostgreSQL's '-infinity' is no instant."""
@@ -86,6 +95,15 @@ class PostgresBillingStore:
         async with connection(self._pool) as lent, lent.cursor(row_factory=dict_row) as cursor:
             await cursor.execute(PAGE, {"after": after, "limit": limit, "contract": contract})
             return [_billing(row) for row in await cursor.fetchall()]
+
+    async def unbilled(self, contracts: Sequence[str]) -> list[Unbilled]:
+        """Return what the overage of cycles is estimated to come to, all as of the position that is stored."""
+        return [Unbilled(*row) for row in await self._rows(UNBILLED, {"contracts": list(contracts)})]
+
+    async def correct_unbilled(self, seen: Unbilled, left_nanos: int) -> None:
+        """Put an estimate right that was seen, keeping what came since; not if another service has done so."""
+        async with connection(self._pool) as lent:
+            await lent.execute(CORRECT_UNBILLED, seen._asdict() | {"left_nanos": left_nanos})
 
     @asynccontextmanager
     async def leading(self) -> AsyncIterator[bool]:

@@ -14,51 +14,36 @@ the turn with an error; nothing was noted, so that the next turn begins where th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple, TypeVar
-from uuid import uuid4
 
 import msgspec
 import structlog
 
-from rating_service.application.billing_ports import BillingStore, IncludedGrants
+from rating_service.application.bill_thresholds import Thresholds
+from rating_service.application.billing_ports import BillingStore
 from rating_service.application.grant_included import IncludedCredit
-from rating_service.application.invoices import Invoicing
+from rating_service.application.issue_due import Billed, DueInvoices
 from rating_service.application.names import check_contract
-from rating_service.application.ports import (
-    Clock,
-    History,
-    Ledger,
-    LedgerRefused,
-    LedgerUnavailableError,
-    StoreUnavailableError,
-)
-from rating_service.application.quarantine import Cause
+from rating_service.application.ports import Clock, History, Ledger
 from rating_service.application.refusals import RequestReason, RequestRefused
 from rating_service.domain import catalogue as catalogues
 from rating_service.domain.agreement import Contract
 from rating_service.domain.billing import (
     ContractBilling,
     Failure,
-    due_cycles,
     failed,
     next_time,
     retry_time,
 )
-from rating_service.domain.cycles import CycleBounds
 from rating_service.domain.index import find
-from rating_service.domain.refusals import Refusal
 
 TURN_CONTRACTS_MAX: Final = 64
 """Contracts that one turn takes; their rows are changed in one transaction before it and one after it."""
-IN_FLIGHT_MAX: Final = 16
-"""Contracts of a turn that are worked on at once."""
-
 log = structlog.get_logger("rating.billing")
 
 T = TypeVar("T")
-CauseOf = Callable[[Refusal | RequestRefused | LedgerRefused], Cause]
 
 
 class ContractFailure(NamedTuple):
@@ -79,39 +64,30 @@ class Progress(NamedTuple):
     failures: tuple[ContractFailure, ...] = ()
 
 
-class _Outcome(NamedTuple):
-    """What a turn did for one contract."""
-
-    revision: int
-    billed_until: datetime | None = None
-    invoices: tuple[str, ...] = ()
-    failure: Failure | None = None
-
-
 class Billing:
     """Bills contracts. `run` may be asked at any time; the runner asks by the clock."""
 
     def __init__(
         self,
         *,
-        invoicing: Invoicing,
+        included: IncludedCredit,
+        invoices: DueInvoices,
+        thresholds: Thresholds,
         ledger: Ledger,
         history: History,
         store: BillingStore,
-        grants: IncludedGrants,
         clock: Clock,
         grace: timedelta,
-        cause_of: CauseOf,
     ) -> None:
-        """Bill what was followed of the ledger; `cause_of` says why something was refused."""
-        self._invoicing = invoicing
+        """Bill what was followed of the ledger."""
+        self._included = included
+        self._invoices = invoices
+        self._thresholds = thresholds
         self._ledger = ledger
         self._history = history
         self._store = store
         self._clock = clock
         self._grace = grace
-        self._cause_of = cause_of
-        self._included = IncludedCredit(store=store, grants=grants, cause_of=cause_of)
 
     async def run(
         self, *, contract: str = "", until: datetime | None = None
@@ -187,15 +163,18 @@ class Billing:
         position, catalogue = self._history.position, self._history.catalogue
         known = {name: found for name in contracts if (found := find(catalogue.contracts, name)) is not None}
         granted = await self._included.grant(known, now, position)
-        limit = asyncio.Semaphore(IN_FLIGHT_MAX)
+        reached = await self._thresholds.reached(known, now)
         billed = await _gathered(
             [
-                self._bill(known[each.billing.contract], each.billing, each.failure, now, limit)
+                self._invoices.issue(
+                    known[each.billing.contract], each.billing, reached.get(each.billing.contract), now
+                )
                 for each in granted.contracts
             ]
         )
         outcomes = {
-            each.billing.contract: outcome for each, outcome in zip(granted.contracts, billed, strict=True)
+            each.billing.contract: outcome._replace(failure=outcome.failure or each.failure)
+            for each, outcome in zip(granted.contracts, billed, strict=True)
         }
         after = await self._store.change(
             list(outcomes),
@@ -216,49 +195,7 @@ class Billing:
             failures=tuple(failures),
         ), [each.contract for each in after if each.due_time is not None and each.due_time <= now]
 
-    async def _bill(
-        self,
-        contract: Contract,
-        billing: ContractBilling,
-        failure: Failure | None,
-        now: datetime,
-        limit: asyncio.Semaphore,
-    ) -> _Outcome:
-        """Issue the invoices of a contract's cycles that are due, oldest first, up to the first that is refused."""
-        outcome = _Outcome(billing.revision, billing.billed_until, failure=failure)
-        async with limit:
-            for cycle in due_cycles(billing, contract, now, self._grace):
-                issued = await self._issue(contract, cycle, now)
-                if isinstance(issued, Failure):
-                    return outcome._replace(failure=issued)
-                invoices = (*outcome.invoices, *issued)
-                outcome = outcome._replace(billed_until=cycle.end_time, invoices=invoices)
-        return outcome
-
-    async def _issue(
-        self, contract: Contract, cycle: CycleBounds, now: datetime
-    ) -> tuple[str, ...] | Failure:
-        """Issue the invoice of a cycle, unless it was; return the name of one that is new, or why there is none."""
-        moment = max(cycle.start_time, contract.start_time)
-        try:
-            issued = await self._invoicing.issue(contract.name, moment, waive_grace=False)
-        except (LedgerUnavailableError, StoreUnavailableError):
-            raise
-        except (Refusal, RequestRefused, LedgerRefused) as refused:
-            if isinstance(refused, RequestRefused) and refused.reason is RequestReason.HISTORY_BEHIND:
-                raise
-            cause = self._cause_of(refused)
-            return Failure(cause.reason, cause.message, now, cycle_start_time=cycle.start_time)
-        except Exception:
-            # A fault of ours in one contract must not keep all others from their invoices.
-            incident_id = uuid4().hex
-            log.exception("unexpected_error", incident_id=incident_id, contract=contract.name)
-            return Failure(
-                "INTERNAL", f"internal error, incident {incident_id}", now, cycle_start_time=cycle.start_time
-            )
-        return () if issued.replayed else (issued.invoice.name,)
-
-    def _noted(self, billing: ContractBilling, contract: Contract, outcome: _Outcome) -> ContractBilling:
+    def _noted(self, billing: ContractBilling, contract: Contract, outcome: Billed) -> ContractBilling:
         """Return a billing after a turn; a contract that changed meanwhile stays due."""
         failure = outcome.failure
         if failure is not None:

@@ -81,6 +81,25 @@ class GrantRow(NamedTuple):
     amount_units: int
 
 
+class OverageRow(NamedTuple):
+    """What of a charged debit no credit covered, and its price in decimal text a whole asset."""
+
+    contract: str
+    effective_time: datetime
+    overage_units: int
+    currency_code: str
+    price: str
+
+
+class UnbilledRow(NamedTuple):
+    """What the overage of an open cycle has grown by, and from how much on its contract wants an invoice."""
+
+    contract: str
+    cycle_start_time: datetime
+    nanos: int
+    threshold_nanos: int
+
+
 class Effect(NamedTuple):
     """What a page of history changes in the store: all of it, with the position, or nothing."""
 
@@ -92,6 +111,9 @@ class Effect(NamedTuple):
     reversals: Sequence[ReversalRow] = ()
     contracts: Sequence[str] = ()
     """Those that were signed or changed: their billing is due."""
+    overages: Sequence[OverageRow] = ()
+    unbilled: Sequence[UnbilledRow] = ()
+    """What the overages come to in money, for the contracts that want to know."""
 
 
 class StoreUnavailableError(Exception):

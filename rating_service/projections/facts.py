@@ -13,7 +13,8 @@ from typing import Final
 
 import msgspec
 
-from rating_service.application.ports import DebitRow, Effect, GrantRow, LedgerEvent, ReversalRow
+from rating_service.application.ports import DebitRow, Effect, GrantRow, LedgerEvent, OverageRow, ReversalRow
+from rating_service.domain.agreement import UnitPrice
 from rating_service.domain.catalogue import (
     IGNORED_FAMILIES,
     BrokenLogError,
@@ -92,10 +93,16 @@ class _CaptureFact(msgspec.Struct):
     idempotency_key: str = ""
 
 
+class _OverageKeys(msgspec.Struct):
+    contract: str
+    overage_price: UnitPrice | None = None
+
+
 _UNCHARGED: Final = _ChargeKeys("", "", "")
 _debits: Final = msgspec.json.Decoder(_DebitFact)
 _captures: Final = msgspec.json.Decoder(_CaptureFact)
 _charge_keys: Final = msgspec.json.Decoder(_ChargeKeys)
+_overage_keys: Final = msgspec.json.Decoder(_OverageKeys)
 
 
 class _Collected(msgspec.Struct):
@@ -126,6 +133,7 @@ def effect_of(events: Sequence[LedgerEvent], *, from_position: int, to_position:
         effect.grants,
         effect.reversals,
         sorted(contracts),
+        [overage for debit in effect.debits for overage in _overages(debit)],
     )
 
 
@@ -201,6 +209,18 @@ def _row(
         keys.rate_card_phase,
         charge or None,
     )
+
+
+def _overages(debit: DebitRow) -> list[OverageRow]:
+    """Return what of a debit is to be paid in money; most debits have nothing of it and cost nothing here."""
+    if not debit.overage_units or debit.charge is None:
+        return []
+    charge = _overage_keys.decode(debit.charge)
+    price = charge.overage_price
+    if price is None:
+        return []
+    units = debit.overage_units
+    return [OverageRow(charge.contract, debit.effective_time, units, price.currency_code, price.price)]
 
 
 def _reversal_row(event: LedgerEvent) -> ReversalRow:

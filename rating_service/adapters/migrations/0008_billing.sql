@@ -15,3 +15,13 @@ CREATE INDEX billing_due ON rating.billing (due_time, contract);
 CREATE INDEX billing_failed ON rating.billing (contract) WHERE failure IS NOT NULL;
 INSERT INTO rating.billing (contract)
     SELECT DISTINCT stream FROM rating.agreement_events WHERE topic = 'contract.ContractSigned.v1';
+
+-- What the overage of a cycle has come to and no invoice holds, in nanos of the contract's currency: an estimate, never
+-- below the truth, for contracts that are invoiced from an amount on. `checks` counts how often it was put right.
+CREATE TABLE rating.unbilled_overage (
+    contract text COLLATE "C" NOT NULL,
+    cycle_start_time timestamptz NOT NULL,
+    nanos numeric NOT NULL,
+    checks bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (contract, cycle_start_time)
+);
