@@ -48,7 +48,7 @@ def build_billing(
     """Return the parts that bill contracts."""
     clock = opened.ledger if settings.sandbox else SystemClock()
     store = PostgresBillingStore(opened.pool, opened.url)
-    thresholds = Thresholds(store=store, invoices=invoicing)
+    thresholds = Thresholds(store=store, invoicing=invoicing)
     billing = Billing(
         included=IncludedCredit(store=store, grants=LedgerGrants(opened.channel), cause_of=cause_of),
         invoices=DueInvoices(

@@ -45,8 +45,8 @@ CHANGE: Final = sql.SQL(
     " WHERE contract = %(contract)s"
 )
 UNBILLED: Final = sql.SQL(
-    "SELECT contract, cycle_start_time, nanos::bigint, checks, (SELECT position FROM rating.tracking)"
-    " FROM rating.unbilled_overage WHERE contract = ANY(%(contracts)s) ORDER BY contract, cycle_start_time"
+    "SELECT contract, cycle_start_time, nanos::bigint, checks FROM rating.unbilled_overage"
+    " WHERE contract = ANY(%(contracts)s) ORDER BY contract, cycle_start_time"
 )
 CORRECT_UNBILLED: Final = sql.SQL(
     "UPDATE rating.unbilled_overage SET nanos = nanos - %(nanos)s + %(left_nanos)s, checks = checks + 1"
@@ -97,7 +97,7 @@ class PostgresBillingStore:
             return [_billing(row) for row in await cursor.fetchall()]
 
     async def unbilled(self, contracts: Sequence[str]) -> list[Unbilled]:
-        """Return what the overage of cycles is estimated to come to, all as of the position that is stored."""
+        """Return what the overage of cycles is estimated to come to."""
         return [Unbilled(*row) for row in await self._rows(UNBILLED, {"contracts": list(contracts)})]
 
     async def correct_unbilled(self, seen: Unbilled, left_nanos: int) -> None:

@@ -1,8 +1,9 @@
 """Invoices in mid-cycle: what an open cycle's overage has come to, as soon as that reaches the phase's threshold.
 
 The follower keeps an estimate of each cycle that is never below the truth, and makes a contract due when it reaches
-the threshold. Here the truth is reckoned at the very position that the estimate was read at; if it reaches the
-threshold an invoice takes all of it, and in any case the estimate becomes the truth, with what came since on top.
+the threshold. Here the truth is reckoned, at a later position than the estimate was read at; if it reaches the
+threshold an invoice takes all of it. The estimate becomes the truth with what came since on top, so that what came
+between the two is counted twice, and never not at all.
 
 Each crossing has one invoice: a contract's invoices are numbered, of two that were reckoned from the same earlier
 ones the store takes one, and the other is reckoned anew, when nothing is left that reaches the threshold.
@@ -13,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from rating_service.application.billing_ports import BillingStore, ThresholdInvoices, Unbilled
+from rating_service.application.billing_ports import BillingStore, Unbilled
+from rating_service.application.invoices import BelowThresholdError, Invoicing
 from rating_service.domain.agreement import Contract, Money
 from rating_service.domain.catalogue import find_contract_phase
 from rating_service.domain.cycles import cycle_at
@@ -22,10 +24,10 @@ from rating_service.domain.cycles import cycle_at
 class Thresholds:
     """Issues invoices in mid-cycle."""
 
-    def __init__(self, *, store: BillingStore, invoices: ThresholdInvoices) -> None:
+    def __init__(self, *, store: BillingStore, invoicing: Invoicing) -> None:
         """Read estimates from a store."""
         self._store = store
-        self._invoices = invoices
+        self._invoicing = invoicing
 
     async def reached(self, contracts: Mapping[str, Contract], now: datetime) -> dict[str, Unbilled]:
         """Return what is unbilled in the open cycle of each contract that is estimated to have come so far."""
@@ -40,11 +42,13 @@ class Thresholds:
         threshold = threshold_at(contract, now)
         assert threshold is not None, "only contracts with a threshold have reached it"
         moment = max(unbilled.cycle_start_time, contract.start_time)
-        reckoned = await self._invoices.issue_from(
-            contract.name, moment, threshold=threshold, watermark_position=unbilled.position
-        )
-        await self._store.correct_unbilled(unbilled, reckoned.left_nanos)
-        return [reckoned.invoice] if reckoned.invoice else []
+        try:
+            issued = await self._invoicing.issue_threshold(contract.name, moment, at_least=threshold)
+        except BelowThresholdError as below:
+            await self._store.correct_unbilled(unbilled, below.net_nanos)
+            return []
+        await self._store.correct_unbilled(unbilled, 0)
+        return [] if issued.replayed else [issued.invoice.name]
 
 
 def threshold_at(contract: Contract, now: datetime) -> Money | None:

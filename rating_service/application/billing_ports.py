@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from rating_service.domain.agreement import Cycle, Money
+from rating_service.domain.agreement import Cycle
 from rating_service.domain.billing import ContractBilling
 from rating_service.domain.included import Allotment
 
@@ -24,29 +24,12 @@ class GrantOrder(NamedTuple):
 
 
 class Unbilled(NamedTuple):
-    """What the overage of a cycle was estimated to come to, up to a position of the log; never below the truth."""
+    """What the overage of a cycle that no invoice holds is estimated to come to; never below the truth."""
 
     contract: str
     cycle_start_time: datetime
     nanos: int
     checks: int
-    position: int
-
-
-class Reckoned(NamedTuple):
-    """What the overage of a cycle that no invoice holds comes to in truth, and the invoice that was issued for it."""
-
-    left_nanos: int
-    invoice: str = ""
-
-
-class ThresholdInvoices(Protocol):
-    """Invoices in mid-cycle. Raises what issuing an invoice raises."""
-
-    async def issue_from(
-        self, contract: str, cycle_time: datetime, *, threshold: Money, watermark_position: int
-    ) -> Reckoned:
-        """Invoice what a cycle's usage has come to by a position, if that reaches the threshold."""
 
 
 class IncludedGrants(Protocol):
@@ -77,7 +60,7 @@ class BillingStore(Protocol):
         """Return billings by contract after one; only a contract's unless it is empty."""
 
     async def unbilled(self, contracts: Sequence[str]) -> list[Unbilled]:
-        """Return what the overage of cycles is estimated to come to, all as of the position that is stored."""
+        """Return what the overage of cycles is estimated to come to."""
 
     async def correct_unbilled(self, seen: Unbilled, left_nanos: int) -> None:
         """Put an estimate right that was seen, keeping what came since; not if another service has done so."""

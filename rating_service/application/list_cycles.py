@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 from rating_service.application.billing_ports import BillingStore
-from rating_service.application.invoices import invoice_name
+from rating_service.application.invoice_names import invoice_name
 from rating_service.application.names import check_contract, checked_page_size, last_of_page, page_token
 from rating_service.application.ports import Clock, History, InvoiceStore
 from rating_service.application.refusals import RequestReason, RequestRefused

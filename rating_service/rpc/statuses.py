@@ -67,7 +67,6 @@ CODES: Final[Mapping[Reason | RequestReason, grpc.StatusCode]] = MappingProxyTyp
         RequestReason.INVOICES_CONTENDED: _C.ABORTED,
         RequestReason.WATERMARK_BEYOND_LOG: _C.OUT_OF_RANGE,
         RequestReason.WATERMARK_BEFORE_CONTRACT: _C.FAILED_PRECONDITION,
-        RequestReason.WATERMARK_BEFORE_INVOICE: _C.FAILED_PRECONDITION,
         RequestReason.HISTORY_BEHIND: _C.UNAVAILABLE,
         RequestReason.NOT_SERVING: _C.UNAVAILABLE,
         RequestReason.LEDGER_UNAVAILABLE: _C.UNAVAILABLE,

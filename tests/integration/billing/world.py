@@ -174,9 +174,10 @@ class World:
         request = invoice_service_pb2.ListInvoicesRequest(contract=contract)
         return list((await self.invoices.ListInvoices(request)).invoices)
 
-    async def debit(self, wallet: str, units: int) -> wallet_service_pb2.DebitResponse:
-        """Debit a wallet."""
-        return await self.ledger.debit(wallet, units)
+    async def reverse(self, debit: str) -> None:
+        """Take a debit back."""
+        request = wallet_service_pb2.ReverseDebitRequest(name=debit, idempotency_key=key())
+        await self.ledger.wallets.ReverseDebit(request)
 
 
 @asynccontextmanager
