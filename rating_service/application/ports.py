@@ -81,16 +81,6 @@ class GrantRow(NamedTuple):
     amount_units: int
 
 
-class OverageRow(NamedTuple):
-    """What of a charged debit no credit covered, and its price in decimal text a whole asset."""
-
-    contract: str
-    effective_time: datetime
-    overage_units: int
-    currency_code: str
-    price: str
-
-
 class UnbilledRow(NamedTuple):
     """What the overage of an open cycle has grown by, and from how much on its contract wants an invoice."""
 
@@ -136,9 +126,8 @@ class Effect(NamedTuple):
     payments: Sequence[PaymentRow] = ()
     contracts: Sequence[str] = ()
     """Those that were signed or changed: their billing is due."""
-    overages: Sequence[OverageRow] = ()
     unbilled: Sequence[UnbilledRow] = ()
-    """What the overages come to in money, for the contracts that want to know."""
+    """What overages come to in money, for the contracts that want to know."""
 
 
 class StoreUnavailableError(Exception):
