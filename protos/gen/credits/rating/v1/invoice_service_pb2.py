@@ -23,10 +23,12 @@ _sym_db = _symbol_database.Default()
 
 
 from credits.ledger.v1 import money_pb2 as credits_dot_ledger_dot_v1_dot_money__pb2
+from credits.rating.v1 import credit_note_pb2 as credits_dot_rating_dot_v1_dot_credit__note__pb2
+from credits.rating.v1 import document_verification_pb2 as credits_dot_rating_dot_v1_dot_document__verification__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'credits/rating/v1/invoice_service.proto\x12\x11\x63redits.rating.v1\x1a\x1d\x63redits/ledger/v1/money.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8d\x03\n\x0bInvoiceLine\x12\x0f\n\x07line_id\x18\x01 \x01(\t\x12)\n\x04kind\x18\x02 \x01(\x0e\x32\x1b.credits.rating.v1.LineKind\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x16\n\x0e\x63ontract_phase\x18\x04 \x01(\t\x12\x17\n\x0frate_card_phase\x18\x05 \x01(\t\x12\x14\n\x0c\x61mount_units\x18\x06 \x01(\x03\x12\x30\n\nunit_price\x18\x07 \x01(\x0b\x32\x1c.credits.ledger.v1.UnitPrice\x12(\n\x06\x61mount\x18\x08 \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12\x13\n\x0b\x64\x65\x62it_count\x18\t \x01(\x03\x12\x42\n\nquantities\x18\n \x03(\x0b\x32..credits.rating.v1.InvoiceLine.QuantitiesEntry\x1a\x31\n\x0fQuantitiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xd5\x03\n\x07Invoice\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x63ontract\x18\x02 \x01(\t\x12\x10\n\x08\x63ustomer\x18\x03 \x01(\t\x12\x0c\n\x04plan\x18\x04 \x01(\t\x12\x34\n\x10\x63ycle_start_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63ycle_end_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nissue_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1a\n\x12watermark_position\x18\x08 \x01(\x03\x12-\n\x05lines\x18\t \x03(\x0b\x32\x1e.credits.rating.v1.InvoiceLine\x12\'\n\x05total\x18\n \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12\x16\n\x0eincluded_units\x18\x0b \x01(\x03\x12\x1b\n\x13included_used_units\x18\x0c \x01(\x03\x12\x0c\n\x04hash\x18\r \x01(\t\x12\x10\n\x08\x64ocument\x18\x0e \x01(\x0c\x12\'\n\x05\x61sset\x18\x0f \x01(\x0b\x32\x18.credits.ledger.v1.Asset\"o\n\x15PreviewInvoiceRequest\x12\x10\n\x08\x63ontract\x18\x01 \x01(\t\x12.\n\ncycle_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cmin_position\x18\x03 \x01(\x03\"E\n\x16PreviewInvoiceResponse\x12+\n\x07invoice\x18\x01 \x01(\x0b\x32\x1a.credits.rating.v1.Invoice\"l\n\x13IssueInvoiceRequest\x12\x10\n\x08\x63ontract\x18\x01 \x01(\t\x12.\n\ncycle_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bwaive_grace\x18\x03 \x01(\x08\"U\n\x14IssueInvoiceResponse\x12+\n\x07invoice\x18\x01 \x01(\x0b\x32\x1a.credits.rating.v1.Invoice\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"!\n\x11GetInvoiceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"A\n\x12GetInvoiceResponse\x12+\n\x07invoice\x18\x01 \x01(\x0b\x32\x1a.credits.rating.v1.Invoice\"N\n\x13ListInvoicesRequest\x12\x10\n\x08\x63ontract\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"]\n\x14ListInvoicesResponse\x12,\n\x08invoices\x18\x01 \x03(\x0b\x32\x1a.credits.rating.v1.Invoice\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"X\n\x10TraceLineRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07line_id\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"Z\n\x11TraceLineResponse\x12,\n\x06\x64\x65\x62its\x18\x01 \x03(\x0b\x32\x1c.credits.rating.v1.LineDebit\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x85\x01\n\tLineDebit\x12\r\n\x05\x64\x65\x62it\x18\x01 \x01(\t\x12\x10\n\x08position\x18\x02 \x01(\x03\x12\r\n\x05usage\x18\x03 \x01(\t\x12\x14\n\x0c\x61mount_units\x18\x04 \x01(\x03\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*i\n\x08LineKind\x12\x19\n\x15LINE_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12LINE_KIND_BASE_FEE\x10\x01\x12\x13\n\x0fLINE_KIND_USAGE\x10\x02\x12\x15\n\x11LINE_KIND_OVERAGE\x10\x03\x32\xec\x03\n\x0eInvoiceService\x12\x65\n\x0ePreviewInvoice\x12(.credits.rating.v1.PreviewInvoiceRequest\x1a).credits.rating.v1.PreviewInvoiceResponse\x12_\n\x0cIssueInvoice\x12&.credits.rating.v1.IssueInvoiceRequest\x1a\'.credits.rating.v1.IssueInvoiceResponse\x12Y\n\nGetInvoice\x12$.credits.rating.v1.GetInvoiceRequest\x1a%.credits.rating.v1.GetInvoiceResponse\x12_\n\x0cListInvoices\x12&.credits.rating.v1.ListInvoicesRequest\x1a\'.credits.rating.v1.ListInvoicesResponse\x12V\n\tTraceLine\x12#.credits.rating.v1.TraceLineRequest\x1a$.credits.rating.v1.TraceLineResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'credits/rating/v1/invoice_service.proto\x12\x11\x63redits.rating.v1\x1a\x1d\x63redits/ledger/v1/money.proto\x1a#credits/rating/v1/credit_note.proto\x1a-credits/rating/v1/document_verification.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8d\x03\n\x0bInvoiceLine\x12\x0f\n\x07line_id\x18\x01 \x01(\t\x12)\n\x04kind\x18\x02 \x01(\x0e\x32\x1b.credits.rating.v1.LineKind\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x16\n\x0e\x63ontract_phase\x18\x04 \x01(\t\x12\x17\n\x0frate_card_phase\x18\x05 \x01(\t\x12\x14\n\x0c\x61mount_units\x18\x06 \x01(\x03\x12\x30\n\nunit_price\x18\x07 \x01(\x0b\x32\x1c.credits.ledger.v1.UnitPrice\x12(\n\x06\x61mount\x18\x08 \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12\x13\n\x0b\x64\x65\x62it_count\x18\t \x01(\x03\x12\x42\n\nquantities\x18\n \x03(\x0b\x32..credits.rating.v1.InvoiceLine.QuantitiesEntry\x1a\x31\n\x0fQuantitiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xd5\x03\n\x07Invoice\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x63ontract\x18\x02 \x01(\t\x12\x10\n\x08\x63ustomer\x18\x03 \x01(\t\x12\x0c\n\x04plan\x18\x04 \x01(\t\x12\x34\n\x10\x63ycle_start_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63ycle_end_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nissue_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1a\n\x12watermark_position\x18\x08 \x01(\x03\x12-\n\x05lines\x18\t \x03(\x0b\x32\x1e.credits.rating.v1.InvoiceLine\x12\'\n\x05total\x18\n \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12\x16\n\x0eincluded_units\x18\x0b \x01(\x03\x12\x1b\n\x13included_used_units\x18\x0c \x01(\x03\x12\x0c\n\x04hash\x18\r \x01(\t\x12\x10\n\x08\x64ocument\x18\x0e \x01(\x0c\x12\'\n\x05\x61sset\x18\x0f \x01(\x0b\x32\x18.credits.ledger.v1.Asset\"o\n\x15PreviewInvoiceRequest\x12\x10\n\x08\x63ontract\x18\x01 \x01(\t\x12.\n\ncycle_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cmin_position\x18\x03 \x01(\x03\"E\n\x16PreviewInvoiceResponse\x12+\n\x07invoice\x18\x01 \x01(\x0b\x32\x1a.credits.rating.v1.Invoice\"l\n\x13IssueInvoiceRequest\x12\x10\n\x08\x63ontract\x18\x01 \x01(\t\x12.\n\ncycle_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bwaive_grace\x18\x03 \x01(\x08\"U\n\x14IssueInvoiceResponse\x12+\n\x07invoice\x18\x01 \x01(\x0b\x32\x1a.credits.rating.v1.Invoice\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"!\n\x11GetInvoiceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"A\n\x12GetInvoiceResponse\x12+\n\x07invoice\x18\x01 \x01(\x0b\x32\x1a.credits.rating.v1.Invoice\"N\n\x13ListInvoicesRequest\x12\x10\n\x08\x63ontract\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"]\n\x14ListInvoicesResponse\x12,\n\x08invoices\x18\x01 \x03(\x0b\x32\x1a.credits.rating.v1.Invoice\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"X\n\x10TraceLineRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07line_id\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"Z\n\x11TraceLineResponse\x12,\n\x06\x64\x65\x62its\x18\x01 \x03(\x0b\x32\x1c.credits.rating.v1.LineDebit\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x85\x01\n\tLineDebit\x12\r\n\x05\x64\x65\x62it\x18\x01 \x01(\t\x12\x10\n\x08position\x18\x02 \x01(\x03\x12\r\n\x05usage\x18\x03 \x01(\t\x12\x14\n\x0c\x61mount_units\x18\x04 \x01(\x03\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*i\n\x08LineKind\x12\x19\n\x15LINE_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12LINE_KIND_BASE_FEE\x10\x01\x12\x13\n\x0fLINE_KIND_USAGE\x10\x02\x12\x15\n\x11LINE_KIND_OVERAGE\x10\x03\x32\x83\x08\n\x0eInvoiceService\x12\x65\n\x0ePreviewInvoice\x12(.credits.rating.v1.PreviewInvoiceRequest\x1a).credits.rating.v1.PreviewInvoiceResponse\x12_\n\x0cIssueInvoice\x12&.credits.rating.v1.IssueInvoiceRequest\x1a\'.credits.rating.v1.IssueInvoiceResponse\x12Y\n\nGetInvoice\x12$.credits.rating.v1.GetInvoiceRequest\x1a%.credits.rating.v1.GetInvoiceResponse\x12_\n\x0cListInvoices\x12&.credits.rating.v1.ListInvoicesRequest\x1a\'.credits.rating.v1.ListInvoicesResponse\x12V\n\tTraceLine\x12#.credits.rating.v1.TraceLineRequest\x1a$.credits.rating.v1.TraceLineResponse\x12h\n\x0fIssueCreditNote\x12).credits.rating.v1.IssueCreditNoteRequest\x1a*.credits.rating.v1.IssueCreditNoteResponse\x12\x62\n\rGetCreditNote\x12\'.credits.rating.v1.GetCreditNoteRequest\x1a(.credits.rating.v1.GetCreditNoteResponse\x12h\n\x0fListCreditNotes\x12).credits.rating.v1.ListCreditNotesRequest\x1a*.credits.rating.v1.ListCreditNotesResponse\x12q\n\x12GetCustomerBalance\x12,.credits.rating.v1.GetCustomerBalanceRequest\x1a-.credits.rating.v1.GetCustomerBalanceResponse\x12j\n\x0fVerifyDocuments\x12).credits.rating.v1.VerifyDocumentsRequest\x1a*.credits.rating.v1.VerifyDocumentsResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,36 +37,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_INVOICELINE_QUANTITIESENTRY']._loaded_options = None
   _globals['_INVOICELINE_QUANTITIESENTRY']._serialized_options = b'8\001'
-  _globals['_LINEKIND']._serialized_start=1974
-  _globals['_LINEKIND']._serialized_end=2079
-  _globals['_INVOICELINE']._serialized_start=127
-  _globals['_INVOICELINE']._serialized_end=524
-  _globals['_INVOICELINE_QUANTITIESENTRY']._serialized_start=475
-  _globals['_INVOICELINE_QUANTITIESENTRY']._serialized_end=524
-  _globals['_INVOICE']._serialized_start=527
-  _globals['_INVOICE']._serialized_end=996
-  _globals['_PREVIEWINVOICEREQUEST']._serialized_start=998
-  _globals['_PREVIEWINVOICEREQUEST']._serialized_end=1109
-  _globals['_PREVIEWINVOICERESPONSE']._serialized_start=1111
-  _globals['_PREVIEWINVOICERESPONSE']._serialized_end=1180
-  _globals['_ISSUEINVOICEREQUEST']._serialized_start=1182
-  _globals['_ISSUEINVOICEREQUEST']._serialized_end=1290
-  _globals['_ISSUEINVOICERESPONSE']._serialized_start=1292
-  _globals['_ISSUEINVOICERESPONSE']._serialized_end=1377
-  _globals['_GETINVOICEREQUEST']._serialized_start=1379
-  _globals['_GETINVOICEREQUEST']._serialized_end=1412
-  _globals['_GETINVOICERESPONSE']._serialized_start=1414
-  _globals['_GETINVOICERESPONSE']._serialized_end=1479
-  _globals['_LISTINVOICESREQUEST']._serialized_start=1481
-  _globals['_LISTINVOICESREQUEST']._serialized_end=1559
-  _globals['_LISTINVOICESRESPONSE']._serialized_start=1561
-  _globals['_LISTINVOICESRESPONSE']._serialized_end=1654
-  _globals['_TRACELINEREQUEST']._serialized_start=1656
-  _globals['_TRACELINEREQUEST']._serialized_end=1744
-  _globals['_TRACELINERESPONSE']._serialized_start=1746
-  _globals['_TRACELINERESPONSE']._serialized_end=1836
-  _globals['_LINEDEBIT']._serialized_start=1839
-  _globals['_LINEDEBIT']._serialized_end=1972
-  _globals['_INVOICESERVICE']._serialized_start=2082
-  _globals['_INVOICESERVICE']._serialized_end=2574
+  _globals['_LINEKIND']._serialized_start=2058
+  _globals['_LINEKIND']._serialized_end=2163
+  _globals['_INVOICELINE']._serialized_start=211
+  _globals['_INVOICELINE']._serialized_end=608
+  _globals['_INVOICELINE_QUANTITIESENTRY']._serialized_start=559
+  _globals['_INVOICELINE_QUANTITIESENTRY']._serialized_end=608
+  _globals['_INVOICE']._serialized_start=611
+  _globals['_INVOICE']._serialized_end=1080
+  _globals['_PREVIEWINVOICEREQUEST']._serialized_start=1082
+  _globals['_PREVIEWINVOICEREQUEST']._serialized_end=1193
+  _globals['_PREVIEWINVOICERESPONSE']._serialized_start=1195
+  _globals['_PREVIEWINVOICERESPONSE']._serialized_end=1264
+  _globals['_ISSUEINVOICEREQUEST']._serialized_start=1266
+  _globals['_ISSUEINVOICEREQUEST']._serialized_end=1374
+  _globals['_ISSUEINVOICERESPONSE']._serialized_start=1376
+  _globals['_ISSUEINVOICERESPONSE']._serialized_end=1461
+  _globals['_GETINVOICEREQUEST']._serialized_start=1463
+  _globals['_GETINVOICEREQUEST']._serialized_end=1496
+  _globals['_GETINVOICERESPONSE']._serialized_start=1498
+  _globals['_GETINVOICERESPONSE']._serialized_end=1563
+  _globals['_LISTINVOICESREQUEST']._serialized_start=1565
+  _globals['_LISTINVOICESREQUEST']._serialized_end=1643
+  _globals['_LISTINVOICESRESPONSE']._serialized_start=1645
+  _globals['_LISTINVOICESRESPONSE']._serialized_end=1738
+  _globals['_TRACELINEREQUEST']._serialized_start=1740
+  _globals['_TRACELINEREQUEST']._serialized_end=1828
+  _globals['_TRACELINERESPONSE']._serialized_start=1830
+  _globals['_TRACELINERESPONSE']._serialized_end=1920
+  _globals['_LINEDEBIT']._serialized_start=1923
+  _globals['_LINEDEBIT']._serialized_end=2056
+  _globals['_INVOICESERVICE']._serialized_start=2166
+  _globals['_INVOICESERVICE']._serialized_end=3193
 # @@protoc_insertion_point(module_scope)

@@ -28,3 +28,33 @@ CREATE TRIGGER ledger_records_are_kept BEFORE UPDATE OR DELETE ON rating.ledger_
     FOR EACH ROW EXECUTE FUNCTION rating.keep_ledger_records();
 CREATE TRIGGER ledger_records_are_never_emptied BEFORE TRUNCATE ON rating.ledger_records
     FOR EACH STATEMENT EXECUTE FUNCTION rating.keep_ledger_records();
+
+-- Credit notes: kept as invoices are. `number` is the order of their issue; `idempotency_key` names the call.
+CREATE TABLE rating.credit_notes (
+    name text COLLATE "C" PRIMARY KEY,
+    number bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
+    invoice text COLLATE "C" NOT NULL REFERENCES rating.invoices (name),
+    contract text NOT NULL,
+    customer text NOT NULL,
+    currency_code text NOT NULL,
+    settlement text NOT NULL CHECK (settlement IN ('REFUND', 'CREDIT', 'OFFSET')),
+    total_nanos bigint NOT NULL CHECK (total_nanos > 0),
+    issue_time timestamptz NOT NULL,
+    watermark_position bigint NOT NULL,
+    idempotency_key text NOT NULL,
+    hash text NOT NULL,
+    document bytea NOT NULL,
+    UNIQUE (contract, idempotency_key),
+    CHECK (hash = encode(sha256(document), 'hex'))
+);
+CREATE INDEX credit_notes_of_invoice ON rating.credit_notes (invoice, number);
+
+CREATE OR REPLACE FUNCTION rating.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'rating.% is append-only: % refused', TG_TABLE_NAME, TG_OP USING ERRCODE = 'restrict_violation';
+END
+$$;
+CREATE TRIGGER credit_notes_never_change BEFORE UPDATE OR DELETE ON rating.credit_notes
+    FOR EACH ROW EXECUTE FUNCTION rating.refuse_change();
+CREATE TRIGGER credit_notes_are_never_emptied BEFORE TRUNCATE ON rating.credit_notes
+    FOR EACH STATEMENT EXECUTE FUNCTION rating.refuse_change();

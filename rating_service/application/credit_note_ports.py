@@ -1,0 +1,64 @@
+"""What credit notes need from the outside: a store. An adapter implements it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from rating_service.domain.credit_note import CreditNote
+
+
+class StoredNote(msgspec.Struct, frozen=True, kw_only=True):
+    """An issued credit note as stored; `document` never changes and `hash` is its SHA-256 in hex."""
+
+    name: str
+    invoice: str
+    contract: str
+    customer: str
+    currency_code: str
+    settlement: str
+    total_nanos: int
+    issue_time: datetime
+    watermark_position: int
+    idempotency_key: str
+    hash: str
+    document: bytes
+    number: int = 0
+    """Place among all notes in the order of their issue; 0 before it is stored."""
+    position: int | None = None
+    """Position at which the ledger has recorded it, None before that."""
+
+
+class NoteFilter(NamedTuple):
+    """Which notes: those of an invoice and of a contract, each unless it is empty."""
+
+    invoice: str = ""
+    contract: str = ""
+
+
+class Taken(NamedTuple):
+    """What a store holds after a call: the note of the key, and whether an earlier call had stored it."""
+
+    stored: StoredNote
+    replayed: bool
+
+
+class CreditNoteStore(Protocol):
+    """The credit notes issued. Every method raises StoreUnavailableError."""
+
+    async def issue(
+        self, contract: str, key: str, invoice: str, compute: Callable[[Sequence[CreditNote]], StoredNote]
+    ) -> Taken:
+        """Store what `compute` makes of an invoice's earlier notes, with its record, while nobody else can.
+
+        A key that has a note already returns that one. What `compute` raises stores nothing.
+        """
+
+    async def named(self, name: str) -> StoredNote | None:
+        """Return a note by its name, None if there is none."""
+
+    async def page(self, wanted: NoteFilter, *, after: int, limit: int) -> list[StoredNote]:
+        """Return notes in the order of their issue, after a number."""
