@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 import signal
-import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Final, NamedTuple
@@ -24,6 +22,7 @@ from rating_service.adapters.ledger_channel import open_channel
 from rating_service.adapters.ledger_client import LedgerClient
 from rating_service.adapters.ledger_holds import LedgerHolds
 from rating_service.adapters.ledger_messages import charge_message
+from rating_service.adapters.logs import configure_logs
 from rating_service.adapters.memory_limits import MemoryLimiter
 from rating_service.adapters.migrations import SchemaError, migrate
 from rating_service.adapters.postgres_pool import Pool, open_pool
@@ -273,19 +272,3 @@ def start_metrics(follower: Follower, port: int | None) -> None:
         start_http_server(port, addr="127.0.0.1")
     except OSError as cause:
         raise CannotRunError(f"RATING_METRICS_PORT={port}: {cause.strerror}") from cause
-
-
-def configure_logs(level: str) -> None:
-    """Write one JSON object a line to stderr, which leaves stdout to what commands print."""
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )

@@ -40,8 +40,8 @@ from rating_service.domain.credit_note import (
 from rating_service.domain.creditable import creditable
 from rating_service.domain.invoice import document_hash
 
-REASON_LENGTH_MAX: Final = 500
-"""Characters of why a note was issued."""
+REASON_LENGTH_MAX: Final = 200
+"""Characters of why a note was issued: as many as the ledger keeps."""
 LINES_MAX: Final = 1_000
 """Lines that one note names."""
 

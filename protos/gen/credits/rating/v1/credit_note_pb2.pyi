@@ -281,7 +281,7 @@ class IssueCreditNoteRequest(_message.Message):
     settlement: Global___Settlement.ValueType
     """What becomes of the amount. Required."""
     reason: _builtins.str
-    """Why, 1 to 500 characters. Required."""
+    """Why, 1 to 200 characters. Required."""
     whole: _builtins.bool
     """All that is left of the invoice."""
     @_builtins.property
