@@ -223,10 +223,10 @@ def _line(place: int, key: LineKey, sums: _Sums, amount: Money) -> InvoiceLine:
 def _description(key: LineKey) -> str:
     rates = f", rates of {key.rate_card_phase}" if key.rate_card_phase else ""
     match key.kind:
-        case LineKind.BASE_FEE:
-            return f"Base fee, {key.contract_phase}"
         case LineKind.USAGE:
             return f"Usage paid with credit, {key.contract_phase}{rates}"
         case LineKind.OVERAGE:
             price = f" at {key.unit_price.price} {key.unit_price.currency_code}" if key.unit_price else ""
             return f"Overage{price}, {key.contract_phase}{rates}"
+        case _:
+            return f"Base fee, {key.contract_phase}"

@@ -7,7 +7,8 @@ from typing import Any
 from credits.rating.v1 import invoice_service_pb2, invoice_service_pb2_grpc
 from rating_service.application.invoices import Invoicing
 from rating_service.application.trace_line import LineTracing
-from rating_service.rpc.messages import invoice, line_debit, required_instant
+from rating_service.rpc.invoice_messages import invoice
+from rating_service.rpc.messages import line_debit, required_instant
 
 
 class InvoiceServicer(invoice_service_pb2_grpc.InvoiceServiceServicer):
