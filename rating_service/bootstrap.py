@@ -15,11 +15,15 @@ import structlog
 from prometheus_client import start_http_server
 
 from rating_service.adapters.clocks import SystemClock
+from rating_service.adapters.credit_balance_store import PostgresCreditBalances
+from rating_service.adapters.credit_note_store import PostgresCreditNoteStore
+from rating_service.adapters.document_index import PostgresDocumentIndex
 from rating_service.adapters.embedded_postgres import DataDirectoryError, EmbeddedPostgres
 from rating_service.adapters.history_store import PostgresHistoryStore
 from rating_service.adapters.invoice_store import PostgresInvoiceFacts, PostgresInvoiceStore
 from rating_service.adapters.ledger_channel import open_channel
 from rating_service.adapters.ledger_client import LedgerClient
+from rating_service.adapters.ledger_documents import LedgerDocuments
 from rating_service.adapters.ledger_holds import LedgerHolds
 from rating_service.adapters.ledger_messages import charge_message
 from rating_service.adapters.logs import configure_logs
@@ -27,19 +31,24 @@ from rating_service.adapters.memory_limits import MemoryLimiter
 from rating_service.adapters.migrations import SchemaError, migrate
 from rating_service.adapters.postgres_pool import Pool, open_pool
 from rating_service.adapters.quarantine_store import PostgresQuarantineStore
+from rating_service.adapters.record_store import PostgresRecordStore
 from rating_service.adapters.redis_limits import RedisLimiter
 from rating_service.adapters.stream_store import PostgresStreamStore
 from rating_service.adapters.wallet_client import WalletClient
 from rating_service.application.authorization_ports import Limiter
 from rating_service.application.authorize import Authorizing
+from rating_service.application.credit_notes import CreditNotes
+from rating_service.application.customer_balance import CustomerBalances
 from rating_service.application.intake import UsageIntake
 from rating_service.application.invoices import Invoicing
+from rating_service.application.ledger_records import LedgerRecords
 from rating_service.application.ports import StoreUnavailableError
 from rating_service.application.quarantine import Quarantine
 from rating_service.application.rate_usage import UsageRating
 from rating_service.application.settle import Settling
 from rating_service.application.stream_usage import StreamMetering
 from rating_service.application.trace_line import LineTracing
+from rating_service.application.verify_documents import DocumentVerification
 from rating_service.projections.facts import UnreadableHistoryError
 from rating_service.projections.follower import Follower
 from rating_service.rpc.causes import cause_of
@@ -69,6 +78,7 @@ class Parts(NamedTuple):
     served: BoundServer
     follower: Follower
     streams: StreamMetering
+    records: LedgerRecords
     health: HealthReporter
 
 
@@ -115,27 +125,44 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Parts:
     ledger = LedgerClient(channel)
     history = PostgresHistoryStore(pool)
     follower = Follower(ledger=ledger, store=history)
+    clock = ledger if settings.sandbox else SystemClock()
     invoices = PostgresInvoiceStore(pool)
     invoicing = Invoicing(
         ledger=ledger,
         history=follower,
         facts=PostgresInvoiceFacts(url),
         store=invoices,
-        clock=ledger if settings.sandbox else SystemClock(),
+        clock=clock,
         grace=settings.grace,
     )
-    tracing = LineTracing(invoicing=invoicing, history=follower, store=invoices)
+    documents = LedgerDocuments(channel)
+    records = LedgerRecords(store=PostgresRecordStore(pool), ledger=documents)
+    notes = PostgresCreditNoteStore(pool)
     usage = build_usage(settings, pool, channel, ledger, follower, open_limiter(settings, stack))
     served = build_server(
         rating=usage.servicer,
-        invoices=InvoiceServicer(invoicing=invoicing, tracing=tracing),
+        invoices=InvoiceServicer(
+            invoicing=invoicing,
+            tracing=LineTracing(invoicing=invoicing, history=follower, store=invoices),
+            notes=CreditNotes(
+                invoicing=invoicing, store=notes, records=records, history=follower, clock=clock
+            ),
+            balances=CustomerBalances(PostgresCreditBalances(pool)),
+            verification=DocumentVerification(
+                again=invoicing,
+                invoices=invoices,
+                notes=notes,
+                index=PostgresDocumentIndex(pool),
+                facts=documents,
+                history=follower,
+            ),
+        ),
         is_open=lambda: follower.is_caught_up,
         address=str(settings.listen),
         certificates=certificates(settings),
     )
-    return Parts(
-        served, follower, usage.streams, HealthReporter(served.health, is_ready=readiness(follower, history))
-    )
+    health = HealthReporter(served.health, is_ready=readiness(follower, history))
+    return Parts(served, follower, usage.streams, records, health)
 
 
 def build_usage(
@@ -242,19 +269,21 @@ async def run(parts: Parts, stop: asyncio.Event) -> None:
     log.info("listening", port=parts.served.port)
     following = asyncio.create_task(parts.follower.run(), name="follower")
     sweeping = asyncio.create_task(parts.streams.run(), name="streams")
+    recording = asyncio.create_task(parts.records.run(), name="records")
     reporting = asyncio.create_task(parts.health.run(), name="health")
     stopping = asyncio.create_task(stop.wait(), name="stop")
     try:
-        await asyncio.wait({following, sweeping, reporting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        running = {following, sweeping, recording, reporting, stopping}
+        await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
     finally:
         reporting.cancel()
         await parts.health.report(serving=False)
         log.info("draining")
         await parts.served.server.stop(DRAIN_SECONDS)
         stopping.cancel()
-        sweeping.cancel()
-        following.cancel()
-        ended = await asyncio.gather(following, sweeping, reporting, stopping, return_exceptions=True)
+        for task in (sweeping, recording, following):
+            task.cancel()
+        ended = await asyncio.gather(*running, return_exceptions=True)
     for outcome in ended:
         if isinstance(outcome, UnreadableHistoryError):
             raise CannotRunError(f"the ledger's history cannot be followed: {outcome}") from outcome

@@ -89,9 +89,7 @@ class LedgerDocuments:
 
 def invoice_request(record: InvoiceRecord) -> billing_records_pb2.RecordInvoiceRequest:
     """Return the request that records an invoice."""
-    request = billing_records_pb2.RecordInvoiceRequest(
-        name=record.contract, idempotency_key=record.document
-    )
+    request = billing_records_pb2.RecordInvoiceRequest(name=record.contract, idempotency_key=record.document)
     issued = request.issued
     issued.invoice = record.invoice
     issued.kind = billing_records_pb2.InvoiceKind.Value(f"INVOICE_KIND_{record.kind}")

@@ -32,6 +32,16 @@ class StoredNote(msgspec.Struct, frozen=True, kw_only=True):
     """Position at which the ledger has recorded it, None before that."""
 
 
+class OpenNote(NamedTuple):
+    """A note settled as credit, and what no issued invoice has applied of it; above zero."""
+
+    credit_note: str
+    issue_time: datetime
+    currency_code: str
+    total_nanos: int
+    open_nanos: int
+
+
 class NoteFilter(NamedTuple):
     """Which notes: those of an invoice and of a contract, each unless it is empty."""
 
@@ -62,3 +72,10 @@ class CreditNoteStore(Protocol):
 
     async def page(self, wanted: NoteFilter, *, after: int, limit: int) -> list[StoredNote]:
         """Return notes in the order of their issue, after a number."""
+
+
+class CreditBalances(Protocol):
+    """What credit notes have left for later invoices. Every method raises StoreUnavailableError."""
+
+    async def open_notes(self, contract: str) -> list[OpenNote]:
+        """Return a contract's notes settled as credit that invoices have not applied whole, the oldest first."""

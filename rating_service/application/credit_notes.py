@@ -33,11 +33,11 @@ from rating_service.domain.credit_note import (
     Creditable,
     CreditNote,
     NoteOrder,
-    compute_credit_note,
     note_document,
     read_note,
 )
 from rating_service.domain.creditable import creditable
+from rating_service.domain.crediting import compute_credit_note
 from rating_service.domain.invoice import document_hash
 
 REASON_LENGTH_MAX: Final = 200

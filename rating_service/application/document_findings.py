@@ -11,8 +11,9 @@ import msgspec
 
 from rating_service.application.credit_note_ports import StoredNote
 from rating_service.application.ports import StoredInvoice
-from rating_service.domain.credit_note import CreditNote, compute_credit_note, note_document, read_note
+from rating_service.domain.credit_note import CreditNote, note_document, read_note
 from rating_service.domain.creditable import creditable
+from rating_service.domain.crediting import compute_credit_note
 from rating_service.domain.document_difference import first_difference
 from rating_service.domain.invoice import Invoice, read_document
 from rating_service.domain.refusals import Refusal

@@ -6,6 +6,7 @@ from typing import Final
 
 from credits.ledger.v1 import money_pb2
 from credits.rating.v1 import credit_note_pb2
+from rating_service.application.credit_note_ports import OpenNote
 from rating_service.application.credit_notes import ReadNote
 from rating_service.application.refusals import RequestReason, RequestRefused
 from rating_service.domain.agreement import Money
@@ -59,6 +60,17 @@ def note_message(read: ReadNote) -> credit_note_pb2.CreditNote:
         recorded_position=read.position,
         hash=read.hash,
         document=read.document,
+    )
+
+
+def open_credit(note: OpenNote) -> credit_note_pb2.OpenCredit:
+    """Return an open credit as a message."""
+    code = note.currency_code
+    return credit_note_pb2.OpenCredit(
+        credit_note=note.credit_note,
+        issue_time=timestamp(note.issue_time),
+        total=money(Money(code, note.total_nanos)),
+        open=money(Money(code, note.open_nanos)),
     )
 
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
+from credits.ledger.v1.money_pb2 import Money
 from credits.rating.v1 import credit_note_pb2, document_verification_pb2, invoice_service_pb2_grpc
 from rating_service.application.credit_note_ports import NoteFilter
 from rating_service.application.credit_notes import CreditNotes
+from rating_service.application.customer_balance import CustomerBalances
 from rating_service.application.verify_documents import DocumentVerification
-from rating_service.rpc.credit_note_messages import note_message, read_order
+from rating_service.rpc.credit_note_messages import note_message, open_credit, read_order
 
 
 class CreditNoteMethods(invoice_service_pb2_grpc.InvoiceServiceServicer):
     """Hands orders to the application and its notes back."""
 
     _notes: CreditNotes
+    _balances: CustomerBalances
     _verification: DocumentVerification
 
     async def IssueCreditNote(
@@ -46,6 +49,16 @@ class CreditNoteMethods(invoice_service_pb2_grpc.InvoiceServiceServicer):
         )
         return credit_note_pb2.ListCreditNotesResponse(
             credit_notes=map(note_message, page.notes), next_page_token=page.next_page_token
+        )
+
+    async def GetCustomerBalance(
+        self, request: credit_note_pb2.GetCustomerBalanceRequest, context: Any = None
+    ) -> credit_note_pb2.GetCustomerBalanceResponse:
+        """Read what credit notes have left for later invoices."""
+        balance = await self._balances.of_contract(request.contract)
+        return credit_note_pb2.GetCustomerBalanceResponse(
+            balances=[Money(currency_code=code, nanos=nanos) for code, nanos in balance.sums.items()],
+            credits=map(open_credit, balance.notes),
         )
 
     async def VerifyDocuments(
