@@ -20,7 +20,8 @@ from rating_service.adapters.credit_note_store import PostgresCreditNoteStore
 from rating_service.adapters.document_index import PostgresDocumentIndex
 from rating_service.adapters.embedded_postgres import DataDirectoryError, EmbeddedPostgres
 from rating_service.adapters.history_store import PostgresHistoryStore
-from rating_service.adapters.invoice_store import PostgresInvoiceFacts, PostgresInvoiceStore
+from rating_service.adapters.invoice_facts import PostgresInvoiceFacts
+from rating_service.adapters.invoice_store import PostgresInvoiceStore
 from rating_service.adapters.ledger_channel import open_channel
 from rating_service.adapters.ledger_client import LedgerClient
 from rating_service.adapters.ledger_documents import LedgerDocuments

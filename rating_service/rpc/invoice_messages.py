@@ -6,7 +6,8 @@ from typing import Final
 
 from credits.ledger.v1 import money_pb2
 from credits.rating.v1 import invoice_service_pb2
-from rating_service.application.invoices import ReadInvoice
+from rating_service.application.invoice_names import ReadInvoice
+from rating_service.application.tax_rates import checked_tax_rates
 from rating_service.domain.agreement import Money, TaxRate
 from rating_service.domain.invoice_document import CommitmentState, Invoice, InvoiceKind, Purchase, TaxLine
 from rating_service.domain.invoice_lines import Adjusted, InvoiceLine, LineDetail, LineKind
@@ -91,11 +92,15 @@ def _line(line: InvoiceLine) -> invoice_service_pb2.InvoiceLine:
         from_time=timestamp(line.from_time),
         to_time=timestamp(line.to_time),
         details=map(_detail, line.details),
-        prorated_kind=LINE_KINDS[key.prorated_kind] if key.prorated_kind else None,
-        adjusted_kind=LINE_KINDS[key.adjusted_kind] if key.adjusted_kind else None,
+        prorated_kind=_line_kind(key.prorated_kind),
+        adjusted_kind=_line_kind(key.adjusted_kind),
         adjusted=_adjusted(line.adjusted) if line.adjusted else None,
         source=line.source,
     )
+
+
+def _line_kind(kind: LineKind | None) -> invoice_service_pb2.LineKind.ValueType:
+    return invoice_service_pb2.LINE_KIND_UNSPECIFIED if kind is None else LINE_KINDS[kind]
 
 
 def _detail(detail: LineDetail) -> invoice_service_pb2.LineDetail:
@@ -117,6 +122,16 @@ def _adjusted(adjusted: Adjusted) -> invoice_service_pb2.AdjustedInvoice:
         cycle_start_time=timestamp(adjusted.cycle.start_time),
         cycle_end_time=timestamp(adjusted.cycle.end_time),
     )
+
+
+def given_taxes(
+    request: invoice_service_pb2.PreviewInvoiceRequest | invoice_service_pb2.IssueInvoiceRequest,
+) -> tuple[TaxRate, ...] | None:
+    """Return the taxes of a request, None if it leaves them to the contract. Refuses what is no tax rate."""
+    if not request.HasField("taxes"):
+        return None
+    rates = [TaxRate(rate.name, rate.percent, rate.jurisdiction) for rate in request.taxes.rates]
+    return checked_tax_rates(rates, field="taxes.rates")
 
 
 def _tax(line: TaxLine) -> invoice_service_pb2.InvoiceTaxLine:
