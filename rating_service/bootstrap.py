@@ -15,16 +15,12 @@ import structlog
 from prometheus_client import start_http_server
 
 from rating_service.adapters.clocks import SystemClock
-from rating_service.adapters.credit_balance_store import PostgresCreditBalances
-from rating_service.adapters.credit_note_store import PostgresCreditNoteStore
-from rating_service.adapters.document_index import PostgresDocumentIndex
 from rating_service.adapters.embedded_postgres import DataDirectoryError, EmbeddedPostgres
 from rating_service.adapters.history_store import PostgresHistoryStore
 from rating_service.adapters.invoice_facts import PostgresInvoiceFacts
 from rating_service.adapters.invoice_store import PostgresInvoiceStore
 from rating_service.adapters.ledger_channel import open_channel
 from rating_service.adapters.ledger_client import LedgerClient
-from rating_service.adapters.ledger_documents import LedgerDocuments
 from rating_service.adapters.ledger_holds import LedgerHolds
 from rating_service.adapters.ledger_messages import charge_message
 from rating_service.adapters.logs import configure_logs
@@ -32,24 +28,22 @@ from rating_service.adapters.memory_limits import MemoryLimiter
 from rating_service.adapters.migrations import SchemaError, migrate
 from rating_service.adapters.postgres_pool import Pool, open_pool
 from rating_service.adapters.quarantine_store import PostgresQuarantineStore
-from rating_service.adapters.record_store import PostgresRecordStore
 from rating_service.adapters.redis_limits import RedisLimiter
 from rating_service.adapters.stream_store import PostgresStreamStore
 from rating_service.adapters.wallet_client import WalletClient
 from rating_service.application.authorization_ports import Limiter
 from rating_service.application.authorize import Authorizing
-from rating_service.application.credit_notes import CreditNotes
-from rating_service.application.customer_balance import CustomerBalances
 from rating_service.application.intake import UsageIntake
 from rating_service.application.invoices import Invoicing
-from rating_service.application.ledger_records import LedgerRecords
 from rating_service.application.ports import StoreUnavailableError
 from rating_service.application.quarantine import Quarantine
 from rating_service.application.rate_usage import UsageRating
+from rating_service.application.run_billing import BillingRunner
 from rating_service.application.settle import Settling
 from rating_service.application.stream_usage import StreamMetering
 from rating_service.application.trace_line import LineTracing
-from rating_service.application.verify_documents import DocumentVerification
+from rating_service.bootstrap_billing import Opened, build_billing
+from rating_service.bootstrap_documents import DocumentParts, build_documents
 from rating_service.projections.facts import UnreadableHistoryError
 from rating_service.projections.follower import Follower
 from rating_service.rpc.causes import cause_of
@@ -79,8 +73,9 @@ class Parts(NamedTuple):
     served: BoundServer
     follower: Follower
     streams: StreamMetering
-    records: LedgerRecords
     health: HealthReporter
+    billing: BillingRunner
+    documents: DocumentParts
 
 
 class UsageParts(NamedTuple):
@@ -126,44 +121,43 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Parts:
     ledger = LedgerClient(channel)
     history = PostgresHistoryStore(pool)
     follower = Follower(ledger=ledger, store=history)
-    clock = ledger if settings.sandbox else SystemClock()
     invoices = PostgresInvoiceStore(pool)
     invoicing = Invoicing(
         ledger=ledger,
         history=follower,
         facts=PostgresInvoiceFacts(url),
         store=invoices,
-        clock=clock,
+        clock=ledger if settings.sandbox else SystemClock(),
         grace=settings.grace,
     )
-    documents = LedgerDocuments(channel)
-    records = LedgerRecords(store=PostgresRecordStore(pool), ledger=documents)
-    notes = PostgresCreditNoteStore(pool)
+    tracing = LineTracing(invoicing=invoicing, history=follower, store=invoices)
+    opened = Opened(pool, url, channel, ledger, follower)
+    billing = build_billing(settings, opened, invoicing, invoices)
+    documents = build_documents(settings, opened, invoicing, invoices)
     usage = build_usage(settings, pool, channel, ledger, follower, open_limiter(settings, stack))
     served = build_server(
         rating=usage.servicer,
         invoices=InvoiceServicer(
             invoicing=invoicing,
-            tracing=LineTracing(invoicing=invoicing, history=follower, store=invoices),
-            notes=CreditNotes(
-                invoicing=invoicing, store=notes, records=records, history=follower, clock=clock
-            ),
-            balances=CustomerBalances(PostgresCreditBalances(pool)),
-            verification=DocumentVerification(
-                again=invoicing,
-                invoices=invoices,
-                notes=notes,
-                index=PostgresDocumentIndex(pool),
-                facts=documents,
-                history=follower,
-            ),
+            tracing=tracing,
+            billing=billing.billing,
+            cycles=billing.cycles,
+            notes=documents.notes,
+            balances=documents.balances,
+            verification=documents.verification,
         ),
         is_open=lambda: follower.is_caught_up,
         address=str(settings.listen),
         certificates=certificates(settings),
     )
-    health = HealthReporter(served.health, is_ready=readiness(follower, history))
-    return Parts(served, follower, usage.streams, records, health)
+    return Parts(
+        served,
+        follower,
+        usage.streams,
+        HealthReporter(served.health, is_ready=readiness(follower, history)),
+        billing.runner,
+        documents,
+    )
 
 
 def build_usage(
@@ -270,21 +264,22 @@ async def run(parts: Parts, stop: asyncio.Event) -> None:
     log.info("listening", port=parts.served.port)
     following = asyncio.create_task(parts.follower.run(), name="follower")
     sweeping = asyncio.create_task(parts.streams.run(), name="streams")
-    recording = asyncio.create_task(parts.records.run(), name="records")
+    billing = asyncio.create_task(parts.billing.run(), name="billing")
+    recording = asyncio.create_task(parts.documents.run(), name="documents")
     reporting = asyncio.create_task(parts.health.run(), name="health")
     stopping = asyncio.create_task(stop.wait(), name="stop")
     try:
-        running = {following, sweeping, recording, reporting, stopping}
-        await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        working = {following, sweeping, billing, recording, reporting}
+        await asyncio.wait({*working, stopping}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         reporting.cancel()
         await parts.health.report(serving=False)
         log.info("draining")
         await parts.served.server.stop(DRAIN_SECONDS)
         stopping.cancel()
-        for task in (sweeping, recording, following):
+        for task in working:
             task.cancel()
-        ended = await asyncio.gather(*running, return_exceptions=True)
+        ended = await asyncio.gather(*working, stopping, return_exceptions=True)
     for outcome in ended:
         if isinstance(outcome, UnreadableHistoryError):
             raise CannotRunError(f"the ledger's history cannot be followed: {outcome}") from outcome

@@ -27,7 +27,8 @@ OF_KEY: Final = READ + sql.SQL("WHERE n.contract = %(contract)s AND n.idempotenc
 NAMED: Final = READ + sql.SQL("WHERE n.name = %(name)s")
 PAGE: Final = READ + sql.SQL(
     "WHERE n.number > %(after)s AND (%(invoice)s = '' OR n.invoice = %(invoice)s)"
-    " AND (%(contract)s = '' OR n.contract = %(contract)s) ORDER BY n.number LIMIT %(limit)s"
+    " AND (%(contract)s = '' OR n.contract = %(contract)s)"
+    " AND (%(settles)s = '' OR n.settles = %(settles)s) ORDER BY n.number LIMIT %(limit)s"
 )
 OF_INVOICE: Final = sql.SQL(
     "SELECT document FROM rating.credit_notes WHERE invoice = %(invoice)s ORDER BY number"

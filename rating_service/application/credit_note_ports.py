@@ -20,6 +20,8 @@ class StoredNote(msgspec.Struct, frozen=True, kw_only=True):
     customer: str
     currency_code: str
     settlement: str
+    settles: str
+    """Invoice whose debt to the customer it settles, else empty."""
     total_nanos: int
     issue_time: datetime
     watermark_position: int
@@ -43,10 +45,11 @@ class OpenNote(NamedTuple):
 
 
 class NoteFilter(NamedTuple):
-    """Which notes: those of an invoice and of a contract, each unless it is empty."""
+    """Which notes: those on an invoice, of a contract and settling an invoice, each unless it is empty."""
 
     invoice: str = ""
     contract: str = ""
+    settles: str = ""
 
 
 class Taken(NamedTuple):

@@ -151,7 +151,7 @@ def check_order(order: NoteOrder) -> None:
         raise RequestRefused(
             RequestReason.FIELD_TOO_LONG, f"lines names more than {LINES_MAX} lines", field="lines"
         )
-    ways = [bool(order.lines), order.net_amount is not None, order.whole]
+    ways = [bool(order.lines), order.net_amount is not None, order.whole, bool(order.settles)]
     if sum(ways) != 1:
         raise RequestRefused(
             RequestReason.FIELD_REQUIRED if not any(ways) else RequestReason.FIELD_MALFORMED,
@@ -194,6 +194,7 @@ def _stored(note: CreditNote, *, key: str) -> StoredNote:
         customer=note.customer,
         currency_code=note.total.currency_code,
         settlement=note.order.settlement.value,
+        settles=note.order.settles,
         total_nanos=note.total.nanos,
         issue_time=note.issue_time,
         watermark_position=note.watermark_position,

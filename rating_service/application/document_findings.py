@@ -85,6 +85,7 @@ def note_findings(
         "contract": (stored.contract, note.contract),
         "customer": (stored.customer, note.customer),
         "settlement": (stored.settlement, note.order.settlement.value),
+        "settles": (stored.settles, note.order.settles),
         "currency_code": (stored.currency_code, note.total.currency_code),
         "total_nanos": (stored.total_nanos, note.total.nanos),
         "issue_time": (stored.issue_time, note.issue_time),

@@ -80,6 +80,25 @@ class GrantRow(NamedTuple):
     amount_units: int
 
 
+class OverageRow(NamedTuple):
+    """What of a charged debit no credit covered, and its price in decimal text a whole asset."""
+
+    contract: str
+    effective_time: datetime
+    overage_units: int
+    currency_code: str
+    price: str
+
+
+class UnbilledRow(NamedTuple):
+    """What the overage of an open cycle has grown by, and from how much on its contract wants an invoice."""
+
+    contract: str
+    cycle_start_time: datetime
+    nanos: int
+    threshold_nanos: int
+
+
 class PurchaseRow(NamedTuple):
     """A grant with a consideration. `position` is that of its payment, None while it waits for it."""
 
@@ -114,6 +133,11 @@ class Effect(NamedTuple):
     reversals: Sequence[ReversalRow] = ()
     purchases: Sequence[PurchaseRow] = ()
     payments: Sequence[PaymentRow] = ()
+    contracts: Sequence[str] = ()
+    """Those that were signed or changed: their billing is due."""
+    overages: Sequence[OverageRow] = ()
+    unbilled: Sequence[UnbilledRow] = ()
+    """What the overages come to in money, for the contracts that want to know."""
 
 
 class StoreUnavailableError(Exception):

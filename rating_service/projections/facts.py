@@ -18,10 +18,12 @@ from rating_service.application.ports import (
     Effect,
     GrantRow,
     LedgerEvent,
+    OverageRow,
     PaymentRow,
     PurchaseRow,
     ReversalRow,
 )
+from rating_service.domain.agreement import UnitPrice
 from rating_service.domain.catalogue import (
     IGNORED_FAMILIES,
     BrokenLogError,
@@ -29,6 +31,7 @@ from rating_service.domain.catalogue import (
     UnknownTopicError,
     evolve,
 )
+from rating_service.domain.contract_life import CHANGE_TYPES
 from rating_service.domain.debits import (
     ACTIVATION_TOPIC,
     CAPTURE_TOPIC,
@@ -56,6 +59,9 @@ IGNORED_WALLET_EVENTS: Final = frozenset(
 
 Debt that is repaid was part of its debit already.
 """
+
+CONTRACT_TOPICS: Final = frozenset({"contract.ContractSigned.v1", *CHANGE_TYPES})
+"""What changes what a contract is to be billed."""
 
 _NO_DRAWS: Final = msgspec.Raw(b"[]")
 _NO_CHARGE: Final = msgspec.Raw(b"")
@@ -98,10 +104,16 @@ class _CaptureFact(msgspec.Struct):
     idempotency_key: str = ""
 
 
+class _OverageKeys(msgspec.Struct):
+    contract: str
+    overage_price: UnitPrice | None = None
+
+
 _UNCHARGED: Final = _ChargeKeys("", "", "")
 _debits: Final = msgspec.json.Decoder(_DebitFact)
 _captures: Final = msgspec.json.Decoder(_CaptureFact)
 _charge_keys: Final = msgspec.json.Decoder(_ChargeKeys)
+_overage_keys: Final = msgspec.json.Decoder(_OverageKeys)
 
 
 class _Collected(msgspec.Struct):
@@ -125,6 +137,7 @@ def effect_of(events: Sequence[LedgerEvent], *, from_position: int, to_position:
             _collect(effect, event)
         except (UnknownTopicError, msgspec.MsgspecError) as cause:
             raise UnreadableHistoryError(f"{event.topic} at position {event.position}: {cause}") from cause
+    contracts = {event.stream for event in effect.agreements if event.topic in CONTRACT_TOPICS}
     return Effect(
         from_position,
         to_position,
@@ -134,6 +147,8 @@ def effect_of(events: Sequence[LedgerEvent], *, from_position: int, to_position:
         effect.reversals,
         effect.purchases,
         effect.payments,
+        sorted(contracts),
+        [overage for debit in effect.debits for overage in _overages(debit)],
     )
 
 
@@ -215,6 +230,18 @@ def _row(
         keys.rate_card_phase,
         charge or None,
     )
+
+
+def _overages(debit: DebitRow) -> list[OverageRow]:
+    """Return what of a debit is to be paid in money; most debits have nothing of it and cost nothing here."""
+    if not debit.overage_units or debit.charge is None:
+        return []
+    charge = _overage_keys.decode(debit.charge)
+    price = charge.overage_price
+    if price is None:
+        return []
+    units = debit.overage_units
+    return [OverageRow(charge.contract, debit.effective_time, units, price.currency_code, price.price)]
 
 
 def _reversal_row(event: LedgerEvent) -> ReversalRow:

@@ -44,11 +44,13 @@ METHODS: Final = {
         "ListCreditNotes",
         "GetCustomerBalance",
         "VerifyDocuments",
+        "RunBilling",
+        "ListCycles",
     ),
 }
 """Methods by service; a test compares them with the protos."""
 
-STREAMS: Final = frozenset({"StreamUsage", "VerifyDocuments"})
+STREAMS: Final = frozenset({"StreamUsage", "VerifyDocuments", "RunBilling"})
 """Methods whose answers are streams."""
 
 Method = Callable[[Any, Any], Awaitable[Any]]
@@ -79,7 +81,10 @@ def wrap(method: Method, name: str, *, is_open: Callable[[], bool]) -> Method:
 
 
 def wrap_stream(method: StreamMethod, name: str, *, is_open: Callable[[], bool]) -> StreamMethod:
-    """Return a streaming method with all that belongs around it; it counts its answers."""
+    """Return a method that answers by a stream with all that belongs around it; it counts its answers.
+
+    What it refuses after some answers ends the stream with the status.
+    """
 
     async def call(requests: Any, context: Any) -> AsyncIterator[Any]:
         started = perf_counter()

@@ -70,6 +70,7 @@ CODES: Final[Mapping[Reason | RequestReason, grpc.StatusCode]] = MappingProxyTyp
         RequestReason.CYCLE_OUTSIDE_CONTRACT: _C.FAILED_PRECONDITION,
         RequestReason.CYCLE_NOT_ENDED: _C.FAILED_PRECONDITION,
         RequestReason.GRACE_NOT_OVER: _C.FAILED_PRECONDITION,
+        RequestReason.INCLUDED_CREDIT_REFUSED: _C.FAILED_PRECONDITION,
         RequestReason.INVOICES_CONTENDED: _C.ABORTED,
         RequestReason.WATERMARK_BEYOND_LOG: _C.OUT_OF_RANGE,
         RequestReason.WATERMARK_BEFORE_CONTRACT: _C.FAILED_PRECONDITION,

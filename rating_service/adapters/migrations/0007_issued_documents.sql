@@ -29,7 +29,8 @@ CREATE TRIGGER ledger_records_are_kept BEFORE UPDATE OR DELETE ON rating.ledger_
 CREATE TRIGGER ledger_records_are_never_emptied BEFORE TRUNCATE ON rating.ledger_records
     FOR EACH STATEMENT EXECUTE FUNCTION rating.keep_ledger_records();
 
--- Credit notes: kept as invoices are. `number` is the order of their issue; `idempotency_key` names the call.
+-- Credit notes: kept as invoices are. `number` is the order of their issue; `idempotency_key` names the call;
+-- `settles` is the invoice whose debt to the customer a note settles.
 CREATE TABLE rating.credit_notes (
     name text COLLATE "C" PRIMARY KEY,
     number bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
@@ -38,6 +39,7 @@ CREATE TABLE rating.credit_notes (
     customer text NOT NULL,
     currency_code text NOT NULL,
     settlement text NOT NULL CHECK (settlement IN ('REFUND', 'CREDIT', 'OFFSET')),
+    settles text NOT NULL,
     total_nanos bigint NOT NULL CHECK (total_nanos > 0),
     issue_time timestamptz NOT NULL,
     watermark_position bigint NOT NULL,
@@ -48,6 +50,12 @@ CREATE TABLE rating.credit_notes (
     CHECK (hash = encode(sha256(document), 'hex'))
 );
 CREATE INDEX credit_notes_of_invoice ON rating.credit_notes (invoice, number);
+CREATE INDEX credit_notes_of_contract ON rating.credit_notes (contract, number);
+CREATE INDEX credit_notes_that_settle ON rating.credit_notes (settles) WHERE settles <> '';
+
+-- Invoices that owe their customer something, which credit notes settle; they are few.
+CREATE INDEX invoices_that_owe ON rating.invoices (contract, sequence)
+    WHERE position('"CREDIT_DUE"'::bytea IN document) > 0;
 
 CREATE OR REPLACE FUNCTION rating.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

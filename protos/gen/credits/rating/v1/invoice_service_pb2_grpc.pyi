@@ -4,6 +4,7 @@ isort:skip_file
 Invoices: computed from recorded facts only; once issued, their bytes never change."""
 
 from collections import abc as _abc
+from credits.rating.v1 import billing_pb2 as _billing_pb2
 from credits.rating.v1 import credit_note_pb2 as _credit_note_pb2
 from credits.rating.v1 import document_verification_pb2 as _document_verification_pb2
 from credits.rating.v1 import invoice_service_pb2 as _invoice_service_pb2
@@ -57,6 +58,12 @@ class InvoiceServiceStub:
     """Compute every issued document again from history, and compare it with what is stored and what the ledger has
     recorded of it.
     """
+    RunBilling: _grpc.UnaryStreamMultiCallable[_billing_pb2.RunBillingRequest, _billing_pb2.RunBillingResponse]
+    """Grant the included credit and issue the invoices that are due, and report progress until it is done. Ending the
+    call ends the run after the contracts at hand. Safe to retry: what was done is not done again.
+    """
+    ListCycles: _grpc.UnaryUnaryMultiCallable[_billing_pb2.ListCyclesRequest, _billing_pb2.ListCyclesResponse]
+    """List billing cycles: how far each is, and why one could not be billed."""
 
 @_typing.type_check_only
 class InvoiceServiceAsyncStub(InvoiceServiceStub):
@@ -85,6 +92,12 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
     """Compute every issued document again from history, and compare it with what is stored and what the ledger has
     recorded of it.
     """
+    RunBilling: _aio.UnaryStreamMultiCallable[_billing_pb2.RunBillingRequest, _billing_pb2.RunBillingResponse]  # type: ignore[assignment]
+    """Grant the included credit and issue the invoices that are due, and report progress until it is done. Ending the
+    call ends the run after the contracts at hand. Safe to retry: what was done is not done again.
+    """
+    ListCycles: _aio.UnaryUnaryMultiCallable[_billing_pb2.ListCyclesRequest, _billing_pb2.ListCyclesResponse]  # type: ignore[assignment]
+    """List billing cycles: how far each is, and why one could not be billed."""
 
 class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
     """InvoiceService turns ledger history into invoices."""
@@ -170,5 +183,23 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
         """Compute every issued document again from history, and compare it with what is stored and what the ledger has
         recorded of it.
         """
+
+    @_abc_1.abstractmethod
+    def RunBilling(
+        self,
+        request: _billing_pb2.RunBillingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_billing_pb2.RunBillingResponse], _abc.AsyncIterator[_billing_pb2.RunBillingResponse]]:
+        """Grant the included credit and issue the invoices that are due, and report progress until it is done. Ending the
+        call ends the run after the contracts at hand. Safe to retry: what was done is not done again.
+        """
+
+    @_abc_1.abstractmethod
+    def ListCycles(
+        self,
+        request: _billing_pb2.ListCyclesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_billing_pb2.ListCyclesResponse, _abc.Awaitable[_billing_pb2.ListCyclesResponse]]:
+        """List billing cycles: how far each is, and why one could not be billed."""
 
 def add_InvoiceServiceServicer_to_server(servicer: InvoiceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
