@@ -16,12 +16,16 @@ from rating_service.domain.agreement import Record
 
 
 class RecordedAmount(Record, frozen=True):
-    """One amount of a document: what it is for, and the span of the service that it pays for, half-open."""
+    """One amount of a document, net of tax: what it is for, and the half-open span of the service that it pays for.
+
+    `product` is what was sold, for reports.
+    """
 
     kind: str
     nanos: int
     from_time: datetime | None = None
     to_time: datetime | None = None
+    product: str = ""
 
 
 class InvoiceRecord(Record, frozen=True, tag_field="document_kind", tag="INVOICE"):

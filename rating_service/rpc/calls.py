@@ -39,6 +39,11 @@ METHODS: Final = {
         "GetInvoice",
         "ListInvoices",
         "TraceLine",
+        "IssueCreditNote",
+        "GetCreditNote",
+        "ListCreditNotes",
+        "GetCustomerBalance",
+        "VerifyDocuments",
         "RunBilling",
         "ListCycles",
     ),
@@ -50,7 +55,7 @@ METHODS: Final = {
 }
 """Methods by service; a test compares them with the protos."""
 
-STREAMS: Final = frozenset({"StreamUsage", "RunBilling", "ShowRerating", "AcceptRerating"})
+STREAMS: Final = frozenset({"StreamUsage", "VerifyDocuments", "RunBilling", "ShowRerating", "AcceptRerating"})
 """Methods whose answers are streams."""
 
 Method = Callable[[Any, Any], Awaitable[Any]]
