@@ -16,8 +16,6 @@ from prometheus_client import start_http_server
 from rating_service.adapters.clocks import SystemClock
 from rating_service.adapters.embedded_postgres import DataDirectoryError, EmbeddedPostgres
 from rating_service.adapters.history_store import PostgresHistoryStore
-from rating_service.adapters.invoice_facts import PostgresInvoiceFacts
-from rating_service.adapters.invoice_store import PostgresInvoiceStore
 from rating_service.adapters.ledger_channel import open_channel
 from rating_service.adapters.ledger_client import LedgerClient
 from rating_service.adapters.logs import configure_logs
@@ -25,13 +23,12 @@ from rating_service.adapters.migrations import SchemaError, migrate
 from rating_service.adapters.postgres_pool import open_pool
 from rating_service.adapters.rerating_client import ReratingClient
 from rating_service.adapters.rerating_facts import PostgresReratingFacts
-from rating_service.application.invoices import Invoicing
 from rating_service.application.ports import StoreUnavailableError
 from rating_service.application.rerating import Reratings
 from rating_service.application.run_billing import BillingRunner
 from rating_service.application.stream_usage import StreamMetering
 from rating_service.application.trace_line import LineTracing
-from rating_service.bootstrap_billing import Opened, build_billing
+from rating_service.bootstrap_billing import Opened, build_billing, build_invoicing
 from rating_service.bootstrap_documents import DocumentParts, build_documents
 from rating_service.bootstrap_usage import build_usage, open_limiter
 from rating_service.projections.facts import UnreadableHistoryError
@@ -102,17 +99,9 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Parts:
     ledger = LedgerClient(channel)
     history = PostgresHistoryStore(pool)
     follower = Follower(ledger=ledger, store=history)
-    invoices = PostgresInvoiceStore(pool)
-    invoicing = Invoicing(
-        ledger=ledger,
-        history=follower,
-        facts=PostgresInvoiceFacts(url),
-        store=invoices,
-        clock=ledger if settings.sandbox else SystemClock(),
-        grace=settings.grace,
-    )
-    tracing = LineTracing(invoicing=invoicing, history=follower, store=invoices)
     opened = Opened(pool, url, channel, ledger, follower)
+    invoicing, invoices = build_invoicing(settings, opened, stack)
+    tracing = LineTracing(invoicing=invoicing, history=follower, store=invoices)
     billing = build_billing(settings, opened, invoicing, invoices)
     documents = build_documents(settings, opened, invoicing, invoices)
     usage = build_usage(settings, pool, channel, ledger, follower, open_limiter(settings, stack))

@@ -90,9 +90,7 @@ FILES = {
     ),
     "__main__": layer("cli", "settings", "bootstrap"),
 }
-ONLY_OF = dict.fromkeys(
-    ("bootstrap_billing", "bootstrap_documents", "bootstrap_usage"), ("rating_service",)
-)
+ONLY_OF = dict.fromkeys(("bootstrap_billing", "bootstrap_documents", "bootstrap_usage"), ("rating_service",))
 """Files of some services only."""
 # Rating reaches the ledger over gRPC only, through adapters of its own.
 SPEAKS_GRPC_TOO = frozenset({("rating_service", "adapters")})
