@@ -29,6 +29,8 @@ from rating_service.adapters.migrations import SchemaError, migrate
 from rating_service.adapters.postgres_pool import Pool, open_pool
 from rating_service.adapters.quarantine_store import PostgresQuarantineStore
 from rating_service.adapters.redis_limits import RedisLimiter
+from rating_service.adapters.rerating_client import ReratingClient
+from rating_service.adapters.rerating_facts import PostgresReratingFacts
 from rating_service.adapters.stream_store import PostgresStreamStore
 from rating_service.adapters.wallet_client import WalletClient
 from rating_service.application.authorization_ports import Limiter
@@ -38,6 +40,7 @@ from rating_service.application.invoices import Invoicing
 from rating_service.application.ports import StoreUnavailableError
 from rating_service.application.quarantine import Quarantine
 from rating_service.application.rate_usage import UsageRating
+from rating_service.application.rerating import Reratings
 from rating_service.application.run_billing import BillingRunner
 from rating_service.application.settle import Settling
 from rating_service.application.stream_usage import StreamMetering
@@ -51,6 +54,7 @@ from rating_service.rpc.health import HealthReporter
 from rating_service.rpc.invoice_servicer import InvoiceServicer
 from rating_service.rpc.metrics import LAG_EVENTS, POSITION
 from rating_service.rpc.rating_servicer import RatingServicer
+from rating_service.rpc.rerating_servicer import ReratingServicer
 from rating_service.rpc.server import BoundServer, Certificates, ListenError, build_server
 from rating_service.rpc.usage_messages import read_stored
 from rating_service.settings import Settings
@@ -145,6 +149,15 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Parts:
             notes=documents.notes,
             balances=documents.balances,
             verification=documents.verification,
+        ),
+        reratings=ReratingServicer(
+            Reratings(
+                ledger=ledger,
+                decisions=ReratingClient(channel),
+                history=follower,
+                facts=PostgresReratingFacts(url),
+                clock=ledger if settings.sandbox else SystemClock(),
+            )
         ),
         is_open=lambda: follower.is_caught_up,
         address=str(settings.listen),

@@ -1,4 +1,4 @@
-"""How the service writes its log."""
+"""Logs as JSON lines."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class HistoryPage(NamedTuple):
 class DebitRow(NamedTuple):
     """A debit as kept. `draws` and `charge` are the ledger's own JSON text.
 
-    The three columns before `charge` are taken out of it, and empty for a debit without one.
+    The three columns before `charge` and the one after it are taken out of it, and empty for a debit without one.
     """
 
     position: int
@@ -53,6 +53,7 @@ class DebitRow(NamedTuple):
     contract_phase: str
     rate_card_phase: str
     charge: str | None
+    adjusted_cycle_time: datetime | None = None
 
 
 class ReversalRow(NamedTuple):
@@ -78,16 +79,6 @@ class GrantRow(NamedTuple):
     effective_time: datetime
     expire_time: datetime | None
     amount_units: int
-
-
-class OverageRow(NamedTuple):
-    """What of a charged debit no credit covered, and its price in decimal text a whole asset."""
-
-    contract: str
-    effective_time: datetime
-    overage_units: int
-    currency_code: str
-    price: str
 
 
 class UnbilledRow(NamedTuple):
@@ -135,9 +126,8 @@ class Effect(NamedTuple):
     payments: Sequence[PaymentRow] = ()
     contracts: Sequence[str] = ()
     """Those that were signed or changed: their billing is due."""
-    overages: Sequence[OverageRow] = ()
     unbilled: Sequence[UnbilledRow] = ()
-    """What the overages come to in money, for the contracts that want to know."""
+    """What overages come to in money, for the contracts that want to know."""
 
 
 class StoreUnavailableError(Exception):

@@ -18,12 +18,10 @@ from rating_service.application.ports import (
     Effect,
     GrantRow,
     LedgerEvent,
-    OverageRow,
     PaymentRow,
     PurchaseRow,
     ReversalRow,
 )
-from rating_service.domain.agreement import UnitPrice
 from rating_service.domain.catalogue import (
     IGNORED_FAMILIES,
     BrokenLogError,
@@ -71,10 +69,15 @@ class UnreadableHistoryError(Exception):
     """The log holds what cannot be read, or is out of order; going on would miscount, so following stops."""
 
 
+class _AdjustmentKeys(msgspec.Struct):
+    cycle_start_time: datetime
+
+
 class _ChargeKeys(msgspec.Struct):
     contract: str
     contract_phase: str
     rate_card_phase: str
+    adjustment: _AdjustmentKeys | None = None
 
 
 class _Debited(msgspec.Struct):
@@ -104,16 +107,10 @@ class _CaptureFact(msgspec.Struct):
     idempotency_key: str = ""
 
 
-class _OverageKeys(msgspec.Struct):
-    contract: str
-    overage_price: UnitPrice | None = None
-
-
 _UNCHARGED: Final = _ChargeKeys("", "", "")
 _debits: Final = msgspec.json.Decoder(_DebitFact)
 _captures: Final = msgspec.json.Decoder(_CaptureFact)
 _charge_keys: Final = msgspec.json.Decoder(_ChargeKeys)
-_overage_keys: Final = msgspec.json.Decoder(_OverageKeys)
 
 
 class _Collected(msgspec.Struct):
@@ -148,7 +145,6 @@ def effect_of(events: Sequence[LedgerEvent], *, from_position: int, to_position:
         effect.purchases,
         effect.payments,
         sorted(contracts),
-        [overage for debit in effect.debits for overage in _overages(debit)],
     )
 
 
@@ -229,19 +225,8 @@ def _row(
         keys.contract_phase,
         keys.rate_card_phase,
         charge or None,
+        None if keys.adjustment is None else keys.adjustment.cycle_start_time,
     )
-
-
-def _overages(debit: DebitRow) -> list[OverageRow]:
-    """Return what of a debit is to be paid in money; most debits have nothing of it and cost nothing here."""
-    if not debit.overage_units or debit.charge is None:
-        return []
-    charge = _overage_keys.decode(debit.charge)
-    price = charge.overage_price
-    if price is None:
-        return []
-    units = debit.overage_units
-    return [OverageRow(charge.contract, debit.effective_time, units, price.currency_code, price.price)]
 
 
 def _reversal_row(event: LedgerEvent) -> ReversalRow:

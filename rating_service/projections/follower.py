@@ -151,7 +151,7 @@ class Follower:
             effect = effect_of(page.events, from_position=self._position, to_position=page.position)
             # Folded before it is stored, because what cannot be read must not be stored; shown only after.
             catalogue = next_catalogue(self._catalogue, effect.agreements)
-            effect = effect._replace(unbilled=unbilled_of(effect.overages, catalogue))
+            effect = effect._replace(unbilled=unbilled_of(effect.debits, catalogue))
             await self._store.write(effect)
             self._advance(catalogue, page.position)
             if effect.contracts or effect.unbilled:

@@ -47,10 +47,15 @@ METHODS: Final = {
         "RunBilling",
         "ListCycles",
     ),
+    "credits.rating.v1.ReratingService": (
+        "ShowRerating",
+        "AcceptRerating",
+        "RejectRerating",
+    ),
 }
 """Methods by service; a test compares them with the protos."""
 
-STREAMS: Final = frozenset({"StreamUsage", "VerifyDocuments", "RunBilling"})
+STREAMS: Final = frozenset({"StreamUsage", "VerifyDocuments", "RunBilling", "ShowRerating", "AcceptRerating"})
 """Methods whose answers are streams."""
 
 Method = Callable[[Any, Any], Awaitable[Any]]

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from rating_service.application.ports import OverageRow, UnbilledRow
+from rating_service.application.ports import DebitRow, UnbilledRow
 from rating_service.domain.agreement import Contract, ContractPhase, Money
 from rating_service.domain.catalogue import EMPTY, Catalogue
 from rating_service.domain.index import put
@@ -32,9 +32,10 @@ def phase(threshold: Money | None) -> ContractPhase:
 
 def overage(
     units: int, *, when: datetime = JANUARY, name: str = "contracts/acme", price: str = "0.01"
-) -> OverageRow:
-    """Return overage priced in USD."""
-    return OverageRow(name, when, units, "USD", price)
+) -> DebitRow:
+    """Return a debit of which no credit covered anything, priced in USD."""
+    charge = f'{{"contract":"{name}","overage_price":{{"currency_code":"USD","price":"{price}"}}}}'
+    return DebitRow(1, "wallets/acme", 1, when, "u", units, units, "[]", name, "evergreen", "", charge)
 
 
 def test_overages_of_a_cycle_add_up_to_money_rounded_up_once() -> None:
@@ -72,3 +73,10 @@ def test_nothing_is_counted_where_nothing_is_invoiced_from_an_amount_on(
     threshold: Money | None, name: str
 ) -> None:
     assert unbilled_of([overage(10**6, name=name)], knowing(phase(threshold))) == []
+
+
+def test_a_debit_that_credit_covered_or_that_has_no_charge_counts_nothing() -> None:
+    covered = overage(5)._replace(overage_units=0)
+    uncharged = overage(5)._replace(charge=None)
+
+    assert unbilled_of([covered, uncharged], knowing(phase(FIFTY))) == []
