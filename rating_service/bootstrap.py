@@ -44,14 +44,12 @@ from rating_service.application.rerating import Reratings
 from rating_service.application.run_billing import BillingRunner
 from rating_service.application.settle import Settling
 from rating_service.application.stream_usage import StreamMetering
-from rating_service.application.trace_line import LineTracing
 from rating_service.bootstrap_billing import Opened, build_billing
 from rating_service.bootstrap_documents import DocumentParts, build_documents
 from rating_service.projections.facts import UnreadableHistoryError
 from rating_service.projections.follower import Follower
 from rating_service.rpc.causes import cause_of
 from rating_service.rpc.health import HealthReporter
-from rating_service.rpc.invoice_servicer import InvoiceServicer
 from rating_service.rpc.metrics import LAG_EVENTS, POSITION
 from rating_service.rpc.rating_servicer import RatingServicer
 from rating_service.rpc.rerating_servicer import ReratingServicer
@@ -134,22 +132,13 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Parts:
         clock=ledger if settings.sandbox else SystemClock(),
         grace=settings.grace,
     )
-    tracing = LineTracing(invoicing=invoicing, history=follower, store=invoices)
     opened = Opened(pool, url, channel, ledger, follower)
     billing = build_billing(settings, opened, invoicing, invoices)
-    documents = build_documents(settings, opened, invoicing, invoices)
+    documents = build_documents(settings, opened, invoicing, invoices, billing)
     usage = build_usage(settings, pool, channel, ledger, follower, open_limiter(settings, stack))
     served = build_server(
         rating=usage.servicer,
-        invoices=InvoiceServicer(
-            invoicing=invoicing,
-            tracing=tracing,
-            billing=billing.billing,
-            cycles=billing.cycles,
-            notes=documents.notes,
-            balances=documents.balances,
-            verification=documents.verification,
-        ),
+        invoices=documents.servicer,
         reratings=ReratingServicer(
             Reratings(
                 ledger=ledger,
@@ -163,14 +152,8 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Parts:
         address=str(settings.listen),
         certificates=certificates(settings),
     )
-    return Parts(
-        served,
-        follower,
-        usage.streams,
-        HealthReporter(served.health, is_ready=readiness(follower, history)),
-        billing.runner,
-        documents,
-    )
+    health = HealthReporter(served.health, is_ready=readiness(follower, history))
+    return Parts(served, follower, usage.streams, health, billing.runner, documents)
 
 
 def build_usage(

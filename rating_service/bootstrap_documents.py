@@ -17,17 +17,17 @@ from rating_service.application.credit_notes import CreditNotes
 from rating_service.application.customer_balance import CustomerBalances
 from rating_service.application.invoices import Invoicing
 from rating_service.application.ledger_records import LedgerRecords
+from rating_service.application.trace_line import LineTracing
 from rating_service.application.verify_documents import DocumentVerification
-from rating_service.bootstrap_billing import Opened
+from rating_service.bootstrap_billing import BillingParts, Opened
+from rating_service.rpc.invoice_servicer import InvoiceServicer
 from rating_service.settings import Settings
 
 
 class DocumentParts(NamedTuple):
-    """What sees to issued documents."""
+    """What serves invoices and credit notes, and sees to those that were issued."""
 
-    notes: CreditNotes
-    balances: CustomerBalances
-    verification: DocumentVerification
+    servicer: InvoiceServicer
     records: LedgerRecords
     credit_due: CreditDue
 
@@ -37,9 +37,13 @@ class DocumentParts(NamedTuple):
 
 
 def build_documents(
-    settings: Settings, opened: Opened, invoicing: Invoicing, invoices: PostgresInvoiceStore
+    settings: Settings,
+    opened: Opened,
+    invoicing: Invoicing,
+    invoices: PostgresInvoiceStore,
+    billing: BillingParts,
 ) -> DocumentParts:
-    """Return the parts that see to issued documents."""
+    """Return the parts that serve documents and see to them."""
     clock = opened.ledger if settings.sandbox else SystemClock()
     ledger = LedgerDocuments(opened.channel)
     records = LedgerRecords(store=PostgresRecordStore(opened.pool), ledger=ledger)
@@ -57,5 +61,13 @@ def build_documents(
         history=opened.follower,
     )
     credit_due = CreditDue(notes=notes, store=store, invoicing=invoicing, owing=index)
-    balances = CustomerBalances(PostgresCreditBalances(opened.pool))
-    return DocumentParts(notes, balances, verification, records, credit_due)
+    servicer = InvoiceServicer(
+        invoicing=invoicing,
+        tracing=LineTracing(invoicing=invoicing, history=opened.follower, store=invoices),
+        billing=billing.billing,
+        cycles=billing.cycles,
+        notes=notes,
+        balances=CustomerBalances(PostgresCreditBalances(opened.pool)),
+        verification=verification,
+    )
+    return DocumentParts(servicer, records, credit_due)

@@ -20,6 +20,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from credits.ledger.v1 import (
+    contract_service_pb2_grpc,
     history_service_pb2,
     history_service_pb2_grpc,
     meter_totals_pb2,
@@ -30,6 +31,7 @@ from credits.ledger.v1 import (
     wallet_service_pb2,
     wallet_service_pb2_grpc,
 )
+from tests.fakes.fake_contracts import FakeContracts
 
 PAGE_EVENTS_MAX = 1_000
 LIFE_SECONDS = 0.2
@@ -309,7 +311,15 @@ class _History(history_service_pb2_grpc.HistoryServiceServicer):
         self._ledger = ledger
 
     async def ReadEvents(self, request: Any, context: Any) -> Any:  # noqa: N802, the name is the protos'
-        return history_service_pb2.ReadEventsResponse(head_position=len(self._ledger.events))
+        events = [
+            event
+            for event in self._ledger.events
+            if request.stream and event.stream == request.stream and event.version > request.after
+        ]
+        return history_service_pb2.ReadEventsResponse(
+            events=[event for event in events if not request.topics or event.topic in request.topics],
+            head_position=len(self._ledger.events),
+        )
 
     async def FollowEvents(self, request: Any, context: Any) -> Any:  # noqa: N802, the name is the protos'
         async for page in self._ledger.pages(request.after_position, set(request.topics)):
@@ -339,6 +349,7 @@ async def start_fake_ledger(ledger: FakeLedger, address: str = "127.0.0.1:0") ->
     )
     wallet_service_pb2_grpc.add_WalletServiceServicer_to_server(_Wallets(ledger), server)  # type: ignore[abstract]
     history_service_pb2_grpc.add_HistoryServiceServicer_to_server(_History(ledger), server)  # type: ignore[abstract]
+    contract_service_pb2_grpc.add_ContractServiceServicer_to_server(FakeContracts(ledger), server)  # type: ignore[abstract]
     sandbox_service_pb2_grpc.add_SandboxServiceServicer_to_server(_Sandbox(ledger), server)  # type: ignore[abstract]
     port = server.add_insecure_port(address)
     await server.start()
