@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from typing import NamedTuple
 
 import grpc
@@ -9,6 +10,7 @@ import grpc
 from rating_service.adapters.billing_store import PostgresBillingStore
 from rating_service.adapters.clocks import SystemClock
 from rating_service.adapters.included_grants import LedgerGrants
+from rating_service.adapters.invoice_facts import PostgresInvoiceFacts
 from rating_service.adapters.invoice_store import PostgresInvoiceStore
 from rating_service.adapters.ledger_client import LedgerClient
 from rating_service.adapters.postgres_pool import Pool
@@ -40,6 +42,29 @@ class BillingParts(NamedTuple):
     billing: Billing
     cycles: CycleListing
     runner: BillingRunner
+
+
+class InvoicingParts(NamedTuple):
+    """What computes and keeps invoices."""
+
+    invoicing: Invoicing
+    invoices: PostgresInvoiceStore
+
+
+def build_invoicing(settings: Settings, opened: Opened, stack: AsyncExitStack) -> InvoicingParts:
+    """Return the parts that compute and keep invoices; `stack` takes them down again."""
+    facts = PostgresInvoiceFacts(opened.url)
+    stack.callback(facts.close)
+    invoices = PostgresInvoiceStore(opened.pool)
+    invoicing = Invoicing(
+        ledger=opened.ledger,
+        history=opened.follower,
+        facts=facts,
+        store=invoices,
+        clock=opened.ledger if settings.sandbox else SystemClock(),
+        grace=settings.grace,
+    )
+    return InvoicingParts(invoicing, invoices)
 
 
 def build_billing(

@@ -52,6 +52,12 @@ def build_documents(
     notes = CreditNotes(
         invoicing=invoicing, store=store, records=records, history=opened.follower, clock=clock
     )
+    credit_due = CreditDue(notes=notes, store=store, invoicing=invoicing, owing=index)
+
+    async def catch_up() -> None:
+        await credit_due.sweep()
+        await records.sweep()
+
     verification = DocumentVerification(
         again=invoicing,
         invoices=invoices,
@@ -59,8 +65,8 @@ def build_documents(
         index=index,
         facts=ledger,
         history=opened.follower,
+        catch_up=catch_up,
     )
-    credit_due = CreditDue(notes=notes, store=store, invoicing=invoicing, owing=index)
     servicer = InvoiceServicer(
         invoicing=invoicing,
         tracing=LineTracing(invoicing=invoicing, history=opened.follower, store=invoices),

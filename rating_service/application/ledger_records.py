@@ -91,10 +91,13 @@ class LedgerRecords:
     async def send(self, contract: str) -> None:
         """Send what waits of a contract, up to the first that is refused. Raises LedgerUnavailableError."""
         async with self._turns.setdefault(contract, asyncio.Lock()):
-            while waiting := await self._store.waiting(contract, limit=RECORDS_MAX):
+            while True:
+                waiting = await self._store.waiting(contract, limit=RECORDS_MAX)
                 for stored in waiting:
                     if not await self._sent(stored):
                         return
+                if len(waiting) < RECORDS_MAX:
+                    return
 
     async def sweep(self) -> int:
         """Send what waits and return of how many contracts that was."""

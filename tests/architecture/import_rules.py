@@ -64,6 +64,7 @@ FILES = {
         "bootstrap",
         "bootstrap_billing",
         "bootstrap_documents",
+        "bootstrap_usage",
         "domain",
         "application",
         "projections",
@@ -72,6 +73,9 @@ FILES = {
         speaks_grpc=True,
     ),
     "bootstrap_billing": layer(
+        "settings", "domain", "application", "projections", "adapters", "rpc", speaks_grpc=True
+    ),
+    "bootstrap_usage": layer(
         "settings", "domain", "application", "projections", "adapters", "rpc", speaks_grpc=True
     ),
     "bootstrap_documents": layer(
@@ -86,7 +90,7 @@ FILES = {
     ),
     "__main__": layer("cli", "settings", "bootstrap"),
 }
-ONLY_OF = {"bootstrap_billing": ("rating_service",), "bootstrap_documents": ("rating_service",)}
+ONLY_OF = dict.fromkeys(("bootstrap_billing", "bootstrap_documents", "bootstrap_usage"), ("rating_service",))
 """Files of some services only."""
 # Rating reaches the ledger over gRPC only, through adapters of its own.
 SPEAKS_GRPC_TOO = frozenset({("rating_service", "adapters")})

@@ -76,6 +76,7 @@ class CrashWorld:
         self.contracts: list[str] = []
         self._ledger_address = ledger_address
         self._rating_url = rating_url
+        self._looking = psycopg.connect(rating_url, autocommit=True)
         self._log_file = log_file
 
     def start_rating(self) -> RatingProcess:
@@ -102,22 +103,23 @@ class CrashWorld:
         return dict(self._rows("SELECT name, hash FROM rating.invoices"))
 
     def work_done(self) -> int:
-        """Return how much of the billing is done: what grows with each step of a run."""
+        """Return how much of the billing is done: plans of included credit, invoices, and their records."""
         try:
             [(plans,)] = self._rows("SELECT count(*) FROM rating.billing WHERE allotted_until IS NOT NULL")
-            [(invoices,)] = self._rows("SELECT count(*) FROM rating.invoices")
+            [(invoices, recorded)] = self._rows("SELECT count(*), count(position) FROM rating.ledger_records")
         except psycopg.errors.UndefinedTable:
             return 0
-        return int(plans + invoices)
+        return int(plans + invoices + recorded)
 
     def has_done(self, work: int) -> bool:
         """Say whether so much of the billing is done."""
         return self.work_done() >= work
 
     def is_done(self) -> bool:
-        """Say whether every contract has been billed and waits for what comes next."""
+        """Say whether every contract has been billed, and the ledger knows of it."""
         [(left,)] = self._rows("SELECT count(*) FROM rating.billing WHERE billed_until IS NULL")
-        return bool(len(self.invoices()) == len(self.contracts) and left == 0)
+        [(unrecorded,)] = self._rows("SELECT count(*) FROM rating.ledger_records WHERE position IS NULL")
+        return bool(len(self.invoices()) == len(self.contracts) and left == unrecorded == 0)
 
     async def facts(self, topic: str) -> list[tuple[str, dict[str, Any]]]:
         """Return the ledger's events of a topic: stream and fact."""
@@ -126,9 +128,12 @@ class CrashWorld:
             for each in await self.ledger.events(topics=(topic,))
         ]
 
+    def close(self) -> None:
+        """Close the connection that looks on."""
+        self._looking.close()
+
     def _rows(self, query: str) -> list[Any]:
-        with psycopg.connect(self._rating_url) as connection:
-            return connection.execute(query.encode()).fetchall()
+        return self._looking.execute(query.encode()).fetchall()
 
     async def _offer(self) -> None:
         card = agreement_pb2.RateCard(asset=CREDIT)
@@ -177,7 +182,11 @@ async def crash_world(postgres: PostgresServer, directory: Path) -> AsyncIterato
     with LedgerServer(directory / "ledger.log", database_url=ledger_url, **settings) as server:
         server.wait_for_line("serving")
         async with Client(server.address) as ledger:
-            yield CrashWorld(ledger, server.address, rating_url, directory / "rating.log")
+            world = CrashWorld(ledger, server.address, rating_url, directory / "rating.log")
+            try:
+                yield world
+            finally:
+                world.close()
     postgres.drop_database(ledger_url)
     postgres.drop_database(rating_url)
 
@@ -187,4 +196,4 @@ async def until(condition: Callable[[], bool], what: str) -> None:
     deadline = asyncio.get_running_loop().time() + 2 * WAIT_SECONDS
     while not await asyncio.to_thread(condition):
         assert asyncio.get_running_loop().time() < deadline, f"{what}: not within {2 * WAIT_SECONDS} s"
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.03)

@@ -1,4 +1,4 @@
-"""Killed ten times in the middle of a billing run, rating bills each contract once and grants its credit once.
+"""Killed ten times in a billing run, rating bills each contract, records it and grants its credit exactly once.
 
 The moments come from a seed, which is printed; CRASH_SEED=n repeats them as far as a machine repeats itself.
 BILLING_CONTRACTS=n plays another number of contracts than 1,000.
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 async def bill_through_kills(world: CrashWorld, random: Random) -> int:
     """Let rating bill, kill it at random moments of the work, and return how many kills found it at work."""
-    work = 2 * len(world.contracts)
+    work = 3 * len(world.contracts)
     moments = sorted(random.randrange(work) for _ in range(KILLS))
     kills_at_work = 0
     for number, moment in enumerate(moments, start=1):
@@ -64,6 +64,19 @@ async def check_grants(world: CrashWorld) -> None:
     assert await world.facts("wallet.GrantRevoked.v1") == []
 
 
+async def check_records(world: CrashWorld) -> None:
+    """Fail unless the ledger was told of each invoice once, by its hash."""
+    recorded = [
+        (stream, fact["event"]["invoice"], fact["event"]["document_hash"])
+        for stream, fact in await world.facts("contract.InvoiceIssued.v1")
+    ]
+    documents = world.documents()
+
+    assert sorted(stream for stream, _, _ in recorded) == sorted(world.contracts)
+    assert {invoice: document_hash for _, invoice, document_hash in recorded} == documents
+    assert len(documents) == len(world.contracts)
+
+
 async def test_ten_kills_in_a_billing_run_bill_each_contract_once_and_grant_its_credit_once(
     postgres_server: PostgresServer, tmp_path: Path
 ) -> None:
@@ -78,3 +91,4 @@ async def test_ten_kills_in_a_billing_run_bill_each_contract_once_and_grant_its_
         assert kills_at_work >= KILLS // 2, "the kills came in the middle of the work"
         assert world.invoices() == Counter(world.contracts)
         await check_grants(world)
+        await check_records(world)

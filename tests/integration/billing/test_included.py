@@ -89,22 +89,19 @@ async def test_unused_credit_rolls_over_by_percent_cap_and_times_at_the_cycles_e
     assert await world.available(contract.wallet) == 1_000 + min(300, 1_000 // 2) + 300 // 2
 
 
-async def test_credit_of_a_cycle_on_the_31st_rolls_over_where_the_short_month_ends(lone_world: World) -> None:
+async def test_credit_of_a_cycle_on_the_31st_rolls_over_where_the_short_month_ends(world: World) -> None:
+    start, june, july = world.at("05-30T22:00"), world.at("06-29T22:00"), world.at("07-30T22:00")
     cycle = agreement_pb2.Cycle(
-        interval=agreement_pb2.CYCLE_INTERVAL_MONTH,
-        anchor_time=timestamp(lone_world.at("01-30T23:00")),
-        zone="Europe/Berlin",
+        interval=agreement_pb2.CYCLE_INTERVAL_MONTH, anchor_time=timestamp(start), zone="Europe/Berlin"
     )
-    contract = await lone_world.sign(
-        terms(included_roll_over=roll_over("100")), start=lone_world.at("01-30T23:00"), cycle=cycle
-    )
-    await lone_world.ledger.advance(lone_world.at("01-30T23:00"))
-    await lone_world.bill(contract.name)
-    ends = [expire for _, expire, _ in await lone_world.granted(contract.wallet)]
-    await lone_world.ledger.advance(lone_world.at("02-27T23:00"))
+    contract = await world.sign(terms(included_roll_over=roll_over("100")), start=start, cycle=cycle)
+    await world.ledger.advance(start)
+    await world.bill(contract.name)
+    ends = [expire for _, expire, _ in await world.granted(contract.wallet)]
+    await world.ledger.advance(june)
 
-    assert ends == [lone_world.at("02-27T23:00"), lone_world.at("03-30T22:00")]
-    assert await lone_world.available(contract.wallet) == 2_000
+    assert ends == [june, july]
+    assert await world.available(contract.wallet) == 2_000
 
 
 async def test_a_trial_and_what_follows_it_each_include_their_part_of_the_cycle(world: World) -> None:
