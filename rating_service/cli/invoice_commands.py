@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,7 +12,9 @@ from rich.table import Table
 from credits.rating.v1 import invoice_service_pb2, invoice_service_pb2_grpc
 from rating_service.cli.amounts import money, units
 from rating_service.cli.connection import CALL_SECONDS_MAX, open_service, print_message, printed_json
+from rating_service.cli.document_page import html
 from rating_service.cli.instants import as_timestamp, day
+from rating_service.cli.invoice_page import invoice_page
 from rating_service.cli.invoice_table import print_invoice
 
 app = typer.Typer(help="Preview, issue and read invoices.", no_args_is_help=True)
@@ -20,6 +23,7 @@ Contract = Annotated[str, typer.Argument(help="contracts/{contract}")]
 CycleTime = Annotated[str, typer.Argument(help="Any instant or day within the cycle, ISO 8601.")]
 Name = Annotated[str, typer.Argument(help="invoices/{invoice}")]
 Json = Annotated[bool, printed_json()]
+HtmlFile = Annotated[Path | None, typer.Option("--html", help="Write a page to this file instead.")]
 PageSize = Annotated[int, typer.Option(help="Most entries to show, 1 to 1,000.")]
 PageToken = Annotated[str, typer.Option(help="Token of the page before.")]
 
@@ -60,14 +64,16 @@ def issue(
 
 
 @app.command()
-def show(name: Name, as_json: Json = False) -> None:
-    """Show an issued invoice."""
+def show(name: Name, html_file: HtmlFile = None, as_json: Json = False) -> None:
+    """Show an issued invoice, or set it as a page that a browser shows and prints."""
     with open_service() as channel:
         stub = invoice_service_pb2_grpc.InvoiceServiceStub(channel)
         answer = stub.GetInvoice(invoice_service_pb2.GetInvoiceRequest(name=name), timeout=CALL_SECONDS_MAX)
+    if html_file is not None:
+        html_file.write_text(html(invoice_page(answer.invoice)), encoding="utf-8")
     if as_json:
         print_message(answer)
-    else:
+    elif html_file is None:
         print_invoice(answer.invoice)
 
 
