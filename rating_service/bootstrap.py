@@ -98,9 +98,9 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Parts:
     history = PostgresHistoryStore(pool)
     follower = Follower(ledger=ledger, store=history)
     opened = Opened(pool, url, channel, ledger, follower)
-    invoicing, invoices = build_invoicing(settings, opened, stack)
-    billing = build_billing(settings, opened, invoicing, invoices)
-    documents = build_documents(settings, opened, invoicing, invoices, billing)
+    computing = build_invoicing(settings, opened, stack)
+    billing = build_billing(settings, opened, computing.invoicing, computing.invoices)
+    documents = build_documents(settings, opened, computing, billing)
     usage = build_usage(settings, pool, channel, ledger, follower, open_limiter(settings, stack))
     served = build_server(
         rating=usage.servicer,

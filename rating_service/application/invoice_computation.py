@@ -11,8 +11,8 @@ from datetime import datetime
 
 import msgspec
 
-from rating_service.application.invoice_ports import BillingFacts, News
-from rating_service.application.ports import InvoiceHead, LedgerEvent, Span
+from rating_service.application.invoice_ports import BillingFacts, InvoiceFacts, News
+from rating_service.application.ports import InvoiceHead, LedgerEvent, Span, StoredInvoice
 from rating_service.application.refusals import RequestReason, RequestRefused
 from rating_service.domain.agreement import Contract, TaxRate
 from rating_service.domain.catalogue import EMPTY, evolve
@@ -21,7 +21,7 @@ from rating_service.domain.contract_life import end_of
 from rating_service.domain.cycle_statement import CycleFacts
 from rating_service.domain.cycles import CycleBounds, cycle_at
 from rating_service.domain.index import find
-from rating_service.domain.invoice import Invoice, compute_invoice
+from rating_service.domain.invoice import Invoice, compute_invoice, document, read_document
 from rating_service.domain.invoice_document import InvoiceKind, OpenCredit, Purchase
 from rating_service.domain.invoice_parts import Earlier
 from rating_service.domain.open_credits import NOTE_TOPIC, credits_left, decode_note
@@ -112,7 +112,7 @@ def invoice_on(facts: BillingFacts, basis: Basis, order: InvoiceOrder) -> Invoic
     purchases = _purchases(facts, basis, news)
     open_credits = _open_credits(facts, basis)
     earlier = _earlier(facts, basis, news, order)
-    own = facts.cycle(Span(contract.wallet, cycle.start_time, cycle.end_time, watermark))
+    own = facts.cycle(Span(contract.name, contract.wallet, cycle.start_time, cycle.end_time, watermark))
     invoice = compute_invoice(
         contract=contract,
         cycle=cycle,
@@ -133,6 +133,28 @@ def invoice_on(facts: BillingFacts, basis: Basis, order: InvoiceOrder) -> Invoic
     if end is not None and cycle.start_time >= end and not invoice.lines:
         raise outside_contract(contract, cycle)
     return invoice
+
+
+def recomputed(store: InvoiceFacts, stored: StoredInvoice) -> bytes:
+    """Return the document of an issued invoice, computed again as of its watermark. Blocking.
+
+    What no log holds is taken from the document: its time, and taxes that were given with the call. Raises Refusal,
+    RequestRefused, StoreUnavailableError.
+    """
+    issued = read_document(stored.document)
+    threshold = stored.kind == InvoiceKind.THRESHOLD.value
+    order = InvoiceOrder(
+        stored.contract,
+        stored.cycle_start_time,
+        stored.watermark_position,
+        kind=InvoiceKind.THRESHOLD if threshold else InvoiceKind.CYCLE,
+        taxes=issued.tax_rates if issued.taxes_given else None,
+        before_sequence=stored.sequence,
+        name=stored.name,
+        issue_time=issued.issue_time,
+    )
+    with store.open() as facts:
+        return document(invoice_on(facts, basis_of(facts, order), order))
 
 
 def contract_of(name: str, events: Sequence[LedgerEvent]) -> Contract | None:
@@ -195,16 +217,18 @@ def _earlier(facts: BillingFacts, basis: Basis, news: News, order: InvoiceOrder)
     return Earlier(
         closing=facts.documents(_needed(basis, touched)),
         thresholds=facts.documents(thresholds),
-        touched=_facts_of(facts, basis.contract.wallet, touched, news.watermark_position),
+        touched=_facts_of(facts, basis.contract, touched, news.watermark_position),
         last_end_time=max((head.cycle.end_time for head in basis.closing), default=None),
     )
 
 
 def _facts_of(
-    facts: BillingFacts, wallet: str, cycles: Sequence[CycleBounds], watermark_position: int
+    facts: BillingFacts, contract: Contract, cycles: Sequence[CycleBounds], watermark_position: int
 ) -> Iterator[CycleFacts]:
     for cycle in cycles:
-        yield facts.cycle(Span(wallet, cycle.start_time, cycle.end_time, watermark_position))
+        yield facts.cycle(
+            Span(contract.name, contract.wallet, cycle.start_time, cycle.end_time, watermark_position)
+        )
 
 
 def _touched(facts: BillingFacts, basis: Basis, news: News) -> list[CycleBounds]:

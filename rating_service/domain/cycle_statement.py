@@ -75,7 +75,7 @@ def state_cycle(
         for debit in facts.debits
         if debit.position <= watermark_position
         and debit.wallet == contract.wallet
-        and cycle.start_time <= debit.effective_time < cycle.end_time
+        and cycle.start_time <= debit.billed_time < cycle.end_time
     )
     usage.count(net_debits(inside, known))
     spent = usage.overage_nanos()

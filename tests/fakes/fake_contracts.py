@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -11,7 +12,11 @@ from credits.ledger.v1 import billing_records_pb2, contract_service_pb2_grpc, hi
 
 
 class Log(Protocol):
-    """The fake ledger's log."""
+    """The fake ledger's log, and where a test wants notes to stall."""
+
+    note_came: asyncio.Event
+    stall_before: asyncio.Event
+    stall_after: asyncio.Event
 
     async def publish(
         self,
@@ -54,7 +59,12 @@ class FakeContracts(contract_service_pb2_grpc.ContractServiceServicer):
             ),
             "reason": issued.reason,
         }
+        if not self._ledger.stall_before.is_set():
+            self._ledger.note_came.set()
+        await self._ledger.stall_before.wait()
         position = await self._recorded(request, "contract.CreditNoteIssued.v1", event)
+        self._ledger.note_came.set()
+        await self._ledger.stall_after.wait()
         return billing_records_pb2.RecordCreditNoteResponse(issued=issued, position=position)
 
     async def _recorded(self, request: Any, topic: str, event: dict[str, Any]) -> int:

@@ -55,6 +55,9 @@ class FakeLedger:
         self.batch_calls = 0
         self.stale_debits = 0
         self.totals: dict[MeterKey, list[int]] = {}
+        self.note_came = asyncio.Event()
+        self.stall_before, self.stall_after = asyncio.Event(), asyncio.Event()
+        self.notes_go_on()
         self._versions: dict[str, int] = {}
         self._lots: dict[str, dict[int, int]] = {}
         self._fractions: dict[str, Decimal] = {}
@@ -75,6 +78,15 @@ class FakeLedger:
         async with self._grown:
             self._grown.notify_all()
         return appended
+
+    def notes_stall(self, *, after_record: bool) -> None:
+        """Let credit notes wait before or after they are recorded, until `notes_go_on`."""
+        (self.stall_after if after_record else self.stall_before).clear()
+
+    def notes_go_on(self) -> None:
+        """Let credit notes be recorded and answered."""
+        self.stall_before.set()
+        self.stall_after.set()
 
     async def grant(self, wallet: str, amount_units: int, **event: Any) -> int:
         """Append a grant and return its version."""
