@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 import grpc
 import pytest
@@ -23,9 +24,7 @@ NOTE = "contract.CreditNoteIssued.v1"
 
 
 @asynccontextmanager
-async def serving(
-    url: str, ledger_address: str
-) -> AsyncIterator[tuple[asyncio.subprocess.Process, InvoiceServiceStub]]:
+async def serving(url: str, ledger_address: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, Any]]:
     """Run a service as a process, to be killed at the end if it was not before."""
     address = f"127.0.0.1:{free_port()}"
     process = await asyncio.create_subprocess_exec(
@@ -44,7 +43,7 @@ async def serving(
     )
     try:
         async with grpc.aio.insecure_channel(address) as channel:
-            health = health_pb2_grpc.HealthStub(channel)
+            health: Any = health_pb2_grpc.HealthStub(channel)
             async with asyncio.timeout(30):
                 while not await _serves(health):  # noqa: ASYNC110, it is the state of another process
                     await asyncio.sleep(0.05)
@@ -55,9 +54,9 @@ async def serving(
             await process.wait()
 
 
-async def _serves(health: health_pb2_grpc.HealthStub) -> bool:
+async def _serves(health: Any) -> bool:
     try:
-        answer = await health.Check(health_pb2.HealthCheckRequest(), timeout=2)  # type: ignore[misc]
+        answer = await health.Check(health_pb2.HealthCheckRequest(), timeout=2)
     except grpc.aio.AioRpcError:
         return False
     return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)

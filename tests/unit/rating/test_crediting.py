@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from rating_service.domain.agreement import Money
@@ -141,10 +142,8 @@ def test_what_cannot_be_credited_is_refused_by_name(wanted: NoteOrder, reason: R
 def test_a_line_without_a_span_has_no_unused_part() -> None:
     invoice = creditable(1000)
     [line] = invoice.lines
-    spanless = Creditable(
-        *[getattr(invoice, name) for name in invoice.__struct_fields__[:6]],
-        (CreditableLine(line.line_id, line.kind, line.description, line.nanos),),
-    )
+    line = CreditableLine(line.line_id, line.kind, line.description, line.nanos)
+    spanless = msgspec.structs.replace(invoice, lines=(line,))
 
     assert refused(spanless, order(LineCredit("1", unused_from_time=START))) is Reason.LINE_WITHOUT_SPAN
 
