@@ -104,14 +104,12 @@ def list_notes(
         return
     table = Table()
     table.add_column("credit note", overflow="fold", min_width=34)
-    for heading in ("invoice", "issued", "settlement", "reason"):
+    for heading in ("issued", "settlement", "reason"):
         table.add_column(heading, overflow="fold")
-    table.add_column("total", justify="right", no_wrap=True)
+    table.add_column("total", justify="right", no_wrap=True, min_width=12)
     for note in answer.credit_notes:
-        settled = SETTLEMENTS[note.settlement].lower()
-        table.add_row(
-            note.name, note.invoice, day(note.issue_time), settled, escape(note.reason), money(note.total)
-        )
+        settled = credit_note_pb2.Settlement.Name(note.settlement).removeprefix("SETTLEMENT_").lower()
+        table.add_row(note.name, day(note.issue_time), settled, escape(note.reason), money(note.total))
     console = Console()
     console.print(table)
     if answer.next_page_token:
