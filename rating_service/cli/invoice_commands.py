@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -113,7 +114,7 @@ def trace(
     page_token: PageToken = "",
     as_json: Json = False,
 ) -> None:
-    """List the debits behind a line."""
+    """List what is behind a line: its debits, or the events of a line that no debit is behind."""
     request = invoice_service_pb2.TraceLineRequest(
         name=name, line_id=line_id, page_size=page_size, page_token=page_token
     )
@@ -125,6 +126,9 @@ def trace(
         ).invoice.asset
     if as_json:
         print_message(answer)
+        return
+    if answer.events:
+        _print_page(_events(answer.events), answer.next_page_token)
         return
     table = Table()
     table.add_column("position", justify="right")
@@ -140,6 +144,17 @@ def trace(
             units(found.amount_units, asset),
         )
     _print_page(table, answer.next_page_token)
+
+
+def _events(events: Iterable[invoice_service_pb2.LineEvent]) -> Table:
+    table = Table()
+    table.add_column("position", justify="right")
+    table.add_column("stream")
+    table.add_column("version", justify="right")
+    table.add_column("event")
+    for found in events:
+        table.add_row(str(found.position), found.stream, str(found.version), found.topic)
+    return table
 
 
 def _print_page(table: Table, next_page_token: str) -> None:

@@ -49,7 +49,7 @@ def invoice_page(invoice: Invoice) -> Page:
 
 def _facts(invoice: Invoice) -> tuple[Fact, ...]:
     issued = day(invoice.issue_time) if invoice.HasField("issue_time") else "not yet"
-    included = ()
+    included: tuple[Fact, ...] = ()
     if invoice.included_units:
         used = units(invoice.included_used_units, invoice.asset)
         included = (
