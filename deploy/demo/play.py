@@ -11,7 +11,7 @@ from deploy.demo.accounts import cycles, open_accounts, run_billing, sell_packs
 from deploy.demo.books import projections
 from deploy.demo.customers import Customer, all_customers
 from deploy.demo.inspection import Played, inspect
-from deploy.demo.invoices import Invoice, issue_invoices
+from deploy.demo.invoices import Invoice, await_records, issue_invoices
 from deploy.demo.offer import CARD, CUT, Published, publish_phase, publish_plans
 from deploy.demo.replay import Milestone, Replay
 from deploy.demo.report import Report
@@ -83,4 +83,6 @@ def issue_all(source: Source, world: World, customers: Sequence[Customer]) -> li
     with world.stages.stage("invoices issued", total=count) as advance:
         world.clock.advance(source.timeline.end + GRACE)
         run_billing(world.services)
-        return issue_invoices(world.services, customers, source.timeline, on_progress=advance)
+        invoices = issue_invoices(world.services, customers, source.timeline, on_progress=advance)
+        await_records(world.services, len(invoices))
+    return invoices

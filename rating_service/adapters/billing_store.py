@@ -17,7 +17,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from rating_service.adapters.postgres_pool import Pool, connection
-from rating_service.application.billing_ports import Unbilled
+from rating_service.application.billing_ports import DueContract, Unbilled
 from rating_service.application.ports import StoreUnavailableError
 from rating_service.domain.allotted import Allotted
 from rating_service.domain.billing import ContractBilling, Failure
@@ -35,8 +35,11 @@ PAGE: Final = READ + sql.SQL(
     "WHERE contract > %(after)s AND (%(contract)s = '' OR contract = %(contract)s) ORDER BY contract LIMIT %(limit)s"
 )
 DUE: Final = sql.SQL(
-    "SELECT contract FROM rating.billing WHERE due_time <= %(now)s ORDER BY due_time, contract LIMIT %(limit)s"
+    "SELECT contract, due_time::text FROM rating.billing WHERE due_time <= %(now)s"
+    " AND (due_time, contract) > (%(due_time)s::timestamptz, %(contract)s)"
+    " ORDER BY due_time, contract LIMIT %(limit)s"
 )
+BEFORE_ALL: Final = DueContract("", "-infinity")
 DUE_COUNT: Final = sql.SQL("SELECT count(*) FROM rating.billing WHERE due_time <= %(now)s")
 CHANGE: Final = sql.SQL(
     "UPDATE rating.billing SET due_time = coalesce(%(due_time)s::timestamptz, 'infinity'),"
@@ -67,10 +70,10 @@ class PostgresBillingStore:
         self._pool = pool
         self._url = url
 
-    async def due(self, now: datetime, *, limit: int) -> list[str]:
-        """Return contracts that are due by now, the longest due first."""
-        rows = await self._rows(DUE, {"now": now, "limit": limit})
-        return [contract for (contract,) in rows]
+    async def due(self, now: datetime, *, limit: int, after: DueContract | None = None) -> list[DueContract]:
+        """Return contracts that are due by now, the longest due first, after one of them if it is given."""
+        values = (after or BEFORE_ALL)._asdict() | {"now": now, "limit": limit}
+        return [DueContract(*row) for row in await self._rows(DUE, values)]
 
     async def due_count(self, now: datetime) -> int:
         """Return how many contracts are due by now."""

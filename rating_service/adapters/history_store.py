@@ -29,6 +29,11 @@ ADD_REVERSAL: Final = """
         (position, wallet, version, debit_version, effective_time, amount_units, overage_units, returned)
     VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
 """
+ADD_WITHDRAWAL: Final = """
+    INSERT INTO rating.included_withdrawals (position, wallet, grant_version, amount_units)
+    SELECT %(position)s, wallet, version, %(amount_units)s FROM rating.included_grants
+    WHERE wallet = %(wallet)s AND version = %(grant_version)s
+"""
 MAKE_DUE: Final = """
     INSERT INTO rating.billing (contract) VALUES (%s)
     ON CONFLICT (contract) DO UPDATE SET due_time = '-infinity', revision = billing.revision + 1
@@ -96,6 +101,8 @@ async def _add(lent: psycopg.AsyncConnection[tuple[object, ...]], effect: Effect
             await cursor.executemany(MAKE_DUE, [(contract,) for contract in sorted(due)])
         if effect.grants:
             await cursor.executemany(ADD_GRANT, effect.grants)
+        if effect.withdrawals:
+            await cursor.executemany(ADD_WITHDRAWAL, [each._asdict() for each in effect.withdrawals])
         if effect.reversals:
             await cursor.executemany(ADD_REVERSAL, effect.reversals)
         if effect.purchases:

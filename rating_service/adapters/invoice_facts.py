@@ -13,7 +13,6 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from rating_service.adapters.debit_rows import (
     DEBIT_COLUMNS,
-    GRANT_COLUMNS,
     REVERSAL_COLUMNS,
     debit_from_row,
     grant_from_row,
@@ -57,10 +56,15 @@ READ_REVERSALS: Final = sql.SQL(
     " AND coalesce(d.adjusted_cycle_time, d.effective_time) >= %(from_time)s"
     " AND coalesce(d.adjusted_cycle_time, d.effective_time) < %(to_time)s ORDER BY r.position"
 ).format(columns=REVERSAL_COLUMNS)
-READ_GRANTS: Final = sql.SQL(
-    "SELECT {columns} FROM rating.included_grants"
-    " WHERE wallet = %(wallet)s AND position <= %(watermark_position)s ORDER BY version"
-).format(columns=GRANT_COLUMNS)
+# A grant counts with what was not revoked of it.
+READ_GRANTS: Final = """
+    SELECT g.wallet, g.version, g.effective_time, g.amount_units - coalesce((
+            SELECT sum(w.amount_units) FROM rating.included_withdrawals AS w
+            WHERE w.wallet = g.wallet AND w.grant_version = g.version AND w.position <= %(watermark_position)s
+        ), 0)::bigint, g.expire_time, g.contract
+    FROM rating.included_grants AS g
+    WHERE g.wallet = %(wallet)s AND g.position <= %(watermark_position)s ORDER BY g.version
+"""
 READ_PURCHASES: Final = """
     SELECT version, position, effective_time, amount_units, currency_code, nanos, reference, top_up_version
     FROM rating.purchases

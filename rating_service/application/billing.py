@@ -130,17 +130,13 @@ class Billing:
     async def _run_due(self, now: datetime) -> AsyncGenerator[Progress, None]:
         so_far = Progress(await self._store.due_count(now))
         yield so_far
-        seen: set[str] = set()
-        while due := await self._due(now, seen):
-            seen.update(due)
-            async for progress in self._turns(so_far, due, now):
+        due = await self._store.due(now, limit=TURN_CONTRACTS_MAX)
+        while due:
+            async for progress in self._turns(so_far, [each.contract for each in due], now):
                 yield progress
                 so_far = progress
-
-    async def _due(self, now: datetime, seen: set[str]) -> list[str]:
-        """Return a turn's contracts. Those that stay due, for they are away or were changed, are passed over."""
-        found = await self._store.due(now, limit=TURN_CONTRACTS_MAX + len(seen))
-        return [each for each in found if each not in seen][:TURN_CONTRACTS_MAX]
+            # What became due meanwhile waits for the next run, and what failed for its time.
+            due = await self._store.due(now, limit=TURN_CONTRACTS_MAX, after=due[-1])
 
     async def _turns(
         self, progress: Progress, contracts: Sequence[str], now: datetime

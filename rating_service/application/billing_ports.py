@@ -32,6 +32,13 @@ class Unbilled(NamedTuple):
     checks: int
 
 
+class DueContract(NamedTuple):
+    """A contract that is due. `due_time` is the store's own text, fit only to go on from there."""
+
+    contract: str
+    due_time: str
+
+
 class IncludedGrants(Protocol):
     """The ledger's grants. Every method raises LedgerRefused and LedgerUnavailableError."""
 
@@ -45,8 +52,8 @@ class IncludedGrants(Protocol):
 class BillingStore(Protocol):
     """How far the billing of contracts is. Every method raises StoreUnavailableError."""
 
-    async def due(self, now: datetime, *, limit: int) -> list[str]:
-        """Return contracts that are due by now, the longest due first."""
+    async def due(self, now: datetime, *, limit: int, after: DueContract | None = None) -> list[DueContract]:
+        """Return contracts that are due by now, the longest due first, after one of them if it is given."""
 
     async def due_count(self, now: datetime) -> int:
         """Return how many contracts are due by now."""

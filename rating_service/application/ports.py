@@ -81,6 +81,15 @@ class GrantRow(NamedTuple):
     amount_units: int
 
 
+class WithdrawalRow(NamedTuple):
+    """Units of a grant that were revoked."""
+
+    position: int
+    wallet: str
+    grant_version: int
+    amount_units: int
+
+
 class UnbilledRow(NamedTuple):
     """What the overage of an open cycle has grown by, and from how much on its contract wants an invoice."""
 
@@ -124,6 +133,7 @@ class Effect(NamedTuple):
     reversals: Sequence[ReversalRow] = ()
     purchases: Sequence[PurchaseRow] = ()
     payments: Sequence[PaymentRow] = ()
+    withdrawals: Sequence[WithdrawalRow] = ()
     contracts: Sequence[str] = ()
     """Those that were signed or changed: their billing is due."""
     unbilled: Sequence[UnbilledRow] = ()

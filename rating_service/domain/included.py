@@ -24,10 +24,9 @@ LEAD: Final = timedelta(days=7)
 
 
 class Allotment(Record, frozen=True):
-    """Credit that a phase includes in a cycle: it may be drawn in [from_time, expire_time)."""
+    """Credit that a stretch includes in a cycle: it may be drawn in [from_time, expire_time)."""
 
     cycle: CycleBounds
-    phase: str
     from_time: datetime
     expire_time: datetime
     entitled_units: int
@@ -44,7 +43,7 @@ def allotments_of(contract: Contract, cycle: CycleBounds) -> tuple[Allotment, ..
         units = first.terms.included_units * ((to_time - from_time) // MICROSECOND) // length
         if units:
             roll_over = first.terms.included_roll_over if expire_time == cycle.end_time else None
-            found.append(Allotment(cycle, first.terms.key, from_time, expire_time, units, roll_over))
+            found.append(Allotment(cycle, from_time, expire_time, units, roll_over))
     return tuple(found)
 
 

@@ -25,3 +25,12 @@ CREATE TABLE rating.unbilled_overage (
     checks bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (contract, cycle_start_time)
 );
+
+-- What was revoked of grants that belong to a cycle: a change of the contract replaces them.
+CREATE TABLE rating.included_withdrawals (
+    position bigint PRIMARY KEY,
+    wallet text NOT NULL,
+    grant_version bigint NOT NULL,
+    amount_units bigint NOT NULL
+);
+CREATE INDEX withdrawals_of_grant ON rating.included_withdrawals (wallet, grant_version, position);

@@ -136,6 +136,7 @@ async def test_a_contract_that_ends_early_keeps_the_unused_rest_of_its_part(
     await world.bill(contract.name)
 
     assert await world.available(contract.wallet) == left
+    assert (await world.preview(contract.name)).included_left_units == left
     await world.ledger.advance(world.at("01-16T12:00"))
     assert await world.available(contract.wallet) == 0
     await world.ledger.advance(world.at("02-01"))

@@ -174,6 +174,12 @@ class World:
         request = invoice_service_pb2.ListInvoicesRequest(contract=contract)
         return list((await self.invoices.ListInvoices(request)).invoices)
 
+    async def preview(self, contract: str) -> invoice_service_pb2.Invoice:
+        """Return the invoice of the running cycle, as it would be issued now."""
+        request = invoice_service_pb2.PreviewInvoiceRequest(contract=contract)
+        request.cycle_time.FromDatetime(await self.ledger.clock())
+        return (await self.invoices.PreviewInvoice(request)).invoice
+
     async def reverse(self, debit: str) -> None:
         """Take a debit back."""
         request = wallet_service_pb2.ReverseDebitRequest(name=debit, idempotency_key=key())
