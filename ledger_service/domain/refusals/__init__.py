@@ -10,6 +10,7 @@ from __future__ import annotations
 from ledger_service.domain.refusals.agreements import (
     AssetMismatch,
     BoundsOutOfOrder,
+    ContractChanged,
     ContractExists,
     ContractNotFound,
     ContractNotInForce,
@@ -110,6 +111,7 @@ __all__ = [
     "ChargeContractMismatch",
     "ChargeInconsistent",
     "ChargebackExceedsGrant",
+    "ContractChanged",
     "ContractExists",
     "ContractNotFound",
     "ContractNotInForce",
