@@ -17,7 +17,8 @@ from prometheus_client import start_http_server
 from rating_service.adapters.clocks import SystemClock
 from rating_service.adapters.embedded_postgres import DataDirectoryError, EmbeddedPostgres
 from rating_service.adapters.history_store import PostgresHistoryStore
-from rating_service.adapters.invoice_store import PostgresInvoiceFacts, PostgresInvoiceStore
+from rating_service.adapters.invoice_facts import PostgresInvoiceFacts
+from rating_service.adapters.invoice_store import PostgresInvoiceStore
 from rating_service.adapters.ledger_channel import open_channel
 from rating_service.adapters.ledger_client import LedgerClient
 from rating_service.adapters.ledger_holds import LedgerHolds

@@ -1,4 +1,4 @@
-"""Facts to compute invoices from, and the invoices issued, in PostgreSQL.
+"""The invoices issued, and the debits behind their lines, in PostgreSQL.
 
 Invoices are only ever inserted; triggers in the schema refuse every other change. The debits behind a line
 are not stored with it: wallet, cycle, watermark and the line's keys find the same ones again, for ever.
@@ -6,40 +6,27 @@ are not stored with it: wallet, cycle, watermark and the line's keys find the sa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final
 
-import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
 from rating_service.adapters.debit_rows import (
     DEBIT_COLUMNS,
-    GRANT_COLUMNS,
     REVERSAL_COLUMNS,
     debit_from_row,
-    grant_from_row,
     reversal_from_row,
 )
 from rating_service.adapters.postgres_pool import Pool, connection
-from rating_service.application.ports import Facts, InvoiceHead, Span, StoredInvoice, StoreUnavailableError
-from rating_service.domain.cycles import CycleBounds
+from rating_service.application.ports import Span, StoredInvoice
 from rating_service.domain.debits import DebitFact
-from rating_service.domain.invoice_document import InvoiceKind
 from rating_service.domain.invoice_lines import LineKey, LineKind
 from rating_service.domain.reversals import net_debits
-
-ROWS_AT_A_TIME: Final = 1_000
-"""Rows that a stream fetches at once; above 1,000 nothing is gained."""
 
 IN_SPAN: Final = sql.SQL(
     "wallet = %(wallet)s AND effective_time >= %(from_time)s AND effective_time < %(to_time)s"
     " AND position <= %(watermark_position)s"
-)
-READ_SPAN: Final = sql.SQL("SELECT {columns} FROM rating.debits WHERE {in_span}").format(
-    columns=DEBIT_COLUMNS, in_span=IN_SPAN
 )
 READ_LINE: Final = sql.SQL(
     "SELECT {columns} FROM rating.debits WHERE {in_span} AND position > %(after)s"
@@ -49,22 +36,11 @@ READ_LINE: Final = sql.SQL(
     " FROM rating.debit_reversals AS r WHERE r.wallet = debits.wallet AND r.debit_version = debits.version"
     " AND r.position <= %(watermark_position)s)) ORDER BY position LIMIT %(limit)s"
 ).format(columns=DEBIT_COLUMNS, in_span=IN_SPAN)
-# A reversal comes after its debit, which lies minutes ahead of its clock at most. Some are of other debits; an
-# index on debits, to leave those out here, would cost each debit more than they do.
-READ_REVERSALS_OF_SPAN: Final = sql.SQL(
-    "SELECT {columns} FROM rating.debit_reversals AS r WHERE r.wallet = %(wallet)s"
-    " AND r.position <= %(watermark_position)s"
-    " AND r.effective_time >= %(from_time)s::timestamptz - interval '1 day' ORDER BY r.position"
-).format(columns=REVERSAL_COLUMNS)
 READ_REVERSALS_OF_DEBITS: Final = sql.SQL(
     "SELECT {columns} FROM rating.debit_reversals AS r WHERE r.wallet = %(wallet)s"
     " AND r.debit_version = ANY(%(debit_versions)s) AND r.position <= %(watermark_position)s"
     " ORDER BY r.position"
 ).format(columns=REVERSAL_COLUMNS)
-READ_GRANTS: Final = sql.SQL(
-    "SELECT {columns} FROM rating.included_grants"
-    " WHERE wallet = %(wallet)s AND position <= %(watermark_position)s ORDER BY version"
-).format(columns=GRANT_COLUMNS)
 INVOICE_COLUMNS: Final = sql.SQL(
     "name, contract, cycle_start_time, cycle_end_time, issue_time, watermark_position, hash, document, kind,"
     " sequence"
@@ -79,36 +55,10 @@ READ_INVOICE: Final = sql.SQL("SELECT {columns} FROM rating.invoices ").format(c
 OF_CYCLE: Final = sql.SQL(
     "WHERE contract = %(contract)s AND cycle_start_time = %(cycle_start_time)s AND kind <> 'THRESHOLD'"
 )
-HEADS: Final = (
-    "SELECT name, kind, sequence, cycle_start_time, cycle_end_time, watermark_position FROM rating.invoices"
-    " WHERE contract = %s ORDER BY sequence"
-)
 NAMED: Final = sql.SQL("WHERE name = %(name)s")
 PAGE: Final = sql.SQL(
     "WHERE name > %(after)s AND (%(contract)s = '' OR contract = %(contract)s) ORDER BY name LIMIT %(limit)s"
 )
-
-
-class PostgresInvoiceFacts:
-    """InvoiceFacts in PostgreSQL, on a connection of its own for each read."""
-
-    def __init__(self, url: str) -> None:
-        """Read from a database."""
-        self._url = url
-
-    @contextmanager
-    def read(self, span: Span) -> Iterator[Facts]:
-        """Lend the facts of a span, from one state of the database. Raises StoreUnavailableError."""
-        values = span._asdict()
-        try:
-            with psycopg.connect(self._url) as lent:
-                lent.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-                grants = [grant_from_row(row) for row in lent.execute(READ_GRANTS, values)]
-                reversals = [reversal_from_row(row) for row in lent.execute(READ_REVERSALS_OF_SPAN, values)]
-                rows = lent.cursor().stream(READ_SPAN, values, size=ROWS_AT_A_TIME)
-                yield Facts(map(debit_from_row, rows), grants, reversals)
-        except psycopg.OperationalError as cause:
-            raise StoreUnavailableError(f"the database cannot be reached ({type(cause).__name__})") from cause
 
 
 class PostgresInvoiceStore:
@@ -151,15 +101,6 @@ class PostgresInvoiceStore:
             {"contract": contract, "cycle_start_time": cycle_start_time},
         )
         return found[0] if found else None
-
-    async def heads(self, contract: str) -> list[InvoiceHead]:
-        """Return which invoices of a contract were issued, in the order of issue."""
-        async with connection(self._pool) as lent:
-            rows: list[Any] = await (await lent.execute(HEADS, (contract,))).fetchall()
-        return [
-            InvoiceHead(name, InvoiceKind(kind), sequence, CycleBounds(start_time, end_time), watermark)
-            for name, kind, sequence, start_time, end_time, watermark in rows
-        ]
 
     async def named(self, name: str) -> StoredInvoice | None:
         """Return an invoice by its name, None if there is none."""

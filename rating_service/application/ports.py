@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
@@ -12,7 +11,7 @@ import msgspec
 from rating_service.domain.catalogue import Catalogue
 from rating_service.domain.cycle_totals import Counts
 from rating_service.domain.cycles import CycleBounds
-from rating_service.domain.debits import DebitFact, GrantFact, ReversalFact
+from rating_service.domain.debits import DebitFact
 from rating_service.domain.invoice_document import InvoiceKind
 from rating_service.domain.invoice_lines import LineKey
 from rating_service.domain.usage import Charge, TotalBefore
@@ -82,6 +81,29 @@ class GrantRow(NamedTuple):
     amount_units: int
 
 
+class PurchaseRow(NamedTuple):
+    """A grant with a consideration. `position` is that of its payment, None while it waits for it."""
+
+    wallet: str
+    version: int
+    position: int | None
+    effective_time: datetime
+    amount_units: int
+    currency_code: str
+    nanos: int
+    reference: str
+    top_up_version: int
+
+
+class PaymentRow(NamedTuple):
+    """The payment that a grant waited for."""
+
+    wallet: str
+    version: int
+    position: int
+    effective_time: datetime
+
+
 class Effect(NamedTuple):
     """What a page of history changes in the store: all of it, with the position, or nothing."""
 
@@ -91,6 +113,8 @@ class Effect(NamedTuple):
     debits: Sequence[DebitRow] = ()
     grants: Sequence[GrantRow] = ()
     reversals: Sequence[ReversalRow] = ()
+    purchases: Sequence[PurchaseRow] = ()
+    payments: Sequence[PaymentRow] = ()
 
 
 class StoreUnavailableError(Exception):
@@ -148,24 +172,6 @@ class Span(NamedTuple):
     watermark_position: int
 
 
-class Facts(NamedTuple):
-    """What an invoice is computed from. `debits` is read while it is consumed, once.
-
-    `reversals` holds at least those up to the watermark of debits of the span.
-    """
-
-    debits: Iterable[DebitFact]
-    grants: Sequence[GrantFact]
-    reversals: Sequence[ReversalFact] = ()
-
-
-class InvoiceFacts(Protocol):
-    """Facts to compute invoices from. Blocking, for a worker thread: a cycle may hold millions of debits."""
-
-    def read(self, span: Span) -> AbstractContextManager[Facts]:
-        """Lend the facts of a span, from one state of the database. Raises StoreUnavailableError."""
-
-
 class InvoiceStore(Protocol):
     """The invoices issued, and the debits behind them. Every method raises StoreUnavailableError."""
 
@@ -177,9 +183,6 @@ class InvoiceStore(Protocol):
 
     async def of_cycle(self, contract: str, cycle_start_time: datetime) -> StoredInvoice | None:
         """Return the invoice that closed a cycle, None if it was not issued."""
-
-    async def heads(self, contract: str) -> list[InvoiceHead]:
-        """Return which invoices of a contract were issued, in the order of issue."""
 
     async def named(self, name: str) -> StoredInvoice | None:
         """Return an invoice by its name, None if there is none."""

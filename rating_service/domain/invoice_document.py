@@ -71,7 +71,9 @@ class Purchase(Record, frozen=True):
 class CommitmentState(Record, frozen=True):
     """A commitment's period and what it has come to, this invoice included.
 
-    `used_nanos` and the billed sums are exact: whole numbers or fractions, as in lines. `billed` is by line kind.
+    `used_nanos` is what usage has cost, the sum of `cycles`, by the first instant of the cycle that it was in. `billed`
+    is what was billed of the commitment itself, by line kind. All are exact: whole numbers or fractions, as in lines;
+    `billed_nanos` is what the lines were rounded to, together.
     """
 
     from_time: datetime
@@ -80,7 +82,9 @@ class CommitmentState(Record, frozen=True):
     overage_factor: str = "1"
     prepaid: bool = False
     used_nanos: str = "0"
+    cycles: dict[str, str] = msgspec.field(default_factory=dict)
     billed: dict[str, str] = msgspec.field(default_factory=dict)
+    billed_nanos: int = 0
 
 
 class OpenCredit(Record, frozen=True):

@@ -6,7 +6,8 @@ from typing import Final
 
 from credits.ledger.v1 import money_pb2
 from credits.rating.v1 import invoice_service_pb2
-from rating_service.application.invoices import ReadInvoice
+from rating_service.application.invoice_names import ReadInvoice
+from rating_service.application.tax_rates import checked_tax_rates
 from rating_service.domain.agreement import Money, TaxRate
 from rating_service.domain.invoice_document import CommitmentState, Invoice, InvoiceKind, Purchase, TaxLine
 from rating_service.domain.invoice_lines import Adjusted, InvoiceLine, LineDetail, LineKind
@@ -121,6 +122,16 @@ def _adjusted(adjusted: Adjusted) -> invoice_service_pb2.AdjustedInvoice:
         cycle_start_time=timestamp(adjusted.cycle.start_time),
         cycle_end_time=timestamp(adjusted.cycle.end_time),
     )
+
+
+def given_taxes(
+    request: invoice_service_pb2.PreviewInvoiceRequest | invoice_service_pb2.IssueInvoiceRequest,
+) -> tuple[TaxRate, ...] | None:
+    """Return the taxes of a request, None if it leaves them to the contract. Refuses what is no tax rate."""
+    if not request.HasField("taxes"):
+        return None
+    rates = [TaxRate(rate.name, rate.percent, rate.jurisdiction) for rate in request.taxes.rates]
+    return checked_tax_rates(rates, field="taxes.rates")
 
 
 def _tax(line: TaxLine) -> invoice_service_pb2.InvoiceTaxLine:

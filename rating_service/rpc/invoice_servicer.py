@@ -7,7 +7,7 @@ from typing import Any
 from credits.rating.v1 import invoice_service_pb2, invoice_service_pb2_grpc
 from rating_service.application.invoices import Invoicing
 from rating_service.application.trace_line import LineTracing
-from rating_service.rpc.invoice_messages import invoice
+from rating_service.rpc.invoice_messages import given_taxes, invoice
 from rating_service.rpc.messages import line_debit, required_instant
 
 
@@ -24,7 +24,11 @@ class InvoiceServicer(invoice_service_pb2_grpc.InvoiceServiceServicer):
     ) -> invoice_service_pb2.PreviewInvoiceResponse:
         """Compute the invoice of a cycle without issuing it."""
         preview = await self._invoicing.preview(
-            request.contract, required_instant(request), min_position=request.min_position
+            request.contract,
+            required_instant(request),
+            min_position=request.min_position,
+            watermark_position=request.watermark_position,
+            taxes=given_taxes(request),
         )
         return invoice_service_pb2.PreviewInvoiceResponse(invoice=invoice(preview))
 
@@ -33,7 +37,10 @@ class InvoiceServicer(invoice_service_pb2_grpc.InvoiceServiceServicer):
     ) -> invoice_service_pb2.IssueInvoiceResponse:
         """Issue the invoice of an ended cycle, once."""
         issued = await self._invoicing.issue(
-            request.contract, required_instant(request), waive_grace=request.waive_grace
+            request.contract,
+            required_instant(request),
+            waive_grace=request.waive_grace,
+            taxes=given_taxes(request),
         )
         return invoice_service_pb2.IssueInvoiceResponse(invoice=invoice(issued), replayed=issued.replayed)
 

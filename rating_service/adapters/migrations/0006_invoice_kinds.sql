@@ -21,5 +21,20 @@ CREATE UNIQUE INDEX one_closing_invoice_of_cycle ON rating.invoices (contract, c
 -- What was agreed on a contract, as known at a position.
 CREATE INDEX agreements_of_stream ON rating.agreement_events (stream, position);
 
--- What a wallet was debited since a position: late usage of cycles that were invoiced, and the pages of a trace.
-CREATE INDEX debits_of_wallet_in_order ON rating.debits (wallet, position);
+-- What a wallet was debited since a position (versions of a wallet are in the order of positions), and the debit that a
+-- reversal takes back: both say of which invoiced cycles something was learned.
+CREATE UNIQUE INDEX debits_by_name ON rating.debits (wallet, version);
+
+-- Grants that were paid for. position is that of the payment, NULL while a grant waits for it.
+CREATE TABLE rating.purchases (
+    wallet text NOT NULL,
+    version bigint NOT NULL,
+    position bigint,
+    effective_time timestamptz NOT NULL,
+    amount_units bigint NOT NULL,
+    currency_code text NOT NULL,
+    nanos bigint NOT NULL,
+    reference text NOT NULL,
+    top_up_version bigint NOT NULL,
+    PRIMARY KEY (wallet, version)
+);

@@ -347,11 +347,11 @@ class InvoiceTaxRate(_message.Message):
     PERCENT_FIELD_NUMBER: _builtins.int
     JURISDICTION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Name of the tax, for instance VAT: 1 to 64 characters."""
+    """Name of the tax, for instance VAT: 1 to 200 characters. Required."""
     percent: _builtins.str
-    """Percent of the net amount: decimal text, 0 to 100."""
+    """Percent of the net amount: decimal text, 0 to 100, at most 9 decimals. Required."""
     jurisdiction: _builtins.str
-    """Where it is levied, for instance DE; at most 64 characters."""
+    """Where it is levied, for instance DE. At most 200 characters."""
     def __init__(
         self,
         *,
@@ -644,7 +644,7 @@ class TaxesGiven(_message.Message):
     RATES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def rates(self) -> _containers.RepeatedCompositeFieldContainer[Global___InvoiceTaxRate]:
-        """The taxes, at most 20. Empty means none."""
+        """The taxes, at most 20, none of them twice. Empty means that no tax is levied."""
 
     def __init__(
         self,
