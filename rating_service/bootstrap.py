@@ -41,9 +41,11 @@ from rating_service.application.ports import StoreUnavailableError
 from rating_service.application.quarantine import Quarantine
 from rating_service.application.rate_usage import UsageRating
 from rating_service.application.rerating import Reratings
+from rating_service.application.run_billing import BillingRunner
 from rating_service.application.settle import Settling
 from rating_service.application.stream_usage import StreamMetering
 from rating_service.application.trace_line import LineTracing
+from rating_service.bootstrap_billing import Opened, build_billing
 from rating_service.projections.facts import UnreadableHistoryError
 from rating_service.projections.follower import Follower
 from rating_service.rpc.causes import cause_of
@@ -75,6 +77,7 @@ class Parts(NamedTuple):
     follower: Follower
     streams: StreamMetering
     health: HealthReporter
+    billing: BillingRunner
 
 
 class UsageParts(NamedTuple):
@@ -130,10 +133,13 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Parts:
         grace=settings.grace,
     )
     tracing = LineTracing(invoicing=invoicing, history=follower, store=invoices)
+    billing = build_billing(settings, Opened(pool, url, channel, ledger, follower), invoicing, invoices)
     usage = build_usage(settings, pool, channel, ledger, follower, open_limiter(settings, stack))
     served = build_server(
         rating=usage.servicer,
-        invoices=InvoiceServicer(invoicing=invoicing, tracing=tracing),
+        invoices=InvoiceServicer(
+            invoicing=invoicing, tracing=tracing, billing=billing.billing, cycles=billing.cycles
+        ),
         reratings=ReratingServicer(
             Reratings(
                 ledger=ledger,
@@ -148,7 +154,11 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Parts:
         certificates=certificates(settings),
     )
     return Parts(
-        served, follower, usage.streams, HealthReporter(served.health, is_ready=readiness(follower, history))
+        served,
+        follower,
+        usage.streams,
+        HealthReporter(served.health, is_ready=readiness(follower, history)),
+        billing.runner,
     )
 
 
@@ -256,19 +266,21 @@ async def run(parts: Parts, stop: asyncio.Event) -> None:
     log.info("listening", port=parts.served.port)
     following = asyncio.create_task(parts.follower.run(), name="follower")
     sweeping = asyncio.create_task(parts.streams.run(), name="streams")
+    billing = asyncio.create_task(parts.billing.run(), name="billing")
     reporting = asyncio.create_task(parts.health.run(), name="health")
     stopping = asyncio.create_task(stop.wait(), name="stop")
     try:
-        await asyncio.wait({following, sweeping, reporting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        working = {following, sweeping, billing, reporting}
+        await asyncio.wait({*working, stopping}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         reporting.cancel()
         await parts.health.report(serving=False)
         log.info("draining")
         await parts.served.server.stop(DRAIN_SECONDS)
         stopping.cancel()
-        sweeping.cancel()
-        following.cancel()
-        ended = await asyncio.gather(following, sweeping, reporting, stopping, return_exceptions=True)
+        for task in working:
+            task.cancel()
+        ended = await asyncio.gather(*working, stopping, return_exceptions=True)
     for outcome in ended:
         if isinstance(outcome, UnreadableHistoryError):
             raise CannotRunError(f"the ledger's history cannot be followed: {outcome}") from outcome

@@ -6,12 +6,13 @@ happens a page counts exactly once: a second follower, a kill at any moment, a c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import psycopg
 
 from rating_service.adapters.postgres_pool import Pool, connection
-from rating_service.application.ports import Effect, LedgerEvent, PositionMovedError
+from rating_service.application.ports import Effect, LedgerEvent, PositionMovedError, UnbilledRow
 
 MOVE: Final = "UPDATE rating.tracking SET position = %s WHERE position = %s"
 
@@ -27,6 +28,15 @@ ADD_REVERSAL: Final = """
     INSERT INTO rating.debit_reversals
         (position, wallet, version, debit_version, effective_time, amount_units, overage_units, returned)
     VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
+"""
+MAKE_DUE: Final = """
+    INSERT INTO rating.billing (contract) VALUES (%s)
+    ON CONFLICT (contract) DO UPDATE SET due_time = '-infinity', revision = billing.revision + 1
+"""
+GROW_UNBILLED: Final = """
+    INSERT INTO rating.unbilled_overage (contract, cycle_start_time, nanos) VALUES (%s, %s, %s)
+    ON CONFLICT (contract, cycle_start_time) DO UPDATE SET nanos = unbilled_overage.nanos + excluded.nanos
+    RETURNING nanos
 """
 ADD_PURCHASE: Final = """
     INSERT INTO rating.purchases
@@ -80,6 +90,10 @@ async def _add(lent: psycopg.AsyncConnection[tuple[object, ...]], effect: Effect
     async with lent.cursor() as cursor:
         if effect.agreements:
             await cursor.executemany(ADD_AGREEMENT, effect.agreements)
+        # One pass in the order of contracts, which is the order in which billing locks them.
+        due = {*effect.contracts, *await _grown_beyond(cursor, effect.unbilled)}
+        if due:
+            await cursor.executemany(MAKE_DUE, [(contract,) for contract in sorted(due)])
         if effect.grants:
             await cursor.executemany(ADD_GRANT, effect.grants)
         if effect.reversals:
@@ -92,3 +106,15 @@ async def _add(lent: psycopg.AsyncConnection[tuple[object, ...]], effect: Effect
             async with cursor.copy(COPY_DEBITS) as copy:
                 for debit in effect.debits:
                     await copy.write_row(debit)
+
+
+async def _grown_beyond(
+    cursor: psycopg.AsyncCursor[tuple[object, ...]], unbilled: Sequence[UnbilledRow]
+) -> list[str]:
+    """Add to what is unbilled, and return the contracts that have come to their threshold."""
+    beyond = []
+    for row in unbilled:
+        grown: Any = await (await cursor.execute(GROW_UNBILLED, row[:3])).fetchone()
+        if grown[0] >= row.threshold_nanos:
+            beyond.append(row.contract)
+    return beyond

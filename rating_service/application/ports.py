@@ -81,6 +81,15 @@ class GrantRow(NamedTuple):
     amount_units: int
 
 
+class UnbilledRow(NamedTuple):
+    """What the overage of an open cycle has grown by, and from how much on its contract wants an invoice."""
+
+    contract: str
+    cycle_start_time: datetime
+    nanos: int
+    threshold_nanos: int
+
+
 class PurchaseRow(NamedTuple):
     """A grant with a consideration. `position` is that of its payment, None while it waits for it."""
 
@@ -115,6 +124,10 @@ class Effect(NamedTuple):
     reversals: Sequence[ReversalRow] = ()
     purchases: Sequence[PurchaseRow] = ()
     payments: Sequence[PaymentRow] = ()
+    contracts: Sequence[str] = ()
+    """Those that were signed or changed: their billing is due."""
+    unbilled: Sequence[UnbilledRow] = ()
+    """What overages come to in money, for the contracts that want to know."""
 
 
 class StoreUnavailableError(Exception):

@@ -29,6 +29,7 @@ from rating_service.domain.catalogue import (
     UnknownTopicError,
     evolve,
 )
+from rating_service.domain.contract_life import CHANGE_TYPES
 from rating_service.domain.debits import (
     ACTIVATION_TOPIC,
     CAPTURE_TOPIC,
@@ -56,6 +57,9 @@ IGNORED_WALLET_EVENTS: Final = frozenset(
 
 Debt that is repaid was part of its debit already.
 """
+
+CONTRACT_TOPICS: Final = frozenset({"contract.ContractSigned.v1", *CHANGE_TYPES})
+"""What changes what a contract is to be billed."""
 
 _NO_DRAWS: Final = msgspec.Raw(b"[]")
 _NO_CHARGE: Final = msgspec.Raw(b"")
@@ -130,6 +134,7 @@ def effect_of(events: Sequence[LedgerEvent], *, from_position: int, to_position:
             _collect(effect, event)
         except (UnknownTopicError, msgspec.MsgspecError) as cause:
             raise UnreadableHistoryError(f"{event.topic} at position {event.position}: {cause}") from cause
+    contracts = {event.stream for event in effect.agreements if event.topic in CONTRACT_TOPICS}
     return Effect(
         from_position,
         to_position,
@@ -139,6 +144,7 @@ def effect_of(events: Sequence[LedgerEvent], *, from_position: int, to_position:
         effect.reversals,
         effect.purchases,
         effect.payments,
+        sorted(contracts),
     )
 
 

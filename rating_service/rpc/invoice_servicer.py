@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from credits.rating.v1 import invoice_service_pb2, invoice_service_pb2_grpc
+from credits.rating.v1 import invoice_service_pb2
+from rating_service.application.billing import Billing
 from rating_service.application.invoices import Invoicing
+from rating_service.application.list_cycles import CycleListing
 from rating_service.application.trace_line import LineTracing
+from rating_service.rpc.billing_servicer import BillingServicer
 from rating_service.rpc.invoice_messages import given_taxes, invoice
 from rating_service.rpc.messages import line_debit, required_instant
 
 
-class InvoiceServicer(invoice_service_pb2_grpc.InvoiceServiceServicer):
+class InvoiceServicer(BillingServicer):
     """Hands requests to the application and its invoices back."""
 
-    def __init__(self, *, invoicing: Invoicing, tracing: LineTracing) -> None:
+    def __init__(
+        self, *, invoicing: Invoicing, tracing: LineTracing, billing: Billing, cycles: CycleListing
+    ) -> None:
         """Serve an application."""
         self._invoicing = invoicing
         self._tracing = tracing
+        self._billing = billing
+        self._cycles = cycles
 
     async def PreviewInvoice(
         self, request: invoice_service_pb2.PreviewInvoiceRequest, context: Any = None

@@ -67,6 +67,7 @@ CODES: Final[Mapping[Reason | RequestReason, grpc.StatusCode]] = MappingProxyTyp
         RequestReason.WATERMARK_BEYOND_LOG: _C.OUT_OF_RANGE,
         RequestReason.WATERMARK_BEFORE_CONTRACT: _C.FAILED_PRECONDITION,
         RequestReason.WATERMARK_BEFORE_INVOICE: _C.FAILED_PRECONDITION,
+        RequestReason.INCLUDED_CREDIT_REFUSED: _C.FAILED_PRECONDITION,
         RequestReason.RERATING_NOT_FOUND: _C.NOT_FOUND,
         RequestReason.RERATING_CHANGED: _C.FAILED_PRECONDITION,
         RequestReason.RERATING_INCOMPLETE: _C.FAILED_PRECONDITION,

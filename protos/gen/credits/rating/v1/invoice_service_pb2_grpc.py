@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from credits.rating.v1 import billing_pb2 as credits_dot_rating_dot_v1_dot_billing__pb2
 from credits.rating.v1 import invoice_service_pb2 as credits_dot_rating_dot_v1_dot_invoice__service__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -60,6 +61,16 @@ class InvoiceServiceStub:
                 request_serializer=credits_dot_rating_dot_v1_dot_invoice__service__pb2.TraceLineRequest.SerializeToString,
                 response_deserializer=credits_dot_rating_dot_v1_dot_invoice__service__pb2.TraceLineResponse.FromString,
                 _registered_method=True)
+        self.RunBilling = channel.unary_stream(
+                '/credits.rating.v1.InvoiceService/RunBilling',
+                request_serializer=credits_dot_rating_dot_v1_dot_billing__pb2.RunBillingRequest.SerializeToString,
+                response_deserializer=credits_dot_rating_dot_v1_dot_billing__pb2.RunBillingResponse.FromString,
+                _registered_method=True)
+        self.ListCycles = channel.unary_unary(
+                '/credits.rating.v1.InvoiceService/ListCycles',
+                request_serializer=credits_dot_rating_dot_v1_dot_billing__pb2.ListCyclesRequest.SerializeToString,
+                response_deserializer=credits_dot_rating_dot_v1_dot_billing__pb2.ListCyclesResponse.FromString,
+                _registered_method=True)
 
 
 class InvoiceServiceServicer:
@@ -101,6 +112,21 @@ class InvoiceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RunBilling(self, request, context):
+        """Grant the included credit and issue the invoices that are due, and report progress until it is done. Ending the
+        call ends the run after the contracts at hand. Safe to retry: what was done is not done again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCycles(self, request, context):
+        """List billing cycles: how far each is, and why one could not be billed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_InvoiceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -128,6 +154,16 @@ def add_InvoiceServiceServicer_to_server(servicer, server):
                     servicer.TraceLine,
                     request_deserializer=credits_dot_rating_dot_v1_dot_invoice__service__pb2.TraceLineRequest.FromString,
                     response_serializer=credits_dot_rating_dot_v1_dot_invoice__service__pb2.TraceLineResponse.SerializeToString,
+            ),
+            'RunBilling': grpc.unary_stream_rpc_method_handler(
+                    servicer.RunBilling,
+                    request_deserializer=credits_dot_rating_dot_v1_dot_billing__pb2.RunBillingRequest.FromString,
+                    response_serializer=credits_dot_rating_dot_v1_dot_billing__pb2.RunBillingResponse.SerializeToString,
+            ),
+            'ListCycles': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCycles,
+                    request_deserializer=credits_dot_rating_dot_v1_dot_billing__pb2.ListCyclesRequest.FromString,
+                    response_serializer=credits_dot_rating_dot_v1_dot_billing__pb2.ListCyclesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -266,6 +302,60 @@ class InvoiceService:
             '/credits.rating.v1.InvoiceService/TraceLine',
             credits_dot_rating_dot_v1_dot_invoice__service__pb2.TraceLineRequest.SerializeToString,
             credits_dot_rating_dot_v1_dot_invoice__service__pb2.TraceLineResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RunBilling(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/credits.rating.v1.InvoiceService/RunBilling',
+            credits_dot_rating_dot_v1_dot_billing__pb2.RunBillingRequest.SerializeToString,
+            credits_dot_rating_dot_v1_dot_billing__pb2.RunBillingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCycles(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.rating.v1.InvoiceService/ListCycles',
+            credits_dot_rating_dot_v1_dot_billing__pb2.ListCyclesRequest.SerializeToString,
+            credits_dot_rating_dot_v1_dot_billing__pb2.ListCyclesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -4,6 +4,7 @@ isort:skip_file
 Invoices: computed from recorded facts only; once issued, their bytes never change."""
 
 from collections import abc as _abc
+from credits.rating.v1 import billing_pb2 as _billing_pb2
 from credits.rating.v1 import invoice_service_pb2 as _invoice_service_pb2
 from grpc import aio as _aio
 import abc as _abc_1
@@ -43,6 +44,12 @@ class InvoiceServiceStub:
     """List issued invoices in the order of their names."""
     TraceLine: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.TraceLineRequest, _invoice_service_pb2.TraceLineResponse]
     """List the debits behind one line of an issued invoice."""
+    RunBilling: _grpc.UnaryStreamMultiCallable[_billing_pb2.RunBillingRequest, _billing_pb2.RunBillingResponse]
+    """Grant the included credit and issue the invoices that are due, and report progress until it is done. Ending the
+    call ends the run after the contracts at hand. Safe to retry: what was done is not done again.
+    """
+    ListCycles: _grpc.UnaryUnaryMultiCallable[_billing_pb2.ListCyclesRequest, _billing_pb2.ListCyclesResponse]
+    """List billing cycles: how far each is, and why one could not be billed."""
 
 @_typing.type_check_only
 class InvoiceServiceAsyncStub(InvoiceServiceStub):
@@ -59,6 +66,12 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
     """List issued invoices in the order of their names."""
     TraceLine: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.TraceLineRequest, _invoice_service_pb2.TraceLineResponse]  # type: ignore[assignment]
     """List the debits behind one line of an issued invoice."""
+    RunBilling: _aio.UnaryStreamMultiCallable[_billing_pb2.RunBillingRequest, _billing_pb2.RunBillingResponse]  # type: ignore[assignment]
+    """Grant the included credit and issue the invoices that are due, and report progress until it is done. Ending the
+    call ends the run after the contracts at hand. Safe to retry: what was done is not done again.
+    """
+    ListCycles: _aio.UnaryUnaryMultiCallable[_billing_pb2.ListCyclesRequest, _billing_pb2.ListCyclesResponse]  # type: ignore[assignment]
+    """List billing cycles: how far each is, and why one could not be billed."""
 
 class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
     """InvoiceService turns ledger history into invoices."""
@@ -102,5 +115,23 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_invoice_service_pb2.TraceLineResponse, _abc.Awaitable[_invoice_service_pb2.TraceLineResponse]]:
         """List the debits behind one line of an issued invoice."""
+
+    @_abc_1.abstractmethod
+    def RunBilling(
+        self,
+        request: _billing_pb2.RunBillingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_billing_pb2.RunBillingResponse], _abc.AsyncIterator[_billing_pb2.RunBillingResponse]]:
+        """Grant the included credit and issue the invoices that are due, and report progress until it is done. Ending the
+        call ends the run after the contracts at hand. Safe to retry: what was done is not done again.
+        """
+
+    @_abc_1.abstractmethod
+    def ListCycles(
+        self,
+        request: _billing_pb2.ListCyclesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_billing_pb2.ListCyclesResponse, _abc.Awaitable[_billing_pb2.ListCyclesResponse]]:
+        """List billing cycles: how far each is, and why one could not be billed."""
 
 def add_InvoiceServiceServicer_to_server(servicer: InvoiceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
