@@ -26,6 +26,7 @@ from rating_service.adapters.ledger_messages import charge_message
 from rating_service.adapters.logs import configure_logs
 from rating_service.adapters.memory_limits import MemoryLimiter
 from rating_service.adapters.migrations import SchemaError, migrate
+from rating_service.adapters.plan_change_client import PlanChangeClient
 from rating_service.adapters.postgres_pool import Pool, open_pool
 from rating_service.adapters.quarantine_store import PostgresQuarantineStore
 from rating_service.adapters.redis_limits import RedisLimiter
@@ -37,6 +38,8 @@ from rating_service.application.authorization_ports import Limiter
 from rating_service.application.authorize import Authorizing
 from rating_service.application.intake import UsageIntake
 from rating_service.application.invoices import Invoicing
+from rating_service.application.migrate_contracts import Migration
+from rating_service.application.plan_changes import PlanChanging
 from rating_service.application.ports import StoreUnavailableError
 from rating_service.application.quarantine import Quarantine
 from rating_service.application.rate_usage import UsageRating
@@ -78,6 +81,13 @@ class Parts(NamedTuple):
     streams: StreamMetering
     health: HealthReporter
     billing: BillingRunner
+
+
+class PlanChangeParts(NamedTuple):
+    """What changes plans."""
+
+    changing: PlanChanging
+    migration: Migration
 
 
 class UsageParts(NamedTuple):
@@ -134,11 +144,17 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Parts:
     )
     tracing = LineTracing(invoicing=invoicing, history=follower, store=invoices)
     billing = build_billing(settings, Opened(pool, url, channel, ledger, follower), invoicing, invoices)
+    plans = build_plan_changes(settings, channel, ledger, follower)
     usage = build_usage(settings, pool, channel, ledger, follower, open_limiter(settings, stack))
     served = build_server(
         rating=usage.servicer,
         invoices=InvoiceServicer(
-            invoicing=invoicing, tracing=tracing, billing=billing.billing, cycles=billing.cycles
+            invoicing=invoicing,
+            tracing=tracing,
+            billing=billing.billing,
+            cycles=billing.cycles,
+            changing=plans.changing,
+            migration=plans.migration,
         ),
         reratings=ReratingServicer(
             Reratings(
@@ -160,6 +176,19 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Parts:
         HealthReporter(served.health, is_ready=readiness(follower, history)),
         billing.runner,
     )
+
+
+def build_plan_changes(
+    settings: Settings, channel: grpc.aio.Channel, ledger: LedgerClient, follower: Follower
+) -> PlanChangeParts:
+    """Return the parts that change plans."""
+    plans = PlanChangeClient(channel)
+    clock = ledger if settings.sandbox else SystemClock()
+    changing = PlanChanging(plans=plans, ledger=ledger, history=follower, clock=clock, cause_of=cause_of)
+    migration = Migration(
+        changing=changing, plans=plans, ledger=ledger, history=follower, clock=clock, cause_of=cause_of
+    )
+    return PlanChangeParts(changing, migration)
 
 
 def build_usage(

@@ -16,6 +16,8 @@ PAGE_SIZE_MAX: Final = 1_000
 
 _ID: Final = "[A-Za-z0-9][A-Za-z0-9._~-]{0,99}"
 _CONTRACT: Final = re.compile(f"contracts/{_ID}")
+_PLAN: Final = re.compile(f"plans/{_ID}")
+_ID_ALONE: Final = re.compile(_ID)
 _RATE_CARD: Final = re.compile(f"rateCards/{_ID}")
 _CARD_PHASE: Final = re.compile(f"rateCards/{_ID}/phases/[1-9][0-9]{{0,17}}")
 # An invoice is named by contract and cycle, which makes it longer than other names.
@@ -40,6 +42,21 @@ def check_card_phase(name: str, *, field: str) -> None:
 def check_invoice(name: str, *, field: str) -> None:
     """Refuse what is not invoices/{invoice}."""
     _check(_INVOICE, name, field=field, form="invoices/{invoice}")
+
+
+def check_plan(name: str, *, field: str) -> None:
+    """Refuse what is not plans/{plan}."""
+    _check(_PLAN, name, field=field, form="plans/{plan}")
+
+
+def check_id(text: str, *, field: str) -> None:
+    """Refuse what cannot be the last part of a name."""
+    _check(_ID_ALONE, text, field=field, form="1 to 100 of A-Z, a-z, 0-9, '.', '_', '~', '-'")
+
+
+def check_key(text: str) -> None:
+    """Refuse an idempotency key that the ledger would refuse."""
+    check_usage_id(text, field="idempotency_key")
 
 
 def check_usage_id(text: str, *, field: str) -> None:

@@ -41,6 +41,9 @@ METHODS: Final = {
         "TraceLine",
         "RunBilling",
         "ListCycles",
+        "PreviewPlanChange",
+        "CommitPlanChange",
+        "MigrateContracts",
     ),
     "credits.rating.v1.ReratingService": (
         "ShowRerating",
@@ -50,7 +53,9 @@ METHODS: Final = {
 }
 """Methods by service; a test compares them with the protos."""
 
-STREAMS: Final = frozenset({"StreamUsage", "RunBilling", "ShowRerating", "AcceptRerating"})
+STREAMS: Final = frozenset(
+    {"StreamUsage", "RunBilling", "MigrateContracts", "ShowRerating", "AcceptRerating"}
+)
 """Methods whose answers are streams."""
 
 Method = Callable[[Any, Any], Awaitable[Any]]
