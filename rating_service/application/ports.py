@@ -37,7 +37,8 @@ class HistoryPage(NamedTuple):
 class DebitRow(NamedTuple):
     """A debit as kept. `draws` and `charge` are the ledger's own JSON text.
 
-    The three columns before `charge` are taken out of it, and empty for a debit without one.
+    `contract`, `contract_phase`, `rate_card_phase` and `model` are taken out of it, and empty for a debit without
+    one.
     """
 
     position: int
@@ -51,6 +52,10 @@ class DebitRow(NamedTuple):
     contract: str
     contract_phase: str
     rate_card_phase: str
+    feature: str
+    api_key: str
+    usage_user: str
+    model: str
     charge: str | None
 
 

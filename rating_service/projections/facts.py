@@ -55,10 +55,18 @@ class UnreadableHistoryError(Exception):
     """The log holds what cannot be read, or is out of order; going on would miscount, so following stops."""
 
 
+class _Properties(msgspec.Struct, frozen=True):
+    model: str = ""
+
+
+_NO_PROPERTIES: Final = _Properties()
+
+
 class _ChargeKeys(msgspec.Struct):
     contract: str
     contract_phase: str
     rate_card_phase: str
+    properties: _Properties = _NO_PROPERTIES
 
 
 class _Debited(msgspec.Struct):
@@ -66,6 +74,9 @@ class _Debited(msgspec.Struct):
     draws: msgspec.Raw = _NO_DRAWS
     overage_units: int = 0
     charge: msgspec.Raw = _NO_CHARGE
+    feature: str = ""
+    api_key: str = ""
+    user: str = ""
 
 
 class _DebitFact(msgspec.Struct):
@@ -80,6 +91,9 @@ class _Captured(msgspec.Struct):
     draws: tuple[Draw, ...] = ()
     overage_units: int = 0
     charge: msgspec.Raw = _NO_CHARGE
+    feature: str = ""
+    api_key: str = ""
+    user: str = ""
 
 
 class _CaptureFact(msgspec.Struct):
@@ -188,6 +202,10 @@ def _row(
         keys.contract,
         keys.contract_phase,
         keys.rate_card_phase,
+        debited.feature,
+        debited.api_key,
+        debited.user,
+        keys.properties.model,
         charge or None,
     )
 
