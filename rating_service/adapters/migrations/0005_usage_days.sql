@@ -55,4 +55,4 @@ CREATE TABLE rating.usage_days (
         wallet, day, dimension, local_day, contract, feature, model, api_key, usage_user, rate_card_phase,
         cost_currency
     )
-);
+) WITH (fillfactor = 80);
