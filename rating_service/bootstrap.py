@@ -41,12 +41,14 @@ from rating_service.application.rate_usage import UsageRating
 from rating_service.application.settle import Settling
 from rating_service.application.stream_usage import StreamMetering
 from rating_service.application.trace_line import LineTracing
+from rating_service.bootstrap_reports import build_reports
 from rating_service.projections.facts import UnreadableHistoryError
 from rating_service.projections.follower import Follower
+from rating_service.projections.usage_rollup import UsageRollup
 from rating_service.rpc.causes import cause_of
 from rating_service.rpc.health import HealthReporter
 from rating_service.rpc.invoice_servicer import InvoiceServicer
-from rating_service.rpc.metrics import LAG_EVENTS, POSITION
+from rating_service.rpc.metrics import LAG_EVENTS, POSITION, UNSUMMED_EVENTS
 from rating_service.rpc.rating_servicer import RatingServicer
 from rating_service.rpc.server import BoundServer, Certificates, ListenError, build_server
 from rating_service.rpc.usage_messages import read_stored
@@ -70,6 +72,7 @@ class Parts(NamedTuple):
     served: BoundServer
     follower: Follower
     streams: StreamMetering
+    rollup: UsageRollup
     health: HealthReporter
 
 
@@ -93,7 +96,7 @@ async def serve(settings: Settings) -> None:
             raise CannotRunError(str(cause)) from cause
         except ListenError as cause:
             raise CannotRunError(f"RATING_LISTEN={cause}") from cause
-        start_metrics(parts.follower, settings.metrics_port)
+        start_metrics(parts, settings.metrics_port)
         # A batch makes thousands of short-lived objects and no cycles: with Python's own thresholds the
         # collector takes a tenth of the time.
         gc.freeze()
@@ -126,17 +129,18 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Parts:
         grace=settings.grace,
     )
     tracing = LineTracing(invoicing=invoicing, history=follower, store=invoices)
+    reports = build_reports(pool, channel, follower, ledger if settings.sandbox else SystemClock())
     usage = build_usage(settings, pool, channel, ledger, follower, open_limiter(settings, stack))
     served = build_server(
         rating=usage.servicer,
         invoices=InvoiceServicer(invoicing=invoicing, tracing=tracing),
+        reports=reports.servicer,
         is_open=lambda: follower.is_caught_up,
         address=str(settings.listen),
         certificates=certificates(settings),
     )
-    return Parts(
-        served, follower, usage.streams, HealthReporter(served.health, is_ready=readiness(follower, history))
-    )
+    health = HealthReporter(served.health, is_ready=readiness(follower, history))
+    return Parts(served, follower, usage.streams, reports.rollup, health)
 
 
 def build_usage(
@@ -243,19 +247,20 @@ async def run(parts: Parts, stop: asyncio.Event) -> None:
     log.info("listening", port=parts.served.port)
     following = asyncio.create_task(parts.follower.run(), name="follower")
     sweeping = asyncio.create_task(parts.streams.run(), name="streams")
+    folding = asyncio.create_task(parts.rollup.run(), name="rollup")
     reporting = asyncio.create_task(parts.health.run(), name="health")
     stopping = asyncio.create_task(stop.wait(), name="stop")
     try:
-        await asyncio.wait({following, sweeping, reporting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        tasks = {following, sweeping, folding, reporting, stopping}
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
         reporting.cancel()
         await parts.health.report(serving=False)
         log.info("draining")
         await parts.served.server.stop(DRAIN_SECONDS)
-        stopping.cancel()
-        sweeping.cancel()
-        following.cancel()
-        ended = await asyncio.gather(following, sweeping, reporting, stopping, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
     for outcome in ended:
         if isinstance(outcome, UnreadableHistoryError):
             raise CannotRunError(f"the ledger's history cannot be followed: {outcome}") from outcome
@@ -263,10 +268,11 @@ async def run(parts: Parts, stop: asyncio.Event) -> None:
             raise outcome
 
 
-def start_metrics(follower: Follower, port: int | None) -> None:
+def start_metrics(parts: Parts, port: int | None) -> None:
     """Serve metrics on a port of loopback, if one is set. Raises CannotRunError."""
-    LAG_EVENTS.set_function(lambda: follower.lag_events)
-    POSITION.set_function(lambda: follower.position)
+    LAG_EVENTS.set_function(lambda: parts.follower.lag_events)
+    POSITION.set_function(lambda: parts.follower.position)
+    UNSUMMED_EVENTS.set_function(lambda: parts.rollup.lag_events)
     if port is None:
         return
     try:

@@ -62,11 +62,11 @@ READ_CONTRACT_DAYS: Final = sql.SQL(f"""
     WHERE contract <> ''
 """)  # noqa: S608 -- made of constants
 
-ADD_NAMES: Final = f"""
-    INSERT INTO {{names}} (wallet, day, kind, name)
+ADD_NAMES: Final = """
+    INSERT INTO {names} (wallet, day, kind, name)
     SELECT wallet, day, kind, name FROM (
         SELECT fresh.*, (
-            SELECT count(*) FROM {{names}} AS named
+            SELECT count(*) FROM {names} AS named
             WHERE named.wallet = fresh.wallet AND named.day = fresh.day AND named.kind = fresh.kind
         ) + row_number() OVER (PARTITION BY wallet, day, kind ORDER BY first_position) AS place
         FROM (
@@ -79,13 +79,13 @@ ADD_NAMES: Final = f"""
             GROUP BY 1, 2, 3, 4
         ) AS fresh
         WHERE NOT EXISTS (
-            SELECT FROM {{names}} AS named WHERE named.wallet = fresh.wallet AND named.day = fresh.day
+            SELECT FROM {names} AS named WHERE named.wallet = fresh.wallet AND named.day = fresh.day
                 AND named.kind = fresh.kind AND named.name = fresh.name
         )
     ) AS placed
     JOIN unnest(%(kinds)s::text[], %(names_max)s::bigint[]) AS bound (kind, names_max) USING (kind)
     WHERE place <= names_max
-"""  # noqa: S608 -- made of constants
+"""
 
 
 def _named(kind: str) -> str:

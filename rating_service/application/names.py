@@ -16,6 +16,7 @@ PAGE_SIZE_MAX: Final = 1_000
 
 _ID: Final = "[A-Za-z0-9][A-Za-z0-9._~-]{0,99}"
 _CONTRACT: Final = re.compile(f"contracts/{_ID}")
+_WALLET: Final = re.compile(f"wallets/{_ID}")
 _RATE_CARD: Final = re.compile(f"rateCards/{_ID}")
 # An invoice is named by contract and cycle, which makes it longer than other names.
 _INVOICE: Final = re.compile("invoices/[A-Za-z0-9][A-Za-z0-9._~-]{0,149}")
@@ -24,6 +25,11 @@ _INVOICE: Final = re.compile("invoices/[A-Za-z0-9][A-Za-z0-9._~-]{0,149}")
 def check_contract(name: str, *, field: str) -> None:
     """Refuse what is not contracts/{contract}."""
     _check(_CONTRACT, name, field=field, form="contracts/{contract}")
+
+
+def is_wallet(name: str) -> bool:
+    """Say whether a name is wallets/{wallet}."""
+    return _WALLET.fullmatch(name) is not None
 
 
 def check_rate_card(name: str, *, field: str) -> None:

@@ -1,4 +1,4 @@
-"""What reports need from the outside: sums of usage by day, and balances that are true now. Adapters implement these."""
+"""What reports need from the outside: sums of usage by day, and balances true now. Adapters implement these."""
 
 from __future__ import annotations
 
@@ -39,11 +39,16 @@ class UsageRow(NamedTuple):
     sums: UsageSums
 
 
-class UsageTotal(NamedTuple):
-    """What all groups add up to; `has_other` says that some names are counted under OTHER."""
+class UsageSheet(NamedTuple):
+    """Groups in order, up to the query's limit, and what all of them add up to, from one state of the sums.
 
-    sums: UsageSums
+    Debits up to `position` are counted and no others; `has_other` says that some names are counted under OTHER.
+    """
+
+    rows: Sequence[UsageRow]
+    total: UsageSums
     has_other: bool
+    position: int
 
 
 class RollupCheck(NamedTuple):
@@ -71,11 +76,8 @@ class UsageFolds(Protocol):
 class UsageReader(Protocol):
     """Reading the sums by day. Every method raises StoreUnavailableError."""
 
-    async def rows(self, query: UsageQuery) -> list[UsageRow]:
-        """Return up to `limit` groups in order; a group in which nothing is left is passed over."""
-
-    async def total(self, query: UsageQuery) -> UsageTotal:
-        """Return the sum of all groups."""
+    async def sheet(self, query: UsageQuery) -> UsageSheet:
+        """Return groups; one in which nothing is left is passed over."""
 
     async def included_grants(self, wallet: str, contract: str, cycle: CycleBounds) -> list[IncludedGrant]:
         """Return the grants that a cycle of a contract includes."""
@@ -84,8 +86,8 @@ class UsageReader(Protocol):
 class Rollup(Protocol):
     """The fold as reports see it."""
 
-    async def reach(self, position: int) -> int:
-        """Fold at least up to a position that was followed, and return how far it got."""
+    async def catch_up(self, min_position: int) -> int:
+        """Fold up to a position that was followed, and to the newest one if that is near; return how far it got."""
 
     async def check(self, *, repair: bool) -> RollupCheck:
         """Compare the stored sums with those folded anew."""

@@ -71,9 +71,7 @@ def credit_parts(balance: WalletBalance) -> list[CreditPart]:
             key = (lot.expire_time, lot.category)
             sums[key] = sums.get(key, 0) + lot.posted_units - lot.held_units
     order = list(GrantCategory)
-    keys = sorted(
-        sums, key=lambda key: (key[0] is None, key[0] or balance.as_of_time, order.index(key[1]))
-    )
+    keys = sorted(sums, key=lambda key: (key[0] is None, key[0] or balance.as_of_time, order.index(key[1])))
     return [CreditPart(key[1], sums[key], key[0]) for key in keys]
 
 

@@ -49,16 +49,21 @@ class UsageRollup:
         """Fold for ever; a break is tried again."""
         while True:
             try:
-                await self.reach(self._history.position)
+                await self._reach(self._history.position)
             except StoreUnavailableError as cause:
                 log.warning("folding_broke_off", cause=str(cause))
             await asyncio.sleep(PAUSE_SECONDS)
 
-    async def reach(self, position: int) -> int:
-        """Fold at least up to a position that was followed, and return how far it got.
+    async def catch_up(self, min_position: int) -> int:
+        """Fold up to a position that was followed, and to the newest one if that is near; return how far it got.
 
-        Raises StoreUnavailableError.
+        So a report is as fresh as what is followed, unless a long backlog is being folded. Raises
+        StoreUnavailableError.
         """
+        near = self.lag_events <= FOLD_POSITIONS_MAX
+        return await self._reach(self._history.position if near else min_position)
+
+    async def _reach(self, position: int) -> int:
         async with self._folding:
             while self._position < position:
                 await self._fold_next()

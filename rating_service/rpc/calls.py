@@ -40,6 +40,13 @@ METHODS: Final = {
         "ListInvoices",
         "TraceLine",
     ),
+    "credits.rating.v1.UsageReportService": (
+        "GetUsage",
+        "GetRemainingCredit",
+        "GetForecast",
+        "ListBills",
+        "CheckUsage",
+    ),
 }
 """Methods by service; a test compares them with the protos."""
 

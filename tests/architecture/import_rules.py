@@ -60,8 +60,18 @@ PACKAGES = {
 FILES = {
     "settings": layer("settings"),
     "bootstrap": layer(
-        "settings", "bootstrap", "domain", "application", "projections", "adapters", "rpc", speaks_grpc=True
+        "settings",
+        "bootstrap",
+        "bootstrap_reports",
+        "domain",
+        "application",
+        "projections",
+        "adapters",
+        "rpc",
+        speaks_grpc=True,
     ),
+    # The part of bootstrap that builds the reports.
+    "bootstrap_reports": layer("application", "projections", "adapters", "rpc", speaks_grpc=True),
     "__main__": layer("cli", "settings", "bootstrap"),
 }
 # Rating reaches the ledger over gRPC only, through adapters of its own.

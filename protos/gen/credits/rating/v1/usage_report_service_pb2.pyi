@@ -9,7 +9,6 @@ Every call reads only and is safe to retry, but CheckUsage with `repair`, which 
 
 from collections import abc as _abc
 from credits.ledger.v1 import money_pb2 as _money_pb2
-from credits.ledger.v1 import wallet_caps_pb2 as _wallet_caps_pb2
 from credits.ledger.v1 import wallet_pb2 as _wallet_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -384,7 +383,7 @@ class GetUsageResponse(_message.Message):
 
     @_builtins.property
     def asset(self) -> _money_pb2.Asset:
-        """Asset of the units; absent for a wallet of which no contract is known."""
+        """Asset of the units; absent for wallets/{wallet}, of which GetRemainingCredit tells it."""
 
     def __init__(
         self,
@@ -507,6 +506,58 @@ class IncludedCredit(_message.Message):
 Global___IncludedCredit: _TypeAlias = IncludedCredit  # noqa: Y015
 
 @_typing.final
+class CapLeft(_message.Message):
+    """CapLeft is what a spend cap or a budget leaves in its present period. Debits count when the ledger recorded them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUDGET_ID_FIELD_NUMBER: _builtins.int
+    API_KEY_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
+    FEATURE_FIELD_NUMBER: _builtins.int
+    LIMIT_UNITS_FIELD_NUMBER: _builtins.int
+    USED_UNITS_FIELD_NUMBER: _builtins.int
+    REMAINING_UNITS_FIELD_NUMBER: _builtins.int
+    PERIOD_END_TIME_FIELD_NUMBER: _builtins.int
+    budget_id: _builtins.str
+    """The budget's id; empty for a spend cap."""
+    api_key: _builtins.str
+    """API key whose debits count; empty for others."""
+    user: _builtins.str
+    """User whose debits count; empty for others."""
+    feature: _builtins.str
+    """Feature whose debits count; empty for others."""
+    limit_units: _builtins.int
+    """Most units of a period."""
+    used_units: _builtins.int
+    """Units of it that were debited or are held."""
+    remaining_units: _builtins.int
+    """Units that may still be debited or held; not negative."""
+    @_builtins.property
+    def period_end_time(self) -> _timestamp_pb2.Timestamp:
+        """Where the present period ends and the cap is whole again; absent if it never is."""
+
+    def __init__(
+        self,
+        *,
+        budget_id: _builtins.str = ...,
+        api_key: _builtins.str = ...,
+        user: _builtins.str = ...,
+        feature: _builtins.str = ...,
+        limit_units: _builtins.int = ...,
+        used_units: _builtins.int = ...,
+        remaining_units: _builtins.int = ...,
+        period_end_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["period_end_time", b"period_end_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "budget_id", b"budget_id", "feature", b"feature", "limit_units", b"limit_units", "period_end_time", b"period_end_time", "remaining_units", b"remaining_units", "used_units", b"used_units", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CapLeft: _TypeAlias = CapLeft  # noqa: Y015
+
+@_typing.final
 class GetRemainingCreditResponse(_message.Message):
     """GetRemainingCreditResponse is what can still be spent."""
 
@@ -523,7 +574,7 @@ class GetRemainingCreditResponse(_message.Message):
     DEBT_UNITS_FIELD_NUMBER: _builtins.int
     PARTS_FIELD_NUMBER: _builtins.int
     INCLUDED_FIELD_NUMBER: _builtins.int
-    CAP_USES_FIELD_NUMBER: _builtins.int
+    CAPS_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
     wallet: _builtins.str
     """wallets/{wallet}."""
@@ -558,7 +609,7 @@ class GetRemainingCreditResponse(_message.Message):
         """What the present cycle includes; absent for a wallet, and if no cycle is in force now."""
 
     @_builtins.property
-    def cap_uses(self) -> _containers.RepeatedCompositeFieldContainer[_wallet_caps_pb2.CapUse]:
+    def caps(self) -> _containers.RepeatedCompositeFieldContainer[Global___CapLeft]:
         """How spend caps and budgets stand in their present periods."""
 
     def __init__(
@@ -575,12 +626,12 @@ class GetRemainingCreditResponse(_message.Message):
         debt_units: _builtins.int = ...,
         parts: _abc.Iterable[Global___CreditPart] | None = ...,
         included: Global___IncludedCredit | None = ...,
-        cap_uses: _abc.Iterable[_wallet_caps_pb2.CapUse] | None = ...,
+        caps: _abc.Iterable[Global___CapLeft] | None = ...,
         position: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "asset", b"asset", "included", b"included"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "asset", b"asset", "available_units", b"available_units", "cap_uses", b"cap_uses", "debt_units", b"debt_units", "held_units", b"held_units", "included", b"included", "overage_units", b"overage_units", "parts", b"parts", "pending_units", b"pending_units", "position", b"position", "posted_units", b"posted_units", "wallet", b"wallet"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "asset", b"asset", "available_units", b"available_units", "caps", b"caps", "debt_units", b"debt_units", "held_units", b"held_units", "included", b"included", "overage_units", b"overage_units", "parts", b"parts", "pending_units", b"pending_units", "position", b"position", "posted_units", b"posted_units", "wallet", b"wallet"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
