@@ -34,11 +34,11 @@ COLUMNS: Final = f"{KEY}, {', '.join(SUMS)}"
 # from reading it once for each.
 _ENTRIES: Final = """
     SELECT d.position, d.wallet, d.contract, d.effective_time, d.feature, d.model, d.api_key, d.usage_user,
-        d.rate_card_phase, d.charge, 1 AS requests, d.amount_units, d.overage_units
+        d.rate_card_phase, d.charge, d.amount_units AS whole_units, 1 AS requests, d.amount_units, d.overage_units
     FROM rating.debits AS d WHERE d.position > %(from_position)s AND d.position <= %(to_position)s
     UNION ALL
     SELECT d.position, d.wallet, d.contract, d.effective_time, d.feature, d.model, d.api_key, d.usage_user,
-        d.rate_card_phase, d.charge,
+        d.rate_card_phase, d.charge, d.amount_units,
         CASE WHEN before.units < d.amount_units AND before.units + r.amount_units >= d.amount_units
             THEN -1 ELSE 0 END,
         -r.amount_units, -r.overage_units
@@ -104,14 +104,14 @@ def _names(kind: str) -> str:
 ADD_DAYS: Final = f"""
     WITH entries AS MATERIALIZED (
         SELECT e.wallet, e.effective_time, (e.effective_time AT TIME ZONE 'UTC')::date AS day, e.contract, e.feature,
-            e.model, e.api_key, e.usage_user, e.rate_card_phase, e.requests, e.amount_units, e.overage_units,
-            e.charge::jsonb AS charge
+            e.model, e.api_key, e.usage_user, e.rate_card_phase, e.whole_units, e.requests, e.amount_units,
+            e.overage_units, e.charge::jsonb AS charge
         FROM ({_ENTRIES}) AS e
     ), parts AS (
         SELECT wallet, effective_time, day, contract, feature, model, api_key, usage_user, rate_card_phase,
             charge ->> 'cost_currency' AS cost_currency, '' AS dimension, requests, 0::numeric AS quantity,
             amount_units, overage_units,
-            requests * coalesce((charge ->> 'exact_units')::numeric, amount_units) AS exact_units,
+            requests * coalesce((charge ->> 'exact_units')::numeric, whole_units) AS exact_units,
             requests * coalesce(nullif(charge ->> 'provider_cost', '')::numeric, 0) AS provider_cost
         FROM entries
         UNION ALL
