@@ -34,11 +34,12 @@ COLUMNS: Final = f"{KEY}, {', '.join(SUMS)}"
 # from reading it once for each.
 _ENTRIES: Final = """
     SELECT d.position, d.wallet, d.contract, d.effective_time, d.feature, d.model, d.api_key, d.usage_user,
-        d.rate_card_phase, d.charge, d.amount_units AS whole_units, 1 AS requests, d.amount_units, d.overage_units
+        d.rate_card_phase, d.charge, d.adjusted_cycle_time IS NULL AS is_usage, d.amount_units AS whole_units,
+        1 AS stands, d.amount_units, d.overage_units
     FROM rating.debits AS d WHERE d.position > %(from_position)s AND d.position <= %(to_position)s
     UNION ALL
     SELECT d.position, d.wallet, d.contract, d.effective_time, d.feature, d.model, d.api_key, d.usage_user,
-        d.rate_card_phase, d.charge, d.amount_units,
+        d.rate_card_phase, d.charge, d.adjusted_cycle_time IS NULL, d.amount_units,
         CASE WHEN before.units < d.amount_units AND before.units + r.amount_units >= d.amount_units
             THEN -1 ELSE 0 END,
         -r.amount_units, -r.overage_units
@@ -104,23 +105,24 @@ def _names(kind: str) -> str:
 ADD_DAYS: Final = f"""
     WITH entries AS MATERIALIZED (
         SELECT e.wallet, e.effective_time, (e.effective_time AT TIME ZONE 'UTC')::date AS day, e.contract, e.feature,
-            e.model, e.api_key, e.usage_user, e.rate_card_phase, e.whole_units, e.requests, e.amount_units,
+            e.model, e.api_key, e.usage_user, e.rate_card_phase, e.whole_units, e.stands, e.is_usage, e.amount_units,
             e.overage_units, e.charge::jsonb AS charge
         FROM ({_ENTRIES}) AS e
     ), parts AS (
         SELECT wallet, effective_time, day, contract, feature, model, api_key, usage_user, rate_card_phase,
-            charge ->> 'cost_currency' AS cost_currency, '' AS dimension, requests, 0::numeric AS quantity,
+            charge ->> 'cost_currency' AS cost_currency, '' AS dimension,
+            stands * is_usage::int AS requests, 0::numeric AS quantity,
             amount_units, overage_units,
-            requests * coalesce((charge ->> 'exact_units')::numeric, whole_units) AS exact_units,
-            requests * coalesce(nullif(charge ->> 'provider_cost', '')::numeric, 0) AS provider_cost
+            stands * coalesce((charge ->> 'exact_units')::numeric, whole_units) AS exact_units,
+            stands * coalesce(nullif(charge ->> 'provider_cost', '')::numeric, 0) AS provider_cost
         FROM entries
         UNION ALL
         SELECT wallet, effective_time, day, contract, feature, model, api_key, usage_user, rate_card_phase,
-            charge ->> 'cost_currency', line ->> 'dimension', requests, requests * (line ->> 'quantity')::numeric,
-            0, 0, requests * (line ->> 'exact_units')::numeric,
-            requests * coalesce(nullif(line ->> 'provider_cost', '')::numeric, 0)
+            charge ->> 'cost_currency', line ->> 'dimension', stands, stands * (line ->> 'quantity')::numeric,
+            0, 0, stands * (line ->> 'exact_units')::numeric,
+            stands * coalesce(nullif(line ->> 'provider_cost', '')::numeric, 0)
         FROM entries CROSS JOIN LATERAL jsonb_array_elements(charge -> 'lines') AS line
-        WHERE requests <> 0
+        WHERE stands <> 0
     ), grouped AS (
         SELECT p.wallet, p.day, coalesce(span.local_day, p.day) AS local_day, p.contract, p.feature, p.model, p.api_key,
             p.usage_user, p.rate_card_phase, coalesce(p.cost_currency, '') AS cost_currency, p.dimension,

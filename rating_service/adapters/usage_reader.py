@@ -43,7 +43,7 @@ READ_GROUPS: Final = sql.SQL("""
             sum(provider_cost) AS provider_cost
         FROM rating.usage_days WHERE {where} GROUP BY {numbers_and_currency}
     ) AS by_currency {group_by}
-    HAVING sum(requests) <> 0 OR sum(amount_units) <> 0 {order_by} LIMIT %(limit)s
+    HAVING sum(requests) <> 0 OR sum(amount_units) <> 0 OR sum(exact_units) <> 0 {order_by} LIMIT %(limit)s
 """)
 READ_OTHER: Final = sql.SQL(
     "SELECT EXISTS (SELECT FROM rating.usage_days WHERE {where} AND %(other)s IN (feature, model, api_key, usage_user))"
@@ -66,9 +66,8 @@ class PostgresUsageReader:
             await lent.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             position: Any = await (await lent.execute(READ_POSITION)).fetchone()
             rows: list[Any] = await (await lent.execute(groups_statement(query), values)).fetchall()
-            whole = query._replace(groups=(), after=())
-            total: Any = await (await lent.execute(groups_statement(whole), values)).fetchone()
-            other = sql.SQL("{}").format(READ_OTHER.format(where=_where(query)))
+            total: Any = await (await lent.execute(total_statement(query), values)).fetchone()
+            other = READ_OTHER.format(where=_where(query))
             found: Any = await (await lent.execute(other, values)).fetchone()
         count = len(query.groups)
         return UsageSheet(
@@ -94,7 +93,6 @@ class PostgresUsageReader:
 def groups_statement(query: UsageQuery) -> sql.Composed:
     """Return the statement that reads a query's groups; it may be explained."""
     columns = [_column(group, query) for group in query.groups]
-    listed = sql.SQL("").join(sql.SQL("{}, ").format(column) for column in columns)
     where = _where(query)
     if query.after:
         after = sql.SQL(", ").join(
@@ -102,17 +100,26 @@ def groups_statement(query: UsageQuery) -> sql.Composed:
             for place, group in enumerate(query.groups)
         )
         where = sql.SQL("{} AND ({}) > ({})").format(where, sql.SQL(", ").join(columns), after)
-    numbers = [str(place) for place in range(1, len(columns) + 1)]
-    by_numbers = sql.SQL("GROUP BY {}").format(sql.SQL(", ").join(map(sql.SQL, numbers)))
-    order = sql.SQL("ORDER BY {}").format(sql.SQL(", ").join(map(sql.SQL, numbers)))
+    return _statement(columns, where)
+
+
+def total_statement(query: UsageQuery) -> sql.Composed:
+    """Return the statement that reads what all groups of a query add up to."""
+    return _statement([], _where(query))
+
+
+def _statement(columns: list[sql.Identifier], where: sql.Composable) -> sql.Composed:
+    listed = sql.SQL("").join(sql.SQL("{}, ").format(column) for column in columns)
+    places = [sql.SQL(str(place)) for place in range(1, len(columns) + 1)]
+    numbers = sql.SQL(", ").join(places)
     return READ_GROUPS.format(
         outer=listed,
         groups=listed,
         sums=SUMS,
         where=where,
-        numbers_and_currency=sql.SQL(", ").join(map(sql.SQL, [*numbers, "cost_currency"])),
-        group_by=by_numbers if columns else sql.SQL(""),
-        order_by=order if columns else sql.SQL(""),
+        numbers_and_currency=sql.SQL(", ").join([*places, sql.SQL("cost_currency")]),
+        group_by=sql.SQL("GROUP BY {}").format(numbers) if columns else sql.SQL(""),
+        order_by=sql.SQL("ORDER BY {}").format(numbers) if columns else sql.SQL(""),
     )
 
 

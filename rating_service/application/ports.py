@@ -37,8 +37,8 @@ class HistoryPage(NamedTuple):
 class DebitRow(NamedTuple):
     """A debit as kept. `draws` and `charge` are the ledger's own JSON text.
 
-    `contract`, `contract_phase`, `rate_card_phase` and `model` are taken out of it, and empty for a debit without
-    one.
+    `contract`, `contract_phase`, `rate_card_phase`, `model` and what follows `charge` are taken out of it, and empty
+    for a debit without one.
     """
 
     position: int
@@ -57,6 +57,7 @@ class DebitRow(NamedTuple):
     usage_user: str
     model: str
     charge: str | None
+    adjusted_cycle_time: datetime | None = None
 
 
 class ReversalRow(NamedTuple):

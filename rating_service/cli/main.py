@@ -19,6 +19,7 @@ from rating_service.cli import (
     price_commands,
     quarantine_commands,
     report_commands,
+    rerating_commands,
     usage_commands,
 )
 from rating_service.cli.connection import refusal_line
@@ -49,6 +50,7 @@ app.add_typer(agreement_commands.card_app, name="card")
 app.add_typer(price_commands.app, name="prices")
 app.add_typer(agreement_commands.plan_app, name="plan")
 app.add_typer(contract_commands.app, name="contract")
+app.add_typer(rerating_commands.app, name="rerating")
 
 
 def main() -> None:

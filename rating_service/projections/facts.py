@@ -59,6 +59,10 @@ class _Properties(msgspec.Struct, frozen=True):
     model: str = ""
 
 
+class _AdjustmentKeys(msgspec.Struct):
+    cycle_start_time: datetime
+
+
 _NO_PROPERTIES: Final = _Properties()
 
 
@@ -67,6 +71,7 @@ class _ChargeKeys(msgspec.Struct):
     contract_phase: str
     rate_card_phase: str
     properties: _Properties = _NO_PROPERTIES
+    adjustment: _AdjustmentKeys | None = None
 
 
 class _Debited(msgspec.Struct):
@@ -207,6 +212,7 @@ def _row(
         debited.user,
         keys.properties.model,
         charge or None,
+        None if keys.adjustment is None else keys.adjustment.cycle_start_time,
     )
 
 

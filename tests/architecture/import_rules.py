@@ -70,10 +70,11 @@ FILES = {
         "rpc",
         speaks_grpc=True,
     ),
-    # The part of bootstrap that builds the reports.
-    "bootstrap_reports": layer("application", "projections", "adapters", "rpc", speaks_grpc=True),
+    "bootstrap_reports": layer("domain", "application", "projections", "adapters", "rpc", speaks_grpc=True),
     "__main__": layer("cli", "settings", "bootstrap"),
 }
+ONLY_OF = dict.fromkeys(("bootstrap_reports",), ("rating_service",))
+"""Files of some services only."""
 # Rating reaches the ledger over gRPC only, through adapters of its own.
 SPEAKS_GRPC_TOO = frozenset({("rating_service", "adapters")})
 

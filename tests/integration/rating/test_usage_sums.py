@@ -104,6 +104,7 @@ def debit_of(random: Random, position: int) -> DebitRow:
         usage_user=random.choice(["", "ann", "bob", "cy", "dee", "eve"]),
         model=random.choice(["large", "small", "tiny", "it's; --"]) if contract else "",
         charge=msgspec.json.encode(charge_of(random, contract)).decode() if contract else None,
+        adjusted_cycle_time=START if contract and random.random() < 0.1 else None,
     )
 
 
@@ -154,7 +155,8 @@ def naive(log: History) -> dict[tuple[Any, ...], tuple[Fraction, ...]]:
         stands = int(amount > 0)
         exact = stands * Fraction(charge.get("exact_units", debit.amount_units))
         cost = stands * Fraction(charge.get("provider_cost", 0))
-        add(sums, (*key, ""), stands, 0, amount, overage, exact, cost)
+        requests = 0 if debit.adjusted_cycle_time else stands
+        add(sums, (*key, ""), requests, 0, amount, overage, exact, cost)
         for line in charge.get("lines", []):
             line_cost = stands * Fraction(line.get("provider_cost", 0))
             exact = stands * Fraction(line["exact_units"])
