@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import grpc
+from rich.text import Text
 
 from credits.ledger.v1 import money_pb2
 from credits.rating.v1 import usage_report_service_pb2 as pb
 from rating_service.cli.amounts import money, units
 from rating_service.cli.connection import CALL_SECONDS_MAX
 from rating_service.cli.instants import day
-from rating_service.cli.report_tables import UNSAID, category
+from rating_service.cli.report_tables import UNSAID, category, forecast_lines
 
 WIDTH, HEIGHT = 920, 220
 MARGIN_TOP, MARGIN_BOTTOM = 12, 26
@@ -35,9 +36,11 @@ STYLE: Final = """
 *{box-sizing:border-box}body{margin:0;background:var(--page);color:var(--ink);font:15px/1.5 system-ui,sans-serif}
 main{max-width:1000px;margin:0 auto;padding:32px 20px}h1{font-size:22px;margin:0}h2{font-size:15px;margin:0 0 12px}
 p{margin:0;color:var(--soft)}section{background:var(--card);border:1px solid var(--line);border-radius:10px;
-padding:18px 20px;margin-top:16px}.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(180px,1fr));gap:16px;
-margin-top:16px}.tiles section{margin:0}.tile{font-size:22px;font-weight:600;font-variant-numeric:tabular-nums}
-.pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(280px,1fr));gap:16px}
+padding:18px 20px;margin-top:16px}.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(240px,1fr));gap:16px;
+margin-top:16px}.tiles section,.pair section{margin:0}.tile{font-size:20px;font-weight:600;
+font-variant-numeric:tabular-nums;white-space:nowrap}.tile small{font-size:12px;font-weight:500;color:var(--soft)}
+.pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(400px,100%),1fr));gap:16px;align-items:start;
+margin-top:16px}
 table{border-collapse:collapse;width:100%}td,th{padding:5px 8px 5px 0;text-align:left;border-top:1px solid var(--line);
 overflow-wrap:anywhere}tr:first-child td,tr:first-child th{border-top:0}th{font-weight:500;color:var(--soft)}
 .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap;padding-right:0;padding-left:12px}
@@ -67,6 +70,7 @@ def write_page(path: Path, stub: Any, request: pb.GetUsageRequest) -> None:
         *(_breakdown(title, field, answer, credit.asset) for title, (field, answer) in breakdowns.items()),
         _section("Credit left", _credit(credit)),
         "</div>",
+        _section("Outlook", _outlook(forecast)) if forecast is not None else "",
         _section("Bills", _bills(bills)) if bills.bills else "",
     ]
     path.write_text(page(request.name, "".join(parts)), encoding="utf-8")
@@ -175,27 +179,41 @@ def _tiles(
             tiles["Credit used up on"] = forecast.exhaust_day
     if daily.total.overage_units:
         tiles["Overage"] = units(daily.total.overage_units, credit.asset)
-    boxes = (
-        f'<section><p>{escape(name)}</p><div class="tile">{escape(value)}</div></section>'
-        for name, value in tiles.items()
-    )
+    boxes = (f"<section><p>{escape(name)}</p>{_tile(value)}</section>" for name, value in tiles.items())
     return f'<div class="tiles">{"".join(boxes)}</div>'
+
+
+def _tile(text: str) -> str:
+    """Return an amount with what it counts in small."""
+    number, _, code = text.partition(" ")
+    return f'<div class="tile">{escape(number)} <small>{escape(code)}</small></div>'
+
+
+def _outlook(forecast: pb.GetForecastResponse) -> str:
+    return "".join(f"<p>{escape(Text.from_markup(line).plain)}</p>" for line in forecast_lines(forecast))
 
 
 def _breakdown(title: str, field: str, answer: pb.GetUsageResponse, asset: money_pb2.Asset) -> str:
     rows = sorted(answer.rows, key=lambda row: -row.sums.amount_units)
-    sizes = [(str(getattr(row, field)) or UNSAID, row.sums.amount_units) for row in rows[:GROUP_ROWS_MAX]]
-    rest = sum(row.sums.amount_units for row in rows[GROUP_ROWS_MAX:])
-    if rest:
-        sizes.append((f"{len(rows) - GROUP_ROWS_MAX} more", rest))
-    most = max((size for _, size in sizes), default=0)
-    lines = (
-        f'<tr><td>{escape(name)}</td><td style="width:30%"><div class="track"><div class="fill"'
-        f' style="width:{size * 100 // most if most > 0 else 0}%"></div></div></td>'
+    most = max((row.sums.amount_units for row in rows), default=0)
+    lines = [
+        _breakdown_line(str(getattr(row, field)) or UNSAID, row.sums.amount_units, most, asset)
+        for row in rows[:GROUP_ROWS_MAX]
+    ]
+    if len(rows) > GROUP_ROWS_MAX:
+        rest = sum(row.sums.amount_units for row in rows[GROUP_ROWS_MAX:])
+        lines.append(_breakdown_line(f"{len(rows) - GROUP_ROWS_MAX:,} more", rest, 0, asset))
+    return _section(title, f"<table>{''.join(lines)}</table>" if rows else "<p>No usage.</p>")
+
+
+def _breakdown_line(name: str, size: int, most: int, asset: money_pb2.Asset) -> str:
+    """Return a row with a bar in proportion to the longest, none if there is no such."""
+    fill = f'<div class="fill" style="width:{max(size, 0) * 100 // most}%"></div>' if most > 0 else ""
+    track = f'<div class="track">{fill}</div>' if most > 0 else ""
+    return (
+        f'<tr><td>{escape(name)}</td><td style="width:35%">{track}</td>'
         f'<td class="n">{escape(units(size, asset))}</td></tr>'
-        for name, size in sizes
     )
-    return _section(title, f"<table>{''.join(lines)}</table>" if sizes else "<p>No usage.</p>")
 
 
 def _credit(credit: pb.GetRemainingCreditResponse) -> str:
@@ -208,7 +226,8 @@ def _credit(credit: pb.GetRemainingCreditResponse) -> str:
         for part in credit.parts
     ]
     if credit.HasField("included"):
-        rows.append(("included in the cycle, left", units(credit.included.left_units, credit.asset)))
+        of = units(credit.included.granted_units, credit.asset)
+        rows.append((f"left of {of} included", units(credit.included.left_units, credit.asset)))
     return _table(rows) if rows else "<p>None.</p>"
 
 
