@@ -10,7 +10,7 @@ from rich.console import Console
 from credits.ledger.v1 import money_pb2
 from credits.rating.v1 import usage_report_service_pb2 as pb
 from rating_service.cli.report_commands import _spreadsheet_text
-from rating_service.cli.report_tables import bar, usage_table
+from rating_service.cli.report_tables import bar, bill_table, forecast_lines, usage_table
 from rating_service.cli.usage_page import _breakdown as breakdown
 from rating_service.cli.usage_page import chart, page
 
@@ -84,3 +84,24 @@ def test_a_bar_is_in_proportion_to_the_longest(size: int, most: int, text: str) 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x"])
 def test_a_name_is_no_formula_in_a_spreadsheet(text: str) -> None:
     assert _spreadsheet_text(text) == f"'{text}"
+
+
+def test_a_forecast_without_history_projects_nothing() -> None:
+    state = pb.FORECAST_STATE_TOO_LITTLE_HISTORY
+    lines = list(forecast_lines(pb.GetForecastResponse(asset=CREDIT, state=state, used_units=150)))
+
+    assert "1.5 CREDIT" in lines[1]
+    assert lines[-1].startswith("projected     nothing")
+
+
+def test_a_bill_shows_what_changed_and_the_first_nothing() -> None:
+    bills = pb.ListBillsResponse(next_page_token="more")
+    for change in (None, -2 * 10**9):
+        bill = bills.bills.add(
+            invoice="invoices/a", total=money_pb2.Money(currency_code="USD", nanos=5 * 10**9)
+        )
+        if change:
+            bill.difference.CopyFrom(money_pb2.Money(currency_code="USD", nanos=change))
+    changes = list(bill_table(bills).columns[-1].cells)
+
+    assert changes == ["", "-2.00 USD"]
