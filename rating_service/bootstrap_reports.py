@@ -13,9 +13,10 @@ from rating_service.adapters.usage_reader import PostgresUsageReader
 from rating_service.adapters.usage_store import PostgresUsageStore
 from rating_service.application.bills import BillListing
 from rating_service.application.forecasts import Forecasting
-from rating_service.application.ports import Clock, History
+from rating_service.application.ports import Clock
 from rating_service.application.remaining_credit import CreditReporting
 from rating_service.application.usage_reports import UsageReporting
+from rating_service.projections.follower import Follower
 from rating_service.projections.usage_rollup import UsageRollup
 from rating_service.rpc.report_servicer import ReportServicer
 
@@ -27,7 +28,7 @@ class ReportParts(NamedTuple):
     rollup: UsageRollup
 
 
-def build_reports(pool: Pool, channel: grpc.aio.Channel, history: History, clock: Clock) -> ReportParts:
+def build_reports(pool: Pool, channel: grpc.aio.Channel, history: Follower, clock: Clock) -> ReportParts:
     """Return the parts of reports on what a follower stored."""
     rollup = UsageRollup(history=history, store=PostgresUsageStore(pool))
     reader = PostgresUsageReader(pool)

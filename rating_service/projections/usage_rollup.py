@@ -12,14 +12,17 @@ from typing import Final
 
 import structlog
 
-from rating_service.application.ports import History, PositionMovedError, StoreUnavailableError
+from rating_service.application.ports import PositionMovedError, StoreUnavailableError
 from rating_service.application.report_ports import RollupCheck, UsageFolds
 from rating_service.domain.index import find
+from rating_service.projections.follower import CAUGHT_UP_LAG_EVENTS_MAX, Follower
 
 FOLD_POSITIONS_MAX: Final = 20_000
 """Positions that one transaction folds: some tenths of a second."""
 PAUSE_SECONDS: Final = 1.0
 """Pause after a fold: what comes meanwhile is folded together. A report that needs it does not wait for that."""
+PATIENCE_PAUSES: Final = 60
+"""Pauses for which folding stands back while the follower has a backlog: prices wait for it, and sums can."""
 UTC_ZONE: Final = "UTC"
 
 log = structlog.get_logger("rating.usage_rollup")
@@ -28,7 +31,7 @@ log = structlog.get_logger("rating.usage_rollup")
 class UsageRollup:
     """Folds what is followed. `run` it in a task of its own; the rest may be asked at any time."""
 
-    def __init__(self, *, history: History, store: UsageFolds) -> None:
+    def __init__(self, *, history: Follower, store: UsageFolds) -> None:
         """Fold into a store what a follower stored."""
         self._history = history
         self._store = store
@@ -47,12 +50,20 @@ class UsageRollup:
 
     async def run(self) -> None:
         """Fold for ever; a break is tried again."""
+        stood_back = 0
         while True:
-            try:
-                await self._reach(self._history.position)
-            except StoreUnavailableError as cause:
-                log.warning("folding_broke_off", cause=str(cause))
+            if self._history.lag_events > CAUGHT_UP_LAG_EVENTS_MAX and stood_back < PATIENCE_PAUSES:
+                stood_back += 1
+            else:
+                stood_back = 0
+                await self._try_to_fold()
             await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _try_to_fold(self) -> None:
+        try:
+            await self._reach(self._history.position)
+        except StoreUnavailableError as cause:
+            log.warning("folding_broke_off", cause=str(cause))
 
     async def catch_up(self, min_position: int) -> int:
         """Fold up to a position that was followed, and to the newest one if that is near; return how far it got.
