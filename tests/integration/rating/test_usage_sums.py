@@ -198,6 +198,27 @@ async def test_any_cut_of_the_folds_gives_what_a_naive_count_gives(pool: Pool, s
     assert check.row_count >= len(naive(log)) > 100
 
 
+@pytest.mark.usefixtures("few_names")
+async def test_names_beyond_the_most_are_one_and_the_answer_says_so(pool: Pool) -> None:
+    log = history(5)
+    await follow(pool, log)
+    await PostgresUsageStore(pool).fold(0, log.head, zone_of)
+    days = START.date(), START.date() + timedelta(days=4)
+    by_key = UsageQuery("wallets/b", "", *days, groups=(UsageGroup.DAY, UsageGroup.API_KEY), limit=100)
+    sheet = await PostgresUsageReader(pool).sheet(by_key)
+    keys_of_day = [
+        sum(row.values[0] == day for row in sheet.rows) for day, _ in (row.values for row in sheet.rows)
+    ]
+    only = by_key._replace(
+        filters={UsageGroup.API_KEY: [""], UsageGroup.FEATURE: [""], UsageGroup.USER: [""]}
+    )
+    plain = await PostgresUsageReader(pool).sheet(only._replace(wallet="wallets/none"))
+
+    assert (sheet.has_other, plain.has_other) == (True, False)
+    assert max(keys_of_day) == NAMES_MAX["api_key"] + len(["", OTHER])
+    assert sheet.total.requests == sum(row.sums.requests for row in sheet.rows)
+
+
 async def test_a_fold_counts_once_whoever_tries(pool: Pool) -> None:
     await follow(pool, history(1))
     store = PostgresUsageStore(pool)
