@@ -57,7 +57,9 @@ async def test_pages_go_on_where_the_one_before_ended(service: Service) -> None:
         last = await record(service, f"u-{number}", api_key=f"key-{number % 4}", at=START + number * DAY / 2)
     groups = (pb.USAGE_GROUP_DAY, pb.USAGE_GROUP_API_KEY)
     whole = await report(service, *groups, min_position=last)
-    paged, token, sizes = [], "", []
+    paged: list[pb.UsageRow] = []
+    sizes: list[int] = []
+    token = ""
     while token or not sizes:
         page = await report(service, *groups, page_size=3, page_token=token)
         paged += list(page.rows)
@@ -87,7 +89,12 @@ async def test_what_was_taken_back_is_taken_off_the_day_of_its_debit(service: Se
     version = next(each.version for each in service.ledger.events if each.topic == "wallet.CreditsDebited.v1")
     service.ledger.now = START + 20 * DAY
     for part in (1_000, 2_000):
-        event = {"debit_version": version, "amount_units": part, "returned": [], "overage_units": part}
+        event: dict[str, Any] = {
+            "debit_version": version,
+            "amount_units": part,
+            "returned": [],
+            "overage_units": part,
+        }
         last = await service.ledger.publish(WALLET, "wallet.DebitReversed.v1", event)
         left = await report(service, pb.USAGE_GROUP_DAY, min_position=last.position)
         if part == 1_000:
@@ -177,8 +184,9 @@ async def test_remaining_credit_is_the_ledgers_and_says_what_the_cycle_includes(
 
 async def test_a_forecast_says_how_wrong_it_was_before(service: Service) -> None:
     days = (datetime(2026, 5, 11, tzinfo=START.tzinfo) - START).days
-    for number in range(days):
-        last = await record(service, f"u-{number}", at=START + number * DAY)
+    usages = [usage(f"u-{number}", at=START + number * DAY) for number in range(days)]
+    await service.rating.BatchRecordUsage(rating_service_pb2.BatchRecordUsageRequest(usages=usages))
+    last = len(service.ledger.events)
     service.ledger.now = START + days * DAY
     answer = await service.reports.GetForecast(pb.GetForecastRequest(name=CONTRACT, min_position=last))
 

@@ -53,7 +53,7 @@ async def record(played: World, number: int) -> int:
     async with grpc.aio.insecure_channel(played.rating.address) as channel:
         stub: Any = rating_service_pb2_grpc.RatingServiceStub(channel)
         answer = await stub.BatchRecordUsage(rating_service_pb2.BatchRecordUsageRequest(usages=usages))
-    return max(result.response.position for result in answer.results)
+    return max(int(result.response.position) for result in answer.results)
 
 
 def asked(played: World, position: int) -> pb.GetUsageRequest:

@@ -25,6 +25,7 @@ from rating_service.adapters.usage_reader import _values as values_of
 from rating_service.adapters.usage_store import PostgresUsageStore
 from rating_service.application.ports import DebitRow, Effect, PositionMovedError, ReversalRow
 from rating_service.application.report_ports import UsageQuery
+from rating_service.domain.exact import exact_text
 from rating_service.domain.usage_report import OTHER, UsageGroup
 
 START: Final = datetime(2026, 3, 27, tzinfo=UTC)
@@ -65,7 +66,7 @@ def zone_of(contract: str) -> str:
 
 
 def charge_of(random: Random, contract: str) -> dict[str, Any]:
-    lines = [
+    lines: list[dict[str, Any]] = [
         {
             "dimension": dimension,
             "quantity": random.randrange(1_000),
@@ -74,12 +75,12 @@ def charge_of(random: Random, contract: str) -> dict[str, Any]:
         }
         for dimension in random.sample(["input_tokens", "output_tokens", "images"], random.randrange(1, 4))
     ]
-    exact = sum(Fraction(each["exact_units"]) for each in lines)
+    exact = sum((Fraction(each["exact_units"]) for each in lines), Fraction(0))
     costs = {"provider_cost": "0.25", "cost_currency": random.choice(["USD", "EUR"])}
     return {
         "contract": contract,
         "lines": lines,
-        "exact_units": str(exact.numerator / exact.denominator),
+        "exact_units": exact_text(exact),
         **(costs if random.random() < 0.7 else {}),
     }
 
