@@ -17,7 +17,8 @@ from prometheus_client import start_http_server
 from rating_service.adapters.clocks import SystemClock
 from rating_service.adapters.embedded_postgres import DataDirectoryError, EmbeddedPostgres
 from rating_service.adapters.history_store import PostgresHistoryStore
-from rating_service.adapters.invoice_store import PostgresInvoiceFacts, PostgresInvoiceStore
+from rating_service.adapters.invoice_facts import PostgresInvoiceFacts
+from rating_service.adapters.invoice_store import PostgresInvoiceStore
 from rating_service.adapters.ledger_channel import open_channel
 from rating_service.adapters.ledger_client import LedgerClient
 from rating_service.adapters.ledger_holds import LedgerHolds
@@ -30,6 +31,7 @@ from rating_service.adapters.quarantine_store import PostgresQuarantineStore
 from rating_service.adapters.redis_limits import RedisLimiter
 from rating_service.adapters.rerating_client import ReratingClient
 from rating_service.adapters.rerating_facts import PostgresReratingFacts
+from rating_service.adapters.settled_phases import PostgresSettledPhases
 from rating_service.adapters.stream_store import PostgresStreamStore
 from rating_service.adapters.wallet_client import WalletClient
 from rating_service.application.authorization_ports import Limiter
@@ -40,17 +42,17 @@ from rating_service.application.ports import StoreUnavailableError
 from rating_service.application.quarantine import Quarantine
 from rating_service.application.rate_usage import UsageRating
 from rating_service.application.rerating import Reratings
+from rating_service.application.rerating_sweep import ReratingSweep
 from rating_service.application.settle import Settling
 from rating_service.application.stream_usage import StreamMetering
 from rating_service.application.trace_line import LineTracing
-from rating_service.bootstrap_reports import build_reports
+from rating_service.bootstrap_reports import ReportParts, build_reports
 from rating_service.projections.facts import UnreadableHistoryError
 from rating_service.projections.follower import Follower
-from rating_service.projections.usage_rollup import UsageRollup
 from rating_service.rpc.causes import cause_of
 from rating_service.rpc.health import HealthReporter
 from rating_service.rpc.invoice_servicer import InvoiceServicer
-from rating_service.rpc.metrics import LAG_EVENTS, POSITION, UNSUMMED_EVENTS
+from rating_service.rpc.metrics import LAG_EVENTS, POSITION
 from rating_service.rpc.rating_servicer import RatingServicer
 from rating_service.rpc.rerating_servicer import ReratingServicer
 from rating_service.rpc.server import BoundServer, Certificates, ListenError, build_server
@@ -75,8 +77,9 @@ class Parts(NamedTuple):
     served: BoundServer
     follower: Follower
     streams: StreamMetering
-    rollup: UsageRollup
+    reports: ReportParts
     health: HealthReporter
+    reratings: ReratingSweep
 
 
 class UsageParts(NamedTuple):
@@ -99,7 +102,7 @@ async def serve(settings: Settings) -> None:
             raise CannotRunError(str(cause)) from cause
         except ListenError as cause:
             raise CannotRunError(f"RATING_LISTEN={cause}") from cause
-        start_metrics(parts, settings.metrics_port)
+        start_metrics(parts.follower, settings.metrics_port)
         # A batch makes thousands of short-lived objects and no cycles: with Python's own thresholds the
         # collector takes a tenth of the time.
         gc.freeze()
@@ -123,36 +126,42 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Parts:
     history = PostgresHistoryStore(pool)
     follower = Follower(ledger=ledger, store=history)
     invoices = PostgresInvoiceStore(pool)
+    facts = PostgresInvoiceFacts(url)
     invoicing = Invoicing(
         ledger=ledger,
         history=follower,
-        facts=PostgresInvoiceFacts(url),
+        facts=facts,
         store=invoices,
         clock=ledger if settings.sandbox else SystemClock(),
         grace=settings.grace,
     )
-    tracing = LineTracing(invoicing=invoicing, history=follower, store=invoices)
+    tracing = LineTracing(invoicing=invoicing, facts=facts, store=invoices)
     reports = build_reports(pool, channel, follower, ledger if settings.sandbox else SystemClock())
     usage = build_usage(settings, pool, channel, ledger, follower, open_limiter(settings, stack))
+    reratings = Reratings(
+        ledger=ledger,
+        decisions=ReratingClient(channel),
+        history=follower,
+        facts=PostgresReratingFacts(url),
+        clock=ledger if settings.sandbox else SystemClock(),
+    )
     served = build_server(
         rating=usage.servicer,
         invoices=InvoiceServicer(invoicing=invoicing, tracing=tracing),
-        reratings=ReratingServicer(
-            Reratings(
-                ledger=ledger,
-                decisions=ReratingClient(channel),
-                history=follower,
-                facts=PostgresReratingFacts(url),
-                clock=ledger if settings.sandbox else SystemClock(),
-            )
-        ),
+        reratings=ReratingServicer(reratings),
         reports=reports.servicer,
         is_open=lambda: follower.is_caught_up,
         address=str(settings.listen),
         certificates=certificates(settings),
     )
-    health = HealthReporter(served.health, is_ready=readiness(follower, history))
-    return Parts(served, follower, usage.streams, reports.rollup, health)
+    return Parts(
+        served,
+        follower,
+        usage.streams,
+        reports,
+        HealthReporter(served.health, is_ready=readiness(follower, history)),
+        ReratingSweep(reratings=reratings, history=follower, store=PostgresSettledPhases(pool)),
+    )
 
 
 def build_usage(
@@ -258,21 +267,21 @@ async def run(parts: Parts, stop: asyncio.Event) -> None:
     await parts.served.server.start()
     log.info("listening", port=parts.served.port)
     following = asyncio.create_task(parts.follower.run(), name="follower")
-    sweeping = asyncio.create_task(parts.streams.run(), name="streams")
-    folding = asyncio.create_task(parts.rollup.run(), name="rollup")
+    sweeps = (parts.streams, parts.reports.rollup, parts.reratings)
+    sweeping = [asyncio.create_task(each.run(), name=type(each).__name__) for each in sweeps]
     reporting = asyncio.create_task(parts.health.run(), name="health")
     stopping = asyncio.create_task(stop.wait(), name="stop")
-    tasks = {following, sweeping, folding, reporting, stopping}
+    running = {following, *sweeping, reporting, stopping}
     try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
     finally:
         reporting.cancel()
         await parts.health.report(serving=False)
         log.info("draining")
         await parts.served.server.stop(DRAIN_SECONDS)
-        for task in tasks:
+        for task in running:
             task.cancel()
-        ended = await asyncio.gather(*tasks, return_exceptions=True)
+        ended = await asyncio.gather(*running, return_exceptions=True)
     for outcome in ended:
         if isinstance(outcome, UnreadableHistoryError):
             raise CannotRunError(f"the ledger's history cannot be followed: {outcome}") from outcome
@@ -280,11 +289,10 @@ async def run(parts: Parts, stop: asyncio.Event) -> None:
             raise outcome
 
 
-def start_metrics(parts: Parts, port: int | None) -> None:
+def start_metrics(follower: Follower, port: int | None) -> None:
     """Serve metrics on a port of loopback, if one is set. Raises CannotRunError."""
-    LAG_EVENTS.set_function(lambda: parts.follower.lag_events)
-    POSITION.set_function(lambda: parts.follower.position)
-    UNSUMMED_EVENTS.set_function(lambda: parts.rollup.lag_events)
+    LAG_EVENTS.set_function(lambda: follower.lag_events)
+    POSITION.set_function(lambda: follower.position)
     if port is None:
         return
     try:

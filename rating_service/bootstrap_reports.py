@@ -18,6 +18,7 @@ from rating_service.application.remaining_credit import CreditReporting
 from rating_service.application.usage_reports import UsageReporting
 from rating_service.projections.follower import Follower
 from rating_service.projections.usage_rollup import UsageRollup
+from rating_service.rpc.metrics import UNSUMMED_EVENTS
 from rating_service.rpc.report_servicer import ReportServicer
 
 
@@ -31,6 +32,7 @@ class ReportParts(NamedTuple):
 def build_reports(pool: Pool, channel: grpc.aio.Channel, history: Follower, clock: Clock) -> ReportParts:
     """Return the parts of reports on what a follower stored."""
     rollup = UsageRollup(history=history, store=PostgresUsageStore(pool))
+    UNSUMMED_EVENTS.set_function(lambda: rollup.lag_events)
     reader = PostgresUsageReader(pool)
     balances = BalanceClient(channel)
     servicer = ReportServicer(

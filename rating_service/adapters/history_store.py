@@ -28,6 +28,15 @@ ADD_REVERSAL: Final = """
         (position, wallet, version, debit_version, effective_time, amount_units, overage_units, returned)
     VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
 """
+ADD_PURCHASE: Final = """
+    INSERT INTO rating.purchases
+        (wallet, version, position, effective_time, amount_units, currency_code, nanos, reference, top_up_version)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+"""
+ADD_PAYMENT: Final = """
+    UPDATE rating.purchases SET position = %(position)s, effective_time = %(effective_time)s
+    WHERE wallet = %(wallet)s AND version = %(version)s
+"""
 COPY_DEBITS: Final = """
     COPY rating.debits (position, wallet, version, effective_time, usage, amount_units, overage_units, draws,
     contract, contract_phase, rate_card_phase, feature, api_key, usage_user, model, charge, adjusted_cycle_time)
@@ -76,6 +85,10 @@ async def _add(lent: psycopg.AsyncConnection[tuple[object, ...]], effect: Effect
             await cursor.executemany(ADD_GRANT, effect.grants)
         if effect.reversals:
             await cursor.executemany(ADD_REVERSAL, effect.reversals)
+        if effect.purchases:
+            await cursor.executemany(ADD_PURCHASE, effect.purchases)
+        if effect.payments:
+            await cursor.executemany(ADD_PAYMENT, [payment._asdict() for payment in effect.payments])
         if effect.debits:
             async with cursor.copy(COPY_DEBITS) as copy:
                 for debit in effect.debits:

@@ -30,8 +30,6 @@ KEY: Final = (
 SUMS: Final = ("requests", "quantity", "amount_units", "overage_units", "exact_units", "provider_cost")
 COLUMNS: Final = f"{KEY}, {', '.join(SUMS)}"
 
-# The debits of the wallets concerned are read from an index alone, once for all reversals; OFFSET 0 keeps the planner
-# from reading it once for each.
 _ENTRIES: Final = """
     SELECT d.position, d.wallet, d.contract, d.effective_time, d.feature, d.model, d.api_key, d.usage_user,
         d.rate_card_phase, d.charge, d.adjusted_cycle_time IS NULL AS is_usage, d.amount_units AS whole_units,
@@ -44,13 +42,7 @@ _ENTRIES: Final = """
             THEN -1 ELSE 0 END,
         -r.amount_units, -r.overage_units
     FROM rating.debit_reversals AS r
-    JOIN (
-        SELECT wallet, version, position FROM rating.debits WHERE wallet IN (
-            SELECT wallet FROM rating.debit_reversals
-            WHERE position > %(from_position)s AND position <= %(to_position)s
-        ) OFFSET 0
-    ) AS found ON found.wallet = r.wallet AND found.version = r.debit_version
-    JOIN rating.debits AS d ON d.position = found.position
+    JOIN rating.debits AS d ON d.wallet = r.wallet AND d.version = r.debit_version
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(e.amount_units), 0) AS units FROM rating.debit_reversals AS e
         WHERE e.wallet = r.wallet AND e.debit_version = r.debit_version AND e.position < r.position

@@ -13,7 +13,15 @@ from typing import Final
 
 import msgspec
 
-from rating_service.application.ports import DebitRow, Effect, GrantRow, LedgerEvent, ReversalRow
+from rating_service.application.ports import (
+    DebitRow,
+    Effect,
+    GrantRow,
+    LedgerEvent,
+    PaymentRow,
+    PurchaseRow,
+    ReversalRow,
+)
 from rating_service.domain.catalogue import (
     IGNORED_FAMILIES,
     BrokenLogError,
@@ -22,6 +30,7 @@ from rating_service.domain.catalogue import (
     evolve,
 )
 from rating_service.domain.debits import (
+    ACTIVATION_TOPIC,
     CAPTURE_TOPIC,
     DEBIT_TOPIC,
     GRANT_TOPIC,
@@ -30,6 +39,7 @@ from rating_service.domain.debits import (
     Draw,
     GrantCategory,
     GrantFact,
+    decode_activation,
     decode_grant,
     decode_reversal,
     decode_roll_over,
@@ -38,7 +48,7 @@ from rating_service.domain.debits import (
 WALLET_FAMILY: Final = "wallet"
 IGNORED_WALLET_EVENTS: Final = frozenset(
     "WalletOpened WalletUpdated WalletPolicyChanged WalletClosed CreditsExpired CreditsHeld HoldReleased DebtRepaid "
-    "GrantActivated GrantExpiryExtended GrantRevoked GrantRefunded ThresholdCrossed TopUpRequested "
+    "GrantExpiryExtended GrantRevoked GrantRefunded ThresholdCrossed TopUpRequested "
     "TopUpSettled CreditsTransferredOut CreditsTransferredIn TransferSettled TransferReturned GrantChargedBack "
     "ReceivableLowered".split()
 )
@@ -118,6 +128,8 @@ class _Collected(msgspec.Struct):
     debits: list[DebitRow] = []
     grants: list[GrantRow] = []
     reversals: list[ReversalRow] = []
+    purchases: list[PurchaseRow] = []
+    payments: list[PaymentRow] = []
 
 
 def effect_of(events: Sequence[LedgerEvent], *, from_position: int, to_position: int) -> Effect:
@@ -133,7 +145,14 @@ def effect_of(events: Sequence[LedgerEvent], *, from_position: int, to_position:
         except (UnknownTopicError, msgspec.MsgspecError) as cause:
             raise UnreadableHistoryError(f"{event.topic} at position {event.position}: {cause}") from cause
     return Effect(
-        from_position, to_position, effect.agreements, effect.debits, effect.grants, effect.reversals
+        from_position,
+        to_position,
+        effect.agreements,
+        effect.debits,
+        effect.grants,
+        effect.reversals,
+        effect.purchases,
+        effect.payments,
     )
 
 
@@ -157,9 +176,15 @@ def _collect(effect: _Collected, event: LedgerEvent) -> None:
     elif event.topic == GRANT_TOPIC:
         fact = decode_grant(stream=event.stream, version=event.version, state=event.state)
         effect.grants += _grant_rows(event, fact)
+        effect.purchases += _purchase_rows(event, fact)
     elif event.topic == ROLL_OVER_TOPIC:
         fact = decode_roll_over(stream=event.stream, version=event.version, state=event.state)
         effect.grants += _grant_rows(event, fact)
+    elif event.topic == ACTIVATION_TOPIC:
+        paid = decode_activation(position=event.position, stream=event.stream, state=event.state)
+        effect.payments.append(
+            PaymentRow(paid.wallet, paid.grant_version, paid.position, paid.effective_time)
+        )
     elif not _is_ignored(event.topic):
         effect.agreements.append(event)
 
@@ -244,5 +269,24 @@ def _grant_rows(event: LedgerEvent, fact: GrantFact) -> list[GrantRow]:
         fact.effective_time,
         fact.expire_time,
         fact.amount_units,
+    )
+    return [row]
+
+
+def _purchase_rows(event: LedgerEvent, fact: GrantFact) -> list[PurchaseRow]:
+    """Return the grant if it was bought: paid, or waiting for its payment."""
+    paid = fact.consideration
+    if paid is None or not paid.nanos:
+        return []
+    row = PurchaseRow(
+        event.stream,
+        event.version,
+        None if fact.pending else event.position,
+        fact.effective_time,
+        fact.amount_units,
+        paid.currency_code,
+        paid.nanos,
+        fact.reference,
+        fact.top_up_version,
     )
     return [row]

@@ -42,7 +42,7 @@ class InvoiceServiceStub:
     ListInvoices: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ListInvoicesRequest, _invoice_service_pb2.ListInvoicesResponse]
     """List issued invoices in the order of their names."""
     TraceLine: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.TraceLineRequest, _invoice_service_pb2.TraceLineResponse]
-    """List the debits behind one line of an issued invoice."""
+    """List what is behind one line of an issued invoice: debits, or events of the contract."""
 
 @_typing.type_check_only
 class InvoiceServiceAsyncStub(InvoiceServiceStub):
@@ -58,7 +58,7 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
     ListInvoices: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ListInvoicesRequest, _invoice_service_pb2.ListInvoicesResponse]  # type: ignore[assignment]
     """List issued invoices in the order of their names."""
     TraceLine: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.TraceLineRequest, _invoice_service_pb2.TraceLineResponse]  # type: ignore[assignment]
-    """List the debits behind one line of an issued invoice."""
+    """List what is behind one line of an issued invoice: debits, or events of the contract."""
 
 class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
     """InvoiceService turns ledger history into invoices."""
@@ -101,6 +101,6 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _invoice_service_pb2.TraceLineRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_invoice_service_pb2.TraceLineResponse, _abc.Awaitable[_invoice_service_pb2.TraceLineResponse]]:
-        """List the debits behind one line of an issued invoice."""
+        """List what is behind one line of an issued invoice: debits, or events of the contract."""
 
 def add_InvoiceServiceServicer_to_server(servicer: InvoiceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -9,10 +9,6 @@ ALTER TABLE rating.debits
     ADD COLUMN usage_user text NOT NULL DEFAULT '',
     ADD COLUMN model text NOT NULL DEFAULT '';
 
--- With the version, the debit that a reversal takes back is found without reading the table.
-DROP INDEX rating.debits_of_wallet;
-CREATE INDEX debits_of_wallet ON rating.debits (wallet, effective_time, position) INCLUDE (version);
-
 -- How far debits were folded; one row, changed in the transaction of each fold. Never beyond rating.tracking.
 CREATE TABLE rating.usage_tracking (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
