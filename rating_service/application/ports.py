@@ -53,12 +53,12 @@ class DebitRow(NamedTuple):
     contract: str
     contract_phase: str
     rate_card_phase: str
-    feature: str
-    api_key: str
-    usage_user: str
-    model: str
     charge: str | None
     adjusted_cycle_time: datetime | None = None
+    feature: str = ""
+    api_key: str = ""
+    usage_user: str = ""
+    model: str = ""
 
 
 class ReversalRow(NamedTuple):
@@ -84,6 +84,24 @@ class GrantRow(NamedTuple):
     effective_time: datetime
     expire_time: datetime | None
     amount_units: int
+
+
+class WithdrawalRow(NamedTuple):
+    """Units of a grant that were revoked."""
+
+    position: int
+    wallet: str
+    grant_version: int
+    amount_units: int
+
+
+class UnbilledRow(NamedTuple):
+    """What the overage of an open cycle has grown by, and from how much on its contract wants an invoice."""
+
+    contract: str
+    cycle_start_time: datetime
+    nanos: int
+    threshold_nanos: int
 
 
 class PurchaseRow(NamedTuple):
@@ -120,6 +138,11 @@ class Effect(NamedTuple):
     reversals: Sequence[ReversalRow] = ()
     purchases: Sequence[PurchaseRow] = ()
     payments: Sequence[PaymentRow] = ()
+    withdrawals: Sequence[WithdrawalRow] = ()
+    contracts: Sequence[str] = ()
+    """Those that were signed or changed: their billing is due."""
+    unbilled: Sequence[UnbilledRow] = ()
+    """What overages come to in money, for the contracts that want to know."""
 
 
 class StoreUnavailableError(Exception):

@@ -14,6 +14,7 @@ import typer
 from rating_service.cli import (
     agreement_commands,
     authorization_commands,
+    billing_commands,
     contract_commands,
     invoice_commands,
     price_commands,
@@ -46,6 +47,7 @@ report_commands.add_to(usage_commands.app)
 app.add_typer(usage_commands.app, name="usage")
 app.add_typer(quarantine_commands.app, name="quarantine")
 app.add_typer(invoice_commands.app, name="invoice")
+app.add_typer(billing_commands.app, name="billing")
 agreement_commands.card_app.command()(diff)
 app.add_typer(agreement_commands.card_app, name="card")
 app.add_typer(price_commands.app, name="prices")

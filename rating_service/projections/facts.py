@@ -21,6 +21,7 @@ from rating_service.application.ports import (
     PaymentRow,
     PurchaseRow,
     ReversalRow,
+    WithdrawalRow,
 )
 from rating_service.domain.catalogue import (
     IGNORED_FAMILIES,
@@ -29,6 +30,7 @@ from rating_service.domain.catalogue import (
     UnknownTopicError,
     evolve,
 )
+from rating_service.domain.contract_life import CHANGE_TYPES
 from rating_service.domain.debits import (
     ACTIVATION_TOPIC,
     CAPTURE_TOPIC,
@@ -48,7 +50,7 @@ from rating_service.domain.debits import (
 WALLET_FAMILY: Final = "wallet"
 IGNORED_WALLET_EVENTS: Final = frozenset(
     "WalletOpened WalletUpdated WalletPolicyChanged WalletClosed CreditsExpired CreditsHeld HoldReleased DebtRepaid "
-    "GrantExpiryExtended GrantRevoked GrantRefunded ThresholdCrossed TopUpRequested "
+    "GrantExpiryExtended GrantRefunded ThresholdCrossed TopUpRequested "
     "TopUpSettled CreditsTransferredOut CreditsTransferredIn TransferSettled TransferReturned GrantChargedBack "
     "ReceivableLowered".split()
 )
@@ -56,6 +58,10 @@ IGNORED_WALLET_EVENTS: Final = frozenset(
 
 Debt that is repaid was part of its debit already.
 """
+
+REVOCATION_TOPIC: Final = "wallet.GrantRevoked.v1"
+CONTRACT_TOPICS: Final = frozenset({"contract.ContractSigned.v1", *CHANGE_TYPES})
+"""What changes what a contract is to be billed."""
 
 _NO_DRAWS: Final = msgspec.Raw(b"[]")
 _NO_CHARGE: Final = msgspec.Raw(b"")
@@ -117,9 +123,19 @@ class _CaptureFact(msgspec.Struct):
     idempotency_key: str = ""
 
 
+class _Revoked(msgspec.Struct):
+    grant_version: int
+    amount_units: int
+
+
+class _RevokedFact(msgspec.Struct):
+    event: _Revoked
+
+
 _UNCHARGED: Final = _ChargeKeys("", "", "")
 _debits: Final = msgspec.json.Decoder(_DebitFact)
 _captures: Final = msgspec.json.Decoder(_CaptureFact)
+_revocations: Final = msgspec.json.Decoder(_RevokedFact)
 _charge_keys: Final = msgspec.json.Decoder(_ChargeKeys)
 
 
@@ -130,6 +146,7 @@ class _Collected(msgspec.Struct):
     reversals: list[ReversalRow] = []
     purchases: list[PurchaseRow] = []
     payments: list[PaymentRow] = []
+    withdrawals: list[WithdrawalRow] = []
 
 
 def effect_of(events: Sequence[LedgerEvent], *, from_position: int, to_position: int) -> Effect:
@@ -144,6 +161,7 @@ def effect_of(events: Sequence[LedgerEvent], *, from_position: int, to_position:
             _collect(effect, event)
         except (UnknownTopicError, msgspec.MsgspecError) as cause:
             raise UnreadableHistoryError(f"{event.topic} at position {event.position}: {cause}") from cause
+    contracts = {event.stream for event in effect.agreements if event.topic in CONTRACT_TOPICS}
     return Effect(
         from_position,
         to_position,
@@ -153,6 +171,8 @@ def effect_of(events: Sequence[LedgerEvent], *, from_position: int, to_position:
         effect.reversals,
         effect.purchases,
         effect.payments,
+        effect.withdrawals,
+        sorted(contracts),
     )
 
 
@@ -185,6 +205,10 @@ def _collect(effect: _Collected, event: LedgerEvent) -> None:
         effect.payments.append(
             PaymentRow(paid.wallet, paid.grant_version, paid.position, paid.effective_time)
         )
+    elif event.topic == REVOCATION_TOPIC:
+        revoked = _revocations.decode(event.state).event
+        row = WithdrawalRow(event.position, event.stream, revoked.grant_version, revoked.amount_units)
+        effect.withdrawals.append(row)
     elif not _is_ignored(event.topic):
         effect.agreements.append(event)
 
@@ -232,12 +256,12 @@ def _row(
         keys.contract,
         keys.contract_phase,
         keys.rate_card_phase,
+        charge or None,
+        None if keys.adjustment is None else keys.adjustment.cycle_start_time,
         debited.feature,
         debited.api_key,
         debited.user,
         keys.properties.model,
-        charge or None,
-        None if keys.adjustment is None else keys.adjustment.cycle_start_time,
     )
 
 

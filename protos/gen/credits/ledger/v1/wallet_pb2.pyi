@@ -329,7 +329,7 @@ Global___Grant: _TypeAlias = Grant  # noqa: Y015
 @_typing.final
 class Recurrence(_message.Message):
     """Recurrence issues a grant anew every period, in the calendar of a zone. Periods are counted from the grant's
-    effective time; a day that a month lacks becomes its last. The series ends before all grants of the wallet
+    effective time or from anchor_time; a day that a month lacks becomes its last. The series ends before all grants of the wallet
     together would exceed int64.
     """
 
@@ -339,6 +339,7 @@ class Recurrence(_message.Message):
     ZONE_FIELD_NUMBER: _builtins.int
     PERIOD_COUNT_FIELD_NUMBER: _builtins.int
     ROLL_OVER_FIELD_NUMBER: _builtins.int
+    ANCHOR_TIME_FIELD_NUMBER: _builtins.int
     period: _builtins.str
     """ISO 8601 period of hours, days, weeks, months or years: PT1H, P1D, P1W, P1M, P1Y. Required.
     At most 10,000 periods and roll-overs of a backdated grant may be due when it is made.
@@ -351,6 +352,12 @@ class Recurrence(_message.Message):
     def roll_over(self) -> Global___RollOver:
         """What moves on at a period's end. Absent means nothing: the rest expires."""
 
+    @_builtins.property
+    def anchor_time(self) -> _timestamp_pb2.Timestamp:
+        """Count periods from this instant, for instance where the cycles of a contract begin: the first grant covers what is
+        left of the period that holds its effective time, before or after the anchor. Default: the effective time.
+        """
+
     def __init__(
         self,
         *,
@@ -358,10 +365,11 @@ class Recurrence(_message.Message):
         zone: _builtins.str = ...,
         period_count: _builtins.int = ...,
         roll_over: Global___RollOver | None = ...,
+        anchor_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["roll_over", b"roll_over"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["anchor_time", b"anchor_time", "roll_over", b"roll_over"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["period", b"period", "period_count", b"period_count", "roll_over", b"roll_over", "zone", b"zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchor_time", b"anchor_time", "period", b"period", "period_count", b"period_count", "roll_over", b"roll_over", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
