@@ -41,6 +41,6 @@ def build_reports(pool: Pool, channel: grpc.aio.Channel, history: Follower, cloc
         forecasting=Forecasting(
             history=history, rollup=rollup, reader=reader, balances=balances, clock=clock
         ),
-        bills=BillListing(store=PostgresInvoiceStore(pool)),
+        bills=BillListing(history=history, store=PostgresInvoiceStore(pool)),
     )
     return ReportParts(servicer, rollup)

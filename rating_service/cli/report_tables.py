@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from credits.ledger.v1 import wallet_pb2
+from credits.rating.v1 import invoice_service_pb2
 from credits.rating.v1 import usage_report_service_pb2 as pb
 from rating_service.cli.amounts import money, units
 from rating_service.cli.instants import day
@@ -132,14 +133,15 @@ def bill_table(answer: pb.ListBillsResponse) -> Table:
     """Return bills with what changed."""
     more = f"more: --page-token {answer.next_page_token}" if answer.next_page_token else None
     table = Table(box=SIMPLE_HEAD, caption=more)
-    for heading in ("invoice", "cycle", "issued"):
+    for heading in ("invoice", "kind", "cycle", "issued"):
         table.add_column(heading, overflow="fold")
     table.add_column("total", justify="right")
     table.add_column("change", justify="right")
     for bill in answer.bills:
         change = money(bill.difference) if bill.HasField("difference") else ""
         cycle = f"{day(bill.cycle_start_time)} to {day(bill.cycle_end_time)}"
-        table.add_row(bill.invoice, cycle, day(bill.issue_time), money(bill.total), change)
+        kind = invoice_service_pb2.InvoiceKind.Name(bill.kind).removeprefix("INVOICE_KIND_").lower()
+        table.add_row(bill.invoice, kind, cycle, day(bill.issue_time), money(bill.total), change)
     return table
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from credits.ledger.v1 import money_pb2, wallet_pb2
-from credits.rating.v1 import usage_report_service_pb2
+from credits.rating.v1 import invoice_service_pb2, usage_report_service_pb2
 from rating_service.application.bills import Bill
 from rating_service.application.forecasts import CycleForecast
 from rating_service.application.refusals import RequestReason, RequestRefused
@@ -129,6 +129,7 @@ def bill(found: Bill) -> usage_report_service_pb2.Bill:
         state=usage_report_service_pb2.BILL_STATE_ISSUED,
         total=money(found.total),
         difference=money(found.difference) if found.difference else None,
+        kind=invoice_service_pb2.InvoiceKind.Value(f"INVOICE_KIND_{found.kind.value}"),
     )
 
 

@@ -24,62 +24,63 @@ _sym_db = _symbol_database.Default()
 
 from credits.ledger.v1 import money_pb2 as credits_dot_ledger_dot_v1_dot_money__pb2
 from credits.ledger.v1 import wallet_pb2 as credits_dot_ledger_dot_v1_dot_wallet__pb2
+from credits.rating.v1 import invoice_service_pb2 as credits_dot_rating_dot_v1_dot_invoice__service__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,credits/rating/v1/usage_report_service.proto\x12\x11\x63redits.rating.v1\x1a\x1d\x63redits/ledger/v1/money.proto\x1a\x1e\x63redits/ledger/v1/wallet.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"K\n\x0bUsageFilter\x12,\n\x05group\x18\x01 \x01(\x0e\x32\x1d.credits.rating.v1.UsageGroup\x12\x0e\n\x06values\x18\x02 \x03(\t\"5\n\x0cProviderCost\x12\x15\n\rcurrency_code\x18\x01 \x01(\t\x12\x0e\n\x06\x61mount\x18\x02 \x01(\t\"\xaa\x01\n\tUsageSums\x12\x10\n\x08requests\x18\x01 \x01(\x03\x12\x10\n\x08quantity\x18\x02 \x01(\x03\x12\x14\n\x0c\x61mount_units\x18\x03 \x01(\x03\x12\x15\n\roverage_units\x18\x04 \x01(\x03\x12\x13\n\x0b\x65xact_units\x18\x05 \x01(\t\x12\x37\n\x0eprovider_costs\x18\x06 \x03(\x0b\x32\x1f.credits.rating.v1.ProviderCost\"\xae\x01\n\x08UsageRow\x12\x0b\n\x03\x64\x61y\x18\x01 \x01(\t\x12\x0f\n\x07\x66\x65\x61ture\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x0f\n\x07\x61pi_key\x18\x04 \x01(\t\x12\x0c\n\x04user\x18\x05 \x01(\t\x12\x17\n\x0frate_card_phase\x18\x06 \x01(\t\x12\x11\n\tdimension\x18\x07 \x01(\t\x12*\n\x04sums\x18\x08 \x01(\x0b\x32\x1c.credits.rating.v1.UsageSums\"\x8a\x02\n\x0fGetUsageRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x66rom_day\x18\x02 \x01(\t\x12\x0e\n\x06to_day\x18\x03 \x01(\t\x12(\n\x04zone\x18\x04 \x01(\x0e\x32\x1a.credits.rating.v1.DayZone\x12/\n\x08group_by\x18\x05 \x03(\x0e\x32\x1d.credits.rating.v1.UsageGroup\x12/\n\x07\x66ilters\x18\x06 \x03(\x0b\x32\x1e.credits.rating.v1.UsageFilter\x12\x11\n\tpage_size\x18\x07 \x01(\x05\x12\x12\n\npage_token\x18\x08 \x01(\t\x12\x14\n\x0cmin_position\x18\t \x01(\x03\"\xd1\x01\n\x10GetUsageResponse\x12)\n\x04rows\x18\x01 \x03(\x0b\x32\x1b.credits.rating.v1.UsageRow\x12+\n\x05total\x18\x02 \x01(\x0b\x32\x1c.credits.rating.v1.UsageSums\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\x12\x10\n\x08position\x18\x04 \x01(\x03\x12\'\n\x05\x61sset\x18\x05 \x01(\x0b\x32\x18.credits.ledger.v1.Asset\x12\x11\n\thas_other\x18\x06 \x01(\x08\"?\n\x19GetRemainingCreditRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0cmin_position\x18\x02 \x01(\x03\"\x8a\x01\n\nCreditPart\x12\x32\n\x08\x63\x61tegory\x18\x01 \x01(\x0e\x32 .credits.ledger.v1.GrantCategory\x12\x17\n\x0f\x61vailable_units\x18\x02 \x01(\x03\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb9\x01\n\x0eIncludedCredit\x12\x34\n\x10\x63ycle_start_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63ycle_end_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rgranted_units\x18\x03 \x01(\x03\x12\x12\n\nused_units\x18\x04 \x01(\x03\x12\x12\n\nleft_units\x18\x05 \x01(\x03\"\xc3\x01\n\x07\x43\x61pLeft\x12\x11\n\tbudget_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61pi_key\x18\x02 \x01(\t\x12\x0c\n\x04user\x18\x03 \x01(\t\x12\x0f\n\x07\x66\x65\x61ture\x18\x04 \x01(\t\x12\x13\n\x0blimit_units\x18\x05 \x01(\x03\x12\x12\n\nused_units\x18\x06 \x01(\x03\x12\x17\n\x0fremaining_units\x18\x07 \x01(\x03\x12\x33\n\x0fperiod_end_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa9\x03\n\x1aGetRemainingCreditResponse\x12\x0e\n\x06wallet\x18\x01 \x01(\t\x12\'\n\x05\x61sset\x18\x02 \x01(\x0b\x32\x18.credits.ledger.v1.Asset\x12.\n\nas_of_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cposted_units\x18\x04 \x01(\x03\x12\x12\n\nheld_units\x18\x05 \x01(\x03\x12\x17\n\x0f\x61vailable_units\x18\x06 \x01(\x03\x12\x15\n\rpending_units\x18\x07 \x01(\x03\x12\x15\n\roverage_units\x18\x08 \x01(\x03\x12\x12\n\ndebt_units\x18\t \x01(\x03\x12,\n\x05parts\x18\n \x03(\x0b\x32\x1d.credits.rating.v1.CreditPart\x12\x33\n\x08included\x18\x0b \x01(\x0b\x32!.credits.rating.v1.IncludedCredit\x12(\n\x04\x63\x61ps\x18\x0c \x03(\x0b\x32\x1a.credits.rating.v1.CapLeft\x12\x10\n\x08position\x18\r \x01(\x03\"8\n\x12GetForecastRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0cmin_position\x18\x02 \x01(\x03\"C\n\rForecastError\x12\x13\n\x0b\x63ycle_count\x18\x01 \x01(\x05\x12\x1d\n\x15mean_absolute_percent\x18\x02 \x01(\t\"\xc7\x04\n\x13GetForecastResponse\x12/\n\x05state\x18\x01 \x01(\x0e\x32 .credits.rating.v1.ForecastState\x12\x0e\n\x06method\x18\x02 \x01(\t\x12\x10\n\x08\x66rom_day\x18\x03 \x01(\t\x12\x0e\n\x06to_day\x18\x04 \x01(\t\x12\r\n\x05today\x18\x05 \x01(\t\x12\x14\n\x0chistory_days\x18\x06 \x01(\x05\x12\'\n\x05\x61sset\x18\x07 \x01(\x0b\x32\x18.credits.ledger.v1.Asset\x12\x12\n\nused_units\x18\x08 \x01(\x03\x12\x17\n\x0fprojected_units\x18\t \x01(\x03\x12 \n\x13projected_low_units\x18\n \x01(\x03H\x00\x88\x01\x01\x12!\n\x14projected_high_units\x18\x0b \x01(\x03H\x01\x88\x01\x01\x12/\n\x05\x65rror\x18\x0c \x01(\x0b\x32 .credits.rating.v1.ForecastError\x12\x17\n\x0f\x61vailable_units\x18\r \x01(\x03\x12\x13\n\x0b\x65xhaust_day\x18\x0e \x01(\t\x12\x15\n\roverage_units\x18\x0f \x01(\x03\x12\x1f\n\x17projected_overage_units\x18\x10 \x01(\x03\x12\x33\n\x11projected_overage\x18\x11 \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12\x10\n\x08position\x18\x12 \x01(\x03\x42\x16\n\x14_projected_low_unitsB\x17\n\x15_projected_high_units\"\xb5\x02\n\x04\x42ill\x12\x0f\n\x07invoice\x18\x01 \x01(\t\x12\x34\n\x10\x63ycle_start_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63ycle_end_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nissue_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x05state\x18\x05 \x01(\x0e\x32\x1c.credits.rating.v1.BillState\x12\'\n\x05total\x18\x06 \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12,\n\ndifference\x18\x07 \x01(\x0b\x32\x18.credits.ledger.v1.Money\"K\n\x10ListBillsRequest\x12\x10\n\x08\x63ontract\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"T\n\x11ListBillsResponse\x12&\n\x05\x62ills\x18\x01 \x03(\x0b\x32\x17.credits.rating.v1.Bill\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"#\n\x11\x43heckUsageRequest\x12\x0e\n\x06repair\x18\x01 \x01(\x08\"z\n\x12\x43heckUsageResponse\x12\x10\n\x08position\x18\x01 \x01(\x03\x12\x11\n\trow_count\x18\x02 \x01(\x03\x12\x18\n\x10\x64ifference_count\x18\x03 \x01(\x03\x12\x13\n\x0b\x64ifferences\x18\x04 \x03(\t\x12\x10\n\x08repaired\x18\x05 \x01(\x08*\xd9\x01\n\nUsageGroup\x12\x1b\n\x17USAGE_GROUP_UNSPECIFIED\x10\x00\x12\x13\n\x0fUSAGE_GROUP_DAY\x10\x01\x12\x17\n\x13USAGE_GROUP_FEATURE\x10\x02\x12\x15\n\x11USAGE_GROUP_MODEL\x10\x03\x12\x17\n\x13USAGE_GROUP_API_KEY\x10\x04\x12\x14\n\x10USAGE_GROUP_USER\x10\x05\x12\x1f\n\x1bUSAGE_GROUP_RATE_CARD_PHASE\x10\x06\x12\x19\n\x15USAGE_GROUP_DIMENSION\x10\x07*L\n\x07\x44\x61yZone\x12\x18\n\x14\x44\x41Y_ZONE_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x44\x41Y_ZONE_UTC\x10\x01\x12\x15\n\x11\x44\x41Y_ZONE_CONTRACT\x10\x02*t\n\rForecastState\x12\x1e\n\x1a\x46ORECAST_STATE_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x46ORECAST_STATE_PROJECTED\x10\x01\x12%\n!FORECAST_STATE_TOO_LITTLE_HISTORY\x10\x02*>\n\tBillState\x12\x1a\n\x16\x42ILL_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x42ILL_STATE_ISSUED\x10\x01\x32\xed\x03\n\x12UsageReportService\x12S\n\x08GetUsage\x12\".credits.rating.v1.GetUsageRequest\x1a#.credits.rating.v1.GetUsageResponse\x12q\n\x12GetRemainingCredit\x12,.credits.rating.v1.GetRemainingCreditRequest\x1a-.credits.rating.v1.GetRemainingCreditResponse\x12\\\n\x0bGetForecast\x12%.credits.rating.v1.GetForecastRequest\x1a&.credits.rating.v1.GetForecastResponse\x12V\n\tListBills\x12#.credits.rating.v1.ListBillsRequest\x1a$.credits.rating.v1.ListBillsResponse\x12Y\n\nCheckUsage\x12$.credits.rating.v1.CheckUsageRequest\x1a%.credits.rating.v1.CheckUsageResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,credits/rating/v1/usage_report_service.proto\x12\x11\x63redits.rating.v1\x1a\x1d\x63redits/ledger/v1/money.proto\x1a\x1e\x63redits/ledger/v1/wallet.proto\x1a\'credits/rating/v1/invoice_service.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"K\n\x0bUsageFilter\x12,\n\x05group\x18\x01 \x01(\x0e\x32\x1d.credits.rating.v1.UsageGroup\x12\x0e\n\x06values\x18\x02 \x03(\t\"5\n\x0cProviderCost\x12\x15\n\rcurrency_code\x18\x01 \x01(\t\x12\x0e\n\x06\x61mount\x18\x02 \x01(\t\"\xaa\x01\n\tUsageSums\x12\x10\n\x08requests\x18\x01 \x01(\x03\x12\x10\n\x08quantity\x18\x02 \x01(\x03\x12\x14\n\x0c\x61mount_units\x18\x03 \x01(\x03\x12\x15\n\roverage_units\x18\x04 \x01(\x03\x12\x13\n\x0b\x65xact_units\x18\x05 \x01(\t\x12\x37\n\x0eprovider_costs\x18\x06 \x03(\x0b\x32\x1f.credits.rating.v1.ProviderCost\"\xae\x01\n\x08UsageRow\x12\x0b\n\x03\x64\x61y\x18\x01 \x01(\t\x12\x0f\n\x07\x66\x65\x61ture\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x0f\n\x07\x61pi_key\x18\x04 \x01(\t\x12\x0c\n\x04user\x18\x05 \x01(\t\x12\x17\n\x0frate_card_phase\x18\x06 \x01(\t\x12\x11\n\tdimension\x18\x07 \x01(\t\x12*\n\x04sums\x18\x08 \x01(\x0b\x32\x1c.credits.rating.v1.UsageSums\"\x8a\x02\n\x0fGetUsageRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x66rom_day\x18\x02 \x01(\t\x12\x0e\n\x06to_day\x18\x03 \x01(\t\x12(\n\x04zone\x18\x04 \x01(\x0e\x32\x1a.credits.rating.v1.DayZone\x12/\n\x08group_by\x18\x05 \x03(\x0e\x32\x1d.credits.rating.v1.UsageGroup\x12/\n\x07\x66ilters\x18\x06 \x03(\x0b\x32\x1e.credits.rating.v1.UsageFilter\x12\x11\n\tpage_size\x18\x07 \x01(\x05\x12\x12\n\npage_token\x18\x08 \x01(\t\x12\x14\n\x0cmin_position\x18\t \x01(\x03\"\xd1\x01\n\x10GetUsageResponse\x12)\n\x04rows\x18\x01 \x03(\x0b\x32\x1b.credits.rating.v1.UsageRow\x12+\n\x05total\x18\x02 \x01(\x0b\x32\x1c.credits.rating.v1.UsageSums\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\x12\x10\n\x08position\x18\x04 \x01(\x03\x12\'\n\x05\x61sset\x18\x05 \x01(\x0b\x32\x18.credits.ledger.v1.Asset\x12\x11\n\thas_other\x18\x06 \x01(\x08\"?\n\x19GetRemainingCreditRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0cmin_position\x18\x02 \x01(\x03\"\x8a\x01\n\nCreditPart\x12\x32\n\x08\x63\x61tegory\x18\x01 \x01(\x0e\x32 .credits.ledger.v1.GrantCategory\x12\x17\n\x0f\x61vailable_units\x18\x02 \x01(\x03\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb9\x01\n\x0eIncludedCredit\x12\x34\n\x10\x63ycle_start_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63ycle_end_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rgranted_units\x18\x03 \x01(\x03\x12\x12\n\nused_units\x18\x04 \x01(\x03\x12\x12\n\nleft_units\x18\x05 \x01(\x03\"\xc3\x01\n\x07\x43\x61pLeft\x12\x11\n\tbudget_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61pi_key\x18\x02 \x01(\t\x12\x0c\n\x04user\x18\x03 \x01(\t\x12\x0f\n\x07\x66\x65\x61ture\x18\x04 \x01(\t\x12\x13\n\x0blimit_units\x18\x05 \x01(\x03\x12\x12\n\nused_units\x18\x06 \x01(\x03\x12\x17\n\x0fremaining_units\x18\x07 \x01(\x03\x12\x33\n\x0fperiod_end_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa9\x03\n\x1aGetRemainingCreditResponse\x12\x0e\n\x06wallet\x18\x01 \x01(\t\x12\'\n\x05\x61sset\x18\x02 \x01(\x0b\x32\x18.credits.ledger.v1.Asset\x12.\n\nas_of_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cposted_units\x18\x04 \x01(\x03\x12\x12\n\nheld_units\x18\x05 \x01(\x03\x12\x17\n\x0f\x61vailable_units\x18\x06 \x01(\x03\x12\x15\n\rpending_units\x18\x07 \x01(\x03\x12\x15\n\roverage_units\x18\x08 \x01(\x03\x12\x12\n\ndebt_units\x18\t \x01(\x03\x12,\n\x05parts\x18\n \x03(\x0b\x32\x1d.credits.rating.v1.CreditPart\x12\x33\n\x08included\x18\x0b \x01(\x0b\x32!.credits.rating.v1.IncludedCredit\x12(\n\x04\x63\x61ps\x18\x0c \x03(\x0b\x32\x1a.credits.rating.v1.CapLeft\x12\x10\n\x08position\x18\r \x01(\x03\"8\n\x12GetForecastRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0cmin_position\x18\x02 \x01(\x03\"C\n\rForecastError\x12\x13\n\x0b\x63ycle_count\x18\x01 \x01(\x05\x12\x1d\n\x15mean_absolute_percent\x18\x02 \x01(\t\"\xc7\x04\n\x13GetForecastResponse\x12/\n\x05state\x18\x01 \x01(\x0e\x32 .credits.rating.v1.ForecastState\x12\x0e\n\x06method\x18\x02 \x01(\t\x12\x10\n\x08\x66rom_day\x18\x03 \x01(\t\x12\x0e\n\x06to_day\x18\x04 \x01(\t\x12\r\n\x05today\x18\x05 \x01(\t\x12\x14\n\x0chistory_days\x18\x06 \x01(\x05\x12\'\n\x05\x61sset\x18\x07 \x01(\x0b\x32\x18.credits.ledger.v1.Asset\x12\x12\n\nused_units\x18\x08 \x01(\x03\x12\x17\n\x0fprojected_units\x18\t \x01(\x03\x12 \n\x13projected_low_units\x18\n \x01(\x03H\x00\x88\x01\x01\x12!\n\x14projected_high_units\x18\x0b \x01(\x03H\x01\x88\x01\x01\x12/\n\x05\x65rror\x18\x0c \x01(\x0b\x32 .credits.rating.v1.ForecastError\x12\x17\n\x0f\x61vailable_units\x18\r \x01(\x03\x12\x13\n\x0b\x65xhaust_day\x18\x0e \x01(\t\x12\x15\n\roverage_units\x18\x0f \x01(\x03\x12\x1f\n\x17projected_overage_units\x18\x10 \x01(\x03\x12\x33\n\x11projected_overage\x18\x11 \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12\x10\n\x08position\x18\x12 \x01(\x03\x42\x16\n\x14_projected_low_unitsB\x17\n\x15_projected_high_units\"\xe3\x02\n\x04\x42ill\x12\x0f\n\x07invoice\x18\x01 \x01(\t\x12\x34\n\x10\x63ycle_start_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63ycle_end_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nissue_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x05state\x18\x05 \x01(\x0e\x32\x1c.credits.rating.v1.BillState\x12\'\n\x05total\x18\x06 \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12,\n\ndifference\x18\x07 \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12,\n\x04kind\x18\x08 \x01(\x0e\x32\x1e.credits.rating.v1.InvoiceKind\"K\n\x10ListBillsRequest\x12\x10\n\x08\x63ontract\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"T\n\x11ListBillsResponse\x12&\n\x05\x62ills\x18\x01 \x03(\x0b\x32\x17.credits.rating.v1.Bill\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"#\n\x11\x43heckUsageRequest\x12\x0e\n\x06repair\x18\x01 \x01(\x08\"z\n\x12\x43heckUsageResponse\x12\x10\n\x08position\x18\x01 \x01(\x03\x12\x11\n\trow_count\x18\x02 \x01(\x03\x12\x18\n\x10\x64ifference_count\x18\x03 \x01(\x03\x12\x13\n\x0b\x64ifferences\x18\x04 \x03(\t\x12\x10\n\x08repaired\x18\x05 \x01(\x08*\xd9\x01\n\nUsageGroup\x12\x1b\n\x17USAGE_GROUP_UNSPECIFIED\x10\x00\x12\x13\n\x0fUSAGE_GROUP_DAY\x10\x01\x12\x17\n\x13USAGE_GROUP_FEATURE\x10\x02\x12\x15\n\x11USAGE_GROUP_MODEL\x10\x03\x12\x17\n\x13USAGE_GROUP_API_KEY\x10\x04\x12\x14\n\x10USAGE_GROUP_USER\x10\x05\x12\x1f\n\x1bUSAGE_GROUP_RATE_CARD_PHASE\x10\x06\x12\x19\n\x15USAGE_GROUP_DIMENSION\x10\x07*L\n\x07\x44\x61yZone\x12\x18\n\x14\x44\x41Y_ZONE_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x44\x41Y_ZONE_UTC\x10\x01\x12\x15\n\x11\x44\x41Y_ZONE_CONTRACT\x10\x02*t\n\rForecastState\x12\x1e\n\x1a\x46ORECAST_STATE_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x46ORECAST_STATE_PROJECTED\x10\x01\x12%\n!FORECAST_STATE_TOO_LITTLE_HISTORY\x10\x02*>\n\tBillState\x12\x1a\n\x16\x42ILL_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x42ILL_STATE_ISSUED\x10\x01\x32\xed\x03\n\x12UsageReportService\x12S\n\x08GetUsage\x12\".credits.rating.v1.GetUsageRequest\x1a#.credits.rating.v1.GetUsageResponse\x12q\n\x12GetRemainingCredit\x12,.credits.rating.v1.GetRemainingCreditRequest\x1a-.credits.rating.v1.GetRemainingCreditResponse\x12\\\n\x0bGetForecast\x12%.credits.rating.v1.GetForecastRequest\x1a&.credits.rating.v1.GetForecastResponse\x12V\n\tListBills\x12#.credits.rating.v1.ListBillsRequest\x1a$.credits.rating.v1.ListBillsResponse\x12Y\n\nCheckUsage\x12$.credits.rating.v1.CheckUsageRequest\x1a%.credits.rating.v1.CheckUsageResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'credits.rating.v1.usage_report_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_USAGEGROUP']._serialized_start=3496
-  _globals['_USAGEGROUP']._serialized_end=3713
-  _globals['_DAYZONE']._serialized_start=3715
-  _globals['_DAYZONE']._serialized_end=3791
-  _globals['_FORECASTSTATE']._serialized_start=3793
-  _globals['_FORECASTSTATE']._serialized_end=3909
-  _globals['_BILLSTATE']._serialized_start=3911
-  _globals['_BILLSTATE']._serialized_end=3973
-  _globals['_USAGEFILTER']._serialized_start=163
-  _globals['_USAGEFILTER']._serialized_end=238
-  _globals['_PROVIDERCOST']._serialized_start=240
-  _globals['_PROVIDERCOST']._serialized_end=293
-  _globals['_USAGESUMS']._serialized_start=296
-  _globals['_USAGESUMS']._serialized_end=466
-  _globals['_USAGEROW']._serialized_start=469
-  _globals['_USAGEROW']._serialized_end=643
-  _globals['_GETUSAGEREQUEST']._serialized_start=646
-  _globals['_GETUSAGEREQUEST']._serialized_end=912
-  _globals['_GETUSAGERESPONSE']._serialized_start=915
-  _globals['_GETUSAGERESPONSE']._serialized_end=1124
-  _globals['_GETREMAININGCREDITREQUEST']._serialized_start=1126
-  _globals['_GETREMAININGCREDITREQUEST']._serialized_end=1189
-  _globals['_CREDITPART']._serialized_start=1192
-  _globals['_CREDITPART']._serialized_end=1330
-  _globals['_INCLUDEDCREDIT']._serialized_start=1333
-  _globals['_INCLUDEDCREDIT']._serialized_end=1518
-  _globals['_CAPLEFT']._serialized_start=1521
-  _globals['_CAPLEFT']._serialized_end=1716
-  _globals['_GETREMAININGCREDITRESPONSE']._serialized_start=1719
-  _globals['_GETREMAININGCREDITRESPONSE']._serialized_end=2144
-  _globals['_GETFORECASTREQUEST']._serialized_start=2146
-  _globals['_GETFORECASTREQUEST']._serialized_end=2202
-  _globals['_FORECASTERROR']._serialized_start=2204
-  _globals['_FORECASTERROR']._serialized_end=2271
-  _globals['_GETFORECASTRESPONSE']._serialized_start=2274
-  _globals['_GETFORECASTRESPONSE']._serialized_end=2857
-  _globals['_BILL']._serialized_start=2860
-  _globals['_BILL']._serialized_end=3169
-  _globals['_LISTBILLSREQUEST']._serialized_start=3171
-  _globals['_LISTBILLSREQUEST']._serialized_end=3246
-  _globals['_LISTBILLSRESPONSE']._serialized_start=3248
-  _globals['_LISTBILLSRESPONSE']._serialized_end=3332
-  _globals['_CHECKUSAGEREQUEST']._serialized_start=3334
-  _globals['_CHECKUSAGEREQUEST']._serialized_end=3369
-  _globals['_CHECKUSAGERESPONSE']._serialized_start=3371
-  _globals['_CHECKUSAGERESPONSE']._serialized_end=3493
-  _globals['_USAGEREPORTSERVICE']._serialized_start=3976
-  _globals['_USAGEREPORTSERVICE']._serialized_end=4469
+  _globals['_USAGEGROUP']._serialized_start=3583
+  _globals['_USAGEGROUP']._serialized_end=3800
+  _globals['_DAYZONE']._serialized_start=3802
+  _globals['_DAYZONE']._serialized_end=3878
+  _globals['_FORECASTSTATE']._serialized_start=3880
+  _globals['_FORECASTSTATE']._serialized_end=3996
+  _globals['_BILLSTATE']._serialized_start=3998
+  _globals['_BILLSTATE']._serialized_end=4060
+  _globals['_USAGEFILTER']._serialized_start=204
+  _globals['_USAGEFILTER']._serialized_end=279
+  _globals['_PROVIDERCOST']._serialized_start=281
+  _globals['_PROVIDERCOST']._serialized_end=334
+  _globals['_USAGESUMS']._serialized_start=337
+  _globals['_USAGESUMS']._serialized_end=507
+  _globals['_USAGEROW']._serialized_start=510
+  _globals['_USAGEROW']._serialized_end=684
+  _globals['_GETUSAGEREQUEST']._serialized_start=687
+  _globals['_GETUSAGEREQUEST']._serialized_end=953
+  _globals['_GETUSAGERESPONSE']._serialized_start=956
+  _globals['_GETUSAGERESPONSE']._serialized_end=1165
+  _globals['_GETREMAININGCREDITREQUEST']._serialized_start=1167
+  _globals['_GETREMAININGCREDITREQUEST']._serialized_end=1230
+  _globals['_CREDITPART']._serialized_start=1233
+  _globals['_CREDITPART']._serialized_end=1371
+  _globals['_INCLUDEDCREDIT']._serialized_start=1374
+  _globals['_INCLUDEDCREDIT']._serialized_end=1559
+  _globals['_CAPLEFT']._serialized_start=1562
+  _globals['_CAPLEFT']._serialized_end=1757
+  _globals['_GETREMAININGCREDITRESPONSE']._serialized_start=1760
+  _globals['_GETREMAININGCREDITRESPONSE']._serialized_end=2185
+  _globals['_GETFORECASTREQUEST']._serialized_start=2187
+  _globals['_GETFORECASTREQUEST']._serialized_end=2243
+  _globals['_FORECASTERROR']._serialized_start=2245
+  _globals['_FORECASTERROR']._serialized_end=2312
+  _globals['_GETFORECASTRESPONSE']._serialized_start=2315
+  _globals['_GETFORECASTRESPONSE']._serialized_end=2898
+  _globals['_BILL']._serialized_start=2901
+  _globals['_BILL']._serialized_end=3256
+  _globals['_LISTBILLSREQUEST']._serialized_start=3258
+  _globals['_LISTBILLSREQUEST']._serialized_end=3333
+  _globals['_LISTBILLSRESPONSE']._serialized_start=3335
+  _globals['_LISTBILLSRESPONSE']._serialized_end=3419
+  _globals['_CHECKUSAGEREQUEST']._serialized_start=3421
+  _globals['_CHECKUSAGEREQUEST']._serialized_end=3456
+  _globals['_CHECKUSAGERESPONSE']._serialized_start=3458
+  _globals['_CHECKUSAGERESPONSE']._serialized_end=3580
+  _globals['_USAGEREPORTSERVICE']._serialized_start=4063
+  _globals['_USAGEREPORTSERVICE']._serialized_end=4556
 # @@protoc_insertion_point(module_scope)

@@ -10,6 +10,7 @@ Every call reads only and is safe to retry, but CheckUsage with `repair`, which 
 from collections import abc as _abc
 from credits.ledger.v1 import money_pb2 as _money_pb2
 from credits.ledger.v1 import wallet_pb2 as _wallet_pb2
+from credits.rating.v1 import invoice_service_pb2 as _invoice_service_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -813,10 +814,13 @@ class Bill(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     TOTAL_FIELD_NUMBER: _builtins.int
     DIFFERENCE_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
     invoice: _builtins.str
     """invoices/{invoice}."""
     state: Global___BillState.ValueType
     """How final it is."""
+    kind: _invoice_service_pb2.InvoiceKind.ValueType
+    """What the invoice closes."""
     @_builtins.property
     def cycle_start_time(self) -> _timestamp_pb2.Timestamp:
         """First instant of the cycle."""
@@ -835,7 +839,9 @@ class Bill(_message.Message):
 
     @_builtins.property
     def difference(self) -> _money_pb2.Money:
-        """Total less that of the contract's invoice before; absent for the first, and where currencies differ."""
+        """Total less that of the invoice that closed the cycle before. Absent for THRESHOLD, where that cycle has no invoice,
+        and where currencies differ.
+        """
 
     def __init__(
         self,
@@ -847,10 +853,11 @@ class Bill(_message.Message):
         state: Global___BillState.ValueType = ...,
         total: _money_pb2.Money | None = ...,
         difference: _money_pb2.Money | None = ...,
+        kind: _invoice_service_pb2.InvoiceKind.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cycle_end_time", b"cycle_end_time", "cycle_start_time", b"cycle_start_time", "difference", b"difference", "issue_time", b"issue_time", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cycle_end_time", b"cycle_end_time", "cycle_start_time", b"cycle_start_time", "difference", b"difference", "invoice", b"invoice", "issue_time", b"issue_time", "state", b"state", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cycle_end_time", b"cycle_end_time", "cycle_start_time", b"cycle_start_time", "difference", b"difference", "invoice", b"invoice", "issue_time", b"issue_time", "kind", b"kind", "state", b"state", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -88,7 +88,7 @@ class UsageReportServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListBills(self, request, context):
-        """List issued invoices with what changed from one to the next.
+        """List issued invoices with what changed from one cycle to the next.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -44,7 +44,7 @@ class UsageReportServiceStub:
     GetForecast: _grpc.UnaryUnaryMultiCallable[_usage_report_service_pb2.GetForecastRequest, _usage_report_service_pb2.GetForecastResponse]
     """Project the usage of the present cycle to its end."""
     ListBills: _grpc.UnaryUnaryMultiCallable[_usage_report_service_pb2.ListBillsRequest, _usage_report_service_pb2.ListBillsResponse]
-    """List issued invoices with what changed from one to the next."""
+    """List issued invoices with what changed from one cycle to the next."""
     CheckUsage: _grpc.UnaryUnaryMultiCallable[_usage_report_service_pb2.CheckUsageRequest, _usage_report_service_pb2.CheckUsageResponse]
     """Fold all usage anew and compare it with the sums that are stored. May take minutes on a long history."""
 
@@ -60,7 +60,7 @@ class UsageReportServiceAsyncStub(UsageReportServiceStub):
     GetForecast: _aio.UnaryUnaryMultiCallable[_usage_report_service_pb2.GetForecastRequest, _usage_report_service_pb2.GetForecastResponse]  # type: ignore[assignment]
     """Project the usage of the present cycle to its end."""
     ListBills: _aio.UnaryUnaryMultiCallable[_usage_report_service_pb2.ListBillsRequest, _usage_report_service_pb2.ListBillsResponse]  # type: ignore[assignment]
-    """List issued invoices with what changed from one to the next."""
+    """List issued invoices with what changed from one cycle to the next."""
     CheckUsage: _aio.UnaryUnaryMultiCallable[_usage_report_service_pb2.CheckUsageRequest, _usage_report_service_pb2.CheckUsageResponse]  # type: ignore[assignment]
     """Fold all usage anew and compare it with the sums that are stored. May take minutes on a long history."""
 
@@ -97,7 +97,7 @@ class UsageReportServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _usage_report_service_pb2.ListBillsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_usage_report_service_pb2.ListBillsResponse, _abc.Awaitable[_usage_report_service_pb2.ListBillsResponse]]:
-        """List issued invoices with what changed from one to the next."""
+        """List issued invoices with what changed from one cycle to the next."""
 
     @_abc_1.abstractmethod
     def CheckUsage(
