@@ -55,6 +55,13 @@ METHODS: Final = {
         "AcceptRerating",
         "RejectRerating",
     ),
+    "credits.rating.v1.UsageReportService": (
+        "GetUsage",
+        "GetRemainingCredit",
+        "GetForecast",
+        "ListBills",
+        "CheckUsage",
+    ),
 }
 """Methods by service; a test compares them with the protos."""
 
