@@ -1,0 +1,107 @@
+"""A candidate: the prices that usage is priced by, and running totals of its own.
+
+The first phase of a candidate holds before its own beginning as well: a price of the future is laid over the past.
+Usage is priced in the order in which the ledger recorded it, because that is the order in which the wallet counts
+totals; late usage goes on from the total of its own cycle. So the phases in force give every recorded charge again,
+tier by tier.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from datetime import datetime
+
+from rating_service.domain.agreement import Asset, Contract, PlanPhase, RateCardPhase, Record
+from rating_service.domain.cycle_totals import CountedTotals, MeterKey, count
+from rating_service.domain.cycles import CycleBounds, cycle_at
+from rating_service.domain.pricing import Pricer, compile_phase, price
+from rating_service.domain.running_total import RunningTotal, counts_over_cycle, meter_root
+from rating_service.domain.usage import Charge, ChargeTerms, Usage
+
+
+class Candidate(Record, frozen=True):
+    """Prices, and a plan's terms if it has any; without them each contract keeps its own.
+
+    `phases` are in order of `from_time`, at least one.
+    """
+
+    label: str
+    card: str
+    asset: Asset
+    phases: tuple[RateCardPhase, ...]
+    terms: PlanPhase | None = None
+
+
+class CycleMemo:
+    """The cycle of a contract that holds an instant; the last one found is tried first.
+
+    `places` holds every cycle that was asked for; where one stands there stands for it in keys.
+    """
+
+    __slots__ = ("_last", "_place_of", "places")
+
+    def __init__(self) -> None:
+        """Remember nothing yet."""
+        self.places: list[CycleBounds] = []
+        self._place_of: dict[CycleBounds, int] = {}
+        self._last: dict[str, tuple[CycleBounds, int]] = {}
+
+    def __call__(self, contract: Contract, instant: datetime) -> CycleBounds:
+        """Return the cycle."""
+        return self._find(contract, instant)[0]
+
+    def place(self, contract: Contract, instant: datetime) -> int:
+        """Return where the cycle stands in `places`."""
+        return self._find(contract, instant)[1]
+
+    def _find(self, contract: Contract, instant: datetime) -> tuple[CycleBounds, int]:
+        last = self._last.get(contract.name)
+        if last is not None and last[0].start_time <= instant < last[0].end_time:
+            return last
+        cycle = cycle_at(contract.cycle, instant)
+        place = self._place_of.setdefault(cycle, len(self.places))
+        if place == len(self.places):
+            self.places.append(cycle)
+        self._last[contract.name] = cycle, place
+        return cycle, place
+
+
+class CandidatePricer:
+    """Prices usage by a candidate and counts its totals. One simulation has one of each candidate."""
+
+    def __init__(self, candidate: Candidate, cycle_of: CycleMemo) -> None:
+        """Compile the phases. Raises ValueError if a price cannot be computed exactly."""
+        self.candidate = candidate
+        self.has_totals = any(counts_over_cycle(rate) for phase in candidate.phases for rate in phase.rates)
+        """Whether any price depends on running totals."""
+        self._begins = [phase.from_time for phase in candidate.phases]
+        self._pricers = [_compiled(candidate, phase) for phase in candidate.phases]
+        self._cycle_of = cycle_of
+        self._counts: dict[MeterKey, RunningTotal] = {}
+        self._terms: dict[str, ChargeTerms] = {}
+
+    def price(self, contract: Contract, usage: Usage) -> Charge:
+        """Return the charge of a usage after all that were priced before it. Refuses what `pricing` refuses.
+
+        Usage that is refused counts in no total.
+        """
+        pricer = self._pricer_at(usage.effective_time)
+        terms = self._terms.get(contract.name)
+        if terms is None:
+            terms = self._terms[contract.name] = ChargeTerms(contract.name)
+        if not self.has_totals:
+            return price(pricer, usage, terms)
+        totals = CountedTotals(contract, usage.effective_time, self._counts, self._cycle_of)
+        charge = price(pricer, usage, terms, totals)
+        count(self._counts, charge)
+        return charge
+
+    def _pricer_at(self, instant: datetime) -> Pricer:
+        if len(self._pricers) == 1:
+            return self._pricers[0]
+        return self._pricers[max(bisect_right(self._begins, instant) - 1, 0)]
+
+
+def _compiled(candidate: Candidate, phase: RateCardPhase) -> Pricer:
+    root = meter_root(candidate.card, candidate.phases, phase)
+    return compile_phase(phase, scale=candidate.asset.scale, meter_root=root)
