@@ -35,7 +35,10 @@ CODES: Final[Mapping[Reason | RequestReason, grpc.StatusCode]] = MappingProxyTyp
         Reason.TOO_LATE: _C.FAILED_PRECONDITION,
         Reason.UNKNOWN_CONTRACT: _C.NOT_FOUND,
         Reason.CONTRACT_NOT_IN_FORCE: _C.FAILED_PRECONDITION,
+        Reason.UNKNOWN_CUSTOMER: _C.NOT_FOUND,
         Reason.UNKNOWN_RATE_CARD: _C.NOT_FOUND,
+        Reason.UNKNOWN_PLAN: _C.NOT_FOUND,
+        Reason.ASSET_DIFFERS: _C.FAILED_PRECONDITION,
         Reason.NO_PHASE_IN_FORCE: _C.FAILED_PRECONDITION,
         Reason.NO_QUANTITIES: _C.INVALID_ARGUMENT,
         Reason.NEGATIVE_QUANTITY: _C.INVALID_ARGUMENT,
@@ -63,6 +66,8 @@ CODES: Final[Mapping[Reason | RequestReason, grpc.StatusCode]] = MappingProxyTyp
         RequestReason.CYCLE_OUTSIDE_CONTRACT: _C.FAILED_PRECONDITION,
         RequestReason.CYCLE_NOT_ENDED: _C.FAILED_PRECONDITION,
         RequestReason.GRACE_NOT_OVER: _C.FAILED_PRECONDITION,
+        RequestReason.EMPTY_SPAN: _C.INVALID_ARGUMENT,
+        RequestReason.SIMULATIONS_BUSY: _C.RESOURCE_EXHAUSTED,
         RequestReason.HISTORY_BEHIND: _C.UNAVAILABLE,
         RequestReason.NOT_SERVING: _C.UNAVAILABLE,
         RequestReason.LEDGER_UNAVAILABLE: _C.UNAVAILABLE,
@@ -70,6 +75,10 @@ CODES: Final[Mapping[Reason | RequestReason, grpc.StatusCode]] = MappingProxyTyp
         RequestReason.STORE_UNAVAILABLE: _C.UNAVAILABLE,
     }
 )
+
+
+RETRIED: Final = frozenset({_C.UNAVAILABLE, _C.RESOURCE_EXHAUSTED})
+"""Codes after which coming back helps."""
 
 
 def status_of(known: Known) -> status_pb2.Status:
@@ -118,7 +127,7 @@ def _status(
     if field:
         violation = error_details_pb2.BadRequest.FieldViolation(field=field, description=message)
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
-    if code is _C.UNAVAILABLE:
+    if code in RETRIED:
         details.append(error_details_pb2.RetryInfo(retry_delay=Duration(seconds=RETRY_SECONDS)))
     return status_pb2.Status(code=_number(code), message=message, details=[_packed(each) for each in details])
 

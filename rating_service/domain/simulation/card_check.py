@@ -7,7 +7,7 @@ earlier rate wins, as in pricing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -20,6 +20,8 @@ from rating_service.domain.price_models.terms import (
     MultiplierModel,
     PackageModel,
     PercentageModel,
+    PercentageTier,
+    PriceTier,
     VolumeModel,
 )
 from rating_service.domain.pricing import compile_phase
@@ -99,20 +101,25 @@ def _model_problems(rate: Rate, field: str) -> Iterator[CardProblem]:
             yield from _number_problems(fee, f"{field}.percentage.fixed_fee")
             if free_usages < 0:
                 yield CardProblem(f"{field}.percentage.free_usages", f"{free_usages} is below 0")
-        case GraduatedModel(tiers=tiers) | VolumeModel(tiers=tiers):
-            yield from _step_problems([tier.up_to for tier in tiers], f"{field}.tiers")
-            for place, tier in enumerate(tiers):
-                yield from _number_problems(tier.unit_price, f"{field}.tiers[{place}].unit_price")
-                yield from _number_problems(tier.flat_fee, f"{field}.tiers[{place}].flat_fee")
-        case GraduatedPercentageModel(tiers=shares):
-            yield from _step_problems([tier.up_to for tier in shares], f"{field}.tiers")
-            for place, share in enumerate(shares):
-                yield from _number_problems(share.percent, f"{field}.tiers[{place}].percent")
-                yield from _number_problems(share.flat_fee, f"{field}.tiers[{place}].flat_fee")
         case MultiplierModel(factor=factor):
             yield from _number_problems(factor, f"{field}.multiplier.factor")
             if not rate.provider_cost:
                 yield CardProblem(f"{field}.provider_cost", "is required: the price is a multiple of it")
+        case tiered:
+            yield from _tier_problems(tiered, f"{field}.tiers")
+
+
+def _tier_problems(
+    model: GraduatedModel | VolumeModel | GraduatedPercentageModel, field: str
+) -> Iterator[CardProblem]:
+    tiers: Sequence[PriceTier | PercentageTier] = model.tiers
+    yield from _step_problems([tier.up_to for tier in tiers], field)
+    for place, tier in enumerate(tiers):
+        if isinstance(tier, PercentageTier):
+            yield from _number_problems(tier.percent, f"{field}[{place}].percent")
+        else:
+            yield from _number_problems(tier.unit_price, f"{field}[{place}].unit_price")
+        yield from _number_problems(tier.flat_fee, f"{field}[{place}].flat_fee")
 
 
 def _multiplier_problems(multiplier: Multiplier, field: str) -> Iterator[CardProblem]:

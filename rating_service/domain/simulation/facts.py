@@ -50,9 +50,9 @@ class SimulatedUsage(msgspec.Struct, frozen=True, gc=False):
     counts: bool = True
 
     @property
-    def is_whole(self) -> bool:
-        """Whether nothing of it was taken back."""
-        return self.left_units == self.debited_units
+    def is_reversed(self) -> bool:
+        """Whether all of it was taken back; a debit of less than a unit debits 0 and may still stand."""
+        return self.left_units < self.debited_units and self.left_units <= 0
 
 
 class UnrateableKey(msgspec.Struct, frozen=True, order=True):

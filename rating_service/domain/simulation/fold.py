@@ -71,7 +71,7 @@ class Simulation:
         for tiers, charge in zip(self.tiers, charges, strict=True):
             if isinstance(charge, Charge):
                 tiers.add(charge)
-        if not fact.left_units:
+        if fact.is_reversed:
             self.reversed_count += 1
             return
         cell = self._cell(fact)
@@ -99,7 +99,7 @@ class Simulation:
                 charges.append(pricer.price(fact.contract, fact.usage))
             except Refusal as refusal:
                 charges.append(None)
-                if fact.counts and fact.left_units:
+                if fact.counts and not fact.is_reversed:
                     self._note(place, fact, refusal)
         return charges
 
@@ -156,8 +156,8 @@ class Simulation:
             dimension = self._dimension(line.dimension)
             dimension.simulated[place] += amount
             dimension.priced[place] += 1
-        lines = fact.charge.lines
-        for line, amount_now in zip(lines, amounts_now, strict=True):
+        charged: Sequence[AnyLine] = fact.charge.lines
+        for line, amount_now in zip(charged, amounts_now, strict=True):
             self.dimensions[line.dimension].compared_now[place] += amount_now
         amount = sum(amounts)
         side.priced += 1
