@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
+from ledger_service.domain.agreement.billing import record_credit_note, record_invoice
 from ledger_service.domain.agreement.contract import Contract, sign_contract
 from ledger_service.domain.agreement.contract_changes import (
     change_plan,
@@ -38,6 +39,8 @@ from ledger_service.domain.commands import (
     PublishPlan,
     PublishRateCardPhase,
     ReceiveTransfer,
+    RecordCreditNote,
+    RecordInvoice,
     RefundGrant,
     ReleaseHold,
     RequestTopUp,
@@ -135,6 +138,8 @@ def streams_of(command: AnyCommand) -> tuple[str, ...]:
             return (command.contract, command.wallet, *cards)
         case ExtendTrial() | EndContract():
             return (command.contract, command.wallet)
+        case RecordInvoice() | RecordCreditNote():
+            return (command.contract,)
         case _:
             return (command.wallet,)
 
@@ -169,6 +174,8 @@ def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:
             )
         case ScheduleContractPhase() | ExtendTrial() | ChangePlan() | EndContract():
             return _decide_contract(states, command, now)
+        case RecordInvoice() | RecordCreditNote():
+            return _decide_bill(states, command, now)
         case _:
             raise AssertionError(f"{type(command).__name__} is decided nowhere")
 
@@ -204,9 +211,7 @@ def _decide_rate_card(
 
 
 def _decide_contract(states: States, command: ContractCommand, now: datetime) -> list[Draft]:
-    contract = _typed(states, command.contract, Contract)
-    if contract is None:
-        raise ContractNotFound(f"{command.contract} does not exist", field="name")
+    contract = _contract(states, command.contract)
     wallet = _wallet(states, command.wallet, field="name")
     match command:
         case ScheduleContractPhase():
@@ -219,6 +224,20 @@ def _decide_contract(states: States, command: ContractCommand, now: datetime) ->
             return change_plan(contract, _typed(states, command.plan, Plan), wallet, command, now)
         case EndContract():
             return end_contract(contract, wallet, command, now)
+
+
+def _decide_bill(states: States, command: RecordInvoice | RecordCreditNote, now: datetime) -> list[Draft]:
+    contract = _contract(states, command.contract)
+    if isinstance(command, RecordInvoice):
+        return record_invoice(contract, command, now)
+    return record_credit_note(contract, command, now)
+
+
+def _contract(states: States, name: str) -> Contract:
+    contract = _typed(states, name, Contract)
+    if contract is None:
+        raise ContractNotFound(f"{name} does not exist", field="name")
+    return contract
 
 
 def _typed(states: States, stream: str, kind: type[S]) -> S | None:

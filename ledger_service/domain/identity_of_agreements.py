@@ -14,6 +14,8 @@ from ledger_service.domain.commands import (
     ExtendTrial,
     PublishPlan,
     PublishRateCardPhase,
+    RecordCreditNote,
+    RecordInvoice,
     ScheduleContractPhase,
     SignContract,
     WithdrawRateCardPhase,
@@ -22,7 +24,9 @@ from ledger_service.domain.events import (
     ContractEnded,
     ContractPhaseScheduled,
     ContractSigned,
+    CreditNoteIssued,
     Event,
+    InvoiceIssued,
     PlanChanged,
     PlanPhase,
     PlanPublished,
@@ -46,6 +50,8 @@ AgreementCommand = (
     | ExtendTrial
     | ChangePlan
     | EndContract
+    | RecordInvoice
+    | RecordCreditNote
 )
 
 
@@ -64,6 +70,8 @@ def identity_of_agreement(command: AgreementCommand) -> Identity:
             return _scheduled(command, command.terms, command.from_time)
         case ExtendTrial() | ChangePlan() | EndContract():
             return fields(command, "contract", "wallet")
+        case RecordInvoice() | RecordCreditNote():
+            return _issued(command.issued)
 
 
 def recorded_agreement(event: Event, effective_time: datetime | None) -> Identity:
@@ -87,6 +95,8 @@ def recorded_agreement(event: Event, effective_time: datetime | None) -> Identit
             return changed | {"from_time": effective_time if at_once else None}
         case ContractEnded():
             return {"end_time": effective_time}
+        case InvoiceIssued() | CreditNoteIssued():
+            return _issued(event)
         case _:
             raise AssertionError(f"{type(event).__name__} answers no command")
 
@@ -94,6 +104,10 @@ def recorded_agreement(event: Event, effective_time: datetime | None) -> Identit
 def fields(struct: msgspec.Struct, *without: str) -> Identity:
     """Return the fields of a struct by name, some left out."""
     return {name: getattr(struct, name) for name in struct.__struct_fields__ if name not in without}
+
+
+def _issued(document: InvoiceIssued | CreditNoteIssued) -> Identity:
+    return {f"issued.{name}": value for name, value in fields(document).items()}
 
 
 def _scheduled(

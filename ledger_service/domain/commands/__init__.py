@@ -17,6 +17,10 @@ from ledger_service.domain.commands.agreements import (
 from ledger_service.domain.commands.base import (
     Command,
 )
+from ledger_service.domain.commands.billing import (
+    RecordCreditNote,
+    RecordInvoice,
+)
 from ledger_service.domain.commands.chargebacks import (
     ChargeBackGrant,
 )
@@ -86,6 +90,8 @@ __all__ = [
     "PublishPlan",
     "PublishRateCardPhase",
     "ReceiveTransfer",
+    "RecordCreditNote",
+    "RecordInvoice",
     "RecurrenceTerms",
     "RefundGrant",
     "ReleaseHold",
@@ -135,6 +141,8 @@ AnyCommand = (
     | ActivateGrant
     | RequestTopUp
     | SettleTopUp
+    | RecordInvoice
+    | RecordCreditNote
 )
 
 

@@ -20,9 +20,11 @@ from typing import (
 )
 
 from ledger_service.domain.events.agreements import (
+    Commitment,
     ContractPhase,
     ContractSigned,
     Cycle,
+    IncludedRollOver,
     Multiplier,
     MultiplierTier,
     PlanPhase,
@@ -30,9 +32,15 @@ from ledger_service.domain.events.agreements import (
     Rate,
     RateCardCreated,
     RateCardPhasePublished,
+    TaxRate,
 )
 from ledger_service.domain.events.alerts import (
     ThresholdCrossed,
+)
+from ledger_service.domain.events.billing import (
+    BilledAmount,
+    CreditNoteIssued,
+    InvoiceIssued,
 )
 from ledger_service.domain.events.chargebacks import (
     GrantChargedBack,
@@ -111,15 +119,18 @@ from ledger_service.domain.record import (
 __all__ = [
     "AlertRules",
     "AutoTopUp",
+    "BilledAmount",
     "Bracket",
     "Budget",
     "Charge",
     "ChargeLine",
     "ChargePart",
+    "Commitment",
     "ContractEnded",
     "ContractPhase",
     "ContractPhaseScheduled",
     "ContractSigned",
+    "CreditNoteIssued",
     "CreditsDebited",
     "CreditsExpired",
     "CreditsGranted",
@@ -141,6 +152,8 @@ __all__ = [
     "GrantRevoked",
     "HoldCaptured",
     "HoldReleased",
+    "IncludedRollOver",
+    "InvoiceIssued",
     "LotTerms",
     "Multiplier",
     "MultiplierTier",
@@ -159,6 +172,7 @@ __all__ = [
     "RollOver",
     "RunningTotal",
     "SpendCap",
+    "TaxRate",
     "ThresholdCrossed",
     "TopUpOutcome",
     "TopUpRequested",
@@ -210,6 +224,8 @@ Event = (
     | GrantActivated
     | TopUpRequested
     | TopUpSettled
+    | InvoiceIssued
+    | CreditNoteIssued
 )
 E_co = TypeVar("E_co", bound=Event, covariant=True)
 

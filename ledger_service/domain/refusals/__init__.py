@@ -29,6 +29,13 @@ from ledger_service.domain.refusals.agreements import (
 from ledger_service.domain.refusals.base import (
     Refusal,
 )
+from ledger_service.domain.refusals.billing import (
+    AmountsUnbalanced,
+    CreditNoteAboveInvoice,
+    CurrencyMismatch,
+    InvoiceExists,
+    InvoiceNotFound,
+)
 from ledger_service.domain.refusals.fields import (
     AmountNotPositive,
     AmountOutOfRange,
@@ -93,6 +100,7 @@ from ledger_service.domain.refusals.wallets import (
 __all__ = [
     "AmountNotPositive",
     "AmountOutOfRange",
+    "AmountsUnbalanced",
     "AsOfOverdrawn",
     "AssetMismatch",
     "BoundsOutOfOrder",
@@ -105,6 +113,8 @@ __all__ = [
     "ContractExists",
     "ContractNotFound",
     "ContractNotInForce",
+    "CreditNoteAboveInvoice",
+    "CurrencyMismatch",
     "CustomerMismatch",
     "DebitNotFound",
     "ExtensionNotLater",
@@ -124,6 +134,8 @@ __all__ = [
     "HoldNotFound",
     "IdempotencyKeyReused",
     "InsufficientCredit",
+    "InvoiceExists",
+    "InvoiceNotFound",
     "NumberOutOfRange",
     "OverageLimitExceeded",
     "PendingGrantsFull",
