@@ -15,12 +15,16 @@ from ledger_service.domain.agreement.contract_changes import (
     change_plan,
     end_contract,
     extend_trial,
+    named_cards,
     schedule_phase,
 )
+from ledger_service.domain.agreement.phase_cards import cards_of
 from ledger_service.domain.agreement.plan import Plan, publish_plan
+from ledger_service.domain.agreement.proposals import accept_phase, reject_phase
 from ledger_service.domain.agreement.rate_card import RateCard, create_rate_card, publish_phase
 from ledger_service.domain.agreement.withdrawal import withdraw_phase
 from ledger_service.domain.commands import (
+    AcceptRateCardPhase,
     ActivateGrant,
     AnyCommand,
     CaptureHold,
@@ -39,9 +43,11 @@ from ledger_service.domain.commands import (
     PublishPlan,
     PublishRateCardPhase,
     ReceiveTransfer,
+    RecordAdjustment,
     RecordCreditNote,
     RecordInvoice,
     RefundGrant,
+    RejectRateCardPhase,
     ReleaseHold,
     RequestTopUp,
     ReturnTransfer,
@@ -59,6 +65,7 @@ from ledger_service.domain.commands import (
 from ledger_service.domain.drafts import Draft
 from ledger_service.domain.refusals import ContractNotFound, RateCardNotFound, WalletNotFound
 from ledger_service.domain.streams import State
+from ledger_service.domain.wallet.adjust import record_adjustment
 from ledger_service.domain.wallet.chargeback import charge_back_grant
 from ledger_service.domain.wallet.closing import check_open, close_wallet
 from ledger_service.domain.wallet.debit import debit
@@ -116,6 +123,14 @@ NOT_WHEN_CLOSED: Final = frozenset(
     }
 )
 """Commands that add or use credit or give orders; usage that was delivered is recorded all the same."""
+RateCardCommand = (
+    CreateRateCard
+    | PublishRateCardPhase
+    | WithdrawRateCardPhase
+    | AcceptRateCardPhase
+    | RejectRateCardPhase
+    | RecordAdjustment
+)
 ContractCommand = ScheduleContractPhase | ExtendTrial | ChangePlan | EndContract
 States = Mapping[str, State | None]
 S = TypeVar("S", Wallet, RateCard, Plan, Contract)
@@ -127,14 +142,16 @@ def streams_of(command: AnyCommand) -> tuple[str, ...]:
         # Asked first, for it is the path of every request.
         return (_wallet_of(command),)
     match command:
-        case CreateRateCard() | PublishRateCardPhase() | WithdrawRateCardPhase():
+        case RecordAdjustment():
+            return (command.wallet, command.rate_card)
+        case _ if isinstance(command, RateCardCommand):
             return (command.rate_card,)
         case PublishPlan():
-            return (command.plan, *dict.fromkeys(phase.rate_card for phase in command.phases))
+            return (command.plan, *_cards_of_plan(command))
         case SignContract() | ChangePlan():
             return (command.contract, command.plan, command.wallet)
         case ScheduleContractPhase():
-            cards = (command.terms.rate_card,) if "rate_card" in command.paths else ()
+            cards = dict.fromkeys(name for _, name in named_cards(command))
             return (command.contract, command.wallet, *cards)
         case ExtendTrial() | EndContract():
             return (command.contract, command.wallet)
@@ -159,10 +176,10 @@ def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:
         case OpenWallet():
             drafts = open_wallet(_typed(states, command.wallet, Wallet), command, now)
             return with_auto_top_up(command.wallet, None, drafts, now)
-        case CreateRateCard() | PublishRateCardPhase() | WithdrawRateCardPhase():
+        case _ if isinstance(command, RateCardCommand):
             return _decide_rate_card(states, command, now)
         case PublishPlan():
-            cards = {phase.rate_card: _typed(states, phase.rate_card, RateCard) for phase in command.phases}
+            cards = {name: _typed(states, name, RateCard) for name in _cards_of_plan(command)}
             return publish_plan(_typed(states, command.plan, Plan), cards, command, now)
         case SignContract():
             return sign_contract(
@@ -178,6 +195,10 @@ def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:
             return _decide_bill(states, command, now)
         case _:
             raise AssertionError(f"{type(command).__name__} is decided nowhere")
+
+
+def _cards_of_plan(command: PublishPlan) -> dict[str, None]:
+    return dict.fromkeys(name for phase in command.phases for _, name in cards_of(phase))
 
 
 def _wallet_of(command: Any) -> str:
@@ -198,9 +219,7 @@ def _check_closed(wallet: Wallet, command: AnyCommand) -> None:
         check_open(wallet, _wallet_of(command))
 
 
-def _decide_rate_card(
-    states: States, command: CreateRateCard | PublishRateCardPhase | WithdrawRateCardPhase, now: datetime
-) -> list[Draft]:
+def _decide_rate_card(states: States, command: RateCardCommand, now: datetime) -> list[Draft]:
     match command:
         case CreateRateCard():
             return create_rate_card(_typed(states, command.rate_card, RateCard), command, now)
@@ -208,6 +227,13 @@ def _decide_rate_card(
             return publish_phase(_card(states, command.rate_card), command, now)
         case WithdrawRateCardPhase():
             return withdraw_phase(_card(states, command.rate_card), command, now)
+        case AcceptRateCardPhase():
+            return accept_phase(_card(states, command.rate_card), command)
+        case RejectRateCardPhase():
+            return reject_phase(_card(states, command.rate_card), command, now)
+        case RecordAdjustment():
+            wallet = _wallet(states, command.wallet, field="name")
+            return record_adjustment(wallet, _card(states, command.rate_card), command, now)
 
 
 def _decide_contract(states: States, command: ContractCommand, now: datetime) -> list[Draft]:
@@ -215,9 +241,8 @@ def _decide_contract(states: States, command: ContractCommand, now: datetime) ->
     wallet = _wallet(states, command.wallet, field="name")
     match command:
         case ScheduleContractPhase():
-            named = "rate_card" in command.paths
-            card = _typed(states, command.terms.rate_card, RateCard) if named else None
-            return schedule_phase(contract, card, wallet, command, now)
+            cards = {name: _typed(states, name, RateCard) for _, name in named_cards(command)}
+            return schedule_phase(contract, cards, wallet, command, now)
         case ExtendTrial():
             return extend_trial(contract, wallet, command, now)
         case ChangePlan():

@@ -6,7 +6,8 @@ followed; recorded usage counts up to the watermark.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -20,6 +21,7 @@ from rating_service.domain import catalogue as catalogues
 from rating_service.domain.agreement import Asset, Plan, PlanPhase, RateCard, RateCardPhase, Record
 from rating_service.domain.catalogue import Catalogue
 from rating_service.domain.exact import parse_exact
+from rating_service.domain.phase_cards import cards_of
 from rating_service.domain.refusals import Reason, Refusal
 from rating_service.domain.simulation.candidate import Candidate
 from rating_service.domain.simulation.card_check import first_problem
@@ -36,7 +38,7 @@ THRESHOLD_PERCENT_DEFAULT: Final = "20"
 THRESHOLD_PERCENT_MAX: Final = 1_000_000
 MOVERS_DEFAULT: Final = 20
 MOVERS_MAX: Final = 1_000
-_INLINE_CARD: Final = "rateCards/candidate"
+INLINE_CARD: Final = "rateCards/candidate"
 
 
 class CandidateRequest(Record, frozen=True):
@@ -75,8 +77,8 @@ class Simulating:
         self._simulations_max = simulations_max
         self._running = 0
 
-    async def simulate(self, request: SimulationRequest) -> AsyncIterator[Told]:
-        """Tell how far it is, then contracts, then the outcome. Closing the iterator stops the work.
+    async def simulate(self, request: SimulationRequest) -> AsyncGenerator[Told, None]:
+        """Tell how far it is, then contracts, then the outcome. Closing the generator stops the work.
 
         Refuses what is malformed, UNKNOWN_CONTRACT, UNKNOWN_CUSTOMER, UNKNOWN_RATE_CARD, UNKNOWN_PLAN,
         NO_PHASE_IN_FORCE, ASSET_DIFFERS, MIXED_CURRENCIES, HISTORY_BEHIND, SIMULATIONS_BUSY.
@@ -92,8 +94,9 @@ class Simulating:
             )
         self._running += 1
         try:
-            async for told in self._runner.run(job):
-                yield told
+            async with aclosing(self._runner.run(job)) as running:
+                async for told in running:
+                    yield told
         finally:
             self._running -= 1
 
@@ -189,18 +192,28 @@ def _candidate(catalogue: Catalogue, request: CandidateRequest, field: str) -> C
         )
     plan = _plan(catalogue, request)
     terms = _terms(plan, f"{field}.inline_plan")
+    cards = _cards(catalogue, request, terms, field)
+    for card in cards:
+        if card.asset != cards[0].asset:
+            raise _differs(f"{field}, {card.name}", card.asset, cards[0].asset)
+    if plan is not None and plan.asset != cards[0].asset:
+        raise _differs(f"{field}, the plan", plan.asset, cards[0].asset)
+    label = request.label or (plan.name if plan else "") or cards[0].name
+    return Candidate(label, cards[0].asset, cards, terms)
+
+
+def _cards(
+    catalogue: Catalogue, request: CandidateRequest, terms: PlanPhase | None, field: str
+) -> tuple[RateCard, ...]:
+    """Return the cards that a candidate prices by: one that is given, or all that its plan names."""
     if request.inline_card is not None:
-        card = _checked_card(request.inline_card, f"{field}.inline_card")
-    elif request.rate_card or terms is not None:
-        card = _published(
-            catalogue, request.rate_card or (terms.rate_card if terms else ""), f"{field}.rate_card"
-        )
-    else:
+        return (_checked_card(request.inline_card, f"{field}.inline_card"),)
+    if request.rate_card:
+        return (_published(catalogue, request.rate_card, f"{field}.rate_card"),)
+    if terms is None:
         raise RequestRefused(RequestReason.FIELD_REQUIRED, f"{field} needs a card or a plan", field=field)
-    if plan is not None and plan.asset != card.asset:
-        raise _differs(f"{field}, the plan", plan.asset, card.asset)
-    label = request.label or (plan.name if plan else card.name) or f"candidate {field}"
-    return Candidate(label, card.name or _INLINE_CARD, card.asset, card.phases, terms)
+    names = dict.fromkeys(cards_of(terms))
+    return tuple(_published(catalogue, name, f"{field}.inline_plan") for name in names)
 
 
 def _plan(catalogue: Catalogue, request: CandidateRequest) -> Plan | None:
@@ -259,7 +272,8 @@ def _checked_card(card: RateCard, field: str) -> RateCard:
             at = f"{field}.phases[{place}].{problem.field}"
             raise RequestRefused(RequestReason.FIELD_MALFORMED, f"{at}: {problem.message}", field=at)
         named.append(phase)
-    return RateCard(card.name, card.asset, tuple(sorted(named, key=lambda each: each.from_time)))
+    name = card.name or INLINE_CARD
+    return RateCard(name, card.asset, tuple(sorted(named, key=lambda each: each.from_time)))
 
 
 def _differs(what: str, asset: Asset, wanted: Asset) -> Refusal:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Protocol
 
 from rating_service.application.traffic_model import TrafficModel
@@ -43,8 +43,8 @@ Told = Progress | ContractPage | Outcome
 class SimulationRunner(Protocol):
     """Runs simulations where they slow nobody down."""
 
-    def run(self, job: SimulationJob) -> AsyncIterator[Told]:
-        """Tell what comes of a job; the work stops when the iterator is closed.
+    def run(self, job: SimulationJob) -> AsyncGenerator[Told, None]:
+        """Tell what comes of a job; the work stops when the generator is closed.
 
         Raises Refusal, RequestRefused, StoreUnavailableError.
         """

@@ -25,15 +25,19 @@ from ledger_service.domain.commands.chargebacks import (
     ChargeBackGrant,
 )
 from ledger_service.domain.commands.contracts import (
+    AcceptRateCardPhase,
     ChangePlan,
     EndContract,
     ExtendTrial,
+    RejectRateCardPhase,
     ScheduleContractPhase,
     WithdrawRateCardPhase,
 )
 from ledger_service.domain.commands.debits import (
     Debit,
+    DebitPart,
     DebitRecord,
+    RecordAdjustment,
     ReverseDebit,
 )
 from ledger_service.domain.commands.grants import (
@@ -69,6 +73,7 @@ from ledger_service.domain.commands.wallets import (
 )
 
 __all__ = [
+    "AcceptRateCardPhase",
     "ActivateGrant",
     "AnyCommand",
     "CaptureHold",
@@ -78,6 +83,7 @@ __all__ = [
     "Command",
     "CreateRateCard",
     "Debit",
+    "DebitPart",
     "DebitRecord",
     "DestinationRecord",
     "EndContract",
@@ -90,10 +96,12 @@ __all__ = [
     "PublishPlan",
     "PublishRateCardPhase",
     "ReceiveTransfer",
+    "RecordAdjustment",
     "RecordCreditNote",
     "RecordInvoice",
     "RecurrenceTerms",
     "RefundGrant",
+    "RejectRateCardPhase",
     "ReleaseHold",
     "Request",
     "RequestTopUp",
@@ -141,6 +149,9 @@ AnyCommand = (
     | ActivateGrant
     | RequestTopUp
     | SettleTopUp
+    | AcceptRateCardPhase
+    | RejectRateCardPhase
+    | RecordAdjustment
     | RecordInvoice
     | RecordCreditNote
 )

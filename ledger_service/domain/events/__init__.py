@@ -27,6 +27,7 @@ from ledger_service.domain.events.agreements import (
     IncludedRollOver,
     Multiplier,
     MultiplierTier,
+    PhaseCard,
     PlanPhase,
     PlanPublished,
     Rate,
@@ -54,14 +55,17 @@ from ledger_service.domain.events.contracts import (
     TrialExtended,
 )
 from ledger_service.domain.events.debits import (
+    Adjustment,
     Charge,
     ChargeLine,
     CreditsDebited,
     DebitReversed,
     DebtRepaid,
     Draw,
+    MeterMoved,
     Repayment,
     Return,
+    TakenBack,
 )
 from ledger_service.domain.events.grants import (
     CreditsExpired,
@@ -84,6 +88,11 @@ from ledger_service.domain.events.price_models import (
     ChargePart,
     PriceModel,
     RunningTotal,
+)
+from ledger_service.domain.events.proposals import (
+    RateCardPhaseAccepted,
+    RateCardPhaseProposed,
+    RateCardPhaseRejected,
 )
 from ledger_service.domain.events.rules import (
     AlertRules,
@@ -117,6 +126,7 @@ from ledger_service.domain.record import (
 )
 
 __all__ = [
+    "Adjustment",
     "AlertRules",
     "AutoTopUp",
     "BilledAmount",
@@ -155,15 +165,20 @@ __all__ = [
     "IncludedRollOver",
     "InvoiceIssued",
     "LotTerms",
+    "MeterMoved",
     "Multiplier",
     "MultiplierTier",
+    "PhaseCard",
     "PlanChanged",
     "PlanPhase",
     "PlanPublished",
     "PriceModel",
     "Rate",
     "RateCardCreated",
+    "RateCardPhaseAccepted",
+    "RateCardPhaseProposed",
     "RateCardPhasePublished",
+    "RateCardPhaseRejected",
     "RateCardPhaseWithdrawn",
     "ReceivableLowered",
     "Recurrence",
@@ -172,6 +187,7 @@ __all__ = [
     "RollOver",
     "RunningTotal",
     "SpendCap",
+    "TakenBack",
     "TaxRate",
     "ThresholdCrossed",
     "TopUpOutcome",
@@ -219,6 +235,9 @@ Event = (
     | PlanChanged
     | ContractEnded
     | RateCardPhaseWithdrawn
+    | RateCardPhaseProposed
+    | RateCardPhaseAccepted
+    | RateCardPhaseRejected
     | WalletClosed
     | ThresholdCrossed
     | GrantActivated

@@ -11,9 +11,10 @@ from __future__ import annotations
 from bisect import bisect_right
 from datetime import datetime
 
-from rating_service.domain.agreement import Asset, Contract, PlanPhase, RateCardPhase, Record
+from rating_service.domain.agreement import Asset, Contract, PlanPhase, RateCard, Record
 from rating_service.domain.cycle_totals import CountedTotals, MeterKey, count
 from rating_service.domain.cycles import CycleBounds, cycle_at
+from rating_service.domain.phase_cards import card_for
 from rating_service.domain.pricing import Pricer, compile_phase, price
 from rating_service.domain.running_total import RunningTotal, counts_over_cycle, meter_root
 from rating_service.domain.usage import Charge, ChargeTerms, Usage
@@ -22,13 +23,12 @@ from rating_service.domain.usage import Charge, ChargeTerms, Usage
 class Candidate(Record, frozen=True):
     """Prices, and a plan's terms if it has any; without them each contract keeps its own.
 
-    `phases` are in order of `from_time`, at least one.
+    The first card prices usage, unless the terms name further ones: these are among `cards` too, by their names.
     """
 
     label: str
-    card: str
     asset: Asset
-    phases: tuple[RateCardPhase, ...]
+    cards: tuple[RateCard, ...]
     terms: PlanPhase | None = None
 
 
@@ -66,16 +66,36 @@ class CycleMemo:
         return cycle, place
 
 
+class CardPricer:
+    """One card of a candidate, compiled."""
+
+    def __init__(self, card: RateCard) -> None:
+        """Compile the phases. Raises ValueError if a price cannot be computed exactly."""
+        self.has_totals = any(counts_over_cycle(rate) for phase in card.phases for rate in phase.rates)
+        self._begins = [phase.from_time for phase in card.phases]
+        self._pricers = [
+            compile_phase(phase, scale=card.asset.scale, meter_root=meter_root(card.name, card.phases, phase))
+            for phase in card.phases
+        ]
+
+    def at(self, instant: datetime) -> Pricer:
+        """Return the phase that holds at an instant; the first one holds before it begins, too."""
+        if len(self._pricers) == 1:
+            return self._pricers[0]
+        return self._pricers[max(bisect_right(self._begins, instant) - 1, 0)]
+
+
 class CandidatePricer:
     """Prices usage by a candidate and counts its totals. One simulation has one of each candidate."""
 
     def __init__(self, candidate: Candidate, cycle_of: CycleMemo) -> None:
-        """Compile the phases. Raises ValueError if a price cannot be computed exactly."""
-        self.candidate = candidate
-        self.has_totals = any(counts_over_cycle(rate) for phase in candidate.phases for rate in phase.rates)
+        """Compile the cards. Raises ValueError if a price cannot be computed exactly."""
+        self._cards = {card.name: CardPricer(card) for card in candidate.cards}
+        self._first = self._cards[candidate.cards[0].name]
+        self.has_totals = any(card.has_totals for card in self._cards.values())
         """Whether any price depends on running totals."""
-        self._begins = [phase.from_time for phase in candidate.phases]
-        self._pricers = [_compiled(candidate, phase) for phase in candidate.phases]
+        has_further = len(candidate.cards) > 1
+        self._choosing = candidate.terms if has_further else None
         self._cycle_of = cycle_of
         self._counts: dict[MeterKey, RunningTotal] = {}
         self._terms: dict[str, ChargeTerms] = {}
@@ -85,23 +105,14 @@ class CandidatePricer:
 
         Usage that is refused counts in no total.
         """
-        pricer = self._pricer_at(usage.effective_time)
+        card = self._first if self._choosing is None else self._cards[card_for(self._choosing, usage)]
+        pricer = card.at(usage.effective_time)
         terms = self._terms.get(contract.name)
         if terms is None:
             terms = self._terms[contract.name] = ChargeTerms(contract.name)
-        if not self.has_totals:
+        if not card.has_totals:
             return price(pricer, usage, terms)
         totals = CountedTotals(contract, usage.effective_time, self._counts, self._cycle_of)
         charge = price(pricer, usage, terms, totals)
         count(self._counts, charge)
         return charge
-
-    def _pricer_at(self, instant: datetime) -> Pricer:
-        if len(self._pricers) == 1:
-            return self._pricers[0]
-        return self._pricers[max(bisect_right(self._begins, instant) - 1, 0)]
-
-
-def _compiled(candidate: Candidate, phase: RateCardPhase) -> Pricer:
-    root = meter_root(candidate.card, candidate.phases, phase)
-    return compile_phase(phase, scale=candidate.asset.scale, meter_root=root)

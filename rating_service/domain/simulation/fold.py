@@ -6,7 +6,7 @@ kept (priced by another card than the one that is replaced) costs under every ca
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from rating_service.domain.refusals import Refusal
@@ -55,9 +55,7 @@ class Simulation:
         self.tiers = [TierSums() for _ in candidates]
         self.unrateable: list[dict[UnrateableKey, Unrateable]] = [{} for _ in candidates]
         self.usage_count = self.reversed_count = 0
-        self.cost_currency = next(
-            (phase.cost_currency for each in candidates for phase in each.phases if phase.cost_currency), ""
-        )
+        self.cost_currency = next(filter(None, _cost_currencies(candidates)), "")
         self._kept_unless = f"{kept_unless}/phases/" if kept_unless else ""
         self._cells: dict[CellKey, Cell] = {}
         self._roll_up = RollUp(len(candidates))
@@ -180,6 +178,13 @@ class Simulation:
         if not self.cost_currency:
             self.cost_currency = currency
         return currency == self.cost_currency
+
+
+def _cost_currencies(candidates: Sequence[Candidate]) -> Iterator[str]:
+    for candidate in candidates:
+        for card in candidate.cards:
+            for phase in card.phases:
+                yield phase.cost_currency
 
 
 def _line_amounts(fact: SimulatedUsage, charge: AnyCharge) -> list[int]:

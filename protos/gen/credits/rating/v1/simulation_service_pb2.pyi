@@ -586,7 +586,7 @@ class CandidateOutcome(_message.Message):
         """How the quantities of tiered rates fall into the tiers."""
 
     @_builtins.property
-    def unrateable(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnrateableUsage]:
+    def unrateable(self) -> _containers.RepeatedCompositeFieldContainer[Global___SimulationUnrateable]:
         """Usage that it cannot price, the most frequent reason first."""
 
     def __init__(
@@ -600,7 +600,7 @@ class CandidateOutcome(_message.Message):
         winners: _abc.Iterable[Global___SimulationMover] | None = ...,
         losers: _abc.Iterable[Global___SimulationMover] | None = ...,
         tiers: _abc.Iterable[Global___SimulatedTier] | None = ...,
-        unrateable: _abc.Iterable[Global___UnrateableUsage] | None = ...,
+        unrateable: _abc.Iterable[Global___SimulationUnrateable] | None = ...,
         best_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
@@ -708,8 +708,8 @@ class SimulatedTier(_message.Message):
 Global___SimulatedTier: _TypeAlias = SimulatedTier  # noqa: Y015
 
 @_typing.final
-class UnrateableUsage(_message.Message):
-    """UnrateableUsage groups usages that a candidate cannot price, by reason and by what is at fault."""
+class SimulationUnrateable(_message.Message):
+    """SimulationUnrateable groups usages that a candidate cannot price, by reason and by what is at fault."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -753,4 +753,4 @@ class UnrateableUsage(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___UnrateableUsage: _TypeAlias = UnrateableUsage  # noqa: Y015
+Global___SimulationUnrateable: _TypeAlias = SimulationUnrateable  # noqa: Y015
