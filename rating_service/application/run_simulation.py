@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final, NamedTuple, Protocol
 
@@ -21,7 +21,7 @@ from rating_service.domain.agreement import Contract
 from rating_service.domain.cycles import cycle_at
 from rating_service.domain.refusals import Reason, Refusal
 from rating_service.domain.simulation.candidate import CandidatePricer
-from rating_service.domain.simulation.conclude import Conclusion, conclude
+from rating_service.domain.simulation.conclude import Conclusion, Question, conclude
 from rating_service.domain.simulation.facts import NOT_CHARGED, RecordedCharge, SimulatedUsage
 from rating_service.domain.simulation.fold import Simulation
 from rating_service.domain.simulation.outcome import Progress
@@ -71,6 +71,7 @@ class RecordedUsage(Protocol):
         """Yield debits with a charge in the order of the log, read while they are consumed."""
 
 
+_MICROSECOND: Final = timedelta(microseconds=1)
 Tell = Callable[[Progress], None]
 _charges: Final = msgspec.json.Decoder(RecordedCharge)
 
@@ -86,21 +87,19 @@ def run_simulation(job: SimulationJob, recorded: RecordedUsage, tell: Tell) -> C
     contracts = [each for each in selected if each.asset == question.asset]
     if selected and not contracts:
         raise _asset_differs(selected[0], question.asset.code)
-    chosen = {
-        contract.name: _Chosen(contract, _counted_from(contract, job, simulation)) for contract in contracts
-    }
+    chosen = {contract.name: _chosen(contract, job, simulation) for contract in contracts}
     if chosen:
         is_few = bool(job.selection.contracts or job.selection.customers)
         wanted = Wanted(
             from_time=min(each.counted_from for each in chosen.values()),
-            to_time=question.span_to,
+            to_time=max(each.counted_to for each in chosen.values()),
             watermark_position=question.watermark_position,
             wallets=sorted({each.wallet for each in contracts}) if is_few else None,
         )
         first = recorded.first_position()
         steps = max(question.watermark_position - first, 1)
         for row in recorded.debits(wanted):
-            fact = _fact(row, chosen, question.span_from)
+            fact = _fact(row, chosen, question)
             if fact is not None:
                 simulation.add(fact)
                 progress.step(row.position - first, steps)
@@ -110,10 +109,11 @@ def run_simulation(job: SimulationJob, recorded: RecordedUsage, tell: Tell) -> C
 
 
 class _Chosen(NamedTuple):
-    """A contract, and from when on its usage moves running totals that matter."""
+    """A contract, and the time whose usage moves running totals that matter."""
 
     contract: Contract
     counted_from: datetime
+    counted_to: datetime
 
 
 class _Progress:
@@ -150,10 +150,10 @@ def _run_synthetic(
     return conclude(question, simulation, contracts)
 
 
-def _fact(row: DebitRow, chosen: Mapping[str, _Chosen], span_from: datetime) -> SimulatedUsage | None:
+def _fact(row: DebitRow, chosen: Mapping[str, _Chosen], question: Question) -> SimulatedUsage | None:
     """Return a debit as the simulation takes it, None if it is of no interest."""
     found = chosen.get(row.contract)
-    if found is None or row.effective_time < found.counted_from:
+    if found is None or not found.counted_from <= row.effective_time < found.counted_to:
         return None
     charge = _charges.decode(row.charge)
     quantities = {line.dimension: line.quantity for line in charge.lines}
@@ -164,14 +164,20 @@ def _fact(row: DebitRow, chosen: Mapping[str, _Chosen], span_from: datetime) -> 
         f"{row.wallet}/debits/{row.version}",
         row.left_units,
         row.amount_units,
-        row.effective_time >= span_from,
+        question.span_from <= row.effective_time < question.span_to,
     )
 
 
-def _counted_from(contract: Contract, job: SimulationJob, simulation: Simulation) -> datetime:
-    """Return where the cycle begins that the span begins in, or the span if no price depends on totals."""
-    span_from = job.question.span_from
-    return cycle_at(contract.cycle, span_from).start_time if simulation.has_totals else span_from
+def _chosen(contract: Contract, job: SimulationJob, simulation: Simulation) -> _Chosen:
+    """Return a contract with the cycles that the span touches, or the span if no price depends on totals.
+
+    Usage after the span may have been recorded before usage of the span: then it counts in the totals first.
+    """
+    span_from, span_to = job.question.span_from, job.question.span_to
+    if not simulation.has_totals:
+        return _Chosen(contract, span_from, span_to)
+    last = cycle_at(contract.cycle, span_to - _MICROSECOND)
+    return _Chosen(contract, cycle_at(contract.cycle, span_from).start_time, last.end_time)
 
 
 def _selected(contracts: Iterable[Contract], selection: Selection) -> list[Contract]:

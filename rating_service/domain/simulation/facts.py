@@ -37,8 +37,8 @@ NOT_CHARGED: Final = RecordedCharge("", ())
 class SimulatedUsage(msgspec.Struct, frozen=True, gc=False):
     """A usage, its contract and its charge; NOT_CHARGED for synthetic usage without a baseline.
 
-    `left_units` of `debited_units` were not taken back. `counts` is False for usage before the span, which only
-    moves running totals. `name` is that of the debit.
+    `left_units` of `debited_units` were not taken back. `counts` is False for usage outside the span, which
+    only moves running totals. `name` is that of the debit.
     """
 
     contract: Contract
