@@ -165,6 +165,7 @@ def _mover(mover: Mover) -> simulation_service_pb2.SimulationMover:
         difference=mover.difference,
         difference_percent=mover.difference_percent,
         is_moved=mover.is_moved,
+        currency_code=mover.currency_code,
     )
 
 

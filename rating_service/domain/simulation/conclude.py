@@ -158,7 +158,7 @@ def _change(question: Question, each: _Concluded, place: int) -> Change | None:
     now, simulated = each.bills.now, each.bills.simulated[place]
     if now is None or simulated is None or now.currency_code != simulated.currency_code:
         return None
-    return bill_change(each.contract, now_nanos=now.nanos, simulated_nanos=simulated.nanos)
+    return bill_change(each.contract, now=now, simulated=simulated)
 
 
 def _is_comparable(bills: Bills) -> bool:

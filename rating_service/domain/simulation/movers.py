@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 from typing import NamedTuple
 
-from rating_service.domain.agreement import Contract
+from rating_service.domain.agreement import Contract, Money
 from rating_service.domain.exact import scaled_text
 from rating_service.domain.simulation.amounts import EXACT_DECIMALS, percent_text
 from rating_service.domain.simulation.outcome import Mover
@@ -20,12 +20,13 @@ NANO_DECIMALS = 9
 
 
 class Change(NamedTuple):
-    """What one contract costs now and under a candidate: integers of 10^-decimals."""
+    """What one contract costs now and under a candidate: integers of 10^-decimals; units if there is no currency."""
 
     contract: Contract
     now: int
     simulated: int
     decimals: int
+    currency_code: str = ""
 
     @property
     def difference(self) -> int:
@@ -75,6 +76,7 @@ def _mover(change: Change, threshold_percent: Fraction) -> Mover:
         difference=scaled_text(change.difference, change.decimals),
         difference_percent=percent_text(change.difference, change.now),
         is_moved=_is_moved(change, threshold_percent),
+        currency_code=change.currency_code,
     )
 
 
@@ -83,6 +85,6 @@ def unit_change(contract: Contract, *, now: int, simulated: int) -> Change:
     return Change(contract, now, simulated, EXACT_DECIMALS)
 
 
-def bill_change(contract: Contract, *, now_nanos: int, simulated_nanos: int) -> Change:
-    """Return a change of money."""
-    return Change(contract, now_nanos, simulated_nanos, NANO_DECIMALS)
+def bill_change(contract: Contract, *, now: Money, simulated: Money) -> Change:
+    """Return a change of money in one currency."""
+    return Change(contract, now.nanos, simulated.nanos, NANO_DECIMALS, now.currency_code)

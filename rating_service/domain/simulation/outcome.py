@@ -67,6 +67,7 @@ class Mover(Record, frozen=True):
     difference: str
     difference_percent: str
     is_moved: bool
+    currency_code: str = ""
 
 
 class TierOutcome(Record, frozen=True):

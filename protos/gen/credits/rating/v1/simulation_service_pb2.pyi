@@ -624,6 +624,7 @@ class SimulationMover(_message.Message):
     DIFFERENCE_FIELD_NUMBER: _builtins.int
     DIFFERENCE_PERCENT_FIELD_NUMBER: _builtins.int
     IS_MOVED_FIELD_NUMBER: _builtins.int
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
     contract: _builtins.str
     """contracts/{contract}."""
     customer: _builtins.str
@@ -638,6 +639,8 @@ class SimulationMover(_message.Message):
     """In per cent of now, two decimals, half up; empty if that is nothing."""
     is_moved: _builtins.bool
     """Whether it moves by more than the threshold."""
+    currency_code: _builtins.str
+    """Currency of the amounts; empty if they are in units of the asset."""
     def __init__(
         self,
         *,
@@ -648,10 +651,11 @@ class SimulationMover(_message.Message):
         difference: _builtins.str = ...,
         difference_percent: _builtins.str = ...,
         is_moved: _builtins.bool = ...,
+        currency_code: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "customer", b"customer", "difference", b"difference", "difference_percent", b"difference_percent", "is_moved", b"is_moved", "now", b"now", "simulated", b"simulated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "currency_code", b"currency_code", "customer", b"customer", "difference", b"difference", "difference_percent", b"difference_percent", "is_moved", b"is_moved", "now", b"now", "simulated", b"simulated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
