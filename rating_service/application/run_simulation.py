@@ -22,7 +22,12 @@ from rating_service.domain.cycles import cycle_at
 from rating_service.domain.refusals import Reason, Refusal
 from rating_service.domain.simulation.candidate import CandidatePricer
 from rating_service.domain.simulation.conclude import Conclusion, Question, conclude
-from rating_service.domain.simulation.facts import NOT_CHARGED, RecordedCharge, SimulatedUsage
+from rating_service.domain.simulation.facts import (
+    NOT_CHARGED,
+    RecordedCharge,
+    SimulatedUsage,
+    recorded_price,
+)
 from rating_service.domain.simulation.fold import Simulation
 from rating_service.domain.simulation.outcome import Progress
 from rating_service.domain.usage import Usage
@@ -144,8 +149,8 @@ def _run_synthetic(
     expected = max(expected_requests(model, question.span_from, question.span_to), 1)
     requests = requests_of(model, contracts, question.span_from, question.span_to)
     for number, request in enumerate(requests):
-        charge = NOT_CHARGED if baseline is None else baseline.price(request.contract, request.usage)
-        simulation.add(SimulatedUsage(request.contract, request.usage, charge, request.contract.name))
+        charged = NOT_CHARGED if baseline is None else baseline.price(request.contract, request.usage)
+        simulation.add(SimulatedUsage(request.contract, request.usage, charged, request.contract.name))
         progress.step(number, expected)
     return conclude(question, simulation, contracts)
 
@@ -160,8 +165,9 @@ def _fact(row: DebitRow, chosen: Mapping[str, _Chosen], question: Question) -> S
     return SimulatedUsage(
         found.contract,
         Usage(row.effective_time, quantities, charge.properties, feature=row.feature),
-        charge,
+        recorded_price(charge),
         f"{row.wallet}/debits/{row.version}",
+        charge.rate_card_phase,
         row.left_units,
         row.amount_units,
         question.span_from <= row.effective_time < question.span_to,

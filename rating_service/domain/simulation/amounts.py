@@ -17,7 +17,7 @@ EXACT_DECIMALS: Final = 40
 NET_DECIMALS: Final = 12
 PERCENT_DECIMALS: Final = 2
 
-_POWERS: Final[tuple[int, ...]] = tuple(
+POWERS: Final[tuple[int, ...]] = tuple(
     10 ** (EXACT_DECIMALS - decimals) for decimals in range(EXACT_DECIMALS + 1)
 )
 _UNIT: Final = 10**EXACT_DECIMALS
@@ -35,7 +35,7 @@ def read_amount(text: str) -> int:
         return int(whole) * _UNIT
     if len(fraction) > EXACT_DECIMALS:
         raise TooExactError(text)
-    return int(whole + fraction) * _POWERS[len(fraction)]
+    return int(whole + fraction) * POWERS[len(fraction)]
 
 
 def amount_text(amount: int) -> str:

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from datetime import datetime
+from typing import NamedTuple
 
-from rating_service.domain.agreement import Asset, Contract, PlanPhase, RateCard, Record
+from rating_service.domain.agreement import Asset, Contract, Cycle, PlanPhase, RateCard, Record
 from rating_service.domain.cycle_totals import CountedTotals, MeterKey, count
 from rating_service.domain.cycles import CycleBounds, cycle_at
 from rating_service.domain.phase_cards import card_for
-from rating_service.domain.pricing import Pricer, compile_phase, price
+from rating_service.domain.pricing import LinearAmounts, Pricer, compile_phase, linear_amounts, price
 from rating_service.domain.running_total import RunningTotal, counts_over_cycle, meter_root
+from rating_service.domain.simulation.amounts import EXACT_DECIMALS, POWERS, TooExactError, read_amount
 from rating_service.domain.usage import Charge, ChargeTerms, Usage
 
 
@@ -32,19 +34,43 @@ class Candidate(Record, frozen=True):
     terms: PlanPhase | None = None
 
 
+class Price(NamedTuple):
+    """What a usage costs under a candidate, as integers of 10^-40: by line, and at the provider if that is known.
+
+    The charge is there where tiers may be looked at.
+    """
+
+    amounts: list[tuple[str, int]]
+    cost: int | None
+    cost_currency: str
+    charge: Charge | None
+
+
+def price_of(charge: Charge) -> Price:
+    """Return a charge as amounts."""
+    return Price(
+        [(line.dimension, read_amount(line.exact_units)) for line in charge.lines],
+        read_amount(charge.provider_cost) if charge.provider_cost else None,
+        charge.cost_currency,
+        charge,
+    )
+
+
 class CycleMemo:
     """The cycle of a contract that holds an instant; the last one found is tried first.
 
     `places` holds every cycle that was asked for; where one stands there stands for it in keys.
     """
 
-    __slots__ = ("_last", "_place_of", "places")
+    __slots__ = ("_last", "_place_of", "_shared", "places")
 
     def __init__(self) -> None:
         """Remember nothing yet."""
         self.places: list[CycleBounds] = []
         self._place_of: dict[CycleBounds, int] = {}
         self._last: dict[str, tuple[CycleBounds, int]] = {}
+        # Contracts that are cut alike share what the calendar said last.
+        self._shared: dict[Cycle, tuple[CycleBounds, int]] = {}
 
     def __call__(self, contract: Contract, instant: datetime) -> CycleBounds:
         """Return the cycle."""
@@ -58,12 +84,15 @@ class CycleMemo:
         last = self._last.get(contract.name)
         if last is not None and last[0].start_time <= instant < last[0].end_time:
             return last
-        cycle = cycle_at(contract.cycle, instant)
-        place = self._place_of.setdefault(cycle, len(self.places))
-        if place == len(self.places):
-            self.places.append(cycle)
-        self._last[contract.name] = cycle, place
-        return cycle, place
+        shared = self._shared.get(contract.cycle)
+        if shared is None or not shared[0].start_time <= instant < shared[0].end_time:
+            cycle = cycle_at(contract.cycle, instant)
+            place = self._place_of.setdefault(cycle, len(self.places))
+            if place == len(self.places):
+                self.places.append(cycle)
+            shared = self._shared[contract.cycle] = cycle, place
+        self._last[contract.name] = shared
+        return shared
 
 
 class CardPricer:
@@ -100,8 +129,8 @@ class CandidatePricer:
         self._counts: dict[MeterKey, RunningTotal] = {}
         self._terms: dict[str, ChargeTerms] = {}
 
-    def price(self, contract: Contract, usage: Usage) -> Charge:
-        """Return the charge of a usage after all that were priced before it. Refuses what `pricing` refuses.
+    def price(self, contract: Contract, usage: Usage) -> Price:
+        """Return what a usage costs after all that were priced before it. Refuses what `pricing` refuses.
 
         Usage that is refused counts in no total.
         """
@@ -111,8 +140,24 @@ class CandidatePricer:
         if terms is None:
             terms = self._terms[contract.name] = ChargeTerms(contract.name)
         if not card.has_totals:
-            return price(pricer, usage, terms)
+            linear = linear_amounts(pricer, usage)
+            if linear is None:
+                return price_of(price(pricer, usage, terms))
+            return _linear_price(linear, pricer.phase.cost_currency)
         totals = CountedTotals(contract, usage.effective_time, self._counts, self._cycle_of)
         charge = price(pricer, usage, terms, totals)
         count(self._counts, charge)
-        return charge
+        return price_of(charge)
+
+
+def _linear_price(linear: LinearAmounts, cost_currency: str) -> Price:
+    if linear.decimals > EXACT_DECIMALS or linear.cost_decimals > EXACT_DECIMALS:
+        raise TooExactError(str(linear.decimals))
+    power = POWERS[linear.decimals]
+    cost = linear.cost
+    return Price(
+        [(dimension, amount * power) for dimension, amount in linear.amounts],
+        None if cost is None else cost * POWERS[linear.cost_decimals],
+        cost_currency,
+        None,
+    )

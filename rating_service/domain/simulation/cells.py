@@ -1,7 +1,8 @@
 """Sums of simulated usage.
 
-A cell holds what usages of one contract, cycle, month, model and feature add up to; everything in the outcome is a
-sum of cells, so that the views can only agree.
+Each usage is added to two cells: one by contract, cycle and month, one by model and feature. Everything in the outcome
+is a sum of cells of one kind, so that the views can only agree. What a candidate's priced usages were charged is not
+added up by itself: it is what all were charged less what the unrateable ones were.
 """
 
 from __future__ import annotations
@@ -9,12 +10,17 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class CellKey(NamedTuple):
-    """What the usages of a cell have in common. `month` is year x 12 + month - 1, UTC; `cycle` is a place."""
+class TimeKey(NamedTuple):
+    """Contract, place of the cycle, and month as year x 12 + month - 1, UTC."""
 
     contract: str
     cycle: int
     month: int
+
+
+class KindKey(NamedTuple):
+    """What was asked for, and by which feature."""
+
     model: str
     feature: str
 
@@ -22,22 +28,22 @@ class CellKey(NamedTuple):
 class Side:
     """Usage under one candidate. Amounts are integers of 10^-40 units, costs of 10^-40 of the currency.
 
-    `compared_now` is what the priced usages were charged; `costed` what those cost that have a provider cost.
+    `unrateable_now` is what the usages were charged that it cannot price; `costed` what those cost that have a
+    provider cost.
     """
 
-    __slots__ = ("amount", "compared_now", "cost", "costed", "costed_count", "priced", "unrateable")
+    __slots__ = ("amount", "cost", "costed", "costed_count", "unrateable", "unrateable_now")
 
     def __init__(self) -> None:
         """Begin with nothing."""
-        self.priced = self.unrateable = self.costed_count = 0
-        self.amount = self.compared_now = self.cost = self.costed = 0
+        self.unrateable = self.unrateable_now = self.costed_count = 0
+        self.amount = self.cost = self.costed = 0
 
     def add(self, other: Side) -> None:
         """Add another one of the same candidate."""
-        self.priced += other.priced
         self.unrateable += other.unrateable
+        self.unrateable_now += other.unrateable_now
         self.amount += other.amount
-        self.compared_now += other.compared_now
         self.cost += other.cost
         self.costed += other.costed
         self.costed_count += other.costed_count
@@ -66,13 +72,27 @@ class Cell:
 
 
 class DimensionCell:
-    """One dimension: quantity, amount now, and by candidate the amount and what is compared with it."""
+    """One dimension: quantity and amount now, and by candidate the amount and what is unrateable."""
 
-    __slots__ = ("compared_now", "now", "priced", "quantity", "simulated", "usages")
+    __slots__ = ("now", "quantity", "simulated", "unrateable", "unrateable_now", "usages")
 
     def __init__(self, candidate_count: int) -> None:
         """Begin with nothing."""
         self.usages = self.quantity = self.now = 0
         self.simulated = [0] * candidate_count
-        self.compared_now = [0] * candidate_count
-        self.priced = [0] * candidate_count
+        self.unrateable = [0] * candidate_count
+        self.unrateable_now = [0] * candidate_count
+
+
+class Dimensions(dict[str, DimensionCell]):
+    """Dimensions by name; one that is new begins with nothing."""
+
+    def __init__(self, candidate_count: int) -> None:
+        """Begin without any."""
+        super().__init__()
+        self._candidate_count = candidate_count
+
+    def __missing__(self, name: str) -> DimensionCell:
+        """Begin a dimension."""
+        cell = self[name] = DimensionCell(self._candidate_count)
+        return cell

@@ -154,7 +154,7 @@ def _change(question: Question, each: _Concluded, place: int) -> Change | None:
     """Return what a candidate changes for a contract, None if that cannot be compared."""
     side = each.cell.sides[place]
     if question.candidates[place].terms is None:
-        return unit_change(each.contract, now=side.compared_now, simulated=side.amount)
+        return unit_change(each.contract, now=each.cell.now - side.unrateable_now, simulated=side.amount)
     now, simulated = each.bills.now, each.bills.simulated[place]
     if now is None or simulated is None or now.currency_code != simulated.currency_code:
         return None

@@ -10,7 +10,9 @@ from typing import Final
 import msgspec
 
 from rating_service.domain.agreement import Contract
-from rating_service.domain.usage import Charge, Usage
+from rating_service.domain.simulation.amounts import read_amount
+from rating_service.domain.simulation.candidate import Price
+from rating_service.domain.usage import Usage
 
 
 class RecordedLine(msgspec.Struct, frozen=True, gc=False):
@@ -31,11 +33,22 @@ class RecordedCharge(msgspec.Struct, frozen=True):
     cost_currency: str = ""
 
 
-NOT_CHARGED: Final = RecordedCharge("", ())
+NOT_CHARGED: Final = Price([], None, "", None)
+
+
+def recorded_price(charge: RecordedCharge) -> Price:
+    """Return what was charged."""
+    cost = charge.provider_cost
+    return Price(
+        [(line.dimension, read_amount(line.exact_units)) for line in charge.lines],
+        read_amount(cost) if cost else None,
+        charge.cost_currency,
+        None,
+    )
 
 
 class SimulatedUsage(msgspec.Struct, frozen=True, gc=False):
-    """A usage, its contract and its charge; NOT_CHARGED for synthetic usage without a baseline.
+    """A usage, its contract and what it was charged; NOT_CHARGED for synthetic usage without a baseline.
 
     `left_units` of `debited_units` were not taken back. `counts` is False for usage outside the span, which
     only moves running totals. `name` is that of the debit.
@@ -43,8 +56,9 @@ class SimulatedUsage(msgspec.Struct, frozen=True, gc=False):
 
     contract: Contract
     usage: Usage
-    charge: RecordedCharge | Charge
+    charged: Price
     name: str
+    rate_card_phase: str = ""
     left_units: int = 1
     debited_units: int = 1
     counts: bool = True

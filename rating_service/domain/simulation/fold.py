@@ -10,22 +10,16 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from rating_service.domain.refusals import Refusal
-from rating_service.domain.simulation.amounts import net_amount, read_amount
-from rating_service.domain.simulation.candidate import Candidate, CandidatePricer, CycleMemo
-from rating_service.domain.simulation.cells import Cell, CellKey, DimensionCell, Side
-from rating_service.domain.simulation.facts import RecordedCharge, RecordedLine, SimulatedUsage, UnrateableKey
+from rating_service.domain.simulation.amounts import net_amount
+from rating_service.domain.simulation.candidate import Candidate, CandidatePricer, CycleMemo, Price
+from rating_service.domain.simulation.cells import Cell, Dimensions, KindKey, TimeKey
+from rating_service.domain.simulation.facts import SimulatedUsage, UnrateableKey
 from rating_service.domain.simulation.roll_up import RollUp
 from rating_service.domain.simulation.tiers import TierSums
-from rating_service.domain.usage import Charge, ChargeLine
 
 EXAMPLES_MAX: Final = 5
 """Usages that are named of each kind that a candidate cannot price."""
-CELLS_MAX: Final = 100_000
-"""Cells that are kept before they are rolled up; about 1 KB each."""
 MODEL_PROPERTY: Final = "model"
-
-AnyCharge = RecordedCharge | Charge
-AnyLine = RecordedLine | ChargeLine
 
 
 class Unrateable:
@@ -51,133 +45,136 @@ class Simulation:
         self.cycles = CycleMemo()
         self.pricers = [CandidatePricer(each, self.cycles) for each in candidates]
         self.has_totals = any(pricer.has_totals for pricer in self.pricers)
-        self.dimensions: dict[str, DimensionCell] = {}
+        self.dimensions = Dimensions(len(candidates))
         self.tiers = [TierSums() for _ in candidates]
         self.unrateable: list[dict[UnrateableKey, Unrateable]] = [{} for _ in candidates]
-        self.usage_count = self.reversed_count = 0
+        self.reversed_count = 0
         self.cost_currency = next(filter(None, _cost_currencies(candidates)), "")
         self._kept_unless = f"{kept_unless}/phases/" if kept_unless else ""
-        self._cells: dict[CellKey, Cell] = {}
-        self._roll_up = RollUp(len(candidates))
+        self._times: dict[TimeKey, Cell] = {}
+        self._kinds: dict[KindKey, Cell] = {}
 
     def add(self, fact: SimulatedUsage) -> None:
         """Price a usage and add it up."""
-        self.usage_count += 1
-        charges = self._charges(fact)
+        prices = self._prices(fact)
         if not fact.counts:
             return
-        for tiers, charge in zip(self.tiers, charges, strict=True):
-            if isinstance(charge, Charge):
-                tiers.add(charge)
-        if fact.is_reversed:
-            self.reversed_count += 1
-            return
-        cell = self._cell(fact)
-        amounts_now = _line_amounts(fact, fact.charge)
-        self._add_now(cell, fact, amounts_now)
-        for place, charge in enumerate(charges):
-            if charge is None:
-                cell.sides[place].unrateable += 1
+        for tiers, price in zip(self.tiers, prices, strict=True):
+            if price is not None and price.charge is not None:
+                tiers.add(price.charge)
+        if fact.left_units != fact.debited_units:
+            if fact.is_reversed:
+                self.reversed_count += 1
+                return
+            prices = [None if price is None else _net_price(fact, price) for price in prices]
+            now = _net_price(fact, fact.charged)
+        else:
+            now = fact.charged
+        cells = self._cells(fact)
+        self._add_now(cells, fact, now)
+        for place, price in enumerate(prices):
+            if price is None:
+                self._add_unrateable(cells, place, now)
             else:
-                self._add_side(cell.sides[place], place, fact, charge, amounts_now)
+                self._add_side(cells, place, price, now)
 
     def rolled_up(self) -> RollUp:
         """Return all that was added so far."""
-        self._roll_up.take(self._cells)
-        self._cells = {}
-        return self._roll_up
+        return RollUp(len(self.pricers), self._times, self._kinds)
 
-    def _charges(self, fact: SimulatedUsage) -> list[AnyCharge | None]:
-        """Return the charge under each candidate, None where there is none."""
-        if self._kept_unless and not fact.charge.rate_card_phase.startswith(self._kept_unless):
-            return [fact.charge] * len(self.pricers)
-        charges: list[AnyCharge | None] = []
+    def _prices(self, fact: SimulatedUsage) -> list[Price | None]:
+        """Return what a usage costs under each candidate, None where it cannot be priced."""
+        if self._kept_unless and not fact.rate_card_phase.startswith(self._kept_unless):
+            return [fact.charged] * len(self.pricers)
+        prices: list[Price | None] = []
         for place, pricer in enumerate(self.pricers):
             try:
-                charges.append(pricer.price(fact.contract, fact.usage))
+                prices.append(pricer.price(fact.contract, fact.usage))
             except Refusal as refusal:
-                charges.append(None)
+                prices.append(None)
                 if fact.counts and not fact.is_reversed:
                     self._note(place, fact, refusal)
-        return charges
+        return prices
 
     def _note(self, place: int, fact: SimulatedUsage, refusal: Refusal) -> None:
         about = refusal.metadata
         key = UnrateableKey(refusal.reason.value, about.get("dimension", ""), about.get("property", ""))
         noted = self.unrateable[place].setdefault(key, Unrateable(refusal.message))
         noted.count += 1
-        noted.now += sum(_line_amounts(fact, fact.charge))
+        noted.now += sum(amount for _, amount in _net_price(fact, fact.charged).amounts)
         if len(noted.examples) < EXAMPLES_MAX:
             noted.examples.append(fact.name)
 
-    def _cell(self, fact: SimulatedUsage) -> Cell:
+    def _cells(self, fact: SimulatedUsage) -> tuple[Cell, Cell]:
+        """Return the two cells that a usage belongs to."""
         usage, contract = fact.usage, fact.contract
         instant = usage.effective_time
-        key = CellKey(
-            contract.name,
-            self.cycles.place(contract, instant),
-            instant.year * 12 + instant.month - 1,
-            usage.properties.get(MODEL_PROPERTY, ""),
-            usage.feature,
-        )
-        cell = self._cells.get(key)
-        if cell is None:
-            if len(self._cells) >= CELLS_MAX:
-                self.rolled_up()
-            cell = self._cells[key] = Cell(len(self.pricers))
-        return cell
+        month = instant.year * 12 + instant.month - 1
+        time = TimeKey(contract.name, self.cycles.place(contract, instant), month)
+        by_time = self._times.get(time)
+        if by_time is None:
+            by_time = self._times[time] = Cell(len(self.pricers))
+        kind = KindKey(usage.properties.get(MODEL_PROPERTY, ""), usage.feature)
+        by_kind = self._kinds.get(kind)
+        if by_kind is None:
+            by_kind = self._kinds[kind] = Cell(len(self.pricers))
+        return by_time, by_kind
 
-    def _add_now(self, cell: Cell, fact: SimulatedUsage, amounts: list[int]) -> None:
-        """Add what a usage was charged."""
-        charge = fact.charge
-        lines: Sequence[AnyLine] = charge.lines
-        for line, amount in zip(lines, amounts, strict=True):
-            dimension = self._dimension(line.dimension)
-            dimension.now += amount
+    def _add_now(self, cells: tuple[Cell, Cell], fact: SimulatedUsage, price: Price) -> None:
+        """Add a usage and what it was charged."""
+        now = 0
+        quantities, dimensions = fact.usage.quantities, self.dimensions
+        for name, amount in price.amounts:
+            now += amount
+            dimensions[name].now += amount
+        for name, quantity in quantities.items():
+            dimension = dimensions[name]
             dimension.usages += 1
-            dimension.quantity += line.quantity
-        now = sum(amounts)
-        cell.usages += 1
-        cell.now += now
-        if charge.provider_cost and self._costs_count(charge.cost_currency):
-            cell.cost_now += _net(fact, read_amount(charge.provider_cost))
-            cell.costed_now += now
-            cell.costed_count += 1
+            dimension.quantity += quantity
+        cost = price.cost if self._cost_counts(price) else None
+        for cell in cells:
+            cell.usages += 1
+            cell.now += now
+            if cost is not None:
+                cell.cost_now += cost
+                cell.costed_now += now
+                cell.costed_count += 1
 
-    def _add_side(
-        self, side: Side, place: int, fact: SimulatedUsage, charge: AnyCharge, amounts_now: list[int]
-    ) -> None:
+    def _add_side(self, cells: tuple[Cell, Cell], place: int, price: Price, charged: Price) -> None:
         """Add what a usage costs under one candidate."""
-        amounts = _line_amounts(fact, charge)
-        lines: Sequence[AnyLine] = charge.lines
-        for line, amount in zip(lines, amounts, strict=True):
-            dimension = self._dimension(line.dimension)
-            dimension.simulated[place] += amount
-            dimension.priced[place] += 1
-        charged: Sequence[AnyLine] = fact.charge.lines
-        for line, amount_now in zip(charged, amounts_now, strict=True):
-            self.dimensions[line.dimension].compared_now[place] += amount_now
-        amount = sum(amounts)
-        side.priced += 1
-        side.amount += amount
-        side.compared_now += sum(amounts_now)
-        costs = charge if charge.provider_cost else fact.charge
-        if costs.provider_cost and self._costs_count(costs.cost_currency):
-            side.cost += _net(fact, read_amount(costs.provider_cost))
-            side.costed += amount
-            side.costed_count += 1
+        total = 0
+        dimensions = self.dimensions
+        for name, amount in price.amounts:
+            total += amount
+            dimensions[name].simulated[place] += amount
+        costs = charged if price.cost is None else price
+        cost = costs.cost if self._cost_counts(costs) else None
+        for cell in cells:
+            side = cell.sides[place]
+            side.amount += total
+            if cost is not None:
+                side.cost += cost
+                side.costed += total
+                side.costed_count += 1
 
-    def _dimension(self, name: str) -> DimensionCell:
-        cell = self.dimensions.get(name)
-        if cell is None:
-            cell = self.dimensions[name] = DimensionCell(len(self.pricers))
-        return cell
+    def _add_unrateable(self, cells: tuple[Cell, Cell], place: int, charged: Price) -> None:
+        """Add a usage that a candidate cannot price."""
+        now = sum(amount for _, amount in charged.amounts)
+        for cell in cells:
+            cell.sides[place].unrateable += 1
+            cell.sides[place].unrateable_now += now
+        for name, amount in charged.amounts:
+            dimension = self.dimensions[name]
+            dimension.unrateable[place] += 1
+            dimension.unrateable_now[place] += amount
 
-    def _costs_count(self, currency: str) -> bool:
-        """Say whether costs of a currency are added up: the candidates', or else the first one seen."""
+    def _cost_counts(self, price: Price) -> bool:
+        """Say whether a cost is added up: in the candidates' currency, or else the first one seen."""
+        if price.cost is None:
+            return False
         if not self.cost_currency:
-            self.cost_currency = currency
-        return currency == self.cost_currency
+            self.cost_currency = price.cost_currency
+        return price.cost_currency == self.cost_currency
 
 
 def _cost_currencies(candidates: Sequence[Candidate]) -> Iterator[str]:
@@ -187,12 +184,17 @@ def _cost_currencies(candidates: Sequence[Candidate]) -> Iterator[str]:
                 yield phase.cost_currency
 
 
-def _line_amounts(fact: SimulatedUsage, charge: AnyCharge) -> list[int]:
-    amounts = [read_amount(line.exact_units) for line in charge.lines]
-    return amounts if fact.left_units == fact.debited_units else [_net(fact, each) for each in amounts]
-
-
-def _net(fact: SimulatedUsage, amount: int) -> int:
-    if fact.left_units == fact.debited_units:
-        return amount
-    return net_amount(amount, left_units=fact.left_units, debited_units=fact.debited_units)
+def _net_price(fact: SimulatedUsage, price: Price) -> Price:
+    """Return what is left of a price after what was taken back."""
+    left, debited = fact.left_units, fact.debited_units
+    if left == debited:
+        return price
+    return Price(
+        [
+            (name, net_amount(amount, left_units=left, debited_units=debited))
+            for name, amount in price.amounts
+        ],
+        None if price.cost is None else net_amount(price.cost, left_units=left, debited_units=debited),
+        price.cost_currency,
+        None,
+    )

@@ -1,11 +1,11 @@
-"""Cells rolled up: by contract, month, model and feature, and by contract and cycle for the bills."""
+"""Cells rolled up: by contract, month and contract's cycle, and by model and feature."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TypeVar
 
-from rating_service.domain.simulation.cells import Cell, CellKey
+from rating_service.domain.simulation.cells import Cell, KindKey, TimeKey
 
 K = TypeVar("K")
 
@@ -15,25 +15,25 @@ class RollUp:
 
     __slots__ = ("candidate_count", "contracts", "cycles", "features", "models", "months", "total")
 
-    def __init__(self, candidate_count: int) -> None:
-        """Begin with nothing."""
+    def __init__(
+        self, candidate_count: int, times: Mapping[TimeKey, Cell], kinds: Mapping[KindKey, Cell]
+    ) -> None:
+        """Add the cells up."""
         self.candidate_count = candidate_count
         self.total = Cell(candidate_count)
         self.contracts: dict[str, Cell] = {}
         self.months: dict[int, Cell] = {}
+        self.cycles: dict[tuple[str, int], Cell] = {}
         self.models: dict[str, Cell] = {}
         self.features: dict[str, Cell] = {}
-        self.cycles: dict[tuple[str, int], Cell] = {}
-
-    def take(self, cells: Mapping[CellKey, Cell]) -> None:
-        """Add cells."""
-        for key, cell in cells.items():
+        for time, cell in times.items():
             self.total.add(cell)
-            self._add(self.contracts, key.contract, cell)
-            self._add(self.months, key.month, cell)
-            self._add(self.models, key.model, cell)
-            self._add(self.features, key.feature, cell)
-            self._add(self.cycles, (key.contract, key.cycle), cell)
+            self._add(self.contracts, time.contract, cell)
+            self._add(self.months, time.month, cell)
+            self._add(self.cycles, (time.contract, time.cycle), cell)
+        for kind, cell in kinds.items():
+            self._add(self.models, kind.model, cell)
+            self._add(self.features, kind.feature, cell)
 
     def _add(self, sums: dict[K, Cell], key: K, cell: Cell) -> None:
         found = sums.get(key)

@@ -33,7 +33,7 @@ class Teller:
             key=key,
             usage_count=cell.usages,
             units_now=amount_text(cell.now),
-            candidates=tuple(map(self._side, cell.sides)),
+            candidates=tuple(self._side(cell, side) for side in cell.sides),
             provider_cost_now=amount_text(cell.cost_now) if cell.costed_count else "",
             margin_now=self._margin(cell.costed_now, cell.cost_now) if cell.costed_count else "",
             cost_currency=self._cost_currency if has_costs else "",
@@ -55,14 +55,15 @@ class Teller:
         ranked = sorted(cells.items(), key=lambda each: (-each[1].now, each[0]))
         return tuple(_dimension(name, cell) for name, cell in ranked)
 
-    def _side(self, side: Side) -> CandidateSums:
-        difference = side.amount - side.compared_now
+    def _side(self, cell: Cell, side: Side) -> CandidateSums:
+        compared_now = cell.now - side.unrateable_now
+        difference = side.amount - compared_now
         return CandidateSums(
-            priced_count=side.priced,
+            priced_count=cell.usages - side.unrateable,
             unrateable_count=side.unrateable,
             units=amount_text(side.amount),
             difference_units=amount_text(difference),
-            difference_percent=percent_text(difference, side.compared_now),
+            difference_percent=percent_text(difference, compared_now),
             provider_cost=amount_text(side.cost) if side.costed_count else "",
             margin=self._margin(side.costed, side.cost) if side.costed_count else "",
         )
@@ -75,20 +76,22 @@ class Teller:
 
 
 def _dimension(name: str, cell: DimensionCell) -> Sums:
-    sides = zip(cell.priced, cell.simulated, cell.compared_now, strict=True)
+    sides = zip(cell.unrateable, cell.unrateable_now, cell.simulated, strict=True)
     return Sums(
         key=name,
         usage_count=cell.usages,
         units_now=amount_text(cell.now),
         candidates=tuple(
             CandidateSums(
-                priced_count=priced,
-                unrateable_count=max(cell.usages - priced, 0),
+                priced_count=cell.usages - unrateable,
+                unrateable_count=unrateable,
                 units=amount_text(simulated),
-                difference_units=amount_text(simulated - compared),
-                difference_percent=percent_text(simulated - compared, compared),
+                difference_units=amount_text(simulated - (cell.now - unrateable_now)),
+                difference_percent=percent_text(
+                    simulated - (cell.now - unrateable_now), cell.now - unrateable_now
+                ),
             )
-            for priced, simulated, compared in sides
+            for unrateable, unrateable_now, simulated in sides
         ),
         quantity=cell.quantity,
     )
