@@ -88,6 +88,7 @@ async def _frames_of(process: Process) -> AsyncGenerator[Frame, None]:
         finally:
             if not reading.done():
                 reading.cancel()
+                await asyncio.wait({reading})
         content = reading.result()
         if content is None:
             return
@@ -115,9 +116,16 @@ async def _end_of_errors(process: Process) -> str:
 
 
 async def _end(process: Process, complaints: asyncio.Task[str]) -> None:
-    """End the process whatever it does, and wait until it is gone."""
+    """End the process whatever it does, and wait until it is gone with its pipes."""
     if process.returncode is None:
         with suppress(ProcessLookupError):
             process.kill()
-    await asyncio.shield(process.wait())
-    complaints.cancel()
+    await asyncio.shield(_gone(process, complaints))
+
+
+async def _gone(process: Process, complaints: asyncio.Task[str]) -> None:
+    assert process.stdout is not None, "it is a pipe"
+    # What was still on its way is read to the end: a pipe that nobody reads is never closed.
+    await process.stdout.read()
+    await complaints
+    await process.wait()
