@@ -62,11 +62,20 @@ METHODS: Final = {
         "ListBills",
         "CheckUsage",
     ),
+    "credits.rating.v1.SimulationService": ("SimulateRateCard",),
 }
 """Methods by service; a test compares them with the protos."""
 
 STREAMS: Final = frozenset(
-    {"StreamUsage", "VerifyDocuments", "RunBilling", "MigrateContracts", "ShowRerating", "AcceptRerating"}
+    {
+        "StreamUsage",
+        "VerifyDocuments",
+        "RunBilling",
+        "MigrateContracts",
+        "ShowRerating",
+        "AcceptRerating",
+        "SimulateRateCard",
+    }
 )
 """Methods whose answers are streams."""
 
