@@ -25,26 +25,34 @@ from ledger_service.domain.commands import (
     CaptureHold,
     ChangePlan,
     ChargeBackGrant,
+    CloseAccountingPeriod,
     CloseWallet,
     Command,
+    CreateBreakagePool,
     CreateRateCard,
     Debit,
+    DeclareBreakageRemote,
     EndContract,
     ExtendGrant,
     ExtendTrial,
     GrantCredits,
+    LockAccountingPeriod,
     OpenWallet,
     PlaceHold,
     PublishPlan,
     PublishRateCardPhase,
     ReceiveTransfer,
+    RecordEscheat,
     RefundGrant,
     ReleaseHold,
     RequestTopUp,
     ReturnTransfer,
     ReverseDebit,
+    ReviseBreakageEstimate,
+    RevisePoolEstimate,
     RevokeGrant,
     ScheduleContractPhase,
+    SettleRefund,
     SettleTopUp,
     SettleTransfer,
     SettleWallet,
@@ -54,11 +62,19 @@ from ledger_service.domain.commands import (
     WithdrawRateCardPhase,
 )
 from ledger_service.domain.drafts import Draft
+from ledger_service.domain.finance.periods import AccountingPeriods, close_period, lock_period
+from ledger_service.domain.finance.pool import BreakagePool, check_member, create_pool, revise_pool
 from ledger_service.domain.refusals import ContractNotFound, RateCardNotFound, WalletNotFound
 from ledger_service.domain.streams import State
 from ledger_service.domain.wallet.chargeback import charge_back_grant
 from ledger_service.domain.wallet.closing import check_open, close_wallet
 from ledger_service.domain.wallet.debit import debit
+from ledger_service.domain.wallet.finance import (
+    declare_remote,
+    record_escheat,
+    revise_estimate,
+    settle_refund,
+)
 from ledger_service.domain.wallet.grant import grant, open_wallet
 from ledger_service.domain.wallet.hold import capture_hold, place_hold, release_hold
 from ledger_service.domain.wallet.pending_grant import activate_grant
@@ -96,6 +112,10 @@ WALLET_DECISIONS: Final[dict[type[Command], Decide]] = {
     ReturnTransfer: return_transfer,
     UpdateWallet: update_wallet,
     CloseWallet: close_wallet,
+    ReviseBreakageEstimate: revise_estimate,
+    DeclareBreakageRemote: declare_remote,
+    RecordEscheat: record_escheat,
+    SettleRefund: settle_refund,
     SettleWallet: settle,
 }
 """What is decided on the state of one wallet that exists."""
@@ -113,15 +133,18 @@ NOT_WHEN_CLOSED: Final = frozenset(
     }
 )
 """Commands that add or use credit or give orders; usage that was delivered is recorded all the same."""
+FinanceCommand = CreateBreakagePool | RevisePoolEstimate | LockAccountingPeriod | CloseAccountingPeriod
 ContractCommand = ScheduleContractPhase | ExtendTrial | ChangePlan | EndContract
 States = Mapping[str, State | None]
-S = TypeVar("S", Wallet, RateCard, Plan, Contract)
+S = TypeVar("S", Wallet, RateCard, Plan, Contract, BreakagePool, AccountingPeriods)
 
 
 def streams_of(command: AnyCommand) -> tuple[str, ...]:
     """Return the streams that the command touches; the first is its own and scopes its idempotency key."""
     if type(command) in WALLET_DECISIONS:
         # Asked first, for it is the path of every request.
+        if isinstance(command, GrantCredits) and command.finance is not None and command.finance.pool:
+            return (command.wallet, command.finance.pool)
         return (_wallet_of(command),)
     match command:
         case CreateRateCard() | PublishRateCardPhase() | WithdrawRateCardPhase():
@@ -135,6 +158,10 @@ def streams_of(command: AnyCommand) -> tuple[str, ...]:
             return (command.contract, command.wallet, *cards)
         case ExtendTrial() | EndContract():
             return (command.contract, command.wallet)
+        case CreateBreakagePool() | RevisePoolEstimate():
+            return (command.pool,)
+        case LockAccountingPeriod() | CloseAccountingPeriod():
+            return (command.period,)
         case _:
             return (command.wallet,)
 
@@ -145,6 +172,8 @@ def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:
         wallet = _wallet(states, _wallet_of(command), field="name")
         if wallet.close_time is not None:
             _check_closed(wallet, command)
+        if isinstance(command, GrantCredits):
+            _check_pool(states, command)
         drafts = decide_on(wallet, command, now)
         # An update may be what brings the rule.
         if wallet.rules.auto_top_up is None and type(command) is not UpdateWallet:
@@ -169,6 +198,8 @@ def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:
             )
         case ScheduleContractPhase() | ExtendTrial() | ChangePlan() | EndContract():
             return _decide_contract(states, command, now)
+        case CreateBreakagePool() | RevisePoolEstimate() | LockAccountingPeriod() | CloseAccountingPeriod():
+            return _decide_finance(states, command, now)
         case _:
             raise AssertionError(f"{type(command).__name__} is decided nowhere")
 
@@ -219,6 +250,28 @@ def _decide_contract(states: States, command: ContractCommand, now: datetime) ->
             return change_plan(contract, _typed(states, command.plan, Plan), wallet, command, now)
         case EndContract():
             return end_contract(contract, wallet, command, now)
+
+
+def _decide_finance(states: States, command: FinanceCommand, now: datetime) -> list[Draft]:
+    match command:
+        case CreateBreakagePool():
+            return create_pool(_typed(states, command.pool, BreakagePool), command, now)
+        case RevisePoolEstimate():
+            return revise_pool(_typed(states, command.pool, BreakagePool), command, now)
+        case LockAccountingPeriod():
+            return lock_period(_typed(states, command.period, AccountingPeriods), command, now)
+        case CloseAccountingPeriod():
+            return close_period(_typed(states, command.period, AccountingPeriods), command, now)
+
+
+def _check_pool(states: States, command: GrantCredits) -> None:
+    terms = command.finance
+    if terms is None or not terms.pool:
+        return
+    pool = _typed(states, terms.pool, BreakagePool)
+    paid = command.consideration.currency_code if command.consideration is not None else ""
+    currency = terms.functional_currency if terms.exchange_rate else paid
+    check_member(pool, terms.pool, currency_code=currency, entity=terms.entity)
 
 
 def _typed(states: States, stream: str, kind: type[S]) -> S | None:

@@ -21,18 +21,22 @@ from ledger_service.domain.commands import (
     ChargeBackGrant,
     CloseWallet,
     Debit,
+    DeclareBreakageRemote,
     ExtendGrant,
     GrantCredits,
     OpenWallet,
     PlaceHold,
     ReceiveTransfer,
+    RecordEscheat,
     RecurrenceTerms,
     RefundGrant,
     ReleaseHold,
     RequestTopUp,
     ReturnTransfer,
     ReverseDebit,
+    ReviseBreakageEstimate,
     RevokeGrant,
+    SettleRefund,
     SettleTopUp,
     SettleTransfer,
     SettleWallet,
@@ -40,7 +44,10 @@ from ledger_service.domain.commands import (
     UpdateWallet,
 )
 from ledger_service.domain.events import (
+    BreakageDeclaredRemote,
+    BreakageEstimateRevised,
     Charge,
+    ConsiderationEscheated,
     CreditsDebited,
     CreditsGranted,
     CreditsHeld,
@@ -56,6 +63,7 @@ from ledger_service.domain.events import (
     GrantRevoked,
     HoldCaptured,
     HoldReleased,
+    RefundSettled,
     TopUpRequested,
     TopUpSettled,
     WalletClosed,
@@ -68,6 +76,11 @@ from ledger_service.domain.identity_of_agreements import (
     fields,
     identity_of_agreement,
     recorded_agreement,
+)
+from ledger_service.domain.identity_of_finance import (
+    identity_of_finance,
+    identity_of_sale,
+    recorded_finance,
 )
 from ledger_service.domain.refusals import IdempotencyKeyReused
 from ledger_service.domain.wallet.hold import TTL_DEFAULT
@@ -141,6 +154,10 @@ def identity(command: AnyCommand) -> Identity:  # noqa: C901
             return fields(command, "wallet", "recorded")
         case ReleaseHold() | RevokeGrant() | RefundGrant() | ExtendGrant() | ActivateGrant() | SettleTopUp():
             return fields(command, "wallet")
+        case SettleRefund():
+            return fields(command, "wallet")
+        case ReviseBreakageEstimate() | DeclareBreakageRemote() | RecordEscheat():
+            return identity_of_finance(command)
         case RequestTopUp():
             return fields(command, "wallet") | {"scope": sorted(command.scope)}
         case UpdateWallet():
@@ -178,7 +195,12 @@ def _recorded_identity(fact: Fact[Event]) -> Identity:  # noqa: C901, PLR0912
         case CreditsHeld() | HoldCaptured() | HoldReleased() | DebitReversed():
             return _recorded_hold_or_reversal(fact, event)
         case GrantRevoked():
-            return fields(event, "amount_units", "clawback", "pending")
+            units = event.amount_units if event.partial else 0
+            return fields(event, "clawback", "pending", "partial") | {"amount_units": units}
+        case (
+            BreakageEstimateRevised() | BreakageDeclaredRemote() | ConsiderationEscheated() | RefundSettled()
+        ):
+            return recorded_finance(event)
         case GrantRefunded():
             return fields(event, "refund")
         case GrantExpiryExtended():
@@ -249,7 +271,10 @@ def _recorded_payment(event: GrantActivated | TopUpRequested | TopUpSettled) -> 
 
 def _grant_fields(grant: GrantCredits | CreditsGranted, *without: str) -> Identity:
     # Only goodwill says what it compensates, so that the fingerprints of other grants stay what they are.
-    return fields(grant, *without, *(() if grant.compensates_version else ("compensates_version",)))
+    optional = () if grant.compensates_version else ("compensates_version",)
+    return fields(grant, *without, *optional, "finance", "consideration") | identity_of_sale(
+        grant.consideration, grant.finance
+    )
 
 
 def _update(update: UpdateWallet | WalletUpdated) -> Identity:

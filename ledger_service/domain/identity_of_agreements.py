@@ -1,4 +1,4 @@
-"""Identity of commands on rate cards, plans and contracts; see `identity`."""
+"""Identity of commands on rate cards, plans, contracts, breakage pools and periods; see `identity`."""
 
 from __future__ import annotations
 
@@ -9,16 +9,23 @@ import msgspec
 
 from ledger_service.domain.commands import (
     ChangePlan,
+    CloseAccountingPeriod,
+    CreateBreakagePool,
     CreateRateCard,
     EndContract,
     ExtendTrial,
+    LockAccountingPeriod,
     PublishPlan,
     PublishRateCardPhase,
+    RevisePoolEstimate,
     ScheduleContractPhase,
     SignContract,
     WithdrawRateCardPhase,
 )
 from ledger_service.domain.events import (
+    AccountingPeriodClosed,
+    AccountingPeriodLocked,
+    BreakagePoolCreated,
     ContractEnded,
     ContractPhaseScheduled,
     ContractSigned,
@@ -26,6 +33,7 @@ from ledger_service.domain.events import (
     PlanChanged,
     PlanPhase,
     PlanPublished,
+    PoolEstimateRevised,
     RateCardCreated,
     RateCardPhasePublished,
     RateCardPhaseWithdrawn,
@@ -46,6 +54,10 @@ AgreementCommand = (
     | ExtendTrial
     | ChangePlan
     | EndContract
+    | CreateBreakagePool
+    | RevisePoolEstimate
+    | LockAccountingPeriod
+    | CloseAccountingPeriod
 )
 
 
@@ -64,6 +76,12 @@ def identity_of_agreement(command: AgreementCommand) -> Identity:
             return _scheduled(command, command.terms, command.from_time)
         case ExtendTrial() | ChangePlan() | EndContract():
             return fields(command, "contract", "wallet")
+        case CreateBreakagePool() | RevisePoolEstimate():
+            return fields(command, "pool")
+        case LockAccountingPeriod():
+            return fields(command, "period")
+        case CloseAccountingPeriod():
+            return fields(command, "period", "locked_position", "figures_hash")
 
 
 def recorded_agreement(event: Event, effective_time: datetime | None) -> Identity:
@@ -87,6 +105,10 @@ def recorded_agreement(event: Event, effective_time: datetime | None) -> Identit
             return changed | {"from_time": effective_time if at_once else None}
         case ContractEnded():
             return {"end_time": effective_time}
+        case BreakagePoolCreated() | PoolEstimateRevised() | AccountingPeriodLocked():
+            return fields(event)
+        case AccountingPeriodClosed():
+            return fields(event, "locked_position", "figures_hash")
         case _:
             raise AssertionError(f"{type(event).__name__} answers no command")
 

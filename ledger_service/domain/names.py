@@ -27,7 +27,15 @@ SCALE_MAX: Final = 12
 _ID: Final = r"[A-Za-z0-9][A-Za-z0-9._~-]{0,99}"
 _NAMES: Final = {
     collection: re.compile(f"{collection}/{_ID}", re.ASCII)
-    for collection in ("wallets", "customers", "rateCards", "plans", "contracts")
+    for collection in (
+        "wallets",
+        "customers",
+        "rateCards",
+        "plans",
+        "contracts",
+        "breakagePools",
+        "accountingPeriods",
+    )
 }
 _ID_FORM: Final = re.compile(_ID, re.ASCII)
 _WORD: Final = re.compile(r"[a-z0-9_]{1,64}", re.ASCII)

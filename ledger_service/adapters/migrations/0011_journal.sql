@@ -36,7 +36,8 @@ CREATE TABLE journal_lots (
     effective_day date NOT NULL,
     expire_time timestamptz,
     purchase_version bigint NOT NULL,
-    rolls_over boolean NOT NULL,
+    -- What time does to it is seen once it is recorded: part of it may move on, or a bonus in it lasts longer.
+    as_recorded boolean NOT NULL,
     -- Expected breakage as a fraction of the units: numerator / denominator, below 1. 0 / 1: no estimate.
     estimate_numerator bigint NOT NULL,
     estimate_denominator bigint NOT NULL,
@@ -84,12 +85,18 @@ CREATE TABLE journal_pools (
     pool_breakage_nanos numeric NOT NULL
 );
 
--- What a wallet's overage needs: its scale, and what of its overage is on no invoice yet.
+-- The scale of a wallet's asset, by which overage is priced.
 CREATE TABLE journal_wallets (
     wallet text COLLATE "C" PRIMARY KEY,
-    asset_scale integer NOT NULL,
-    unbilled_currency text NOT NULL,
-    unbilled_nanos numeric NOT NULL
+    asset_scale integer NOT NULL
+);
+
+-- Overage that is on no invoice yet.
+CREATE TABLE journal_unbilled (
+    wallet text COLLATE "C" NOT NULL,
+    currency_code text COLLATE "C" NOT NULL,
+    nanos numeric NOT NULL,
+    PRIMARY KEY (wallet, currency_code)
 ) WITH (fillfactor = 70);
 
 -- Accounting periods that take no entries any more: those recorded after `locked_position` go to the next one.

@@ -32,6 +32,18 @@ from ledger_service.domain.commands.debits import (
     DebitRecord,
     ReverseDebit,
 )
+from ledger_service.domain.commands.finance import (
+    BundledItemTerms,
+    CloseAccountingPeriod,
+    CreateBreakagePool,
+    DeclareBreakageRemote,
+    LockAccountingPeriod,
+    RecordEscheat,
+    ReviseBreakageEstimate,
+    RevisePoolEstimate,
+    SaleTerms,
+    SettleRefund,
+)
 from ledger_service.domain.commands.grants import (
     ExtendGrant,
     GrantCredits,
@@ -67,25 +79,31 @@ from ledger_service.domain.commands.wallets import (
 __all__ = [
     "ActivateGrant",
     "AnyCommand",
+    "BundledItemTerms",
     "CaptureHold",
     "ChangePlan",
     "ChargeBackGrant",
+    "CloseAccountingPeriod",
     "CloseWallet",
     "Command",
+    "CreateBreakagePool",
     "CreateRateCard",
     "Debit",
     "DebitRecord",
+    "DeclareBreakageRemote",
     "DestinationRecord",
     "EndContract",
     "ExtendGrant",
     "ExtendTrial",
     "GrantCredits",
+    "LockAccountingPeriod",
     "OpenWallet",
     "OverHold",
     "PlaceHold",
     "PublishPlan",
     "PublishRateCardPhase",
     "ReceiveTransfer",
+    "RecordEscheat",
     "RecurrenceTerms",
     "RefundGrant",
     "ReleaseHold",
@@ -93,8 +111,12 @@ __all__ = [
     "RequestTopUp",
     "ReturnTransfer",
     "ReverseDebit",
+    "ReviseBreakageEstimate",
+    "RevisePoolEstimate",
     "RevokeGrant",
+    "SaleTerms",
     "ScheduleContractPhase",
+    "SettleRefund",
     "SettleTopUp",
     "SettleTransfer",
     "SettleWallet",
@@ -135,6 +157,14 @@ AnyCommand = (
     | ActivateGrant
     | RequestTopUp
     | SettleTopUp
+    | ReviseBreakageEstimate
+    | DeclareBreakageRemote
+    | RecordEscheat
+    | SettleRefund
+    | CreateBreakagePool
+    | RevisePoolEstimate
+    | LockAccountingPeriod
+    | CloseAccountingPeriod
 )
 
 

@@ -55,6 +55,18 @@ from ledger_service.domain.events.debits import (
     Repayment,
     Return,
 )
+from ledger_service.domain.events.finance import (
+    AccountingPeriodClosed,
+    AccountingPeriodLocked,
+    BreakageDeclaredRemote,
+    BreakageEstimateRevised,
+    BreakagePoolCreated,
+    BundledItem,
+    ConsiderationEscheated,
+    FinanceTerms,
+    PoolEstimateRevised,
+    RefundSettled,
+)
 from ledger_service.domain.events.grants import (
     CreditsExpired,
     CreditsGranted,
@@ -109,13 +121,20 @@ from ledger_service.domain.record import (
 )
 
 __all__ = [
+    "AccountingPeriodClosed",
+    "AccountingPeriodLocked",
     "AlertRules",
     "AutoTopUp",
     "Bracket",
+    "BreakageDeclaredRemote",
+    "BreakageEstimateRevised",
+    "BreakagePoolCreated",
     "Budget",
+    "BundledItem",
     "Charge",
     "ChargeLine",
     "ChargePart",
+    "ConsiderationEscheated",
     "ContractEnded",
     "ContractPhase",
     "ContractPhaseScheduled",
@@ -134,6 +153,7 @@ __all__ = [
     "Event",
     "Fact",
     "FastRise",
+    "FinanceTerms",
     "GrantActivated",
     "GrantChargedBack",
     "GrantExpiryExtended",
@@ -147,6 +167,7 @@ __all__ = [
     "PlanChanged",
     "PlanPhase",
     "PlanPublished",
+    "PoolEstimateRevised",
     "PriceModel",
     "Rate",
     "RateCardCreated",
@@ -154,6 +175,7 @@ __all__ = [
     "RateCardPhaseWithdrawn",
     "ReceivableLowered",
     "Recurrence",
+    "RefundSettled",
     "Repayment",
     "Return",
     "RollOver",
@@ -210,6 +232,14 @@ Event = (
     | GrantActivated
     | TopUpRequested
     | TopUpSettled
+    | BreakageEstimateRevised
+    | BreakageDeclaredRemote
+    | ConsiderationEscheated
+    | RefundSettled
+    | BreakagePoolCreated
+    | PoolEstimateRevised
+    | AccountingPeriodLocked
+    | AccountingPeriodClosed
 )
 E_co = TypeVar("E_co", bound=Event, covariant=True)
 

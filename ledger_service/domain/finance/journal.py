@@ -113,7 +113,11 @@ def lines_of(postings: Iterable[Posting]) -> tuple[JournalLine, ...]:
         for account, amount in ((key.flow.debit, nanos), (key.flow.credit, -nanos)):
             place = (account, key.currency_code, key.product)
             sums[place] = sums.get(place, 0) + amount
-    lines = tuple(JournalLine(account, currency, nanos, product) for (account, currency, product), nanos in sums.items() if nanos)
+    lines = tuple(
+        JournalLine(account, currency, nanos, product)
+        for (account, currency, product), nanos in sums.items()
+        if nanos
+    )
     check_balanced(lines)
     return lines
 

@@ -36,7 +36,8 @@ class PaidLot(msgspec.Struct, frozen=True, gc=False):
     expire_time: datetime | None = None
     purchase_version: int = 0
     """Not 0: a bonus, whose movements are those of the lot of the purchase."""
-    rolls_over: bool = False
+    as_recorded: bool = False
+    """What time does to it is seen once it is recorded: part of it may move on, or a bonus in it lasts longer."""
     estimate_numerator: int = 0
     estimate_denominator: int = 1
     """Expected breakage as a fraction of the units, in [0, 1)."""
@@ -79,6 +80,10 @@ class PaidLot(msgspec.Struct, frozen=True, gc=False):
         """Return the contract liability that the lot carries by itself."""
         return self.recognisable_nanos - self.usage_nanos - self.breakage_nanos
 
+    def in_own_currency(self, nanos: int) -> int:
+        """Return an amount of what was paid in the entity's own currency, at the rate of the receipt, half up."""
+        return round_half_up(nanos * Fraction(self.exchange_rate)) if self.exchange_rate else nanos
+
 
 def moved(lot: PaidLot, *, drawn_units: int, expired_units: int) -> PaidLot:
     """Return a lot after so many more units were drawn and expired; below zero, they came back."""
@@ -96,7 +101,7 @@ def moved(lot: PaidLot, *, drawn_units: int, expired_units: int) -> PaidLot:
         lot.effective_day,
         lot.expire_time,
         lot.purchase_version,
-        lot.rolls_over,
+        lot.as_recorded,
         lot.estimate_numerator,
         lot.estimate_denominator,
         drawn_units,
@@ -148,7 +153,7 @@ def rolled_over(lot: PaidLot, units: int) -> PaidLot:
 
 def shared(lot: PaidLot, bonus_units: int) -> PaidLot:
     """Return a purchase whose consideration pays for a bonus as well."""
-    return _measured(lot, amount_units=lot.amount_units + bonus_units)
+    return _measured(lot, amount_units=lot.amount_units + bonus_units, as_recorded=True)
 
 
 def estimated(lot: PaidLot, *, numerator: int, denominator: int) -> PaidLot:
@@ -184,6 +189,7 @@ def _measure(lot: PaidLot, drawn_units: int, expired_units: int) -> Measured:
         drawn_units=drawn_units,
         gone_units=gone,
         ended=gone + lot.refunded_units + lot.rolled_units >= lot.amount_units,
+        escheated_nanos=lot.escheated_nanos,
         numerator=lot.estimate_numerator,
         denominator=lot.estimate_denominator,
     )

@@ -8,7 +8,7 @@ breakage depends on the method:
 - proportional (606-10-55-48, first sentence): with an expected breakage b, usage and breakage together are
   P x D / N / (1 - b), but never less than by what has ended.
 
-Both are rounded half up and follow from the counts alone, so no rounding error is ever carried along and what a
+Of what has ended, what belongs to the state comes first. Both are rounded half up and follow from the counts alone, so no rounding error is ever carried along and what a
 reversal takes back is what its debit had added. They never exceed what of P is neither paid back nor moved on nor
 escheated; so redemptions beyond the estimate turn breakage into usage. Once nothing is left, all that the lot still
 carries is breakage: such a lot ends at exactly zero.
@@ -39,6 +39,7 @@ def measure(
     drawn_units: int,
     gone_units: int,
     ended: bool,
+    escheated_nanos: int,
     numerator: int,
     denominator: int,
 ) -> Measured:
@@ -49,7 +50,8 @@ def measure(
         return Measured(usage, recognisable_nanos - usage)
     both = drawn_nanos
     if gone_units != drawn_units:
-        both = (2 * consideration_nanos * gone_units + amount_units) // (2 * amount_units)
+        gone_nanos = (2 * consideration_nanos * gone_units + amount_units) // (2 * amount_units)
+        both = max(drawn_nanos, gone_nanos - escheated_nanos)
     if numerator:
         divisor = amount_units * (denominator - numerator)
         earned = (2 * consideration_nanos * drawn_units * denominator + divisor) // (2 * divisor)
