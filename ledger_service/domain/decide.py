@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
+from ledger_service.domain.agreement.billing import record_credit_note, record_invoice
 from ledger_service.domain.agreement.contract import Contract, sign_contract
 from ledger_service.domain.agreement.contract_changes import (
     change_plan,
@@ -25,10 +26,8 @@ from ledger_service.domain.commands import (
     CaptureHold,
     ChangePlan,
     ChargeBackGrant,
-    CloseAccountingPeriod,
     CloseWallet,
     Command,
-    CreateBreakagePool,
     CreateRateCard,
     Debit,
     DeclareBreakageRemote,
@@ -36,20 +35,20 @@ from ledger_service.domain.commands import (
     ExtendGrant,
     ExtendTrial,
     GrantCredits,
-    LockAccountingPeriod,
     OpenWallet,
     PlaceHold,
     PublishPlan,
     PublishRateCardPhase,
     ReceiveTransfer,
+    RecordCreditNote,
     RecordEscheat,
+    RecordInvoice,
     RefundGrant,
     ReleaseHold,
     RequestTopUp,
     ReturnTransfer,
     ReverseDebit,
     ReviseBreakageEstimate,
-    RevisePoolEstimate,
     RevokeGrant,
     ScheduleContractPhase,
     SettleRefund,
@@ -62,8 +61,7 @@ from ledger_service.domain.commands import (
     WithdrawRateCardPhase,
 )
 from ledger_service.domain.drafts import Draft
-from ledger_service.domain.finance.periods import AccountingPeriods, close_period, lock_period
-from ledger_service.domain.finance.pool import BreakagePool, check_member, create_pool, revise_pool
+from ledger_service.domain.finance.decisions import FINANCE_COMMANDS, check_pool, decide_finance, stream_of
 from ledger_service.domain.refusals import ContractNotFound, RateCardNotFound, WalletNotFound
 from ledger_service.domain.streams import State
 from ledger_service.domain.wallet.chargeback import charge_back_grant
@@ -133,10 +131,9 @@ NOT_WHEN_CLOSED: Final = frozenset(
     }
 )
 """Commands that add or use credit or give orders; usage that was delivered is recorded all the same."""
-FinanceCommand = CreateBreakagePool | RevisePoolEstimate | LockAccountingPeriod | CloseAccountingPeriod
 ContractCommand = ScheduleContractPhase | ExtendTrial | ChangePlan | EndContract
 States = Mapping[str, State | None]
-S = TypeVar("S", Wallet, RateCard, Plan, Contract, BreakagePool, AccountingPeriods)
+S = TypeVar("S", Wallet, RateCard, Plan, Contract)
 
 
 def streams_of(command: AnyCommand) -> tuple[str, ...]:
@@ -146,6 +143,8 @@ def streams_of(command: AnyCommand) -> tuple[str, ...]:
         if isinstance(command, GrantCredits) and command.finance is not None and command.finance.pool:
             return (command.wallet, command.finance.pool)
         return (_wallet_of(command),)
+    if isinstance(command, FINANCE_COMMANDS):
+        return (stream_of(command),)
     match command:
         case CreateRateCard() | PublishRateCardPhase() | WithdrawRateCardPhase():
             return (command.rate_card,)
@@ -158,27 +157,27 @@ def streams_of(command: AnyCommand) -> tuple[str, ...]:
             return (command.contract, command.wallet, *cards)
         case ExtendTrial() | EndContract():
             return (command.contract, command.wallet)
-        case CreateBreakagePool() | RevisePoolEstimate():
-            return (command.pool,)
-        case LockAccountingPeriod() | CloseAccountingPeriod():
-            return (command.period,)
+        case RecordInvoice() | RecordCreditNote():
+            return (command.contract,)
         case _:
             return (command.wallet,)
 
 
-def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:
+def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:  # noqa: C901
     """Return the events that the command causes, in order. Raises Refusal, and then changes nothing."""
     if (decide_on := WALLET_DECISIONS.get(type(command))) is not None:
         wallet = _wallet(states, _wallet_of(command), field="name")
         if wallet.close_time is not None:
             _check_closed(wallet, command)
         if isinstance(command, GrantCredits):
-            _check_pool(states, command)
+            check_pool(states, command)
         drafts = decide_on(wallet, command, now)
         # An update may be what brings the rule.
         if wallet.rules.auto_top_up is None and type(command) is not UpdateWallet:
             return drafts
         return _with_auto_top_up(wallet, command, drafts, now)
+    if isinstance(command, FINANCE_COMMANDS):
+        return decide_finance(states, command, now)
     match command:
         case OpenWallet():
             drafts = open_wallet(_typed(states, command.wallet, Wallet), command, now)
@@ -198,8 +197,8 @@ def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:
             )
         case ScheduleContractPhase() | ExtendTrial() | ChangePlan() | EndContract():
             return _decide_contract(states, command, now)
-        case CreateBreakagePool() | RevisePoolEstimate() | LockAccountingPeriod() | CloseAccountingPeriod():
-            return _decide_finance(states, command, now)
+        case RecordInvoice() | RecordCreditNote():
+            return _decide_bill(states, command, now)
         case _:
             raise AssertionError(f"{type(command).__name__} is decided nowhere")
 
@@ -235,9 +234,7 @@ def _decide_rate_card(
 
 
 def _decide_contract(states: States, command: ContractCommand, now: datetime) -> list[Draft]:
-    contract = _typed(states, command.contract, Contract)
-    if contract is None:
-        raise ContractNotFound(f"{command.contract} does not exist", field="name")
+    contract = _contract(states, command.contract)
     wallet = _wallet(states, command.wallet, field="name")
     match command:
         case ScheduleContractPhase():
@@ -252,26 +249,18 @@ def _decide_contract(states: States, command: ContractCommand, now: datetime) ->
             return end_contract(contract, wallet, command, now)
 
 
-def _decide_finance(states: States, command: FinanceCommand, now: datetime) -> list[Draft]:
-    match command:
-        case CreateBreakagePool():
-            return create_pool(_typed(states, command.pool, BreakagePool), command, now)
-        case RevisePoolEstimate():
-            return revise_pool(_typed(states, command.pool, BreakagePool), command, now)
-        case LockAccountingPeriod():
-            return lock_period(_typed(states, command.period, AccountingPeriods), command, now)
-        case CloseAccountingPeriod():
-            return close_period(_typed(states, command.period, AccountingPeriods), command, now)
+def _decide_bill(states: States, command: RecordInvoice | RecordCreditNote, now: datetime) -> list[Draft]:
+    contract = _contract(states, command.contract)
+    if isinstance(command, RecordInvoice):
+        return record_invoice(contract, command, now)
+    return record_credit_note(contract, command, now)
 
 
-def _check_pool(states: States, command: GrantCredits) -> None:
-    terms = command.finance
-    if terms is None or not terms.pool:
-        return
-    pool = _typed(states, terms.pool, BreakagePool)
-    paid = command.consideration.currency_code if command.consideration is not None else ""
-    currency = terms.functional_currency if terms.exchange_rate else paid
-    check_member(pool, terms.pool, currency_code=currency, entity=terms.entity)
+def _contract(states: States, name: str) -> Contract:
+    contract = _typed(states, name, Contract)
+    if contract is None:
+        raise ContractNotFound(f"{name} does not exist", field="name")
+    return contract
 
 
 def _typed(states: States, stream: str, kind: type[S]) -> S | None:

@@ -21,22 +21,18 @@ from ledger_service.domain.commands import (
     ChargeBackGrant,
     CloseWallet,
     Debit,
-    DeclareBreakageRemote,
     ExtendGrant,
     GrantCredits,
     OpenWallet,
     PlaceHold,
     ReceiveTransfer,
-    RecordEscheat,
     RecurrenceTerms,
     RefundGrant,
     ReleaseHold,
     RequestTopUp,
     ReturnTransfer,
     ReverseDebit,
-    ReviseBreakageEstimate,
     RevokeGrant,
-    SettleRefund,
     SettleTopUp,
     SettleTransfer,
     SettleWallet,
@@ -44,10 +40,7 @@ from ledger_service.domain.commands import (
     UpdateWallet,
 )
 from ledger_service.domain.events import (
-    BreakageDeclaredRemote,
-    BreakageEstimateRevised,
     Charge,
-    ConsiderationEscheated,
     CreditsDebited,
     CreditsGranted,
     CreditsHeld,
@@ -63,7 +56,6 @@ from ledger_service.domain.events import (
     GrantRevoked,
     HoldCaptured,
     HoldReleased,
-    RefundSettled,
     TopUpRequested,
     TopUpSettled,
     WalletClosed,
@@ -78,6 +70,8 @@ from ledger_service.domain.identity_of_agreements import (
     recorded_agreement,
 )
 from ledger_service.domain.identity_of_finance import (
+    FINANCE_COMMANDS,
+    FINANCE_EVENTS,
     identity_of_finance,
     identity_of_sale,
     recorded_finance,
@@ -127,8 +121,10 @@ def check_same_call(command: AnyCommand, recorded: Fact[Event]) -> None:
         )
 
 
-def identity(command: AnyCommand) -> Identity:  # noqa: C901
+def identity(command: AnyCommand) -> Identity:  # noqa: C901, PLR0912
     """Return what makes the command itself, beside its stream."""
+    if isinstance(command, FINANCE_COMMANDS):
+        return identity_of_finance(command)
     match command:
         case Debit():
             return (
@@ -154,10 +150,6 @@ def identity(command: AnyCommand) -> Identity:  # noqa: C901
             return fields(command, "wallet", "recorded")
         case ReleaseHold() | RevokeGrant() | RefundGrant() | ExtendGrant() | ActivateGrant() | SettleTopUp():
             return fields(command, "wallet")
-        case SettleRefund():
-            return fields(command, "wallet")
-        case ReviseBreakageEstimate() | DeclareBreakageRemote() | RecordEscheat():
-            return identity_of_finance(command)
         case RequestTopUp():
             return fields(command, "wallet") | {"scope": sorted(command.scope)}
         case UpdateWallet():
@@ -176,6 +168,8 @@ def _recorded_identity(fact: Fact[Event]) -> Identity:  # noqa: C901, PLR0912
     event = fact.event
     # An effective time equal to the record time is what "now" became.
     effective_time = None if fact.effective_time == fact.record_time else fact.effective_time
+    if isinstance(event, FINANCE_EVENTS):
+        return recorded_finance(event)
     match event:
         case CreditsDebited():
             return (
@@ -197,10 +191,6 @@ def _recorded_identity(fact: Fact[Event]) -> Identity:  # noqa: C901, PLR0912
         case GrantRevoked():
             units = event.amount_units if event.partial else 0
             return fields(event, "clawback", "pending", "partial") | {"amount_units": units}
-        case (
-            BreakageEstimateRevised() | BreakageDeclaredRemote() | ConsiderationEscheated() | RefundSettled()
-        ):
-            return recorded_finance(event)
         case GrantRefunded():
             return fields(event, "refund")
         case GrantExpiryExtended():

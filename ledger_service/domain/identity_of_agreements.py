@@ -1,4 +1,4 @@
-"""Identity of commands on rate cards, plans, contracts, breakage pools and periods; see `identity`."""
+"""Identity of commands on rate cards, plans and contracts; see `identity`."""
 
 from __future__ import annotations
 
@@ -9,31 +9,27 @@ import msgspec
 
 from ledger_service.domain.commands import (
     ChangePlan,
-    CloseAccountingPeriod,
-    CreateBreakagePool,
     CreateRateCard,
     EndContract,
     ExtendTrial,
-    LockAccountingPeriod,
     PublishPlan,
     PublishRateCardPhase,
-    RevisePoolEstimate,
+    RecordCreditNote,
+    RecordInvoice,
     ScheduleContractPhase,
     SignContract,
     WithdrawRateCardPhase,
 )
 from ledger_service.domain.events import (
-    AccountingPeriodClosed,
-    AccountingPeriodLocked,
-    BreakagePoolCreated,
     ContractEnded,
     ContractPhaseScheduled,
     ContractSigned,
+    CreditNoteIssued,
     Event,
+    InvoiceIssued,
     PlanChanged,
     PlanPhase,
     PlanPublished,
-    PoolEstimateRevised,
     RateCardCreated,
     RateCardPhasePublished,
     RateCardPhaseWithdrawn,
@@ -54,10 +50,8 @@ AgreementCommand = (
     | ExtendTrial
     | ChangePlan
     | EndContract
-    | CreateBreakagePool
-    | RevisePoolEstimate
-    | LockAccountingPeriod
-    | CloseAccountingPeriod
+    | RecordInvoice
+    | RecordCreditNote
 )
 
 
@@ -76,12 +70,8 @@ def identity_of_agreement(command: AgreementCommand) -> Identity:
             return _scheduled(command, command.terms, command.from_time)
         case ExtendTrial() | ChangePlan() | EndContract():
             return fields(command, "contract", "wallet")
-        case CreateBreakagePool() | RevisePoolEstimate():
-            return fields(command, "pool")
-        case LockAccountingPeriod():
-            return fields(command, "period")
-        case CloseAccountingPeriod():
-            return fields(command, "period", "locked_position", "figures_hash")
+        case RecordInvoice() | RecordCreditNote():
+            return _issued(command.issued)
 
 
 def recorded_agreement(event: Event, effective_time: datetime | None) -> Identity:
@@ -105,10 +95,8 @@ def recorded_agreement(event: Event, effective_time: datetime | None) -> Identit
             return changed | {"from_time": effective_time if at_once else None}
         case ContractEnded():
             return {"end_time": effective_time}
-        case BreakagePoolCreated() | PoolEstimateRevised() | AccountingPeriodLocked():
-            return fields(event)
-        case AccountingPeriodClosed():
-            return fields(event, "locked_position", "figures_hash")
+        case InvoiceIssued() | CreditNoteIssued():
+            return _issued(event)
         case _:
             raise AssertionError(f"{type(event).__name__} answers no command")
 
@@ -116,6 +104,10 @@ def recorded_agreement(event: Event, effective_time: datetime | None) -> Identit
 def fields(struct: msgspec.Struct, *without: str) -> Identity:
     """Return the fields of a struct by name, some left out."""
     return {name: getattr(struct, name) for name in struct.__struct_fields__ if name not in without}
+
+
+def _issued(document: InvoiceIssued | CreditNoteIssued) -> Identity:
+    return {f"issued.{name}": value for name, value in fields(document).items()}
 
 
 def _scheduled(

@@ -25,17 +25,13 @@ SCALE_MAX: Final = 12
 """Most decimal digits of an asset: 10^-12 leaves 9,223,372 whole assets within int64."""
 
 _ID: Final = r"[A-Za-z0-9][A-Za-z0-9._~-]{0,99}"
+# Documents are named by contract and cycle, which makes them longer than other names.
+_DOCUMENT_ID: Final = r"[A-Za-z0-9][A-Za-z0-9._~-]{0,199}"
+_ID_OF: Final = dict.fromkeys(
+    ("wallets", "customers", "rateCards", "plans", "contracts", "breakagePools", "accountingPeriods"), _ID
+) | dict.fromkeys(("invoices", "creditNotes"), _DOCUMENT_ID)
 _NAMES: Final = {
-    collection: re.compile(f"{collection}/{_ID}", re.ASCII)
-    for collection in (
-        "wallets",
-        "customers",
-        "rateCards",
-        "plans",
-        "contracts",
-        "breakagePools",
-        "accountingPeriods",
-    )
+    collection: re.compile(f"{collection}/{form}", re.ASCII) for collection, form in _ID_OF.items()
 }
 _ID_FORM: Final = re.compile(_ID, re.ASCII)
 _WORD: Final = re.compile(r"[a-z0-9_]{1,64}", re.ASCII)

@@ -57,6 +57,8 @@ TOPICS: Final[dict[str, type[events.Event]]] = {
     "contract.PlanChanged.v1": events.PlanChanged,
     "contract.ContractEnded.v1": events.ContractEnded,
     "rate_card.RateCardPhaseWithdrawn.v1": events.RateCardPhaseWithdrawn,
+    "contract.InvoiceIssued.v1": events.InvoiceIssued,
+    "contract.CreditNoteIssued.v1": events.CreditNoteIssued,
 }
 TOPIC_OF: Final[dict[type, str]] = {event_type: topic for topic, event_type in TOPICS.items()}
 

@@ -109,3 +109,19 @@ class CrossingDirection(Enum):
 
     RISING = "RISING"
     FALLING = "FALLING"
+
+
+class InvoiceKind(Enum):
+    """What an invoice is for: a cycle, a part of it that reached a threshold, or a contract's last cycle."""
+
+    CYCLE = "CYCLE"
+    THRESHOLD = "THRESHOLD"
+    FINAL = "FINAL"
+
+
+class NoteSettlement(Enum):
+    """What becomes of a credit note: it is paid out, kept for later invoices, or set against its own invoice."""
+
+    REFUND = "REFUND"
+    CREDIT = "CREDIT"
+    OFFSET = "OFFSET"

@@ -279,7 +279,8 @@ def _roll_over(books: Books, event: WalletEvent, rolled: RolledOver) -> None:
             amount_units=rolled.amount_units,
             effective_day=utc_day(event.effective_time),
             expire_time=rolled.lot.expire_time,
-            as_recorded=rolled.recurrence.roll_over is not None and rolled.recurrence.roll_over.times_left > 0,
+            as_recorded=rolled.recurrence.roll_over is not None
+            and rolled.recurrence.roll_over.times_left > 0,
             estimate_numerator=lot.estimate_numerator,
             estimate_denominator=lot.estimate_denominator,
             exchange_rate=lot.exchange_rate,

@@ -26,17 +26,17 @@ LOT_COLUMNS: Final = """entity, product, pool, currency_code, consideration_nano
     breakage_nanos, exchange_rate"""
 """In the order of the fields of PaidLot."""
 
-LOAD_LOTS: Final = f"""
-SELECT wallet, grant_version, {LOT_COLUMNS}
+LOAD_LOTS: Final = """
+SELECT wallet, grant_version, {columns}
 FROM unnest(%s::text[], %s::bigint[]) AS k (wallet, grant_version)
-JOIN journal_lots USING (wallet, grant_version)"""
+JOIN journal_lots USING (wallet, grant_version)""".replace("{columns}", LOT_COLUMNS)
 
-INSERT_LOTS: Final = f"""
-INSERT INTO journal_lots (wallet, grant_version, {LOT_COLUMNS}, used_up)
+INSERT_LOTS: Final = """
+INSERT INTO journal_lots (wallet, grant_version, {columns}, used_up)
 SELECT * FROM unnest(%s::text[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[],
     %s::bigint[], %s::date[], %s::timestamptz[], %s::bigint[], %s::boolean[], %s::bigint[], %s::bigint[], %s::bigint[],
     %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[],
-    %s::bigint[], %s::bigint[], %s::text[], %s::boolean[])"""
+    %s::bigint[], %s::bigint[], %s::text[], %s::boolean[])""".replace("{columns}", LOT_COLUMNS)
 
 UPDATE_LOTS: Final = """
 UPDATE journal_lots AS l
@@ -91,19 +91,23 @@ _DAY_KEY: Final = """currency_code, posting_day, record_day, effective_day, enti
 _DAY_ARRAYS: Final = """%s::text[], %s::date[], %s::date[], %s::date[], %s::text[], %s::text[], %s::text[],
     %s::text[], %s::text[]"""
 
-ADD_TO_DAYS: Final = f"""
-INSERT INTO journal_days AS j ({_DAY_KEY}, nanos)
-SELECT * FROM unnest({_DAY_ARRAYS}, %s::numeric[])
-ON CONFLICT ({_DAY_KEY}) DO UPDATE SET nanos = j.nanos + excluded.nanos"""
+ADD_TO_DAYS: Final = """
+INSERT INTO journal_days AS j ({key}, nanos)
+SELECT * FROM unnest({arrays}, %s::numeric[])
+ON CONFLICT ({key}) DO UPDATE SET nanos = j.nanos + excluded.nanos""".replace("{key}", _DAY_KEY).replace(
+    "{arrays}", _DAY_ARRAYS
+)
 
 # Whether a row is there must not depend on where a run ended: what came to nothing is no row.
-DELETE_EMPTY_DAYS: Final = f"""
-DELETE FROM journal_days USING (SELECT * FROM unnest({_DAY_ARRAYS}) AS k ({_DAY_KEY})) AS k
+DELETE_EMPTY_DAYS: Final = """
+DELETE FROM journal_days USING (SELECT * FROM unnest({arrays}) AS k ({key})) AS k
 WHERE journal_days.nanos = 0 AND journal_days.currency_code = k.currency_code
     AND journal_days.posting_day = k.posting_day AND journal_days.record_day = k.record_day
     AND journal_days.effective_day = k.effective_day AND journal_days.entity = k.entity
     AND journal_days.account = k.account AND journal_days.movement = k.movement
-    AND journal_days.product = k.product AND journal_days.source = k.source"""
+    AND journal_days.product = k.product AND journal_days.source = k.source""".replace(
+    "{arrays}", _DAY_ARRAYS
+).replace("{key}", _DAY_KEY)
 
 
 def lot_rows(lots: Mapping[LotKey, PaidLot]) -> tuple[str, ...] | None:

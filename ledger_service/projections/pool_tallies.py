@@ -1,8 +1,8 @@
 """Breakage pools while a run of events is folded.
 
 A pool is measured at the end of each record day, over all that was recorded by then, and posts what it has earned
-beyond its lots on that day. Record time never goes back, so the days of a run come in order, and as everything of one day is
-posted to one place it does not matter how a run is cut, nor in which order the lots of a day moved.
+beyond its lots on that day. Record time never goes back, so the days of a run come in order, and as everything of one
+day is posted to one place it does not matter how a run is cut, nor in which order the lots of a day moved.
 """
 
 from __future__ import annotations

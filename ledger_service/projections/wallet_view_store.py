@@ -14,8 +14,8 @@ import psycopg
 
 from ledger_service.domain.events import Recurrence
 from ledger_service.projections.array_text import booleans, integers, optional_texts, texts, times
-from ledger_service.projections.tables import Table, expect_rows
 from ledger_service.projections.book_events import PageEvents
+from ledger_service.projections.tables import Table, expect_rows
 from ledger_service.projections.wallet_tallies import (
     GrantedAt,
     LotTally,

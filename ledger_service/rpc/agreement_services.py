@@ -32,6 +32,7 @@ from ledger_service.rpc.agreement_messages import (
     write_phase,
     write_rate_card,
 )
+from ledger_service.rpc.billing_record_service import BillingRecordServicer
 from ledger_service.rpc.calls import Context, actor_of
 from ledger_service.rpc.contract_change_service import ContractChangeServicer
 from ledger_service.rpc.contract_messages import (
@@ -101,7 +102,7 @@ class RateCardServicer(rate_card_service_pb2_grpc.RateCardServiceServicer):
         return rate_card_service_pb2.GetRateCardResponse(rate_card=write_rate_card(request.name, card))
 
 
-class ContractServicer(ContractChangeServicer):
+class ContractServicer(ContractChangeServicer, BillingRecordServicer):
     """Publishes plans and binds customers to them."""
 
     def __init__(self, writer: Writer) -> None:

@@ -12,6 +12,7 @@ from ledger_service.domain.events import ContractPhase, Cycle, PlanPhase, PlanPu
 from ledger_service.domain.names import check_id, check_idempotency_key, check_name
 from ledger_service.domain.refusals import FieldRequired, ValueUnspecified
 from ledger_service.domain.values import ShortfallMode
+from ledger_service.rpc.billing_terms_messages import read_billing_terms, write_billing_terms
 from ledger_service.rpc.values import (
     INTERVAL,
     INTERVAL_WIRE,
@@ -70,6 +71,7 @@ def read_plan_phase(phase: agreement_pb2.PlanPhase, field: str, paths: Container
         slow_down_from_percent=phase.slow_down_from_percent,
         slow_down_max_delay_ms=phase.slow_down_max_delay_ms,
         upgrade_hint=phase.upgrade_hint,
+        **read_billing_terms(phase),
     )
 
 
@@ -108,6 +110,7 @@ def _write_plan_phase(phase: PlanPhase) -> agreement_pb2.PlanPhase:
         message.base_fee.CopyFrom(write_money(phase.base_fee))
     if phase.overage_price is not None:
         message.overage_price.CopyFrom(write_unit_price(phase.overage_price))
+    write_billing_terms(message, phase)
     return message
 
 

@@ -17,11 +17,12 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from credits.ledger.v1 import agreement_pb2, money_pb2, price_model_pb2, wallet_pb2
+from credits.ledger.v1 import agreement_pb2, billing_terms_pb2, money_pb2, price_model_pb2, wallet_pb2
 from rating_service.cli.rate_file import bracket_message, rate_message, rate_problems
 from rating_service.cli.yaml_source import FileRefused, Path, Problem, Source, field_name, read_source
 
 _NANO_DIGITS: Final = 9
+_AMOUNTS: Final = ("base_fee", "seat_fee", "minimum_spend", "maximum_spend", "invoice_threshold")
 
 
 class RateCardFile(NamedTuple):
@@ -126,6 +127,10 @@ def _units_problems(tree: dict[str, Any], scale: int) -> Iterable[tuple[Path, st
             units = Decimal(phase.get(key, "0")).scaleb(scale)
             if units != int(units) or units >= 2**63:
                 yield ("phases", at, key), f"not a whole number of units at scale {scale}, or too large"
+        cap = Decimal(phase.get("included_roll_over", {}).get("cap", "0")).scaleb(scale)
+        if cap != int(cap) or cap >= 2**63:
+            place = ("phases", at, "included_roll_over", "cap")
+            yield place, f"not a whole number of units at scale {scale}, or too large"
 
 
 def _phase(tree: dict[str, Any]) -> agreement_pb2.RateCardPhase:
@@ -151,12 +156,11 @@ def _multiplier(tree: dict[str, Any]) -> agreement_pb2.Multiplier:
 
 
 def _plan_phase(tree: dict[str, Any], scale: int) -> agreement_pb2.PlanPhase:
-    fee, overage = tree.get("base_fee"), tree.get("overage_price")
+    overage = tree.get("overage_price")
     return agreement_pb2.PlanPhase(
         key=tree["key"],
         duration=tree.get("duration", ""),
         rate_card=tree["rate_card"],
-        base_fee=_money(fee) if fee else None,
         included_units=int(Decimal(tree.get("included", "0")).scaleb(scale)),
         shortfall_mode=wallet_pb2.ShortfallMode.Value(f"SHORTFALL_MODE_{tree['shortfall_mode']}"),
         overage_price=money_pb2.UnitPrice(currency_code=overage["currency"], price=overage["price"])
@@ -174,10 +178,34 @@ def _plan_phase(tree: dict[str, Any], scale: int) -> agreement_pb2.PlanPhase:
         slow_down_from_percent=tree.get("slow_down_from_percent", 0),
         slow_down_max_delay_ms=tree.get("slow_down_max_delay_ms", 0),
         upgrade_hint=tree.get("upgrade_hint", ""),
+        included_roll_over=_roll_over(tree["included_roll_over"], scale)
+        if "included_roll_over" in tree
+        else None,
+        seats=tree.get("seats", 0),
+        commitment=_commitment(tree["commitment"]) if "commitment" in tree else None,
+        tax_rates=[billing_terms_pb2.TaxRate(**rate) for rate in tree.get("tax_rates", [])],
+        **{name: _money(tree[name]) for name in _AMOUNTS if name in tree},
     )
 
 
-def _money(tree: dict[str, str]) -> money_pb2.Money:
+def _roll_over(tree: dict[str, Any], scale: int) -> billing_terms_pb2.IncludedRollOver:
+    return billing_terms_pb2.IncludedRollOver(
+        percent=tree["percent"],
+        cap_units=int(Decimal(tree.get("cap", "0")).scaleb(scale)),
+        times=tree.get("times", 0),
+    )
+
+
+def _commitment(tree: dict[str, Any]) -> billing_terms_pb2.Commitment:
+    return billing_terms_pb2.Commitment(
+        amount=_money(tree),
+        period=tree["period"],
+        overage_factor=tree.get("overage_factor", ""),
+        prepaid=tree.get("prepaid", False),
+    )
+
+
+def _money(tree: dict[str, Any]) -> money_pb2.Money:
     nanos = int(Decimal(tree["amount"]).scaleb(_NANO_DIGITS))
     return money_pb2.Money(currency_code=tree["currency"], nanos=nanos)
 

@@ -46,3 +46,25 @@ def _terms(phase: agreement_pb2.PlanPhase, asset: money_pb2.Asset) -> Iterator[t
     if phase.spend_cap_units:
         period = phase.spend_cap_period or "cycle"
         yield "spend cap", f"{units(phase.spend_cap_units, asset)} each {period}"
+    yield from _billing_terms(phase, asset)
+
+
+def _billing_terms(phase: agreement_pb2.PlanPhase, asset: money_pb2.Asset) -> Iterator[tuple[str, str]]:
+    if phase.HasField("included_roll_over"):
+        moves = phase.included_roll_over
+        cap = f", at most {units(moves.cap_units, asset)}" if moves.cap_units else ""
+        yield "roll-over", f"{moves.percent} % of the unused rest{cap}, {moves.times or 1} times"
+    if phase.HasField("seat_fee"):
+        yield "seats", f"{phase.seats:,} at {money(phase.seat_fee)}"
+    for name in ("minimum_spend", "maximum_spend", "invoice_threshold"):
+        if phase.HasField(name):
+            yield name.replace("_", " "), money(getattr(phase, name))
+    if phase.HasField("commitment"):
+        due = "in advance" if phase.commitment.prepaid else "in arrears"
+        factor = phase.commitment.overage_factor or "1"
+        yield (
+            "commitment",
+            f"{money(phase.commitment.amount)} each {phase.commitment.period}, {due}, beyond it x {factor}",
+        )
+    for rate in phase.tax_rates:
+        yield "tax", f"{rate.name} {rate.percent} % {rate.jurisdiction}".rstrip()

@@ -1,8 +1,8 @@
 """What was agreed, as rating follows it: rate cards, plans and contracts, each with phases.
 
-The structs under "As recorded" mirror the `event` member of the ledger's facts; the others are rating's own
-view. Unknown members are ignored, so that the ledger may add one first; an unknown value of an enum is an
-error, because pricing by a guess is worse than stopping.
+It is folded from the events in `agreement_events`, whose parts these are as well. Unknown members are ignored, so
+that the ledger may add one first; an unknown value of an enum is an error, because pricing by a guess is worse
+than stopping.
 
 Spans are half-open `[from_time, to_time)`, times are UTC, prices are decimal text.
 """
@@ -138,6 +138,37 @@ class RateCard(Record, frozen=True):
 # Plans and contracts
 
 
+class IncludedRollOver(Record, frozen=True):
+    """What of a cycle's unused included units moves into the next: min(cap, floor(percent of the rest), the rest).
+
+    A cap of 0 means none; the same credit moves on so many `times`.
+    """
+
+    percent: str
+    cap_units: int = 0
+    times: int = 1
+
+
+class Commitment(Record, frozen=True):
+    """An amount to be spent in each period; usage beyond it costs its price times the factor.
+
+    A prepaid one is invoiced where the period begins, another one's shortfall where it ends.
+    """
+
+    amount: Money
+    period: str
+    overage_factor: str = "1"
+    prepaid: bool = False
+
+
+class TaxRate(Record, frozen=True):
+    """A tax on the net amounts of an invoice, in percent."""
+
+    name: str
+    percent: str
+    jurisdiction: str = ""
+
+
 class PlanPhase(Record, frozen=True):
     """What applies in one stretch of a plan. `included_units` is per cycle.
 
@@ -163,6 +194,14 @@ class PlanPhase(Record, frozen=True):
     slow_down_from_percent: int = 0
     slow_down_max_delay_ms: int = 0
     upgrade_hint: str = ""
+    included_roll_over: IncludedRollOver | None = None
+    seat_fee: Money | None = None
+    seats: int = 0
+    minimum_spend: Money | None = None
+    maximum_spend: Money | None = None
+    commitment: Commitment | None = None
+    invoice_threshold: Money | None = None
+    tax_rates: tuple[TaxRate, ...] = ()
 
 
 class Plan(Record, frozen=True):
@@ -216,84 +255,3 @@ class Contract(Record, frozen=True):
     cycle: Cycle
     phases: tuple[ContractPhase, ...]
     plan_changes: tuple[PlanFrom, ...] = ()
-
-
-# As recorded
-
-
-class RateCardCreated(Record, frozen=True):
-    """Event of rateCards/{id}: a rate card began, without phases."""
-
-    asset: Asset
-    display_name: str = ""
-    unit_definitions: dict[str, str] = msgspec.field(default_factory=dict)
-
-
-class RateCardPhasePublished(Record, frozen=True):
-    """Event of rateCards/{id}: from `from_time` these rates apply."""
-
-    phase: int
-    from_time: datetime
-    rates: tuple[Rate, ...]
-    phase_hash: str
-    multipliers: tuple[Multiplier, ...] = ()
-    brackets: tuple[Bracket, ...] = ()
-    counters: Counters = Counters.CARRY
-    cost_currency: str = ""
-
-
-class PlanPublished(Record, frozen=True):
-    """Event of plans/{id}: a version was offered."""
-
-    plan_version: int
-    asset: Asset
-    phases: tuple[PlanPhase, ...]
-    display_name: str = ""
-
-
-class ContractSigned(Record, frozen=True):
-    """Event of contracts/{id}: a customer was bound to a plan version."""
-
-    customer: str
-    wallet: str
-    plan: str
-    plan_version: int
-    asset: Asset
-    start_time: datetime
-    cycle: Cycle
-    phases: tuple[ContractPhase, ...]
-
-
-class ContractPhaseScheduled(Record, frozen=True):
-    """Event of contracts/{id}: `phases` are what holds from `from_time` on."""
-
-    from_time: datetime
-    phases: tuple[ContractPhase, ...]
-
-
-class TrialExtended(Record, frozen=True):
-    """Event of contracts/{id}: `phases` are what holds from `from_time` on, where the extended phase begins."""
-
-    from_time: datetime
-    phases: tuple[ContractPhase, ...]
-
-
-class PlanChanged(Record, frozen=True):
-    """Event of contracts/{id}: `phases` of another plan version are what holds from `from_time` on."""
-
-    from_time: datetime
-    plan: str
-    plan_version: int
-    phases: tuple[ContractPhase, ...]
-
-
-class ContractEnded(Record, frozen=True):
-    """Event of contracts/{id}: nothing is agreed from `end_time` on."""
-
-    end_time: datetime
-
-
-class RateCardPhaseWithdrawn(Record, frozen=True):
-    """Event of rateCards/{id}: a phase that had not begun will not begin."""
-
-    phase: int

@@ -16,15 +16,17 @@ import msgspec
 from rating_service.domain.agreement import (
     Contract,
     ContractPhase,
-    ContractSigned,
     Plan,
-    PlanPublished,
     RateCard,
-    RateCardCreated,
     RateCardPhase,
+    Record,
+)
+from rating_service.domain.agreement_events import (
+    ContractSigned,
+    PlanPublished,
+    RateCardCreated,
     RateCardPhasePublished,
     RateCardPhaseWithdrawn,
-    Record,
 )
 from rating_service.domain.contract_life import CHANGE_TYPES, changed
 from rating_service.domain.index import Index, empty_index, find, put
@@ -39,6 +41,9 @@ AGREEMENT_TOPICS: Final = (
     *CHANGE_TYPES,
 )
 """Topics that change a catalogue."""
+
+BILL_TOPICS: Final = frozenset({"contract.InvoiceIssued.v1", "contract.CreditNoteIssued.v1"})
+"""What was recorded of invoices and credit notes: it is followed, and agrees nothing."""
 
 IGNORED_FAMILIES: Final = frozenset({"wallet", "breakage_pool", "accounting_period", "checkpoint"})
 """First parts of topics that agree nothing. Any other topic must be known, or prices would be guesses."""
@@ -72,7 +77,7 @@ EMPTY: Final = Catalogue()
 def evolve(catalogue: Catalogue, stream: str, topic: str, state: bytes) -> Catalogue:
     """Return the catalogue after one event of the log, given in the order of the log.
 
-    Topics of IGNORED_FAMILIES leave it as it is. Raises UnknownTopicError for any other that is not in
+    BILL_TOPICS and topics of IGNORED_FAMILIES leave it as it is. Raises UnknownTopicError for any other that is not in
     AGREEMENT_TOPICS, BrokenLogError, msgspec.ValidationError.
     """
     match topic:
@@ -92,7 +97,7 @@ def evolve(catalogue: Catalogue, stream: str, topic: str, state: bytes) -> Catal
             if before is None:
                 raise BrokenLogError(f"{stream} was changed before it was signed")
             return _with_contract(catalogue, changed(before, _event(state, CHANGE_TYPES[topic])))
-        case _ if topic.partition(".")[0] in IGNORED_FAMILIES:
+        case _ if topic in BILL_TOPICS or topic.partition(".")[0] in IGNORED_FAMILIES:
             return catalogue
         case _:
             raise UnknownTopicError(f"topic {topic!r} is not known to this version of rating")

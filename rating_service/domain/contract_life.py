@@ -6,13 +6,11 @@ from datetime import datetime
 
 import msgspec
 
-from rating_service.domain.agreement import (
-    Contract,
+from rating_service.domain.agreement import Contract, ContractPhase, PlanFrom
+from rating_service.domain.agreement_events import (
     ContractEnded,
-    ContractPhase,
     ContractPhaseScheduled,
     PlanChanged,
-    PlanFrom,
     TrialExtended,
 )
 

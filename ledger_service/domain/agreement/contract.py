@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from ledger_service.domain.agreement.entitlement import spend_cap_of
+from ledger_service.domain.agreement.invoiced import Invoiced, invoiced_with
 from ledger_service.domain.agreement.plan import Plan, plan_version, schedule
 from ledger_service.domain.calendar import check_zone
 from ledger_service.domain.commands import SignContract
@@ -22,9 +23,11 @@ from ledger_service.domain.events import (
     ContractPhase,
     ContractPhaseScheduled,
     ContractSigned,
+    CreditNoteIssued,
     Cycle,
     Event,
     Fact,
+    InvoiceIssued,
     PlanChanged,
     TrialExtended,
     WalletPolicyChanged,
@@ -47,6 +50,8 @@ class Contract(msgspec.Struct, frozen=True):
     """Instants that were asked for, at which a phase begins whatever happens to those before it."""
     end_time: datetime | None = None
     """The end that was asked for; without one the contract ends with its last phase, if that does."""
+    invoices: dict[str, Invoiced] = {}
+    """By name, the invoices that were recorded."""
 
 
 def evolve_contract(contract: Contract | None, fact: Fact[Event], version: int) -> Contract:  # noqa: ARG001
@@ -71,6 +76,8 @@ def evolve_contract(contract: Contract | None, fact: Fact[Event], version: int) 
         case ContractEnded(end_time=end_time):
             phases = phases_with(contract.phases, end_time, ())
             return replace(contract, phases=phases, end_time=end_time)
+        case InvoiceIssued() | CreditNoteIssued():
+            return replace(contract, invoices=invoiced_with(contract.invoices, event))
         case _:
             raise AssertionError(f"{type(event).__name__} is not an event of a contract")
 

@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from ledger_service.domain.agreement.billing_terms import check_billing_terms
 from ledger_service.domain.agreement.entitlement import check_entitlement
 from ledger_service.domain.agreement.rate_card import RateCard
 from ledger_service.domain.calendar import add_periods, check_period
@@ -23,7 +24,6 @@ from ledger_service.domain.events import (
 )
 from ledger_service.domain.names import (
     check_asset,
-    check_money,
     check_name,
     check_range,
     check_text,
@@ -127,10 +127,9 @@ def check_phase(phase: PlanPhase, *, field: str) -> None:
     check_name(phase.rate_card, collection="rateCards", field=f"{field}.rate_card")
     if phase.duration:
         check_period(phase.duration, field=f"{field}.duration")
-    if phase.base_fee is not None:
-        check_money(phase.base_fee, field=f"{field}.base_fee")
     check_range(phase.included_units, low=0, high=UNITS_MAX, field=f"{field}.included_units")
     check_range(phase.overage_limit_units, low=0, high=UNITS_MAX, field=f"{field}.overage_limit_units")
     if phase.overage_price is not None:
         check_unit_price(phase.overage_price, field=f"{field}.overage_price")
+    check_billing_terms(phase, field=field)
     check_entitlement(phase, field=field)

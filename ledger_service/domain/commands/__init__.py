@@ -17,6 +17,10 @@ from ledger_service.domain.commands.agreements import (
 from ledger_service.domain.commands.base import (
     Command,
 )
+from ledger_service.domain.commands.billing import (
+    RecordCreditNote,
+    RecordInvoice,
+)
 from ledger_service.domain.commands.chargebacks import (
     ChargeBackGrant,
 )
@@ -103,7 +107,9 @@ __all__ = [
     "PublishPlan",
     "PublishRateCardPhase",
     "ReceiveTransfer",
+    "RecordCreditNote",
     "RecordEscheat",
+    "RecordInvoice",
     "RecurrenceTerms",
     "RefundGrant",
     "ReleaseHold",
@@ -165,6 +171,8 @@ AnyCommand = (
     | RevisePoolEstimate
     | LockAccountingPeriod
     | CloseAccountingPeriod
+    | RecordInvoice
+    | RecordCreditNote
 )
 
 

@@ -19,7 +19,7 @@ class BundledItemTerms(Command, frozen=True):
 
 
 class SaleTerms(Command, frozen=True):
-    """What finance is told of a paid grant. `standalone_price` is that of the credit, if anything is bundled with it."""
+    """What finance is told of a paid grant; `standalone_price` is that of the credit, if anything is sold with it."""
 
     entity: str = ""
     product: str = ""

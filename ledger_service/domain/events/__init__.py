@@ -20,9 +20,11 @@ from typing import (
 )
 
 from ledger_service.domain.events.agreements import (
+    Commitment,
     ContractPhase,
     ContractSigned,
     Cycle,
+    IncludedRollOver,
     Multiplier,
     MultiplierTier,
     PlanPhase,
@@ -30,9 +32,15 @@ from ledger_service.domain.events.agreements import (
     Rate,
     RateCardCreated,
     RateCardPhasePublished,
+    TaxRate,
 )
 from ledger_service.domain.events.alerts import (
     ThresholdCrossed,
+)
+from ledger_service.domain.events.billing import (
+    BilledAmount,
+    CreditNoteIssued,
+    InvoiceIssued,
 )
 from ledger_service.domain.events.chargebacks import (
     GrantChargedBack,
@@ -125,6 +133,7 @@ __all__ = [
     "AccountingPeriodLocked",
     "AlertRules",
     "AutoTopUp",
+    "BilledAmount",
     "Bracket",
     "BreakageDeclaredRemote",
     "BreakageEstimateRevised",
@@ -134,11 +143,13 @@ __all__ = [
     "Charge",
     "ChargeLine",
     "ChargePart",
+    "Commitment",
     "ConsiderationEscheated",
     "ContractEnded",
     "ContractPhase",
     "ContractPhaseScheduled",
     "ContractSigned",
+    "CreditNoteIssued",
     "CreditsDebited",
     "CreditsExpired",
     "CreditsGranted",
@@ -161,6 +172,8 @@ __all__ = [
     "GrantRevoked",
     "HoldCaptured",
     "HoldReleased",
+    "IncludedRollOver",
+    "InvoiceIssued",
     "LotTerms",
     "Multiplier",
     "MultiplierTier",
@@ -181,6 +194,7 @@ __all__ = [
     "RollOver",
     "RunningTotal",
     "SpendCap",
+    "TaxRate",
     "ThresholdCrossed",
     "TopUpOutcome",
     "TopUpRequested",
@@ -240,6 +254,8 @@ Event = (
     | PoolEstimateRevised
     | AccountingPeriodLocked
     | AccountingPeriodClosed
+    | InvoiceIssued
+    | CreditNoteIssued
 )
 E_co = TypeVar("E_co", bound=Event, covariant=True)
 

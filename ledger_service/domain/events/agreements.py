@@ -79,6 +79,31 @@ class RateCardPhasePublished(Record, frozen=True):
     cost_currency: str = ""
 
 
+class IncludedRollOver(Record, frozen=True):
+    """What of a cycle's unused included units moves into the next: min(cap, floor(percent of the rest), the rest)."""
+
+    percent: str
+    cap_units: int = 0
+    times: int = 1
+
+
+class Commitment(Record, frozen=True):
+    """An amount to be spent in each period; usage beyond it costs its price times the factor."""
+
+    amount: Money
+    period: str
+    overage_factor: str = "1"
+    prepaid: bool = False
+
+
+class TaxRate(Record, frozen=True):
+    """A tax on the net amounts of an invoice."""
+
+    name: str
+    percent: str
+    jurisdiction: str = ""
+
+
 class PlanPhase(Record, frozen=True):
     """What applies in one stretch of a plan. No `features` means all; a limit or cap of 0 means none.
 
@@ -104,6 +129,14 @@ class PlanPhase(Record, frozen=True):
     slow_down_from_percent: int = 0
     slow_down_max_delay_ms: int = 0
     upgrade_hint: str = ""
+    included_roll_over: IncludedRollOver | None = None
+    seat_fee: Money | None = None
+    seats: int = 0
+    minimum_spend: Money | None = None
+    maximum_spend: Money | None = None
+    commitment: Commitment | None = None
+    invoice_threshold: Money | None = None
+    tax_rates: tuple[TaxRate, ...] = ()
 
 
 class PlanPublished(Record, frozen=True):

@@ -1,4 +1,4 @@
-"""What is recorded for finance: the terms of a sale beside its price, estimates of breakage, refunds paid, periods closed."""
+"""What is recorded for finance: terms of sales beside their prices, estimates, refunds paid, closed periods."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class FinanceTerms(Record, frozen=True):
     """What finance is told of a paid grant; it travels with the lot.
 
     `expected_breakage` is the fraction of units never used, decimal text in [0, 1); or the units expected to be used
-    are stated, of so many. `bonus_units` of the units were given with the rest, and share its price. `exchange_rate` is what one unit
-    of the consideration's currency was worth in `functional_currency` when it was received, decimal text.
+    are stated, of so many. `bonus_units` of the units were given with the rest, and share its price. `exchange_rate` is
+    what one unit of the consideration's currency was worth in `functional_currency` at its receipt, decimal text.
     """
 
     entity: str = ""

@@ -88,8 +88,8 @@ class GrantRevoked(Record, frozen=True):
 class GrantRefunded(Record, frozen=True):
     """Unheld units of a paid grant were withdrawn, and their cost basis is owed back.
 
-    The refunds of a grant add up to the floor of consideration x refunded units / granted units. `paid` says that it was
-    paid at once. `exchange_rate` is what one unit of its currency is worth now, for a sale in a foreign one.
+    The refunds of a grant add up to the floor of consideration x refunded units / granted units. `paid` says that it
+    was paid at once. `exchange_rate` is what one unit of its currency is worth now, for a sale in a foreign one.
     """
 
     grant_version: int

@@ -1,7 +1,7 @@
 """Allocation: one price for several things, by their relative standalone prices (ASC 606-10-32-28 to 32-31).
 
-Each part is the price x its standalone price / the sum of all of them, rounded down to a nano; the nanos that are left go
-to the parts with the largest remainders, the earlier ones first, so that the parts add up to the price.
+Each part is the price x its standalone price / the sum of all of them, rounded down to a nano; the nanos that are left
+go to the parts with the largest remainders, the earlier ones first, so that the parts add up to the price.
 """
 
 from __future__ import annotations

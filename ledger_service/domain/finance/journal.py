@@ -3,8 +3,8 @@
 A posting moves an amount from one account to another, so it balances by its form; an entry is what one event posted,
 with the lines of each account added up. Amounts are integer nanos; a debit is above zero, a credit below.
 
-Three days (UTC) are known of a posting. The effective day is that of the event's effective time, and the record day that
-of its record time. The posting day is the effective day if its accounting period was open when the event was
+Three days (UTC) are known of a posting. The effective day is that of the event's effective time, and the record day
+that of its record time. The posting day is the effective day if its accounting period was open when the event was
 recorded, by the order of the log, and otherwise the first day of the first open period; so a closed period never
 changes. What was known at the beginning of a day is what has an earlier record day.
 """

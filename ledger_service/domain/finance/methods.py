@@ -8,10 +8,10 @@ breakage depends on the method:
 - proportional (606-10-55-48, first sentence): with an expected breakage b, usage and breakage together are
   P x D / N / (1 - b), but never less than by what has ended.
 
-Of what has ended, what belongs to the state comes first. Both are rounded half up and follow from the counts alone, so no rounding error is ever carried along and what a
-reversal takes back is what its debit had added. They never exceed what of P is neither paid back nor moved on nor
-escheated; so redemptions beyond the estimate turn breakage into usage. Once nothing is left, all that the lot still
-carries is breakage: such a lot ends at exactly zero.
+Of what has ended, what belongs to the state comes first. Both are rounded half up and follow from the counts alone, so
+no rounding error is ever carried along and what a reversal takes back is what its debit had added. They never exceed
+what of P is neither paid back nor moved on nor escheated; so redemptions beyond the estimate turn breakage into usage.
+Once nothing is left, all that the lot still carries is breakage: such a lot ends at exactly zero.
 
 A pool of lots with an expected breakage b has earned U / (1 - b) by a usage of U, at most what its lots recognise in
 the end, and never less than what its lots have by themselves. With lots of one price that is P x min(R / E, 1) with R

@@ -92,7 +92,7 @@ def check_member(pool: BreakagePool | None, name: str, *, currency_code: str, en
         )
 
 
-def evolve_pool(pool: BreakagePool | None, fact: Fact[Event], version: int) -> BreakagePool:
+def evolve_pool(pool: BreakagePool | None, fact: Fact[Event], version: int) -> BreakagePool:  # noqa: ARG001
     """Return the state after an event of the pool's stream."""
     match fact.event:
         case BreakagePoolCreated() as created:

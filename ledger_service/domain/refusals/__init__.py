@@ -29,6 +29,13 @@ from ledger_service.domain.refusals.agreements import (
 from ledger_service.domain.refusals.base import (
     Refusal,
 )
+from ledger_service.domain.refusals.billing import (
+    AmountsUnbalanced,
+    CreditNoteAboveInvoice,
+    CurrencyMismatch,
+    InvoiceExists,
+    InvoiceNotFound,
+)
 from ledger_service.domain.refusals.fields import (
     AmountNotPositive,
     AmountOutOfRange,
@@ -107,6 +114,7 @@ from ledger_service.domain.refusals.wallets import (
 __all__ = [
     "AmountNotPositive",
     "AmountOutOfRange",
+    "AmountsUnbalanced",
     "AsOfOverdrawn",
     "AssetMismatch",
     "BoundsOutOfOrder",
@@ -123,6 +131,8 @@ __all__ = [
     "ContractExists",
     "ContractNotFound",
     "ContractNotInForce",
+    "CreditNoteAboveInvoice",
+    "CurrencyMismatch",
     "CustomerMismatch",
     "DebitNotFound",
     "ExchangeRateRequired",
@@ -144,6 +154,8 @@ __all__ = [
     "HoldNotFound",
     "IdempotencyKeyReused",
     "InsufficientCredit",
+    "InvoiceExists",
+    "InvoiceNotFound",
     "NotPaidFor",
     "NumberOutOfRange",
     "OverageLimitExceeded",

@@ -17,6 +17,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from credits.ledger.v1 import (
     agreement_pb2,
+    billing_terms_pb2,
     contract_changes_pb2,
     contract_service_pb2,
     money_pb2,
@@ -40,6 +41,7 @@ from tests.servers import LedgerServer
 MICROSECOND = timedelta(microseconds=1)
 DAY = timedelta(days=1)
 Code = grpc.StatusCode
+EURO = money_pb2.Money(currency_code="EUR", nanos=10**9)
 ENTITLED = {
     "features": ["chat"],
     "requests_per_minute": 60,
@@ -52,6 +54,15 @@ ENTITLED = {
     "slow_down_from_percent": 80,
     "slow_down_max_delay_ms": 2_000,
     "upgrade_hint": "plans/team",
+    "included_units": 5,
+    "included_roll_over": billing_terms_pb2.IncludedRollOver(percent="50", cap_units=2, times=3),
+    "seat_fee": EURO,
+    "seats": 4,
+    "minimum_spend": EURO,
+    "maximum_spend": EURO,
+    "commitment": billing_terms_pb2.Commitment(amount=EURO, period="P1Y", overage_factor="1.5", prepaid=True),
+    "invoice_threshold": EURO,
+    "tax_rates": [billing_terms_pb2.TaxRate(name="VAT", percent="19", jurisdiction="DE")],
 }
 
 

@@ -7,7 +7,13 @@ from random import Random
 from hypothesis import given, reject
 from hypothesis import strategies as st
 
-from rating_service.domain.agreement import BeyondLastTier, Multiplier, MultiplierTier, Rate, RateCardPhase
+from rating_service.domain.agreement import (
+    BeyondLastTier,
+    Multiplier,
+    MultiplierTier,
+    Rate,
+    RateCardPhase,
+)
 from rating_service.domain.exact import decimals_of, exact_text, parse_exact, scaled_text
 from rating_service.domain.matching import fits
 from rating_service.domain.pricing import Pricer, compile_phase, price

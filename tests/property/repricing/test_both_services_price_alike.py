@@ -20,8 +20,8 @@ from rating_service.domain.agreement import (
     MultiplierTier,
     Rate,
     RateCardPhase,
-    RateCardPhasePublished,
 )
+from rating_service.domain.agreement_events import RateCardPhasePublished
 from rating_service.domain.matching import fits
 from rating_service.domain.price_models.terms import (
     Band,

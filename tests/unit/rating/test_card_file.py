@@ -112,6 +112,42 @@ def test_a_plan_file_says_what_its_customers_may_do() -> None:
             read_plan(PLAN + bad, file="plan.yaml")
 
 
+def test_a_plan_file_says_what_is_billed() -> None:
+    billed = """\
+    included_roll_over: {percent: "50", cap: "100.5", times: 2}
+    seat_fee: {currency: USD, amount: "10"}
+    seats: 3
+    minimum_spend: {currency: USD, amount: "5"}
+    maximum_spend: {currency: USD, amount: "500"}
+    commitment: {currency: USD, amount: "12000", period: P1Y, overage_factor: "1.25", prepaid: true}
+    invoice_threshold: {currency: USD, amount: "100"}
+    tax_rates:
+      - {name: VAT, percent: "19", jurisdiction: DE}
+"""
+    trial, evergreen = read_plan(PLAN + billed, file="plan.yaml").plan.phases
+
+    assert not trial.HasField("commitment")
+    assert not trial.HasField("included_roll_over")
+    moves = evergreen.included_roll_over
+    assert (moves.percent, moves.cap_units, moves.times) == ("50", 100_500_000, 2)
+    assert (evergreen.seats, evergreen.seat_fee.nanos) == (3, 10_000_000_000)
+    assert (evergreen.minimum_spend.nanos, evergreen.maximum_spend.nanos) == (5 * 10**9, 500 * 10**9)
+    commitment = evergreen.commitment
+    assert (commitment.amount.nanos, commitment.period) == (12_000 * 10**9, "P1Y")
+    assert (commitment.overage_factor, commitment.prepaid) == ("1.25", True)
+    assert evergreen.invoice_threshold.nanos == 100 * 10**9
+    (tax,) = evergreen.tax_rates
+    assert (tax.name, tax.percent, tax.jurisdiction) == ("VAT", "19", "DE")
+    for bad in (
+        '    included_roll_over: {percent: "50", cap: "0.0000001"}\n',
+        "    seats: -1\n",
+        '    commitment: {currency: USD, amount: "1", period: P30D}\n',
+        '    tax_rates: [{name: VAT, percent: "19.5.5"}]\n',
+    ):
+        with pytest.raises(FileRefused):
+            read_plan(PLAN + bad, file="plan.yaml")
+
+
 @pytest.mark.parametrize(
     ("name", "phases", "rates"),
     [

@@ -5,7 +5,12 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from rating_service.domain.agreement import Multiplier, MultiplierTier, Rate, RateCardPhase
+from rating_service.domain.agreement import (
+    Multiplier,
+    MultiplierTier,
+    Rate,
+    RateCardPhase,
+)
 from rating_service.domain.price_models.terms import Band, Bracket, Counters, GraduatedModel, PriceTier
 from rating_service.domain.pricing import Pricer, compile_phase, price
 from rating_service.domain.rating import margin_text

@@ -2,7 +2,8 @@
 
 import pytest
 
-from rating_service.domain.agreement import ContractEnded, ContractPhase, ContractPhaseScheduled, PlanChanged
+from rating_service.domain.agreement import ContractPhase
+from rating_service.domain.agreement_events import ContractEnded, ContractPhaseScheduled, PlanChanged
 from rating_service.domain.catalogue import EMPTY, BrokenLogError, evolve, find_contract_phase
 from rating_service.domain.contract_life import CHANGE_TYPES, changed, end_of, plan_at
 from tests.unit.rating.builders import FEBRUARY, JANUARY, at, contract, fact, plan_phase

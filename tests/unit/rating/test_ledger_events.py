@@ -10,6 +10,7 @@ from ledger_service.domain import events, topics, values
 from rating_service.domain import agreement, debits
 from rating_service.domain.catalogue import (
     AGREEMENT_TOPICS,
+    BILL_TOPICS,
     EMPTY,
     IGNORED_FAMILIES,
     Catalogue,
@@ -150,7 +151,7 @@ def test_a_grant_is_read_as_it_was_written() -> None:
 def test_every_topic_of_the_ledger_is_followed_or_passed_over_on_purpose() -> None:
     families = {topic for topic in topics.TOPICS if topic.partition(".")[0] in IGNORED_FAMILIES}
 
-    assert set(topics.TOPICS) == families | set(AGREEMENT_TOPICS)
+    assert set(topics.TOPICS) == families | set(AGREEMENT_TOPICS) | BILL_TOPICS
     assert families >= {DEBIT_TOPIC, GRANT_TOPIC}
 
 

@@ -50,6 +50,7 @@ from ledger_service.domain.refusals import IdempotencyKeyReused
 from ledger_service.domain.topics import TOPIC_OF, decode_fact, encode_fact
 from ledger_service.domain.values import Asset, ChangeTiming, Counters, GrantCategory, Money, ShortfallMode
 from ledger_service.domain.wallet.hold import TTL_DEFAULT
+from tests.bills import record_credit_note, record_invoice
 from tests.builders import (
     CONTRACT,
     CREDIT,
@@ -108,6 +109,7 @@ CHANGE_PLAN = ChangePlan(CONTRACT, WALLET, PLAN_NAME, 1, ChangeTiming.AT_ONCE, a
 AT_CYCLE_END = ChangePlan(CONTRACT, WALLET, PLAN_NAME, 0, ChangeTiming.AT_CYCLE_END)
 END = EndContract(CONTRACT, WALLET, after(days=1))
 WITHDRAW = WithdrawRateCardPhase("rateCards/llm", 1)
+INVOICE, NOTE = record_invoice(500), record_credit_note(200)
 PURCHASE, BONUS, HOLD, DEBIT = 2, 3, 4, 5
 """Versions in the wallet's stream of what the commands below refer to; see `recorded`."""
 BONUS_TERMS = LotTerms(GrantCategory.PROMOTIONAL, 0, 100, after(), after(days=10))
@@ -191,6 +193,8 @@ EXAMPLES: list[AnyCommand] = [
     SETTLE,
     SettleTopUp(WALLET, 7, TopUpOutcome.SUCCEEDED),
     revoke(6),
+    INVOICE,
+    NOTE,
 ]
 
 CHANGES: list[tuple[AnyCommand, dict[str, object], str]] = [
@@ -332,6 +336,11 @@ CHANGES: list[tuple[AnyCommand, dict[str, object], str]] = [
     (SETTLE, {"outcome": TopUpOutcome.CANCELLED}, "outcome"),
     (SETTLE, {"payment_reference": ""}, "payment_reference"),
     (SETTLE, {"failure_reason": ""}, "failure_reason"),
+    (INVOICE, {"issued": record_invoice(501).issued}, "issued.amounts"),
+    (INVOICE, {"issued": record_invoice(500, currency_code="USD").issued}, "issued.currency_code"),
+    (INVOICE, {"issued": record_invoice(500, issue_time=after(seconds=1)).issued}, "issued.issue_time"),
+    (NOTE, {"issued": record_credit_note(201).issued}, "issued.amounts"),
+    (NOTE, {"issued": record_credit_note(200, issue_time=after(seconds=1)).issued}, "issued.issue_time"),
 ]
 
 KEYLESS: set[type[Command]] = {SettleWallet, SettleTransfer, ReturnTransfer}
@@ -345,6 +354,12 @@ def recorded(command: AnyCommand) -> Fact[Event]:
     if isinstance(command, ScheduleContractPhase | ExtendTrial | ChangePlan | EndContract):
         ledger = agreed(plan_phase("a", duration="P1M"), plan_phase())
         ledger.run(sign_contract())
+        return stored(ledger, command)
+    if command is INVOICE or command is NOTE:
+        ledger = agreed()
+        ledger.run(sign_contract())
+        if command is NOTE:
+            ledger.run(INVOICE)
         return stored(ledger, command)
     if command is WITHDRAW:
         return stored(book(create_rate_card(), publish_phase(from_time=after(days=1))), command)

@@ -22,13 +22,14 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from credits.ledger.v1 import billing_terms_pb2 as credits_dot_ledger_dot_v1_dot_billing__terms__pb2
 from credits.ledger.v1 import money_pb2 as credits_dot_ledger_dot_v1_dot_money__pb2
 from credits.ledger.v1 import price_model_pb2 as credits_dot_ledger_dot_v1_dot_price__model__pb2
 from credits.ledger.v1 import wallet_pb2 as credits_dot_ledger_dot_v1_dot_wallet__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!credits/ledger/v1/agreement.proto\x12\x11\x63redits.ledger.v1\x1a\x1d\x63redits/ledger/v1/money.proto\x1a#credits/ledger/v1/price_model.proto\x1a\x1e\x63redits/ledger/v1/wallet.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8d\x02\n\x08RateCard\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x05\x61sset\x18\x02 \x01(\x0b\x32\x18.credits.ledger.v1.Asset\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12J\n\x10unit_definitions\x18\x04 \x03(\x0b\x32\x30.credits.ledger.v1.RateCard.UnitDefinitionsEntry\x12\x30\n\x06phases\x18\x05 \x03(\x0b\x32 .credits.ledger.v1.RateCardPhase\x1a\x36\n\x14UnitDefinitionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xd7\x02\n\rRateCardPhase\x12\x0c\n\x04name\x18\x01 \x01(\t\x12-\n\tfrom_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07to_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x05rates\x18\x04 \x03(\x0b\x32\x17.credits.ledger.v1.Rate\x12\x32\n\x0bmultipliers\x18\x05 \x03(\x0b\x32\x1d.credits.ledger.v1.Multiplier\x12\x0c\n\x04hash\x18\x06 \x01(\t\x12,\n\x08\x62rackets\x18\x07 \x03(\x0b\x32\x1a.credits.ledger.v1.Bracket\x12-\n\x08\x63ounters\x18\x08 \x01(\x0e\x32\x1b.credits.ledger.v1.Counters\x12\x15\n\rcost_currency\x18\t \x01(\t\"\x92\x07\n\x04Rate\x12\x11\n\tdimension\x18\x01 \x01(\t\x12\x11\n\tunit_size\x18\x02 \x01(\x03\x12,\n\x04unit\x18\x03 \x01(\x0b\x32\x1c.credits.ledger.v1.UnitModelH\x00\x12,\n\x04\x66lat\x18\x04 \x01(\x0b\x32\x1c.credits.ledger.v1.FlatModelH\x00\x12\x36\n\tgraduated\x18\x05 \x01(\x0b\x32!.credits.ledger.v1.GraduatedModelH\x00\x12\x30\n\x06volume\x18\x06 \x01(\x0b\x32\x1e.credits.ledger.v1.VolumeModelH\x00\x12\x32\n\x07package\x18\x07 \x01(\x0b\x32\x1f.credits.ledger.v1.PackageModelH\x00\x12\x38\n\npercentage\x18\x08 \x01(\x0b\x32\".credits.ledger.v1.PercentageModelH\x00\x12K\n\x14graduated_percentage\x18\t \x01(\x0b\x32+.credits.ledger.v1.GraduatedPercentageModelH\x00\x12\x38\n\nmultiplier\x18\n \x01(\x0b\x32\".credits.ledger.v1.MultiplierModelH\x00\x12\x31\n\x05match\x18\x10 \x03(\x0b\x32\".credits.ledger.v1.Rate.MatchEntry\x12+\n\x05scope\x18\x11 \x01(\x0e\x32\x1c.credits.ledger.v1.RateScope\x12\x12\n\nfree_units\x18\x12 \x01(\x03\x12\x15\n\rusage_minimum\x18\x13 \x01(\t\x12\x15\n\rusage_maximum\x18\x14 \x01(\t\x12\x15\n\rcycle_minimum\x18\x15 \x01(\t\x12\x15\n\rcycle_maximum\x18\x16 \x01(\t\x12\x1a\n\x12zero_quantity_free\x18\x17 \x01(\x08\x12\x15\n\rprovider_cost\x18\x18 \x01(\t\x12\x38\n\tcharge_if\x18\x19 \x03(\x0b\x32%.credits.ledger.v1.Rate.ChargeIfEntry\x1a,\n\nMatchEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a/\n\rChargeIfEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\r\n\x0bprice_model\"\x1f\n\tUnitModel\x12\x12\n\nunit_price\x18\x01 \x01(\t\"\xb1\x01\n\nMultiplier\x12\x10\n\x08property\x18\x01 \x01(\t\x12\x12\n\ndimensions\x18\x02 \x03(\t\x12\x30\n\x05tiers\x18\x03 \x03(\x0b\x32!.credits.ledger.v1.MultiplierTier\x12;\n\x10\x62\x65yond_last_tier\x18\x04 \x01(\x0e\x32!.credits.ledger.v1.BeyondLastTier\x12\x0e\n\x06sum_of\x18\x05 \x03(\t\"/\n\x0eMultiplierTier\x12\r\n\x05up_to\x18\x01 \x01(\x03\x12\x0e\n\x06\x66\x61\x63tor\x18\x02 \x01(\t\"\x92\x01\n\x04Plan\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\'\n\x05\x61sset\x18\x04 \x01(\x0b\x32\x18.credits.ledger.v1.Asset\x12,\n\x06phases\x18\x05 \x03(\x0b\x32\x1c.credits.ledger.v1.PlanPhase\"\xb8\x04\n\tPlanPhase\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x10\n\x08\x64uration\x18\x02 \x01(\t\x12\x11\n\trate_card\x18\x03 \x01(\t\x12*\n\x08\x62\x61se_fee\x18\x04 \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12\x16\n\x0eincluded_units\x18\x05 \x01(\x03\x12\x38\n\x0eshortfall_mode\x18\x06 \x01(\x0e\x32 .credits.ledger.v1.ShortfallMode\x12\x33\n\roverage_price\x18\x07 \x01(\x0b\x32\x1c.credits.ledger.v1.UnitPrice\x12\x1b\n\x13overage_limit_units\x18\x08 \x01(\x03\x12\x10\n\x08\x66\x65\x61tures\x18\t \x03(\t\x12\x1b\n\x13requests_per_minute\x18\n \x01(\x03\x12\x19\n\x11tokens_per_minute\x18\x0b \x01(\x03\x12\x16\n\x0e\x61lert_percents\x18\x0c \x03(\x05\x12\x17\n\x0fspend_cap_units\x18\r \x01(\x03\x12\x18\n\x10spend_cap_period\x18\x0e \x01(\t\x12\x1f\n\x17key_requests_per_minute\x18\x0f \x01(\x03\x12\x1d\n\x15key_tokens_per_minute\x18\x10 \x01(\x03\x12\x1e\n\x16slow_down_from_percent\x18\x11 \x01(\x05\x12\x1e\n\x16slow_down_max_delay_ms\x18\x12 \x01(\x03\x12\x14\n\x0cupgrade_hint\x18\x13 \x01(\t\"\x89\x01\n\x05\x43ycle\x12\x32\n\x08interval\x18\x01 \x01(\x0e\x32 .credits.ledger.v1.CycleInterval\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\x12/\n\x0b\x61nchor_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04zone\x18\x04 \x01(\t\"\x97\x02\n\x08\x43ontract\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x63ustomer\x18\x02 \x01(\t\x12\x0e\n\x06wallet\x18\x03 \x01(\t\x12\x0c\n\x04plan\x18\x04 \x01(\t\x12\x14\n\x0cplan_version\x18\x05 \x01(\x05\x12.\n\nstart_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x05\x63ycle\x18\x07 \x01(\x0b\x32\x18.credits.ledger.v1.Cycle\x12\x30\n\x06phases\x18\x08 \x03(\x0b\x32 .credits.ledger.v1.ContractPhase\x12,\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa5\x01\n\rContractPhase\x12\x0b\n\x03key\x18\x01 \x01(\t\x12-\n\tfrom_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07to_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x05terms\x18\x04 \x01(\x0b\x32\x1c.credits.ledger.v1.PlanPhase*r\n\x0e\x42\x65yondLastTier\x12 \n\x1c\x42\x45YOND_LAST_TIER_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x42\x45YOND_LAST_TIER_REFUSE\x10\x01\x12!\n\x1d\x42\x45YOND_LAST_TIER_LAST_APPLIES\x10\x02*\x93\x01\n\rCycleInterval\x12\x1e\n\x1a\x43YCLE_INTERVAL_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43YCLE_INTERVAL_DAY\x10\x01\x12\x17\n\x13\x43YCLE_INTERVAL_WEEK\x10\x02\x12\x18\n\x14\x43YCLE_INTERVAL_MONTH\x10\x03\x12\x17\n\x13\x43YCLE_INTERVAL_YEAR\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!credits/ledger/v1/agreement.proto\x12\x11\x63redits.ledger.v1\x1a%credits/ledger/v1/billing_terms.proto\x1a\x1d\x63redits/ledger/v1/money.proto\x1a#credits/ledger/v1/price_model.proto\x1a\x1e\x63redits/ledger/v1/wallet.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8d\x02\n\x08RateCard\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x05\x61sset\x18\x02 \x01(\x0b\x32\x18.credits.ledger.v1.Asset\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12J\n\x10unit_definitions\x18\x04 \x03(\x0b\x32\x30.credits.ledger.v1.RateCard.UnitDefinitionsEntry\x12\x30\n\x06phases\x18\x05 \x03(\x0b\x32 .credits.ledger.v1.RateCardPhase\x1a\x36\n\x14UnitDefinitionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xd7\x02\n\rRateCardPhase\x12\x0c\n\x04name\x18\x01 \x01(\t\x12-\n\tfrom_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07to_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x05rates\x18\x04 \x03(\x0b\x32\x17.credits.ledger.v1.Rate\x12\x32\n\x0bmultipliers\x18\x05 \x03(\x0b\x32\x1d.credits.ledger.v1.Multiplier\x12\x0c\n\x04hash\x18\x06 \x01(\t\x12,\n\x08\x62rackets\x18\x07 \x03(\x0b\x32\x1a.credits.ledger.v1.Bracket\x12-\n\x08\x63ounters\x18\x08 \x01(\x0e\x32\x1b.credits.ledger.v1.Counters\x12\x15\n\rcost_currency\x18\t \x01(\t\"\x92\x07\n\x04Rate\x12\x11\n\tdimension\x18\x01 \x01(\t\x12\x11\n\tunit_size\x18\x02 \x01(\x03\x12,\n\x04unit\x18\x03 \x01(\x0b\x32\x1c.credits.ledger.v1.UnitModelH\x00\x12,\n\x04\x66lat\x18\x04 \x01(\x0b\x32\x1c.credits.ledger.v1.FlatModelH\x00\x12\x36\n\tgraduated\x18\x05 \x01(\x0b\x32!.credits.ledger.v1.GraduatedModelH\x00\x12\x30\n\x06volume\x18\x06 \x01(\x0b\x32\x1e.credits.ledger.v1.VolumeModelH\x00\x12\x32\n\x07package\x18\x07 \x01(\x0b\x32\x1f.credits.ledger.v1.PackageModelH\x00\x12\x38\n\npercentage\x18\x08 \x01(\x0b\x32\".credits.ledger.v1.PercentageModelH\x00\x12K\n\x14graduated_percentage\x18\t \x01(\x0b\x32+.credits.ledger.v1.GraduatedPercentageModelH\x00\x12\x38\n\nmultiplier\x18\n \x01(\x0b\x32\".credits.ledger.v1.MultiplierModelH\x00\x12\x31\n\x05match\x18\x10 \x03(\x0b\x32\".credits.ledger.v1.Rate.MatchEntry\x12+\n\x05scope\x18\x11 \x01(\x0e\x32\x1c.credits.ledger.v1.RateScope\x12\x12\n\nfree_units\x18\x12 \x01(\x03\x12\x15\n\rusage_minimum\x18\x13 \x01(\t\x12\x15\n\rusage_maximum\x18\x14 \x01(\t\x12\x15\n\rcycle_minimum\x18\x15 \x01(\t\x12\x15\n\rcycle_maximum\x18\x16 \x01(\t\x12\x1a\n\x12zero_quantity_free\x18\x17 \x01(\x08\x12\x15\n\rprovider_cost\x18\x18 \x01(\t\x12\x38\n\tcharge_if\x18\x19 \x03(\x0b\x32%.credits.ledger.v1.Rate.ChargeIfEntry\x1a,\n\nMatchEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a/\n\rChargeIfEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\r\n\x0bprice_model\"\x1f\n\tUnitModel\x12\x12\n\nunit_price\x18\x01 \x01(\t\"\xb1\x01\n\nMultiplier\x12\x10\n\x08property\x18\x01 \x01(\t\x12\x12\n\ndimensions\x18\x02 \x03(\t\x12\x30\n\x05tiers\x18\x03 \x03(\x0b\x32!.credits.ledger.v1.MultiplierTier\x12;\n\x10\x62\x65yond_last_tier\x18\x04 \x01(\x0e\x32!.credits.ledger.v1.BeyondLastTier\x12\x0e\n\x06sum_of\x18\x05 \x03(\t\"/\n\x0eMultiplierTier\x12\r\n\x05up_to\x18\x01 \x01(\x03\x12\x0e\n\x06\x66\x61\x63tor\x18\x02 \x01(\t\"\x92\x01\n\x04Plan\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\'\n\x05\x61sset\x18\x04 \x01(\x0b\x32\x18.credits.ledger.v1.Asset\x12,\n\x06phases\x18\x05 \x03(\x0b\x32\x1c.credits.ledger.v1.PlanPhase\"\xad\x07\n\tPlanPhase\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x10\n\x08\x64uration\x18\x02 \x01(\t\x12\x11\n\trate_card\x18\x03 \x01(\t\x12*\n\x08\x62\x61se_fee\x18\x04 \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12\x16\n\x0eincluded_units\x18\x05 \x01(\x03\x12\x38\n\x0eshortfall_mode\x18\x06 \x01(\x0e\x32 .credits.ledger.v1.ShortfallMode\x12\x33\n\roverage_price\x18\x07 \x01(\x0b\x32\x1c.credits.ledger.v1.UnitPrice\x12\x1b\n\x13overage_limit_units\x18\x08 \x01(\x03\x12\x10\n\x08\x66\x65\x61tures\x18\t \x03(\t\x12\x1b\n\x13requests_per_minute\x18\n \x01(\x03\x12\x19\n\x11tokens_per_minute\x18\x0b \x01(\x03\x12\x16\n\x0e\x61lert_percents\x18\x0c \x03(\x05\x12\x17\n\x0fspend_cap_units\x18\r \x01(\x03\x12\x18\n\x10spend_cap_period\x18\x0e \x01(\t\x12\x1f\n\x17key_requests_per_minute\x18\x0f \x01(\x03\x12\x1d\n\x15key_tokens_per_minute\x18\x10 \x01(\x03\x12\x1e\n\x16slow_down_from_percent\x18\x11 \x01(\x05\x12\x1e\n\x16slow_down_max_delay_ms\x18\x12 \x01(\x03\x12\x14\n\x0cupgrade_hint\x18\x13 \x01(\t\x12?\n\x12included_roll_over\x18\x16 \x01(\x0b\x32#.credits.ledger.v1.IncludedRollOver\x12*\n\x08seat_fee\x18\x17 \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12\r\n\x05seats\x18\x18 \x01(\x05\x12/\n\rminimum_spend\x18\x19 \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12/\n\rmaximum_spend\x18\x1a \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12\x31\n\ncommitment\x18\x1b \x01(\x0b\x32\x1d.credits.ledger.v1.Commitment\x12\x33\n\x11invoice_threshold\x18\x1c \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12-\n\ttax_rates\x18\x1d \x03(\x0b\x32\x1a.credits.ledger.v1.TaxRate\"\x89\x01\n\x05\x43ycle\x12\x32\n\x08interval\x18\x01 \x01(\x0e\x32 .credits.ledger.v1.CycleInterval\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\x12/\n\x0b\x61nchor_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04zone\x18\x04 \x01(\t\"\x97\x02\n\x08\x43ontract\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x63ustomer\x18\x02 \x01(\t\x12\x0e\n\x06wallet\x18\x03 \x01(\t\x12\x0c\n\x04plan\x18\x04 \x01(\t\x12\x14\n\x0cplan_version\x18\x05 \x01(\x05\x12.\n\nstart_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x05\x63ycle\x18\x07 \x01(\x0b\x32\x18.credits.ledger.v1.Cycle\x12\x30\n\x06phases\x18\x08 \x03(\x0b\x32 .credits.ledger.v1.ContractPhase\x12,\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa5\x01\n\rContractPhase\x12\x0b\n\x03key\x18\x01 \x01(\t\x12-\n\tfrom_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07to_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x05terms\x18\x04 \x01(\x0b\x32\x1c.credits.ledger.v1.PlanPhase*r\n\x0e\x42\x65yondLastTier\x12 \n\x1c\x42\x45YOND_LAST_TIER_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x42\x45YOND_LAST_TIER_REFUSE\x10\x01\x12!\n\x1d\x42\x45YOND_LAST_TIER_LAST_APPLIES\x10\x02*\x93\x01\n\rCycleInterval\x12\x1e\n\x1a\x43YCLE_INTERVAL_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43YCLE_INTERVAL_DAY\x10\x01\x12\x17\n\x13\x43YCLE_INTERVAL_WEEK\x10\x02\x12\x18\n\x14\x43YCLE_INTERVAL_MONTH\x10\x03\x12\x17\n\x13\x43YCLE_INTERVAL_YEAR\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,36 +42,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RATE_MATCHENTRY']._serialized_options = b'8\001'
   _globals['_RATE_CHARGEIFENTRY']._loaded_options = None
   _globals['_RATE_CHARGEIFENTRY']._serialized_options = b'8\001'
-  _globals['_BEYONDLASTTIER']._serialized_start=3296
-  _globals['_BEYONDLASTTIER']._serialized_end=3410
-  _globals['_CYCLEINTERVAL']._serialized_start=3413
-  _globals['_CYCLEINTERVAL']._serialized_end=3560
-  _globals['_RATECARD']._serialized_start=190
-  _globals['_RATECARD']._serialized_end=459
-  _globals['_RATECARD_UNITDEFINITIONSENTRY']._serialized_start=405
-  _globals['_RATECARD_UNITDEFINITIONSENTRY']._serialized_end=459
-  _globals['_RATECARDPHASE']._serialized_start=462
-  _globals['_RATECARDPHASE']._serialized_end=805
-  _globals['_RATE']._serialized_start=808
-  _globals['_RATE']._serialized_end=1722
-  _globals['_RATE_MATCHENTRY']._serialized_start=1614
-  _globals['_RATE_MATCHENTRY']._serialized_end=1658
-  _globals['_RATE_CHARGEIFENTRY']._serialized_start=1660
-  _globals['_RATE_CHARGEIFENTRY']._serialized_end=1707
-  _globals['_UNITMODEL']._serialized_start=1724
-  _globals['_UNITMODEL']._serialized_end=1755
-  _globals['_MULTIPLIER']._serialized_start=1758
-  _globals['_MULTIPLIER']._serialized_end=1935
-  _globals['_MULTIPLIERTIER']._serialized_start=1937
-  _globals['_MULTIPLIERTIER']._serialized_end=1984
-  _globals['_PLAN']._serialized_start=1987
-  _globals['_PLAN']._serialized_end=2133
-  _globals['_PLANPHASE']._serialized_start=2136
-  _globals['_PLANPHASE']._serialized_end=2704
-  _globals['_CYCLE']._serialized_start=2707
-  _globals['_CYCLE']._serialized_end=2844
-  _globals['_CONTRACT']._serialized_start=2847
-  _globals['_CONTRACT']._serialized_end=3126
-  _globals['_CONTRACTPHASE']._serialized_start=3129
-  _globals['_CONTRACTPHASE']._serialized_end=3294
+  _globals['_BEYONDLASTTIER']._serialized_start=3708
+  _globals['_BEYONDLASTTIER']._serialized_end=3822
+  _globals['_CYCLEINTERVAL']._serialized_start=3825
+  _globals['_CYCLEINTERVAL']._serialized_end=3972
+  _globals['_RATECARD']._serialized_start=229
+  _globals['_RATECARD']._serialized_end=498
+  _globals['_RATECARD_UNITDEFINITIONSENTRY']._serialized_start=444
+  _globals['_RATECARD_UNITDEFINITIONSENTRY']._serialized_end=498
+  _globals['_RATECARDPHASE']._serialized_start=501
+  _globals['_RATECARDPHASE']._serialized_end=844
+  _globals['_RATE']._serialized_start=847
+  _globals['_RATE']._serialized_end=1761
+  _globals['_RATE_MATCHENTRY']._serialized_start=1653
+  _globals['_RATE_MATCHENTRY']._serialized_end=1697
+  _globals['_RATE_CHARGEIFENTRY']._serialized_start=1699
+  _globals['_RATE_CHARGEIFENTRY']._serialized_end=1746
+  _globals['_UNITMODEL']._serialized_start=1763
+  _globals['_UNITMODEL']._serialized_end=1794
+  _globals['_MULTIPLIER']._serialized_start=1797
+  _globals['_MULTIPLIER']._serialized_end=1974
+  _globals['_MULTIPLIERTIER']._serialized_start=1976
+  _globals['_MULTIPLIERTIER']._serialized_end=2023
+  _globals['_PLAN']._serialized_start=2026
+  _globals['_PLAN']._serialized_end=2172
+  _globals['_PLANPHASE']._serialized_start=2175
+  _globals['_PLANPHASE']._serialized_end=3116
+  _globals['_CYCLE']._serialized_start=3119
+  _globals['_CYCLE']._serialized_end=3256
+  _globals['_CONTRACT']._serialized_start=3259
+  _globals['_CONTRACT']._serialized_end=3538
+  _globals['_CONTRACTPHASE']._serialized_start=3541
+  _globals['_CONTRACTPHASE']._serialized_end=3706
 # @@protoc_insertion_point(module_scope)

@@ -4,6 +4,7 @@ isort:skip_file
 What was agreed: rate cards, plans and contracts, each with phases."""
 
 from collections import abc as _abc
+from credits.ledger.v1 import billing_terms_pb2 as _billing_terms_pb2
 from credits.ledger.v1 import money_pb2 as _money_pb2
 from credits.ledger.v1 import price_model_pb2 as _price_model_pb2
 from credits.ledger.v1 import wallet_pb2 as _wallet_pb2
@@ -542,6 +543,14 @@ class PlanPhase(_message.Message):
     SLOW_DOWN_FROM_PERCENT_FIELD_NUMBER: _builtins.int
     SLOW_DOWN_MAX_DELAY_MS_FIELD_NUMBER: _builtins.int
     UPGRADE_HINT_FIELD_NUMBER: _builtins.int
+    INCLUDED_ROLL_OVER_FIELD_NUMBER: _builtins.int
+    SEAT_FEE_FIELD_NUMBER: _builtins.int
+    SEATS_FIELD_NUMBER: _builtins.int
+    MINIMUM_SPEND_FIELD_NUMBER: _builtins.int
+    MAXIMUM_SPEND_FIELD_NUMBER: _builtins.int
+    COMMITMENT_FIELD_NUMBER: _builtins.int
+    INVOICE_THRESHOLD_FIELD_NUMBER: _builtins.int
+    TAX_RATES_FIELD_NUMBER: _builtins.int
     key: _builtins.str
     """Names the phase within the plan: 1 to 64 of a-z, 0-9, _ and -."""
     duration: _builtins.str
@@ -580,6 +589,8 @@ class PlanPhase(_message.Message):
     """
     upgrade_hint: _builtins.str
     """What to tell a customer whom a limit stops or slows down, for instance a plan's name. At most 200 characters."""
+    seats: _builtins.int
+    """How many seats are paid for, 0 to 1,000,000. Default 0."""
     @_builtins.property
     def base_fee(self) -> _money_pb2.Money:
         """Fee of one cycle. Absent means none."""
@@ -595,6 +606,36 @@ class PlanPhase(_message.Message):
     @_builtins.property
     def alert_percents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Percentages of what is included at which to alert, 1 to 100, ascending, at most 20. Empty means none."""
+
+    @_builtins.property
+    def included_roll_over(self) -> _billing_terms_pb2.IncludedRollOver:
+        """What of the unused included units moves into the next cycle. Absent: nothing; all of it expires with its cycle."""
+
+    @_builtins.property
+    def seat_fee(self) -> _money_pb2.Money:
+        """Fee of one seat for one cycle. Absent means seats cost nothing."""
+
+    @_builtins.property
+    def minimum_spend(self) -> _money_pb2.Money:
+        """Least that the usage of a cycle costs: what is missing is charged. Absent means none."""
+
+    @_builtins.property
+    def maximum_spend(self) -> _money_pb2.Money:
+        """Most that the usage of a cycle costs: what is above it is not charged. Not below minimum_spend. Absent means no
+        such limit.
+        """
+
+    @_builtins.property
+    def commitment(self) -> _billing_terms_pb2.Commitment:
+        """What the customer undertakes to spend in a longer period. Absent means nothing."""
+
+    @_builtins.property
+    def invoice_threshold(self) -> _money_pb2.Money:
+        """Amount of usage not yet invoiced at which an invoice is issued in mid-cycle, above 0. Absent means never."""
+
+    @_builtins.property
+    def tax_rates(self) -> _containers.RepeatedCompositeFieldContainer[_billing_terms_pb2.TaxRate]:
+        """Taxes on the net amounts of invoices, at most 8, each name once."""
 
     def __init__(
         self,
@@ -618,10 +659,18 @@ class PlanPhase(_message.Message):
         slow_down_from_percent: _builtins.int = ...,
         slow_down_max_delay_ms: _builtins.int = ...,
         upgrade_hint: _builtins.str = ...,
+        included_roll_over: _billing_terms_pb2.IncludedRollOver | None = ...,
+        seat_fee: _money_pb2.Money | None = ...,
+        seats: _builtins.int = ...,
+        minimum_spend: _money_pb2.Money | None = ...,
+        maximum_spend: _money_pb2.Money | None = ...,
+        commitment: _billing_terms_pb2.Commitment | None = ...,
+        invoice_threshold: _money_pb2.Money | None = ...,
+        tax_rates: _abc.Iterable[_billing_terms_pb2.TaxRate] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["base_fee", b"base_fee", "overage_price", b"overage_price"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["base_fee", b"base_fee", "commitment", b"commitment", "included_roll_over", b"included_roll_over", "invoice_threshold", b"invoice_threshold", "maximum_spend", b"maximum_spend", "minimum_spend", b"minimum_spend", "overage_price", b"overage_price", "seat_fee", b"seat_fee"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_percents", b"alert_percents", "base_fee", b"base_fee", "duration", b"duration", "features", b"features", "included_units", b"included_units", "key", b"key", "key_requests_per_minute", b"key_requests_per_minute", "key_tokens_per_minute", b"key_tokens_per_minute", "overage_limit_units", b"overage_limit_units", "overage_price", b"overage_price", "rate_card", b"rate_card", "requests_per_minute", b"requests_per_minute", "shortfall_mode", b"shortfall_mode", "slow_down_from_percent", b"slow_down_from_percent", "slow_down_max_delay_ms", b"slow_down_max_delay_ms", "spend_cap_period", b"spend_cap_period", "spend_cap_units", b"spend_cap_units", "tokens_per_minute", b"tokens_per_minute", "upgrade_hint", b"upgrade_hint"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_percents", b"alert_percents", "base_fee", b"base_fee", "commitment", b"commitment", "duration", b"duration", "features", b"features", "included_roll_over", b"included_roll_over", "included_units", b"included_units", "invoice_threshold", b"invoice_threshold", "key", b"key", "key_requests_per_minute", b"key_requests_per_minute", "key_tokens_per_minute", b"key_tokens_per_minute", "maximum_spend", b"maximum_spend", "minimum_spend", b"minimum_spend", "overage_limit_units", b"overage_limit_units", "overage_price", b"overage_price", "rate_card", b"rate_card", "requests_per_minute", b"requests_per_minute", "seat_fee", b"seat_fee", "seats", b"seats", "shortfall_mode", b"shortfall_mode", "slow_down_from_percent", b"slow_down_from_percent", "slow_down_max_delay_ms", b"slow_down_max_delay_ms", "spend_cap_period", b"spend_cap_period", "spend_cap_units", b"spend_cap_units", "tax_rates", b"tax_rates", "tokens_per_minute", b"tokens_per_minute", "upgrade_hint", b"upgrade_hint"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from credits.ledger.v1 import billing_records_pb2 as credits_dot_ledger_dot_v1_dot_billing__records__pb2
 from credits.ledger.v1 import contract_changes_pb2 as credits_dot_ledger_dot_v1_dot_contract__changes__pb2
 from credits.ledger.v1 import contract_service_pb2 as credits_dot_ledger_dot_v1_dot_contract__service__pb2
 
@@ -71,6 +72,16 @@ class ContractServiceStub:
                 request_serializer=credits_dot_ledger_dot_v1_dot_contract__changes__pb2.EndContractRequest.SerializeToString,
                 response_deserializer=credits_dot_ledger_dot_v1_dot_contract__changes__pb2.EndContractResponse.FromString,
                 _registered_method=True)
+        self.RecordInvoice = channel.unary_unary(
+                '/credits.ledger.v1.ContractService/RecordInvoice',
+                request_serializer=credits_dot_ledger_dot_v1_dot_billing__records__pb2.RecordInvoiceRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_billing__records__pb2.RecordInvoiceResponse.FromString,
+                _registered_method=True)
+        self.RecordCreditNote = channel.unary_unary(
+                '/credits.ledger.v1.ContractService/RecordCreditNote',
+                request_serializer=credits_dot_ledger_dot_v1_dot_billing__records__pb2.RecordCreditNoteRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_billing__records__pb2.RecordCreditNoteResponse.FromString,
+                _registered_method=True)
         self.GetContract = channel.unary_unary(
                 '/credits.ledger.v1.ContractService/GetContract',
                 request_serializer=credits_dot_ledger_dot_v1_dot_contract__service__pb2.GetContractRequest.SerializeToString,
@@ -133,6 +144,21 @@ class ContractServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RecordInvoice(self, request, context):
+        """Record an invoice that was issued: its hash becomes part of the contract's hash chain. Safe to retry with the
+        same key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordCreditNote(self, request, context):
+        """Record a credit note on a recorded invoice; all notes on it never exceed it. Safe to retry with the same key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetContract(self, request, context):
         """Read a contract with its phases.
         """
@@ -177,6 +203,16 @@ def add_ContractServiceServicer_to_server(servicer, server):
                     servicer.EndContract,
                     request_deserializer=credits_dot_ledger_dot_v1_dot_contract__changes__pb2.EndContractRequest.FromString,
                     response_serializer=credits_dot_ledger_dot_v1_dot_contract__changes__pb2.EndContractResponse.SerializeToString,
+            ),
+            'RecordInvoice': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordInvoice,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_billing__records__pb2.RecordInvoiceRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_billing__records__pb2.RecordInvoiceResponse.SerializeToString,
+            ),
+            'RecordCreditNote': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordCreditNote,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_billing__records__pb2.RecordCreditNoteRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_billing__records__pb2.RecordCreditNoteResponse.SerializeToString,
             ),
             'GetContract': grpc.unary_unary_rpc_method_handler(
                     servicer.GetContract,
@@ -374,6 +410,60 @@ class ContractService:
             '/credits.ledger.v1.ContractService/EndContract',
             credits_dot_ledger_dot_v1_dot_contract__changes__pb2.EndContractRequest.SerializeToString,
             credits_dot_ledger_dot_v1_dot_contract__changes__pb2.EndContractResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordInvoice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.ContractService/RecordInvoice',
+            credits_dot_ledger_dot_v1_dot_billing__records__pb2.RecordInvoiceRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_billing__records__pb2.RecordInvoiceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordCreditNote(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.ContractService/RecordCreditNote',
+            credits_dot_ledger_dot_v1_dot_billing__records__pb2.RecordCreditNoteRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_billing__records__pb2.RecordCreditNoteResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -4,6 +4,7 @@ isort:skip_file
 Commands and reads of plans and contracts."""
 
 from collections import abc as _abc
+from credits.ledger.v1 import billing_records_pb2 as _billing_records_pb2
 from credits.ledger.v1 import contract_changes_pb2 as _contract_changes_pb2
 from credits.ledger.v1 import contract_service_pb2 as _contract_service_pb2
 from grpc import aio as _aio
@@ -52,6 +53,12 @@ class ContractServiceStub:
     """End a contract; the wallet's own policy applies again, and the wallet may take another contract.
     Safe to retry with the same key.
     """
+    RecordInvoice: _grpc.UnaryUnaryMultiCallable[_billing_records_pb2.RecordInvoiceRequest, _billing_records_pb2.RecordInvoiceResponse]
+    """Record an invoice that was issued: its hash becomes part of the contract's hash chain. Safe to retry with the
+    same key.
+    """
+    RecordCreditNote: _grpc.UnaryUnaryMultiCallable[_billing_records_pb2.RecordCreditNoteRequest, _billing_records_pb2.RecordCreditNoteResponse]
+    """Record a credit note on a recorded invoice; all notes on it never exceed it. Safe to retry with the same key."""
     GetContract: _grpc.UnaryUnaryMultiCallable[_contract_service_pb2.GetContractRequest, _contract_service_pb2.GetContractResponse]
     """Read a contract with its phases."""
 
@@ -78,6 +85,12 @@ class ContractServiceAsyncStub(ContractServiceStub):
     """End a contract; the wallet's own policy applies again, and the wallet may take another contract.
     Safe to retry with the same key.
     """
+    RecordInvoice: _aio.UnaryUnaryMultiCallable[_billing_records_pb2.RecordInvoiceRequest, _billing_records_pb2.RecordInvoiceResponse]  # type: ignore[assignment]
+    """Record an invoice that was issued: its hash becomes part of the contract's hash chain. Safe to retry with the
+    same key.
+    """
+    RecordCreditNote: _aio.UnaryUnaryMultiCallable[_billing_records_pb2.RecordCreditNoteRequest, _billing_records_pb2.RecordCreditNoteResponse]  # type: ignore[assignment]
+    """Record a credit note on a recorded invoice; all notes on it never exceed it. Safe to retry with the same key."""
     GetContract: _aio.UnaryUnaryMultiCallable[_contract_service_pb2.GetContractRequest, _contract_service_pb2.GetContractResponse]  # type: ignore[assignment]
     """Read a contract with its phases."""
 
@@ -143,6 +156,24 @@ class ContractServiceServicer(metaclass=_abc_1.ABCMeta):
         """End a contract; the wallet's own policy applies again, and the wallet may take another contract.
         Safe to retry with the same key.
         """
+
+    @_abc_1.abstractmethod
+    def RecordInvoice(
+        self,
+        request: _billing_records_pb2.RecordInvoiceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_billing_records_pb2.RecordInvoiceResponse, _abc.Awaitable[_billing_records_pb2.RecordInvoiceResponse]]:
+        """Record an invoice that was issued: its hash becomes part of the contract's hash chain. Safe to retry with the
+        same key.
+        """
+
+    @_abc_1.abstractmethod
+    def RecordCreditNote(
+        self,
+        request: _billing_records_pb2.RecordCreditNoteRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_billing_records_pb2.RecordCreditNoteResponse, _abc.Awaitable[_billing_records_pb2.RecordCreditNoteResponse]]:
+        """Record a credit note on a recorded invoice; all notes on it never exceed it. Safe to retry with the same key."""
 
     @_abc_1.abstractmethod
     def GetContract(
