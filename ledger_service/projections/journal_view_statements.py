@@ -27,8 +27,8 @@ WITH open_days AS (
         WHERE NOT used_up AND NOT as_recorded AND expire_time <= %(now)s AND expire_time < %(to_time)s
             AND currency_code = %(currency_code)s AND (%(entity)s = '' OR entity = %(entity)s)
     ) AS l
-    LEFT JOIN {schema}.journal_pools AS p ON p.pool = l.pool
-    LEFT JOIN open_days USING (entity)
+    LEFT JOIN (SELECT pool, escheat_fraction FROM {schema}.journal_pools) AS p ON p.pool = l.pool
+    LEFT JOIN open_days AS o ON o.entity = l.entity
 ), due_parts AS (
     SELECT day, ended - floor(ended * escheat_fraction + 0.5) AS breakage,
         floor(ended * escheat_fraction + 0.5) AS escheat
