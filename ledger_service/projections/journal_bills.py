@@ -13,7 +13,6 @@ from ledger_service.domain.finance.billing import (
     BILLED_OVERAGE,
     BILLED_TAX,
     CLEARING,
-    DRAWN_DOWN,
     ROUNDED,
     Moved,
     billed,
@@ -42,7 +41,6 @@ def post_invoice(books: Books, event: BookEvent, invoice: Invoiced) -> None:
         # What is billed over time comes and goes by itself; only overage waits for its bill.
         if amount.kind in CLEARING:
             _clear(books, wallet, sum(each.nanos for each in moved if each.flow == BILLED_OVERAGE))
-        _clear(books, wallet, sum(each.nanos for each in moved if each.flow == DRAWN_DOWN))
     day = utc_day(invoice.issue_time)
     if invoice.tax_nanos:
         _post(books, event, invoice.currency_code, [Moved(BILLED_TAX, day, invoice.tax_nanos)], "")
