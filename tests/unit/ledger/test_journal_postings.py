@@ -42,46 +42,18 @@ from tests.builders import (
     Book,
     after,
     agreed,
-    book,
     charge,
-    open_wallet,
     sign_contract,
 )
 from tests.fakes.finance_log import PERIODS, POOL, priced
 from tests.fakes.projection_log import MemoryJournal, stored
+from tests.sales import opened, sale
 
 CASH, LIABILITY, OWED = Account.CASH, Account.CONTRACT_LIABILITY, Account.REFUND_LIABILITY
 USAGE, BREAKAGE, OVERAGE = Account.REVENUE_USAGE, Account.REVENUE_BREAKAGE, Account.REVENUE_OVERAGE
 RECEIVABLE, UNBILLED = Account.ACCOUNTS_RECEIVABLE, Account.UNBILLED_RECEIVABLE
 PLAN, TAX, CREDITED = Account.REVENUE_PLAN, Account.SALES_TAX_PAYABLE, Account.CUSTOMER_CREDIT
-NO_TERMS = SaleTerms()
 DAY = timedelta(days=1)
-
-
-def sale(
-    nanos: int,
-    units: int = 100,
-    *,
-    terms: SaleTerms = NO_TERMS,
-    currency_code: str = "EUR",
-    effective_time: datetime | None = None,
-    expire_time: datetime | None = None,
-) -> GrantCredits:
-    """Return a paid grant."""
-    return GrantCredits(
-        WALLET,
-        units,
-        GrantCategory.PAID,
-        effective_time=effective_time,
-        expire_time=expire_time,
-        consideration=Money(currency_code, nanos),
-        finance=terms,
-    )
-
-
-def opened() -> Book:
-    """Return a book with a wallet that is never short."""
-    return book(open_wallet(mode=ShortfallMode.SOFT, overage_limit_units=10**9))
 
 
 def folded(ledger: Book) -> MemoryJournal:
@@ -290,7 +262,7 @@ def test_a_prepaid_commitment_is_drawn_down_by_overage_and_its_rest_is_breakage_
     ledger.run(billed(BilledAmount("COMMITMENT", 1_000, NOW, NOW + 30 * DAY)))
     ledger.run(Debit(WALLET, charge=priced(30_000, "0.00002"), delivered=True))
     bill = billed(BilledAmount("OVERAGE", 600), BilledAmount("COMMITMENT_DRAW_DOWN", -600))
-    issued = msgspec.structs.replace(bill.issued, invoice="invoices/acme-2", kind=InvoiceKind.THRESHOLD)
+    issued = msgspec.structs.replace(bill.issued, invoice="invoices/acme-2", cycle_start_time=after(days=1))
     ledger.run(msgspec.structs.replace(bill, issued=issued))
 
     assert balances(ledger, until=NOW.date() + DAY) == {RECEIVABLE: 1_000, LIABILITY: -400, OVERAGE: -600}
@@ -318,6 +290,23 @@ def test_a_credit_note_takes_back_what_was_earned_and_what_would_be(
     expected: dict[Account, int] = defaultdict(int, {RECEIVABLE: 357, TAX: -57})
     expected[owed] -= 300
     assert balances(ledger) == {account: nanos for account, nanos in expected.items() if nanos}
+
+
+def test_a_threshold_invoice_bills_ahead_of_the_cycles_own() -> None:
+    ledger = signed()
+    ledger.run(Debit(WALLET, charge=priced(5_000_000), delivered=True))
+    first = billed(BilledAmount("OVERAGE", 60_000_000))
+    early = msgspec.structs.replace(first.issued, invoice="invoices/t-1", kind=InvoiceKind.THRESHOLD)
+    ledger.run(msgspec.structs.replace(first, issued=early))
+
+    assert balances(ledger) == {
+        RECEIVABLE: 60_000_000,
+        LIABILITY: -60_000_000,
+        UNBILLED: 100_000_000,
+        OVERAGE: -100_000_000,
+    }
+    ledger.run(billed(BilledAmount("OVERAGE", 100_000_000), BilledAmount("THRESHOLD_CREDIT", -60_000_000)))
+    assert balances(ledger) == {RECEIVABLE: 100_000_000, OVERAGE: -100_000_000}
 
 
 def test_a_customers_credit_is_used_up_by_an_invoice() -> None:
