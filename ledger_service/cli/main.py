@@ -21,6 +21,7 @@ from ledger_service.cli import (
     history,
     holds,
     rules,
+    sales,
     top_ups,
     totals,
     trace,
@@ -44,6 +45,7 @@ app.add_typer(watch.app)
 app.add_typer(budgets.app)
 app.add_typer(totals.app)
 app.add_typer(finance.app)
+app.add_typer(sales.app)
 
 
 def main() -> None:
