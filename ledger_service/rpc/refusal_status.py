@@ -83,7 +83,6 @@ STATUS_OF: Final[Mapping[type[Refusal], grpc.StatusCode]] = {
     refusals.PeriodAlreadyClosed: Code.FAILED_PRECONDITION,
     refusals.PeriodOutOfOrder: Code.FAILED_PRECONDITION,
     refusals.PeriodNotOver: Code.FAILED_PRECONDITION,
-    refusals.PeriodNotSettled: Code.FAILED_PRECONDITION,
     refusals.IdempotencyKeyReused: Code.ALREADY_EXISTS,
     refusals.RateCardNotFound: Code.NOT_FOUND,
     refusals.RateCardExists: Code.ALREADY_EXISTS,

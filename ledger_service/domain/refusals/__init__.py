@@ -62,7 +62,6 @@ from ledger_service.domain.refusals.finance import (
     NotPaidFor,
     PeriodAlreadyClosed,
     PeriodNotOver,
-    PeriodNotSettled,
     PeriodOutOfOrder,
     RefundNotFound,
 )
@@ -165,7 +164,6 @@ __all__ = [
     "PendingGrantsFull",
     "PeriodAlreadyClosed",
     "PeriodNotOver",
-    "PeriodNotSettled",
     "PeriodOutOfOrder",
     "PhaseInPast",
     "PhaseIsLast",

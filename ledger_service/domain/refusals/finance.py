@@ -69,9 +69,3 @@ class PeriodNotOver(Refusal):
     """A period that is not over cannot be closed."""
 
     reason = "PERIOD_NOT_OVER"
-
-
-class PeriodNotSettled(Refusal):
-    """Credit expired in the period and that is not recorded yet."""
-
-    reason = "PERIOD_NOT_SETTLED"
