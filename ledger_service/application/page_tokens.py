@@ -46,8 +46,14 @@ class JournalToken(msgspec.Struct, frozen=True, array_like=True, tag="journal"):
     source: str
 
 
-Token = WalletsToken | GrantsToken | StatementToken | JournalToken
-T = TypeVar("T", WalletsToken, GrantsToken, StatementToken, JournalToken)
+class AgreementsToken(msgspec.Struct, frozen=True, array_like=True, tag="agreements"):
+    """After the contract or plan of this name."""
+
+    after: str
+
+
+Token = WalletsToken | GrantsToken | StatementToken | AgreementsToken | JournalToken
+T = TypeVar("T", WalletsToken, GrantsToken, StatementToken, AgreementsToken, JournalToken)
 
 
 def encode_token(token: Token) -> str:
