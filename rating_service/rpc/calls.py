@@ -46,6 +46,9 @@ METHODS: Final = {
         "VerifyDocuments",
         "RunBilling",
         "ListCycles",
+        "PreviewPlanChange",
+        "CommitPlanChange",
+        "MigrateContracts",
     ),
     "credits.rating.v1.ReratingService": (
         "ShowRerating",
@@ -55,7 +58,9 @@ METHODS: Final = {
 }
 """Methods by service; a test compares them with the protos."""
 
-STREAMS: Final = frozenset({"StreamUsage", "VerifyDocuments", "RunBilling", "ShowRerating", "AcceptRerating"})
+STREAMS: Final = frozenset(
+    {"StreamUsage", "VerifyDocuments", "RunBilling", "MigrateContracts", "ShowRerating", "AcceptRerating"}
+)
 """Methods whose answers are streams."""
 
 Method = Callable[[Any, Any], Awaitable[Any]]
