@@ -31,7 +31,7 @@ run: $(INSTALLED) ## start both services and the projector on an embedded Postgr
 	@$(PY) -m deploy.run
 
 test: lint ## every check and every test
-	@$(PY) -m pytest
+	@$(PY) -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(INSTALLED) ## formatting, lint, types, protos, generated code
 	@sh deploy/check.sh

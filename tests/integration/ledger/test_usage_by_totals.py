@@ -79,7 +79,8 @@ async def rating_service(postgres: PostgresServer, address: str) -> AsyncIterato
     """Run a rating service with an empty database on a ledger and lend its stub."""
     url = postgres.create_database(migrated=False)
     async with AsyncExitStack() as stack:
-        stack.callback(postgres.drop_database, url)
+        # In a thread: a statement of another service on this loop may have to end first.
+        stack.push_async_callback(asyncio.to_thread, postgres.drop_database, url)
         parts = await build(settings_for(url, address, max_lateness=YEAR), stack)
         await parts.served.server.start()
         stack.push_async_callback(parts.served.server.stop, None)
