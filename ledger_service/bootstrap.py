@@ -42,6 +42,7 @@ from ledger_service.application.sweeper import Sweeper
 from ledger_service.application.verification import VerificationProgress
 from ledger_service.application.view_ports import Views
 from ledger_service.application.writer import Writer
+from ledger_service.projections.journal_views import PostgresFinanceViews
 from ledger_service.projections.lot_book import PaidLots
 from ledger_service.projections.projector import Projector, ProjectorSettings
 from ledger_service.projections.rebuild import Progress, rebuild
@@ -113,7 +114,14 @@ async def _serve(
     sweeper = Sweeper(writer, PostgresDueWallets(pool, schema=settings.schema))
     courier = Courier(writer, PostgresOpenTransfers(pool, schema=settings.schema))
     views = PostgresViews(pool, schema=settings.schema)
-    services = _services(writer, reader, views, lambda: verify_beside(url, schema=settings.schema))
+    finance = PostgresFinanceViews(pool, schema=settings.schema)
+    services = _services(
+        writer,
+        reader,
+        views,
+        FinanceServicer(writer, reader, finance, sweeper.sweep),
+        lambda: verify_beside(url, schema=settings.schema),
+    )
     if isinstance(clock, ManualClock):
         services.append(_sandbox(SandboxServicer(writer, clock.advance, sweeper.sweep)))
     server = build_server(services, health)
@@ -151,7 +159,9 @@ def _spare_the_collector() -> None:
     gc.set_threshold(*GC_THRESHOLDS)
 
 
-def _services(writer: Writer, reader: LogReader, views: Views, verify: Verify) -> list[Service]:
+def _services(
+    writer: Writer, reader: LogReader, views: Views, finance: FinanceServicer, verify: Verify
+) -> list[Service]:
     return [
         Service(
             wallet_service_pb2.DESCRIPTOR.services_by_name["WalletService"],
@@ -175,7 +185,7 @@ def _services(writer: Writer, reader: LogReader, views: Views, verify: Verify) -
         ),
         Service(
             finance_service_pb2.DESCRIPTOR.services_by_name["FinanceService"],
-            FinanceServicer(writer, views),
+            finance,
             finance_service_pb2_grpc.add_FinanceServiceServicer_to_server,
         ),
     ]

@@ -7,6 +7,10 @@ from typing import Protocol
 
 import msgspec
 
+from ledger_service.application.page_tokens import JournalToken
+from ledger_service.domain.finance.accounts import Account
+from ledger_service.domain.finance.journal import Movement
+
 
 class FinanceScope(msgspec.Struct, frozen=True):
     """Which part of the journal. An empty entity means all of them.
@@ -73,6 +77,20 @@ class LotFigures(msgspec.Struct, frozen=True):
     expire_time: datetime | None
 
 
+class JournalDay(msgspec.Struct, frozen=True):
+    """What an account was debited (above zero) or credited on a day for one reason."""
+
+    posting_day: date
+    record_day: date
+    effective_day: date
+    entity: str
+    account: Account
+    movement: Movement
+    product: str
+    source: str
+    nanos: int
+
+
 class PeriodView(msgspec.Struct, frozen=True):
     """A period that takes no entries any more; it is closed once its figures are recorded."""
 
@@ -100,6 +118,19 @@ class FinanceViews(Protocol):
         self, wallet: str, *, after: int = 0, limit: int, min_position: int = 0
     ) -> tuple[tuple[LotFigures, ...], int]:
         """Return the lots with consideration of a wallet, and the position that was seen."""
+
+    async def list_days(
+        self,
+        *,
+        from_day: date,
+        to_day: date,
+        scope: FinanceScope,
+        moved_only: bool,
+        after: JournalToken | None,
+        limit: int,
+        min_position: int = 0,
+    ) -> tuple[tuple[JournalDay, ...], int]:
+        """Return rows posted on [from_day, to_day) in the order of their keys, and the position that was seen."""
 
     async def list_periods(self, entity: str, *, min_position: int = 0) -> tuple[PeriodView, ...]:
         """Return the periods of an entity that take no entries any more, in order."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import date
 from typing import TypeVar
 
 import msgspec
@@ -32,8 +33,21 @@ class StatementToken(msgspec.Struct, frozen=True, array_like=True, tag="statemen
     posted_units: int
 
 
-Token = WalletsToken | GrantsToken | StatementToken
-T = TypeVar("T", WalletsToken, GrantsToken, StatementToken)
+class JournalToken(msgspec.Struct, frozen=True, array_like=True, tag="journal"):
+    """After the row of the journal with this key."""
+
+    posting_day: date
+    record_day: date
+    effective_day: date
+    entity: str
+    account: str
+    movement: str
+    product: str
+    source: str
+
+
+Token = WalletsToken | GrantsToken | StatementToken | JournalToken
+T = TypeVar("T", WalletsToken, GrantsToken, StatementToken, JournalToken)
 
 
 def encode_token(token: Token) -> str:

@@ -27,8 +27,8 @@ WITH open_days AS (
         WHERE NOT used_up AND NOT as_recorded AND expire_time <= %(now)s AND expire_time < %(to_time)s
             AND currency_code = %(currency_code)s AND (%(entity)s = '' OR entity = %(entity)s)
     ) AS l
-    LEFT JOIN {schema}.journal_pools AS p ON p.pool = l.pool
-    LEFT JOIN open_days USING (entity)
+    LEFT JOIN (SELECT pool, escheat_fraction FROM {schema}.journal_pools) AS p ON p.pool = l.pool
+    LEFT JOIN open_days AS o ON o.entity = l.entity
 ), due_parts AS (
     SELECT day, ended - floor(ended * escheat_fraction + 0.5) AS breakage,
         floor(ended * escheat_fraction + 0.5) AS escheat
@@ -58,6 +58,17 @@ FROM {schema}.journal_lots
 WHERE wallet = %(wallet)s AND grant_version > %(after)s AND purchase_version = 0
 ORDER BY grant_version LIMIT %(limit)s"""
 
+LIST_DAYS: Final = """
+SELECT posting_day, record_day, effective_day, entity, account, movement, product, source, nanos::text
+FROM {schema}.journal_days
+WHERE currency_code = %(currency_code)s AND posting_day >= %(from_day)s AND posting_day < %(to_day)s
+    AND record_day < %(known_before)s AND (%(entity)s = '' OR entity = %(entity)s)
+    AND (NOT %(moved_only)s OR effective_day < posting_day)
+    AND (posting_day, record_day, effective_day, entity, account, movement, product, source) >
+        (%(posting_day)s::date, %(record_day)s::date, %(effective_day)s::date, %(last_entity)s::text,
+        %(account)s::text, %(movement)s::text, %(product)s::text, %(source)s::text)
+ORDER BY posting_day, record_day, effective_day, entity, account, movement, product, source LIMIT %(limit)s"""
+
 LIST_PERIODS: Final = """
 SELECT entity, from_day, to_day, locked_position, close_time, figures_hash
 FROM {schema}.journal_periods WHERE entity = %(entity)s ORDER BY from_day"""
@@ -82,6 +93,7 @@ class JournalStatements:
         name = Identifier(schema)
         self.roll_forward: Final = SQL(ROLL_FORWARD).format(schema=name)
         self.list_lots: Final = SQL(LIST_LOTS).format(schema=name)
+        self.list_days: Final = SQL(LIST_DAYS).format(schema=name)
         self.list_periods: Final = SQL(LIST_PERIODS).format(schema=name)
         self.due_lots: Final = SQL(DUE_LOTS).format(schema=name)
         self.period_figures: Final = SQL(PERIOD_FIGURES).format(schema=name)

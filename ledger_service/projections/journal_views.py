@@ -6,6 +6,7 @@ added here, at the caller's `now`, as the lots would post it when it is recorded
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
 from hashlib import sha256
 from typing import Any
@@ -15,10 +16,12 @@ from psycopg_pool import AsyncConnectionPool
 
 from ledger_service.application.finance_ports import (
     FinanceScope,
+    JournalDay,
     LotFigures,
     PeriodView,
     RollForward,
 )
+from ledger_service.application.page_tokens import JournalToken
 from ledger_service.domain.finance.accounts import Account
 from ledger_service.domain.finance.journal import JournalLine, Movement, check_balanced
 from ledger_service.projections.journal_view_statements import JournalStatements
@@ -79,6 +82,37 @@ class PostgresFinanceViews(ViewReader):
         rows = await self._rows(self._statements.list_lots, parameters)
         return tuple(LotFigures(*row) for row in rows), position
 
+    async def list_days(
+        self,
+        *,
+        from_day: date,
+        to_day: date,
+        scope: FinanceScope,
+        moved_only: bool,
+        after: JournalToken | None,
+        limit: int,
+        min_position: int = 0,
+    ) -> tuple[tuple[JournalDay, ...], int]:
+        """Return rows posted on [from_day, to_day) in the order of their keys, and the position that was seen."""
+        position = await self._reach(JOURNAL.name, min_position)
+        last = after or JournalToken(date.min, date.min, date.min, "", "", "", "", "")
+        parameters = _scoped(scope) | {
+            "from_day": from_day,
+            "to_day": to_day,
+            "moved_only": moved_only,
+            "limit": limit,
+            "posting_day": last.posting_day,
+            "record_day": last.record_day,
+            "effective_day": last.effective_day,
+            "last_entity": last.entity,
+            "account": last.account,
+            "movement": last.movement,
+            "product": last.product,
+            "source": last.source,
+        }
+        rows = await self._rows(self._statements.list_days, parameters)
+        return tuple(_journal_day(row) for row in rows), position
+
     async def list_periods(self, entity: str, *, min_position: int = 0) -> tuple[PeriodView, ...]:
         """Return the periods of an entity that take no entries any more, in order."""
         await self._reach(JOURNAL.name, min_position)
@@ -98,6 +132,21 @@ class PostgresFinanceViews(ViewReader):
         rows = await self._rows(self._statements.period_figures, parameters)
         figures = [(currency, account, int(nanos)) for currency, account, nanos in rows]
         return sha256(msgspec.json.encode(figures)).hexdigest()
+
+
+def _journal_day(row: Sequence[Any]) -> JournalDay:
+    posting_day, record_day, effective_day, entity, account, movement, product, source, nanos = row
+    return JournalDay(
+        posting_day,
+        record_day,
+        effective_day,
+        entity,
+        Account(account),
+        Movement(movement),
+        product,
+        source,
+        int(nanos),
+    )
 
 
 def _scoped(scope: FinanceScope) -> dict[str, object]:

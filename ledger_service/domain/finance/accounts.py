@@ -91,3 +91,6 @@ class Chart(msgspec.Struct, frozen=True):
     def name(self, account: Account) -> str:
         """Return what an account is called."""
         return self.names.get(account) or NAMES_DEFAULT[account]
+
+
+DEFAULT_CHART: Final = Chart()

@@ -54,8 +54,7 @@ def close_period(
 ) -> list[Draft]:
     """Return the closing of the period that is locked. Raises PeriodAlreadyClosed."""
     assert periods is not None, "a period is locked before it is closed"
-    assert periods.open_day == command.to_day, "the latest period is the one that is closed"
-    if periods.closed:
+    if periods.closed or periods.open_day != command.to_day:
         raise PeriodAlreadyClosed(f"the period from {command.from_day} was closed before", field="from_time")
     event = AccountingPeriodClosed(
         command.from_day, command.to_day, command.locked_position, command.figures_hash
