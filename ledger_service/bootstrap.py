@@ -7,9 +7,11 @@ import contextlib
 import gc
 import signal
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Final
 
 import grpc
+import msgspec
 import psycopg
 import structlog
 from prometheus_client import Gauge, start_http_server
@@ -42,6 +44,7 @@ from ledger_service.application.sweeper import Sweeper
 from ledger_service.application.verification import VerificationProgress
 from ledger_service.application.view_ports import Views
 from ledger_service.application.writer import Writer
+from ledger_service.domain.finance.accounts import DEFAULT_CHART, Account, Chart
 from ledger_service.projections.journal_views import PostgresFinanceViews
 from ledger_service.projections.lot_book import PaidLots
 from ledger_service.projections.projector import Projector, ProjectorSettings
@@ -119,7 +122,8 @@ async def _serve(
         writer,
         reader,
         views,
-        FinanceServicer(writer, reader, finance, sweeper.sweep),
+        WalletServicer(writer, reader, views, functional_currency=settings.functional_currency),
+        FinanceServicer(writer, reader, finance, sweeper.sweep, chart=read_chart(settings)),
         lambda: verify_beside(url, schema=settings.schema),
     )
     if isinstance(clock, ManualClock):
@@ -148,6 +152,21 @@ async def _serve(
     log.info("stopped")
 
 
+def read_chart(settings: Settings) -> Chart:
+    """Return what the accounts are called. Raises StartError."""
+    if not settings.chart_file:
+        return DEFAULT_CHART
+    try:
+        names = msgspec.json.decode(Path(settings.chart_file).read_bytes(), type=dict[Account, str])
+    except (OSError, msgspec.DecodeError) as error:
+        raise StartError(f"LEDGER_CHART_FILE: {settings.chart_file}: {error}") from error
+    chart = Chart(names)
+    called = [chart.name(account) for account in Account]
+    if len(set(called)) < len(called):
+        raise StartError(f"LEDGER_CHART_FILE: {settings.chart_file}: two accounts have one name")
+    return chart
+
+
 def _spare_the_collector() -> None:
     """Let the garbage collector look at what is new and not at all that the cache holds.
 
@@ -160,12 +179,17 @@ def _spare_the_collector() -> None:
 
 
 def _services(
-    writer: Writer, reader: LogReader, views: Views, finance: FinanceServicer, verify: Verify
+    writer: Writer,
+    reader: LogReader,
+    views: Views,
+    wallets: WalletServicer,
+    finance: FinanceServicer,
+    verify: Verify,
 ) -> list[Service]:
     return [
         Service(
             wallet_service_pb2.DESCRIPTOR.services_by_name["WalletService"],
-            WalletServicer(writer, reader, views),
+            wallets,
             wallet_service_pb2_grpc.add_WalletServiceServicer_to_server,
         ),
         Service(

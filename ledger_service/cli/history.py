@@ -143,7 +143,7 @@ def roll_forward(
         print_json(response)
         return
     table = Table("Day", title=f"Contract liability, {currency}", show_footer=False)
-    for column in ("Opening", "Billings", "Usage", "Breakage", "Refunds", "Closing"):
+    for column in ("Opening", "Billings", "Usage", "Breakage", "By time", "Refunds", "Escheat", "Closing"):
         table.add_column(column, justify="right")
     for row in response.days:
         table.add_row(*_row_cells(show_instant(row.from_time)[:10], row))
@@ -153,6 +153,6 @@ def roll_forward(
 
 
 def _row_cells(label: str, row: finance_service_pb2.RollForwardRow) -> list[str]:
-    recognised = (row.recognised_usage, row.recognised_breakage)
-    amounts = (row.opening, row.billings, *recognised, row.refunds, row.closing)
+    recognised = (row.recognised_usage, row.recognised_breakage, row.recognised_over_time)
+    amounts = (row.opening, row.billings, *recognised, row.refunds, row.escheat, row.closing)
     return [label, *(show_units(amount.nanos, MONEY_SCALE) for amount in amounts)]

@@ -17,6 +17,7 @@ from ledger_service import bootstrap
 from ledger_service.cli import (
     budgets,
     credit,
+    finance,
     history,
     holds,
     rules,
@@ -42,6 +43,7 @@ app.add_typer(trace.app)
 app.add_typer(watch.app)
 app.add_typer(budgets.app)
 app.add_typer(totals.app)
+app.add_typer(finance.app)
 
 
 def main() -> None:

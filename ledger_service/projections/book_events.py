@@ -13,7 +13,8 @@ from typing import Final, Generic, TypeVar
 import msgspec
 
 from ledger_service.application.ports import StoredEvent
-from ledger_service.domain.values import BreakageMethod
+from ledger_service.domain.events import BilledAmount
+from ledger_service.domain.values import BreakageMethod, NoteSettlement
 from ledger_service.projections.wallet_events import WalletEvent, read_wallet_events
 
 
@@ -55,7 +56,32 @@ class PeriodClosed(Book, frozen=True):
     figures_hash: str
 
 
-BookChange = PoolCreated | PoolEstimated | PeriodLocked | PeriodClosed
+class Signed(Book, frozen=True):
+    """What the journal needs of ContractSigned."""
+
+    wallet: str
+
+
+class Invoiced(Book, frozen=True):
+    """What the journal needs of InvoiceIssued."""
+
+    issue_time: datetime
+    currency_code: str
+    amounts: tuple[BilledAmount, ...] = ()
+    tax_nanos: int = 0
+
+
+class Credited(Book, frozen=True):
+    """What the journal needs of CreditNoteIssued."""
+
+    settlement: NoteSettlement
+    issue_time: datetime
+    currency_code: str
+    amounts: tuple[BilledAmount, ...] = ()
+    tax_nanos: int = 0
+
+
+BookChange = PoolCreated | PoolEstimated | PeriodLocked | PeriodClosed | Signed | Invoiced | Credited
 C_co = TypeVar("C_co", bound=BookChange, covariant=True)
 
 BOOK_TYPES: Final[dict[str, type[BookChange]]] = {
@@ -63,6 +89,9 @@ BOOK_TYPES: Final[dict[str, type[BookChange]]] = {
     "breakage_pool.PoolEstimateRevised.v1": PoolEstimated,
     "accounting_period.AccountingPeriodLocked.v1": PeriodLocked,
     "accounting_period.AccountingPeriodClosed.v1": PeriodClosed,
+    "contract.ContractSigned.v1": Signed,
+    "contract.InvoiceIssued.v1": Invoiced,
+    "contract.CreditNoteIssued.v1": Credited,
 }
 
 

@@ -1,4 +1,4 @@
-"""What events of breakage pools and accounting periods change in the books."""
+"""What events of breakage pools, accounting periods and contracts change in the books."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ from fractions import Fraction
 
 from ledger_service.projections.book_events import (
     BookEvent,
+    Credited,
+    Invoiced,
     PeriodClosed,
     PeriodLocked,
     PoolCreated,
     PoolEstimated,
+    Signed,
 )
-from ledger_service.projections.books import DEFAULT_ENTITY, Books, PeriodRow, flush_all
+from ledger_service.projections.books import DEFAULT_ENTITY, Books, ContractRow, PeriodRow, flush_all
+from ledger_service.projections.journal_bills import post_credit_note, post_invoice
 from ledger_service.projections.pool_tallies import Estimate, PoolTally, PoolTerms
 from ledger_service.projections.wallet_events import utc_day
 
@@ -24,6 +28,12 @@ def post_book_event(books: Books, event: BookEvent) -> None:
         case PoolEstimated() as revised:
             estimate = Estimate(revised.expected_breakage, revised.expected_redeemed_units)
             books.pools[event.stream].estimates[utc_day(event.record_time)] = estimate
+        case Signed(wallet=wallet):
+            books.contracts[event.stream] = ContractRow(wallet)
+        case Invoiced() as invoice:
+            post_invoice(books, event, invoice)
+        case Credited() as note:
+            post_credit_note(books, event, note)
         case PeriodLocked(from_day=from_day, to_day=to_day):
             # What moved before is posted by what was open then.
             flush_all(books)

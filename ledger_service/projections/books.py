@@ -52,6 +52,14 @@ class PeriodRow(msgspec.Struct):
     figures_hash: str = ""
 
 
+class ContractRow(msgspec.Struct):
+    """What the bills of a contract need. Mutable: part of the accumulator."""
+
+    wallet: str
+    commitment_end: date | None = None
+    """Of the prepaid commitment that is drawn down."""
+
+
 class Unbilled(NamedTuple):
     """A wallet's overage in one currency."""
 
@@ -79,6 +87,10 @@ class Books(msgspec.Struct):
     """Wallets that the run opened."""
     unbilled: dict[Unbilled, int] = {}
     """What to add to the overage that is on no invoice."""
+    unbilled_before: dict[Unbilled, int] = {}
+    """What there was of it before the run, for wallets that are billed in it."""
+    contracts: dict[str, ContractRow] = {}
+    """Contracts that the run signed or bills."""
     open_days: dict[str, date] = {}
     """By entity, the first day of its first open period."""
     periods: dict[tuple[str, date], PeriodRow] = {}

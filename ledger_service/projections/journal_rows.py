@@ -8,12 +8,18 @@ from typing import Any, Final
 
 from ledger_service.domain.finance.journal import PostingKey
 from ledger_service.domain.finance.lots import PaidLot
-from ledger_service.projections.array_text import booleans, integers, texts, times
-from ledger_service.projections.books import LotKey, PeriodRow
+from ledger_service.projections.array_text import booleans, integers, optional_texts, texts, times
+from ledger_service.projections.books import ContractRow, LotKey, PeriodRow
 from ledger_service.projections.pool_tallies import PoolSums, PoolTally, PoolTerms
 
 LOAD_OPEN_DAYS: Final = "SELECT entity, max(to_day) FROM journal_periods GROUP BY entity"
 LOAD_SCALES: Final = "SELECT wallet, asset_scale FROM journal_wallets WHERE wallet = ANY(%s)"
+LOAD_CONTRACTS: Final = (
+    "SELECT contract, wallet, commitment_end FROM journal_contracts WHERE contract = ANY(%s)"
+)
+LOAD_UNBILLED: Final = """
+SELECT wallet, currency_code, nanos::text FROM unnest(%s::text[], %s::text[]) AS k (wallet, currency_code)
+JOIN journal_unbilled USING (wallet, currency_code)"""
 LOAD_POOLS: Final = """
 SELECT pool, entity, currency_code, jurisdiction, term, method, escheat_fraction, estimate_numerator,
     estimate_denominator, consideration_nanos, amount_units, drawn_units, usage_nanos, lot_breakage_nanos,
@@ -79,6 +85,11 @@ SET estimate_numerator = excluded.estimate_numerator, estimate_denominator = exc
     consideration_nanos = excluded.consideration_nanos, amount_units = excluded.amount_units,
     drawn_units = excluded.drawn_units, usage_nanos = excluded.usage_nanos,
     lot_breakage_nanos = excluded.lot_breakage_nanos, pool_breakage_nanos = excluded.pool_breakage_nanos"""
+
+UPSERT_CONTRACTS: Final = """
+INSERT INTO journal_contracts (contract, wallet, commitment_end)
+SELECT * FROM unnest(%s::text[], %s::text[], %s::date[])
+ON CONFLICT (contract) DO UPDATE SET commitment_end = excluded.commitment_end"""
 
 UPSERT_PERIODS: Final = """
 INSERT INTO journal_periods (entity, from_day, to_day, locked_position, close_time, figures_hash)
@@ -194,6 +205,15 @@ def pool_of_row(row: Sequence[Any]) -> PoolTally:
     figures = [int(each) for each in sums]
     terms = PoolTerms(entity, currency, jurisdiction, term, method, escheat)
     return PoolTally(terms, numerator, denominator, PoolSums(*figures[:-1]), figures[-1])
+
+
+def contract_rows(contracts: Mapping[str, ContractRow]) -> tuple[str, ...] | None:
+    """Return the columns of contracts."""
+    if not contracts:
+        return None
+    rows = list(contracts.values())
+    ends = [None if row.commitment_end is None else row.commitment_end.isoformat() for row in rows]
+    return texts(list(contracts)), texts([row.wallet for row in rows]), optional_texts(ends)
 
 
 def period_rows(periods: Mapping[tuple[str, date], PeriodRow]) -> tuple[str, ...] | None:

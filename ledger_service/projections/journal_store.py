@@ -16,7 +16,7 @@ from ledger_service.domain.finance.lots import PaidLot
 from ledger_service.domain.finance.postings import BREAKAGE
 from ledger_service.projections.array_text import integers, texts
 from ledger_service.projections.book_events import PageEvents
-from ledger_service.projections.books import Books, LotKey, OpenLot, flush_all
+from ledger_service.projections.books import Books, ContractRow, LotKey, OpenLot, Unbilled, flush_all
 from ledger_service.projections.journal import post
 from ledger_service.projections.journal_rows import (
     ADD_TO_DAYS,
@@ -24,14 +24,18 @@ from ledger_service.projections.journal_rows import (
     DELETE_EMPTY_DAYS,
     INSERT_LOTS,
     INSERT_WALLETS,
+    LOAD_CONTRACTS,
     LOAD_LOTS,
     LOAD_OPEN_DAYS,
     LOAD_POOLS,
     LOAD_SCALES,
+    LOAD_UNBILLED,
     UPDATE_LOTS,
     UPDATE_RULED_LOTS,
+    UPSERT_CONTRACTS,
     UPSERT_PERIODS,
     UPSERT_POOLS,
+    contract_rows,
     day_rows,
     lot_rows,
     lot_updates,
@@ -40,7 +44,7 @@ from ledger_service.projections.journal_rows import (
     pool_rows,
     ruled_updates,
 )
-from ledger_service.projections.journal_touched import touched_by
+from ledger_service.projections.journal_touched import Touched, touched_by
 from ledger_service.projections.tables import Table
 
 TABLES: Final = (
@@ -62,6 +66,7 @@ TABLES: Final = (
     Table("journal_pools", ("pool",)),
     Table("journal_wallets", ("wallet",)),
     Table("journal_unbilled", ("wallet", "currency_code")),
+    Table("journal_contracts", ("contract",)),
     Table("journal_periods", ("entity", "from_day")),
 )
 
@@ -100,6 +105,7 @@ def store_books(connection: psycopg.Connection[Any], books: Books) -> None:
     ruled = {key: held.lot for key, held in changed.items() if held.ruled}
     _execute(connection, UPDATE_RULED_LOTS, ruled_updates(ruled))
     _execute(connection, UPSERT_POOLS, pool_rows(books.pools))
+    _execute(connection, UPSERT_CONTRACTS, contract_rows(books.contracts))
     _execute(connection, UPSERT_PERIODS, period_rows(books.periods))
     opened = sorted(books.opened)
     _execute(
@@ -153,9 +159,25 @@ def _load(connection: psycopg.Connection[Any], books: Books, events: PageEvents)
     touched = touched_by(events)
     pools = _load_lots(connection, books, touched.lots)
     _load_pools(connection, books, touched.pools | pools)
+    _load_bills(connection, books, touched)
     wallets = sorted(touched.priced_wallets - books.scales.keys())
     if wallets:
         books.scales |= dict(connection.execute(LOAD_SCALES, (wallets,)).fetchall())
+
+
+def _load_bills(connection: psycopg.Connection[Any], books: Books, touched: Touched) -> None:
+    contracts = sorted({bill.contract for bill in touched.billed} - books.contracts.keys())
+    if contracts:
+        rows = connection.execute(LOAD_CONTRACTS, (contracts,)).fetchall()
+        books.contracts |= {contract: ContractRow(wallet, end) for contract, wallet, end in rows}
+    wallets = {name: row.wallet for name, row in books.contracts.items()} | touched.signed
+    unbilled = {Unbilled(wallets[bill.contract], bill.currency_code) for bill in touched.billed}
+    wanted = sorted(unbilled - books.unbilled_before.keys())
+    if wanted:
+        keys = texts([each.wallet for each in wanted]), texts([each.currency_code for each in wanted])
+        books.unbilled_before |= dict.fromkeys(wanted, 0)
+        for wallet, currency, nanos in connection.execute(LOAD_UNBILLED, keys).fetchall():
+            books.unbilled_before[Unbilled(wallet, currency)] = int(nanos)
 
 
 def _load_lots(connection: psycopg.Connection[Any], books: Books, keys: set[LotKey]) -> set[str]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import msgspec
 
 from ledger_service.domain.events import FinanceTerms
-from ledger_service.projections.book_events import PageEvents, PoolEstimated
+from ledger_service.projections.book_events import Credited, Invoiced, PageEvents, PoolEstimated, Signed
 from ledger_service.projections.books import LotKey
 from ledger_service.projections.estimate_events import Escheated, Estimated, RefundPaid, Remote
 from ledger_service.projections.movement_events import ChargedBack, Lowered, Received, Returned, Sent
@@ -29,6 +30,13 @@ from ledger_service.projections.wallet_events import (
 )
 
 
+class Bill(NamedTuple):
+    """A contract that is billed in a currency."""
+
+    contract: str
+    currency_code: str
+
+
 class Touched(msgspec.Struct):
     """What a page touches. Mutable: filled by one pass over the page."""
 
@@ -36,6 +44,9 @@ class Touched(msgspec.Struct):
     pools: set[str] = set()
     priced_wallets: set[str] = set()
     """Wallets with overage."""
+    billed: set[Bill] = set()
+    signed: dict[str, str] = {}
+    """By contract, the wallet that it binds."""
 
 
 def touched_by(events: PageEvents) -> Touched:
@@ -54,6 +65,11 @@ def touched_by(events: PageEvents) -> Touched:
                 touched.pools.add(terms.pool)
         if isinstance(change, Debited | Captured | Reversed) and change.overage_units:
             touched.priced_wallets.add(event.wallet)
+    for other in events.others:
+        if isinstance(other.change, Invoiced | Credited):
+            touched.billed.add(Bill(other.stream, other.change.currency_code))
+        elif isinstance(other.change, Signed):
+            touched.signed[other.stream] = other.change.wallet
     touched.pools.update(each.stream for each in events.others if isinstance(each.change, PoolEstimated))
     return touched
 

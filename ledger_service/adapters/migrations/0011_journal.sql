@@ -99,6 +99,13 @@ CREATE TABLE journal_unbilled (
     PRIMARY KEY (wallet, currency_code)
 ) WITH (fillfactor = 70);
 
+-- What the bills of a contract need: its wallet, and the end of the prepaid commitment that is drawn down.
+CREATE TABLE journal_contracts (
+    contract text COLLATE "C" PRIMARY KEY,
+    wallet text COLLATE "C" NOT NULL,
+    commitment_end date
+);
+
 -- Accounting periods that take no entries any more: those recorded after `locked_position` go to the next one.
 CREATE TABLE journal_periods (
     entity text COLLATE "C" NOT NULL,

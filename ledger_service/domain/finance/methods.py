@@ -31,6 +31,11 @@ class Measured(NamedTuple):
     breakage_nanos: int
 
 
+def share_nanos(nanos: int, part: int, whole: int) -> int:
+    """Return nanos x part / whole, rounded half up."""
+    return (2 * nanos * part + whole) // (2 * whole)
+
+
 def measure(
     *,
     consideration_nanos: int,
@@ -44,17 +49,17 @@ def measure(
     denominator: int,
 ) -> Measured:
     """Return what a lot has earned. `gone_units` were drawn or have ended; `ended` says that nothing is left."""
-    drawn_nanos = (2 * consideration_nanos * drawn_units + amount_units) // (2 * amount_units)
+    drawn_nanos = share_nanos(consideration_nanos, drawn_units, amount_units)
     usage = min(drawn_nanos, recognisable_nanos)
     if ended:
         return Measured(usage, recognisable_nanos - usage)
     both = drawn_nanos
     if gone_units != drawn_units:
-        gone_nanos = (2 * consideration_nanos * gone_units + amount_units) // (2 * amount_units)
+        gone_nanos = share_nanos(consideration_nanos, gone_units, amount_units)
         both = max(drawn_nanos, gone_nanos - escheated_nanos)
     if numerator:
-        divisor = amount_units * (denominator - numerator)
-        earned = (2 * consideration_nanos * drawn_units * denominator + divisor) // (2 * divisor)
+        expected_units = amount_units * (denominator - numerator)
+        earned = share_nanos(consideration_nanos, drawn_units * denominator, expected_units)
         both = max(both, earned)
     return Measured(usage, min(both, recognisable_nanos) - usage)
 
@@ -65,8 +70,7 @@ def pool_breakage_nanos(
     """Return what a pool has earned beyond the usage and the breakage of its lots, rounded half up."""
     if not numerator:
         return 0
-    divisor = denominator - numerator
-    earned = (2 * usage_nanos * denominator + divisor) // (2 * divisor)
+    earned = share_nanos(usage_nanos, denominator, denominator - numerator)
     return max(min(earned, recognisable_nanos) - usage_nanos - lot_breakage_nanos, 0)
 
 
