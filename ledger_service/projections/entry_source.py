@@ -1,0 +1,187 @@
+"""Reads a shard's log for its entries: wallet by wallet, in the order of their names, as of one position.
+
+Everything is read in one transaction, so the log, the closed periods and the rows of pools are of one moment. A wallet's
+events come through a cursor: what is held at a time are the lots of one wallet and the bills of a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from heapq import merge
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, Final
+
+import msgspec
+import psycopg
+from psycopg.sql import SQL, Identifier
+
+from ledger_service.application.ports import StoredEvent
+from ledger_service.domain.finance.accounts import Account
+from ledger_service.domain.finance.booked import BookedEntry
+from ledger_service.domain.finance.journal import JournalEntry, JournalLine
+from ledger_service.projections.book_events import BOOK_TYPES, BookEvent, read_page_events
+from ledger_service.projections.booked_entries import Lock, Surroundings, WalletFold
+from ledger_service.projections.pool_tallies import PoolTerms
+from ledger_service.projections.projection import JOURNAL
+from ledger_service.projections.wallet_events import WalletEvent
+
+BATCH_WALLETS: Final = 200
+"""Wallets whose streams one query reads."""
+PAGE_EVENTS: Final = 1_000
+"""Events decoded at a time."""
+POOL_TOPIC: Final = "journal.PoolEarned"
+"""Stands in the place of a topic where a pool, and no event, has posted."""
+
+_POSITION: Final = "SELECT notification_id FROM {schema}.notification_tracking WHERE application_name = %s"
+_LOCKS: Final = """
+SELECT locked_position, entity, to_day FROM {schema}.journal_periods WHERE locked_position <= %s
+ORDER BY locked_position"""
+_POOLS: Final = """
+SELECT pool, entity, currency_code, jurisdiction, term, method, escheat_fraction FROM {schema}.journal_pools"""
+_WALLETS: Final = """
+SELECT wallet FROM {schema}.journal_wallets WHERE wallet >= %s ORDER BY wallet LIMIT %s"""
+_CONTRACTS: Final = "SELECT contract, wallet FROM {schema}.journal_contracts WHERE wallet = ANY(%s)"
+_EVENTS: Final = """
+SELECT notification_id, originator_id, originator_version, topic, state FROM {schema}.stored_events
+WHERE originator_id = ANY(%s) AND notification_id <= %s ORDER BY originator_id, originator_version"""
+_COUNT: Final = "SELECT count(*) FROM {schema}.journal_wallets WHERE wallet >= %s"
+_POOL_DAYS: Final = """
+SELECT source, posting_day, effective_day, record_day, entity, currency_code, account, product, nanos::text
+FROM {schema}.journal_days WHERE source <> ''
+ORDER BY source, record_day, posting_day, effective_day, entity, currency_code, account"""
+
+
+class WalletEntries(msgspec.Struct, frozen=True):
+    """A wallet, and a source of its entries in the order of the log. The source is read once."""
+
+    wallet: str
+    entries: Iterator[BookedEntry]
+
+
+class _Charged(msgspec.Struct, frozen=True, gc=False):
+    properties: dict[str, str] = {}
+
+
+class _Used(msgspec.Struct, frozen=True, gc=False):
+    charge: _Charged | None = None
+
+
+class _Usage(msgspec.Struct, frozen=True, gc=False):
+    event: _Used
+
+
+_usages: Final = msgspec.json.Decoder(_Usage)
+_CHARGED_TOPICS: Final = frozenset(
+    {"wallet.CreditsDebited.v1", "wallet.HoldCaptured.v1"}
+)
+MODEL: Final = "model"
+"""The property of usage that names the model."""
+
+
+class EntrySource:
+    """The entries of one shard. Methods raise psycopg.Error."""
+
+    def __init__(
+        self, connection: psycopg.Connection[Any], schema: str, *, position: int = 0, now: datetime | None = None
+    ) -> None:
+        """Read as of a position, 0 for the journal's own; with `now`, add what time has ended by then."""
+        self._connection = connection
+        self._schema = schema
+        self._now = now
+        rows = self._fetch(_POSITION, (JOURNAL.name,))
+        self.position: int = position or (rows[0][0] if rows else 0)
+        self._surroundings = Surroundings(
+            tuple(Lock(*row) for row in self._fetch(_LOCKS, (self.position,))),
+            {name: PoolTerms(*terms) for name, *terms in self._fetch(_POOLS)},
+        )
+
+    def wallet_count(self, from_wallet: str = "") -> int:
+        """Return how many wallets there are from a name on."""
+        count: int = self._fetch(_COUNT, (from_wallet,))[0][0]
+        return count
+
+    def wallets(self, from_wallet: str = "", *, models: bool = False) -> Iterator[WalletEntries]:
+        """Yield the wallets from a name on, each with its entries; `models` reads what the usages name, too."""
+        while names := [row[0] for row in self._fetch(_WALLETS, (from_wallet, BATCH_WALLETS))]:
+            yield from self._batch(names, models=models)
+            # No name lies between a name and the same with the first character that there is at its end.
+            from_wallet = names[-1] + "\x01"
+
+    def wallet(self, name: str) -> Iterator[BookedEntry]:
+        """Yield the entries of one wallet and its contracts."""
+        for each in self._batch([name], models=False):
+            yield from each.entries
+
+    def pools(self) -> Iterator[BookedEntry]:
+        """Yield what the pools have posted beyond their lots, an entry a day."""
+        lines: list[JournalLine] = []
+        place: tuple[Any, ...] = ()
+        for *key, currency, account, product, nanos in self._fetch(_POOL_DAYS):
+            if tuple(key) != place and lines:
+                yield _pool_entry(place, lines)
+                lines = []
+            place = tuple(key)
+            lines.append(JournalLine(Account(account), currency, int(nanos), product))
+        if lines:
+            yield _pool_entry(place, lines)
+
+    def _batch(self, names: Sequence[str], *, models: bool) -> Iterator[WalletEntries]:
+        bills = self._bills(names)
+        with self._connection.cursor("entries", binary=True) as cursor:
+            cursor.itersize = PAGE_EVENTS
+            cursor.execute(SQL(_EVENTS).format(schema=Identifier(self._schema)), (list(names), self.position))
+            # Every wallet has a stream, so the streams come as the names do; what is left unread of one is skipped.
+            for name, rows in groupby(cursor, key=itemgetter(1)):
+                events = (StoredEvent(*row) for row in rows)
+                entries = self._entries(merge(events, bills.get(name, ()), key=_position), models=models)
+                yield WalletEntries(name, entries)
+
+    def _bills(self, names: Sequence[str]) -> dict[str, list[StoredEvent]]:
+        wallet_of = dict(self._fetch(_CONTRACTS, (list(names),)))
+        found: dict[str, list[StoredEvent]] = {}
+        for row in self._fetch(_EVENTS, (sorted(wallet_of), self.position)) if wallet_of else ():
+            event = StoredEvent(*row)
+            if event.topic in BOOK_TYPES:
+                found.setdefault(wallet_of[event.stream], []).append(event)
+        for events in found.values():
+            events.sort(key=_position)
+        return found
+
+    def _entries(self, events: Iterator[StoredEvent], *, models: bool) -> Iterator[BookedEntry]:
+        fold = WalletFold(self._surroundings)
+        for stored in events:
+            event = _read(stored)
+            model = _model_of(stored) if models and stored.topic in _CHARGED_TOPICS else ""
+            yield from fold.take(event, stored.topic, model=model)
+        if self._now is not None:
+            yield from fold.due(self._now)
+
+    def _fetch(self, statement: str, parameters: Sequence[object] = ()) -> list[Any]:
+        query = SQL(statement).format(schema=Identifier(self._schema))  # type: ignore[arg-type,unused-ignore]
+        return self._connection.execute(query, parameters, binary=True).fetchall()
+
+
+def _read(stored: StoredEvent) -> WalletEvent | BookEvent:
+    page = read_page_events([stored])
+    return page.wallets[0] if page.wallets else page.others[0]
+
+
+def _position(event: StoredEvent) -> int:
+    return event.position
+
+
+def _model_of(stored: StoredEvent) -> str:
+    charge = _usages.decode(stored.state).event.charge
+    return "" if charge is None else charge.properties.get(MODEL, "")
+
+
+def _pool_entry(place: tuple[Any, ...], lines: Sequence[JournalLine]) -> BookedEntry:
+    source, posting_day, effective_day, record_day, entity = place
+    time = datetime(record_day.year, record_day.month, record_day.day, tzinfo=UTC)
+    return BookedEntry(
+        JournalEntry(
+            source, 0, 0, POOL_TOPIC, time, time, posting_day, effective_day, entity, tuple(lines)
+        )
+    )
