@@ -26,7 +26,8 @@ class FinanceScope(msgspec.Struct, frozen=True):
 class RollForwardRow(msgspec.Struct, frozen=True):
     """Contract liability over the days [from_day, to_day), in nanos of one currency.
 
-    opening + billings - recognised usage - recognised breakage - recognised over time - refunds - escheat = closing.
+    opening + billings - recognised usage - recognised breakage - recognised over time - commitments drawn - refunds
+    - escheat = closing.
     The last three tell of other accounts: what overage earned, and what is unbilled and owed back at the end.
     """
 
@@ -40,6 +41,7 @@ class RollForwardRow(msgspec.Struct, frozen=True):
     closing_nanos: int
     escheat_nanos: int = 0
     recognised_over_time_nanos: int = 0
+    commitments_drawn_nanos: int = 0
     overage_revenue_nanos: int = 0
     unbilled_receivable_nanos: int = 0
     refund_liability_nanos: int = 0

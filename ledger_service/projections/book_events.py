@@ -14,7 +14,7 @@ import msgspec
 
 from ledger_service.application.ports import StoredEvent
 from ledger_service.domain.events import BilledAmount
-from ledger_service.domain.values import BreakageMethod, NoteSettlement
+from ledger_service.domain.values import BreakageMethod, InvoiceKind, NoteSettlement
 from ledger_service.projections.wallet_events import WalletEvent, read_wallet_events
 
 
@@ -65,6 +65,7 @@ class Signed(Book, frozen=True):
 class Invoiced(Book, frozen=True):
     """What the journal needs of InvoiceIssued."""
 
+    kind: InvoiceKind
     issue_time: datetime
     currency_code: str
     amounts: tuple[BilledAmount, ...] = ()

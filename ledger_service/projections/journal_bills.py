@@ -10,10 +10,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from ledger_service.domain.finance.billing import (
-    BILLED_OVERAGE,
     BILLED_TAX,
     CLEARING,
-    DRAWN_DOWN,
     ROUNDED,
     Moved,
     billed,
@@ -22,6 +20,7 @@ from ledger_service.domain.finance.billing import (
     prepaid_until,
 )
 from ledger_service.domain.finance.journal import PostingKey
+from ledger_service.domain.values import InvoiceKind
 from ledger_service.projections.book_events import BookEvent, Credited, Invoiced
 from ledger_service.projections.books import DEFAULT_ENTITY, Books, Unbilled
 from ledger_service.projections.wallet_events import utc_day
@@ -37,16 +36,15 @@ def post_invoice(books: Books, event: BookEvent, invoice: Invoiced) -> None:
         end = prepaid_until(amount, invoice.issue_time)
         if end is not None:
             row.commitment_end = end
-        moved = list(billed(amount, invoice.issue_time, row.commitment_end))
+        moved = list(billed(amount, invoice.issue_time, kind=invoice.kind, commitment_end=row.commitment_end))
         _post(books, event, invoice.currency_code, moved, amount.product)
         # What is billed over time comes and goes by itself; only overage waits for its bill.
-        if amount.kind in CLEARING:
-            _clear(books, wallet, sum(each.nanos for each in moved if each.flow == BILLED_OVERAGE))
-        _clear(books, wallet, sum(each.nanos for each in moved if each.flow == DRAWN_DOWN))
+        if amount.kind in CLEARING and invoice.kind is not InvoiceKind.THRESHOLD:
+            _clear(books, wallet, amount.nanos)
     day = utc_day(invoice.issue_time)
     if invoice.tax_nanos:
         _post(books, event, invoice.currency_code, [Moved(BILLED_TAX, day, invoice.tax_nanos)], "")
-    if any(amount.kind in CLEARING for amount in invoice.amounts):
+    if invoice.kind is not InvoiceKind.THRESHOLD and any(each.kind in CLEARING for each in invoice.amounts):
         left = books.unbilled_before.get(wallet, 0) + books.unbilled.get(wallet, 0)
         if left and abs(left) < CENT_NANOS:
             _post(books, event, invoice.currency_code, [Moved(ROUNDED, day, left)], "")

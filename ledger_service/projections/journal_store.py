@@ -132,9 +132,9 @@ def post_pools(books: Books) -> None:
     for name, pool in books.pools.items():
         for day, nanos in pool.measure():
             if nanos:
-                posting_day = max(day, books.open_day(pool.terms.entity))
+                # A period is over before it is locked, so the day of a record is open when it is made.
                 currency, entity = pool.terms.currency_code, pool.terms.entity
-                books.add(PostingKey(BREAKAGE, posting_day, day, day, currency, entity, "", name), nanos)
+                books.add(PostingKey(BREAKAGE, day, day, day, currency, entity, "", name), nanos)
 
 
 def _changed(books: Books) -> dict[LotKey, OpenLot]:

@@ -9,12 +9,13 @@ from psycopg.sql import SQL, Identifier
 from ledger_service.projections.view_statements import POSITION
 
 # A lot that time has ended posts as breakage what it carries; of one with held units what the rest is worth.
-# In a pool with an escheat fraction that much of it belongs to the state.
+# In a pool with an escheat fraction that much of it belongs to the state, and a pool with an estimate is measured anew
+# on the day of the read, which will be that of the record.
 ROLL_FORWARD: Final = """
 WITH open_days AS (
     SELECT entity, max(to_day) AS open_day FROM {schema}.journal_periods GROUP BY entity
 ), due AS (
-    SELECT l.entity, greatest((expire_time AT TIME ZONE 'UTC')::date, effective_day, open_day) AS day,
+    SELECT l.pool, greatest((expire_time AT TIME ZONE 'UTC')::date, effective_day, open_day) AS day,
         CASE WHEN held_units = 0 THEN recognisable ELSE least(recognisable, greatest(recognised,
             div(2 * l.consideration_nanos::numeric * gone + l.amount_units, 2 * l.amount_units::numeric)
                 - escheated_nanos)) END - recognised AS ended,
@@ -30,15 +31,24 @@ WITH open_days AS (
     LEFT JOIN (SELECT pool, escheat_fraction FROM {schema}.journal_pools) AS p ON p.pool = l.pool
     LEFT JOIN open_days AS o ON o.entity = l.entity
 ), due_parts AS (
-    SELECT day, ended - floor(ended * escheat_fraction + 0.5) AS breakage,
+    SELECT pool, day, ended - floor(ended * escheat_fraction + 0.5) AS breakage,
         floor(ended * escheat_fraction + 0.5) AS escheat
     FROM due WHERE ended > 0
+), due_pools AS (
+    SELECT (%(now)s::timestamptz AT TIME ZONE 'UTC')::date AS day, greatest(
+        least(div(2 * usage_nanos * estimate_denominator + (estimate_denominator - estimate_numerator),
+            2 * (estimate_denominator - estimate_numerator)), consideration_nanos - escheat)
+        - usage_nanos - lot_breakage_nanos - breakage, 0) - pool_breakage_nanos AS change
+    FROM (SELECT pool, sum(breakage) AS breakage, sum(escheat) AS escheat FROM due_parts GROUP BY pool) AS d
+    JOIN {schema}.journal_pools USING (pool) WHERE estimate_numerator > 0
 ), posted AS (
     SELECT posting_day AS day, account, movement, nanos FROM {schema}.journal_days
     WHERE currency_code = %(currency_code)s AND posting_day < %(to_day)s AND record_day < %(known_before)s
         AND (%(entity)s = '' OR entity = %(entity)s)
     UNION ALL SELECT day, 'CONTRACT_LIABILITY', 'BREAKAGE', breakage FROM due_parts
     UNION ALL SELECT day, 'REVENUE_BREAKAGE', 'BREAKAGE', -breakage FROM due_parts
+    UNION ALL SELECT day, 'CONTRACT_LIABILITY', 'BREAKAGE', change FROM due_pools
+    UNION ALL SELECT day, 'REVENUE_BREAKAGE', 'BREAKAGE', -change FROM due_pools
     UNION ALL SELECT day, 'CONTRACT_LIABILITY', 'ESCHEAT', escheat FROM due_parts
     UNION ALL SELECT day, 'UNCLAIMED_PROPERTY_PAYABLE', 'ESCHEAT', -escheat FROM due_parts
 )

@@ -25,6 +25,7 @@ class DaySums(msgspec.Struct, frozen=True):
     refunds_nanos: int = 0
     escheat_nanos: int = 0
     over_time_nanos: int = 0
+    drawn_down_nanos: int = 0
     overage_nanos: int = 0
     unbilled_nanos: int = 0
     """What the unbilled receivable grew by."""
@@ -40,7 +41,9 @@ class DaySums(msgspec.Struct, frozen=True):
     def liability_nanos(self) -> int:
         """Return what was billed and is neither recognised nor paid back nor escheated."""
         recognised = self.usage_nanos + self.breakage_nanos + self.over_time_nanos
-        return self.billings_nanos - recognised - self.refunds_nanos - self.escheat_nanos
+        return (
+            self.billings_nanos - recognised - self.drawn_down_nanos - self.refunds_nanos - self.escheat_nanos
+        )
 
 
 _OF_LIABILITY = {
@@ -50,6 +53,7 @@ _OF_LIABILITY = {
     Movement.CREDIT_NOTE: "refunds_nanos",
     Movement.ESCHEAT: "escheat_nanos",
     Movement.PLAN: "over_time_nanos",
+    Movement.DRAW_DOWN: "drawn_down_nanos",
 }
 _OF_ACCOUNT = {
     Account.REVENUE_OVERAGE: ("overage_nanos", -1),
@@ -103,6 +107,7 @@ def _row(before: DaySums, sums: DaySums, from_day: date, to_day: date) -> RollFo
         closing_nanos=opening + sums.liability_nanos,
         escheat_nanos=sums.escheat_nanos,
         recognised_over_time_nanos=sums.over_time_nanos,
+        commitments_drawn_nanos=sums.drawn_down_nanos,
         overage_revenue_nanos=sums.overage_nanos,
         unbilled_receivable_nanos=before.unbilled_nanos + sums.unbilled_nanos,
         refund_liability_nanos=before.refund_liability_nanos + sums.refund_liability_nanos,

@@ -170,6 +170,7 @@ def write_row(row: RollForwardRow, currency_code: str) -> finance_service_pb2.Ro
         closing=money(row.closing_nanos),
         escheat=money(row.escheat_nanos),
         recognised_over_time=money(row.recognised_over_time_nanos),
+        commitments_drawn=money(row.commitments_drawn_nanos),
         overage_revenue=money(row.overage_revenue_nanos),
         unbilled_receivable=money(row.unbilled_receivable_nanos),
         refund_liability=money(row.refund_liability_nanos),

@@ -21,9 +21,10 @@ from ledger_service.domain.refusals import Refusal
 from ledger_service.domain.topics import TOPIC_OF, encode_fact
 from ledger_service.domain.values import GrantCategory, Money, ShortfallMode
 from ledger_service.projections.book_events import read_page_events
-from ledger_service.projections.books import Books, LotKey, flush_all
+from ledger_service.projections.books import DEFAULT_ENTITY, Books, LotKey, flush_all
 from ledger_service.projections.journal import post
 from ledger_service.projections.journal_store import post_pools
+from ledger_service.projections.pool_tallies import PoolTally
 from ledger_service.projections.roll_forward import DaySums, sums_of
 from tests.builders import CREDIT, NOW, Book
 
@@ -121,6 +122,16 @@ class MemoryJournal:
             if held is not None and key not in self._books.shares
         }
         self.position = events[-1].position
+
+    @property
+    def pools(self) -> dict[str, PoolTally]:
+        """Return the pools as they stand."""
+        return self._books.pools
+
+    @property
+    def open_day(self) -> date:
+        """Return the first open day of who names no entity."""
+        return self._books.open_day(DEFAULT_ENTITY)
 
     def sums_of(self, currency_code: str) -> dict[date, DaySums]:
         """Return the days of one currency."""

@@ -1,7 +1,9 @@
 """Bills: what the amounts of an issued invoice or credit note move, and on which days.
 
 - Overage was earned when it was used (unbilled receivable); an invoice makes it a receivable. So do adjustments of
-  earlier cycles, and credits for what a threshold invoice has billed already.
+  earlier cycles.
+- A threshold invoice bills ahead of its cycle's invoice, which lists everything again and credits it: until then what
+  it billed is contract liability.
 - A prepaid commitment, billed for a span that is not over, is contract liability. Drawing it down pays for overage, and
   what is left at its end is breakage.
 - All else is earned evenly by the second over the span that it was billed for (base fees, seats, proration, minimums,
@@ -25,11 +27,12 @@ from ledger_service.domain.finance.accounts import Account
 from ledger_service.domain.finance.journal import Flow, Movement
 from ledger_service.domain.finance.postings import BREAKAGE, PLAN
 from ledger_service.domain.finance.schedule import earned_by_day
-from ledger_service.domain.values import NoteSettlement
+from ledger_service.domain.values import InvoiceKind, NoteSettlement
 
-CLEARING: Final = frozenset({"OVERAGE", "ADJUSTMENT", "THRESHOLD_CREDIT"})
+CLEARING: Final = frozenset({"OVERAGE", "ADJUSTMENT"})
 """Kinds that bill what was earned before as overage."""
 SETTLING: Final = frozenset({"CREDIT_APPLIED", "CREDIT_DUE"})
+THRESHOLD_CREDIT: Final = "THRESHOLD_CREDIT"
 COMMITMENT: Final = "COMMITMENT"
 DRAW_DOWN: Final = "COMMITMENT_DRAW_DOWN"
 COMMITMENT_OVERAGE: Final = "COMMITMENT_OVERAGE"
@@ -40,7 +43,7 @@ BILLED_SURCHARGE: Final = Flow(Movement.INVOICE, Account.ACCOUNTS_RECEIVABLE, Ac
 BILLED_AT_ONCE: Final = Flow(Movement.INVOICE, Account.ACCOUNTS_RECEIVABLE, Account.REVENUE_PLAN)
 BILLED_CREDIT: Final = Flow(Movement.INVOICE, Account.ACCOUNTS_RECEIVABLE, Account.CUSTOMER_CREDIT)
 BILLED_TAX: Final = Flow(Movement.TAX, Account.ACCOUNTS_RECEIVABLE, Account.SALES_TAX_PAYABLE)
-DRAWN_DOWN: Final = Flow(Movement.USAGE, Account.CONTRACT_LIABILITY, Account.UNBILLED_RECEIVABLE)
+DRAWN_DOWN: Final = Flow(Movement.DRAW_DOWN, Account.CONTRACT_LIABILITY, Account.ACCOUNTS_RECEIVABLE)
 EARNED_UNBILLED: Final = Flow(Movement.PLAN, Account.UNBILLED_RECEIVABLE, Account.REVENUE_PLAN)
 ROUNDED: Final = Flow(Movement.ROUNDING, Account.ROUNDING, Account.UNBILLED_RECEIVABLE)
 SETTLED_BY: Final = {
@@ -58,10 +61,14 @@ class Moved(NamedTuple):
     nanos: int
 
 
-def billed(amount: BilledAmount, issue_time: datetime, commitment_end: date | None) -> Iterator[Moved]:
+def billed(
+    amount: BilledAmount, issue_time: datetime, *, kind: InvoiceKind, commitment_end: date | None
+) -> Iterator[Moved]:
     """Yield what an amount of an invoice moves. `commitment_end` is that of the prepaid commitment drawn down."""
     issue_day = issue_time.astimezone(UTC).date()
-    if amount.kind in CLEARING:
+    if kind is InvoiceKind.THRESHOLD or amount.kind == THRESHOLD_CREDIT:
+        yield Moved(BILLED_AHEAD, issue_day, amount.nanos)
+    elif amount.kind in CLEARING:
         yield Moved(BILLED_OVERAGE, issue_day, amount.nanos)
     elif amount.kind in SETTLING:
         yield Moved(BILLED_CREDIT, issue_day, amount.nanos)

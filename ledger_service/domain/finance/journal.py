@@ -38,6 +38,8 @@ class Movement(Enum):
     INVOICE = "INVOICE"
     PLAN = "PLAN"
     """Recognised by time."""
+    DRAW_DOWN = "DRAW_DOWN"
+    """Overage that a prepaid commitment pays for."""
     PRODUCT = "PRODUCT"
     """Sold together with credit."""
     CREDIT_NOTE = "CREDIT_NOTE"

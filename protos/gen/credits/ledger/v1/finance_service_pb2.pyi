@@ -123,6 +123,7 @@ class RollForwardRow(_message.Message):
     OVERAGE_REVENUE_FIELD_NUMBER: _builtins.int
     UNBILLED_RECEIVABLE_FIELD_NUMBER: _builtins.int
     REFUND_LIABILITY_FIELD_NUMBER: _builtins.int
+    COMMITMENTS_DRAWN_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def from_time(self) -> _timestamp_pb2.Timestamp:
         """First instant."""
@@ -177,6 +178,10 @@ class RollForwardRow(_message.Message):
     def refund_liability(self) -> _money_pb2.Money:
         """What is owed back and not paid at to_time."""
 
+    @_builtins.property
+    def commitments_drawn(self) -> _money_pb2.Money:
+        """Prepaid commitments that paid for overage; what it earned is in overage_revenue."""
+
     def __init__(
         self,
         *,
@@ -193,10 +198,11 @@ class RollForwardRow(_message.Message):
         overage_revenue: _money_pb2.Money | None = ...,
         unbilled_receivable: _money_pb2.Money | None = ...,
         refund_liability: _money_pb2.Money | None = ...,
+        commitments_drawn: _money_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["billings", b"billings", "closing", b"closing", "escheat", b"escheat", "from_time", b"from_time", "opening", b"opening", "overage_revenue", b"overage_revenue", "recognised_breakage", b"recognised_breakage", "recognised_over_time", b"recognised_over_time", "recognised_usage", b"recognised_usage", "refund_liability", b"refund_liability", "refunds", b"refunds", "to_time", b"to_time", "unbilled_receivable", b"unbilled_receivable"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["billings", b"billings", "closing", b"closing", "commitments_drawn", b"commitments_drawn", "escheat", b"escheat", "from_time", b"from_time", "opening", b"opening", "overage_revenue", b"overage_revenue", "recognised_breakage", b"recognised_breakage", "recognised_over_time", b"recognised_over_time", "recognised_usage", b"recognised_usage", "refund_liability", b"refund_liability", "refunds", b"refunds", "to_time", b"to_time", "unbilled_receivable", b"unbilled_receivable"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["billings", b"billings", "closing", b"closing", "escheat", b"escheat", "from_time", b"from_time", "opening", b"opening", "overage_revenue", b"overage_revenue", "recognised_breakage", b"recognised_breakage", "recognised_over_time", b"recognised_over_time", "recognised_usage", b"recognised_usage", "refund_liability", b"refund_liability", "refunds", b"refunds", "to_time", b"to_time", "unbilled_receivable", b"unbilled_receivable"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["billings", b"billings", "closing", b"closing", "commitments_drawn", b"commitments_drawn", "escheat", b"escheat", "from_time", b"from_time", "opening", b"opening", "overage_revenue", b"overage_revenue", "recognised_breakage", b"recognised_breakage", "recognised_over_time", b"recognised_over_time", "recognised_usage", b"recognised_usage", "refund_liability", b"refund_liability", "refunds", b"refunds", "to_time", b"to_time", "unbilled_receivable", b"unbilled_receivable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

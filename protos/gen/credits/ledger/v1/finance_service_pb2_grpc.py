@@ -94,7 +94,7 @@ class FinanceServiceServicer:
 
     def GetRollForward(self, request, context):
         """Roll contract liability forward: opening + billings - recognised usage - recognised breakage - recognised over time
-        - refunds - escheat = closing. Safe to retry.
+        - commitments drawn - refunds - escheat = closing. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,7 +36,7 @@ class FinanceServiceStub:
     def __new__(cls, channel: _aio.Channel) -> FinanceServiceAsyncStub: ...
     GetRollForward: _grpc.UnaryUnaryMultiCallable[_finance_service_pb2.GetRollForwardRequest, _finance_service_pb2.GetRollForwardResponse]
     """Roll contract liability forward: opening + billings - recognised usage - recognised breakage - recognised over time
-    - refunds - escheat = closing. Safe to retry.
+    - commitments drawn - refunds - escheat = closing. Safe to retry.
     """
     ListPaidLots: _grpc.UnaryUnaryMultiCallable[_finance_commands_pb2.ListPaidLotsRequest, _finance_commands_pb2.ListPaidLotsResponse]
     """List the lots with consideration of a wallet, with what each has earned. Safe to retry."""
@@ -68,7 +68,7 @@ class FinanceServiceAsyncStub(FinanceServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetRollForward: _aio.UnaryUnaryMultiCallable[_finance_service_pb2.GetRollForwardRequest, _finance_service_pb2.GetRollForwardResponse]  # type: ignore[assignment]
     """Roll contract liability forward: opening + billings - recognised usage - recognised breakage - recognised over time
-    - refunds - escheat = closing. Safe to retry.
+    - commitments drawn - refunds - escheat = closing. Safe to retry.
     """
     ListPaidLots: _aio.UnaryUnaryMultiCallable[_finance_commands_pb2.ListPaidLotsRequest, _finance_commands_pb2.ListPaidLotsResponse]  # type: ignore[assignment]
     """List the lots with consideration of a wallet, with what each has earned. Safe to retry."""
@@ -103,7 +103,7 @@ class FinanceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_finance_service_pb2.GetRollForwardResponse, _abc.Awaitable[_finance_service_pb2.GetRollForwardResponse]]:
         """Roll contract liability forward: opening + billings - recognised usage - recognised breakage - recognised over time
-        - refunds - escheat = closing. Safe to retry.
+        - commitments drawn - refunds - escheat = closing. Safe to retry.
         """
 
     @_abc_1.abstractmethod
