@@ -123,7 +123,7 @@ async def _serve(
         reader,
         views,
         WalletServicer(writer, reader, views, functional_currency=settings.functional_currency),
-        FinanceServicer(writer, reader, finance, sweeper.sweep, chart=read_chart(settings)),
+        FinanceServicer(writer, reader, finance, chart=read_chart(settings)),
         lambda: verify_beside(url, schema=settings.schema),
     )
     if isinstance(clock, ManualClock):

@@ -7,8 +7,8 @@ lock's key follows from the period, so whoever closes a period that was left loc
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from datetime import date
+from typing import Final
 
 from ledger_service.application.calls import Outcome
 from ledger_service.application.chargebacks import issued_terms
@@ -20,17 +20,21 @@ from ledger_service.domain.commands import (
     LockAccountingPeriod,
     RecordEscheat,
     Request,
+    SettleWallet,
 )
 from ledger_service.domain.finance.periods import AccountingPeriods
-from ledger_service.domain.refusals import PeriodNotSettled
+from ledger_service.domain.refusals import PeriodNotSettled, Refusal
 
-Sweep = Callable[[], Awaitable[int]]
+WALLETS_PER_BATCH_MAX: Final = 1_000
+"""Wallets settled by one batch of commands."""
+BATCHES_MAX: Final = 1_000
+"""Batches that one call settles; with more it refuses, and the next call goes on."""
+ACTOR: Final = "close"
 
 
 async def close_period(
     writer: Writer,
     views: FinanceViews,
-    sweep: Sweep,
     *,
     period: str,
     from_day: date,
@@ -42,7 +46,7 @@ async def close_period(
     state = (await writer.read(period)).state
     assert state is None or isinstance(state, AccountingPeriods)
     if state is None or state.open_day < to_day:
-        await _settle(writer, views, sweep, entity=period.partition("/")[2], to_day=to_day)
+        await _settle(writer, views, entity=period.partition("/")[2], to_day=to_day)
     lock = LockAccountingPeriod(period, from_day, to_day)
     locked = await writer.submit(Request(lock, lock_key(from_day, to_day), actor))
     assert locked is not None, "a keyed command records something"
@@ -83,11 +87,22 @@ async def escheat(
     return outcome
 
 
-async def _settle(writer: Writer, views: FinanceViews, sweep: Sweep, *, entity: str, to_day: date) -> None:
+async def _settle(writer: Writer, views: FinanceViews, *, entity: str, to_day: date) -> None:
     """Have recorded what time has ended before a day. Raises PeriodNotSettled if something is left."""
-    await sweep()
-    if await views.has_due_lots(before=to_day, entity=entity, min_position=writer.committed_position):
-        raise PeriodNotSettled(
-            f"credit of {entity} expired before {to_day} and that is not recorded yet; try again",
-            field="to_time",
+    for _ in range(BATCHES_MAX):
+        due = await views.due_wallets(
+            before=to_day,
+            entity=entity,
+            limit=WALLETS_PER_BATCH_MAX,
+            min_position=writer.committed_position,
         )
+        if not due:
+            return
+        requests = [Request(SettleWallet(wallet), "", ACTOR) for wallet in due]
+        for answer in await writer.submit_many(requests):
+            if isinstance(answer, Refusal):
+                raise answer
+    raise PeriodNotSettled(
+        f"credit of {entity} expired before {to_day} and that is not recorded yet; try again",
+        field="to_time",
+    )

@@ -137,8 +137,10 @@ class FinanceViews(Protocol):
     async def list_periods(self, entity: str, *, min_position: int = 0) -> tuple[PeriodView, ...]:
         """Return the periods of an entity that take no entries any more, in order."""
 
-    async def has_due_lots(self, *, before: date, entity: str, min_position: int) -> bool:
-        """Say whether credit expired before a day (UTC) and no event has recorded it yet."""
+    async def due_wallets(
+        self, *, before: date, entity: str, limit: int, min_position: int
+    ) -> tuple[str, ...]:
+        """Return wallets, in order, of which credit expired before a day (UTC) and no event has recorded it yet."""
 
     async def figures_hash(self, *, entity: str, from_day: date, to_day: date, min_position: int) -> str:
         """Return the hash of a period's figures: SHA-256 (hex) of its trial balance."""

@@ -83,11 +83,11 @@ LIST_PERIODS: Final = """
 SELECT entity, from_day, to_day, locked_position, close_time, figures_hash
 FROM {schema}.journal_periods WHERE entity = %(entity)s ORDER BY from_day"""
 
-DUE_LOTS: Final = """
-SELECT 1 FROM {schema}.journal_lots
+DUE_WALLETS: Final = """
+SELECT DISTINCT wallet FROM {schema}.journal_lots
 WHERE NOT used_up AND expire_time < %(before)s AND entity = %(entity)s
     AND amount_units - drawn_units - expired_units - remote_units - refunded_units - rolled_units - held_units > 0
-LIMIT 1"""
+ORDER BY wallet LIMIT %(limit)s"""
 
 PERIOD_FIGURES: Final = """
 SELECT currency_code, account, sum(nanos)::text FROM {schema}.journal_days
@@ -105,6 +105,6 @@ class JournalStatements:
         self.list_lots: Final = SQL(LIST_LOTS).format(schema=name)
         self.list_days: Final = SQL(LIST_DAYS).format(schema=name)
         self.list_periods: Final = SQL(LIST_PERIODS).format(schema=name)
-        self.due_lots: Final = SQL(DUE_LOTS).format(schema=name)
+        self.due_wallets: Final = SQL(DUE_WALLETS).format(schema=name)
         self.period_figures: Final = SQL(PERIOD_FIGURES).format(schema=name)
         self.position: Final = SQL(POSITION).format(schema=name)

@@ -119,11 +119,13 @@ class PostgresFinanceViews(ViewReader):
         rows = await self._rows(self._statements.list_periods, {"entity": entity})
         return tuple(PeriodView(*row) for row in rows)
 
-    async def has_due_lots(self, *, before: date, entity: str, min_position: int) -> bool:
-        """Say whether credit expired before a day (UTC) and no event has recorded it yet."""
+    async def due_wallets(
+        self, *, before: date, entity: str, limit: int, min_position: int
+    ) -> tuple[str, ...]:
+        """Return wallets, in order, of which credit expired before a day (UTC) and no event has recorded it yet."""
         await self._reach(JOURNAL.name, min_position)
-        parameters = {"before": _midnight(before), "entity": entity}
-        return bool(await self._rows(self._statements.due_lots, parameters))
+        parameters = {"before": _midnight(before), "entity": entity, "limit": limit}
+        return tuple(row[0] for row in await self._rows(self._statements.due_wallets, parameters))
 
     async def figures_hash(self, *, entity: str, from_day: date, to_day: date, min_position: int) -> str:
         """Return SHA-256 (hex) of a period's trial balance, one line an account and currency in order."""

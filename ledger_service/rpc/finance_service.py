@@ -6,7 +6,6 @@ from typing import Final
 
 from credits.ledger.v1 import finance_commands_pb2, finance_service_pb2, finance_service_pb2_grpc
 from ledger_service.application import accounting
-from ledger_service.application.accounting import Sweep
 from ledger_service.application.calls import Outcome
 from ledger_service.application.finance_ports import FinanceViews, JournalDay
 from ledger_service.application.page_tokens import GrantsToken, JournalToken, decode_token, encode_token
@@ -54,7 +53,6 @@ class FinanceServicer(finance_service_pb2_grpc.FinanceServiceServicer):
         writer: Writer,
         reader: LogReader,
         views: FinanceViews,
-        sweep: Sweep,
         *,
         chart: Chart = DEFAULT_CHART,
     ) -> None:
@@ -63,7 +61,6 @@ class FinanceServicer(finance_service_pb2_grpc.FinanceServiceServicer):
         self._writer = writer
         self._reader = reader
         self._views = views
-        self._sweep = sweep
 
     async def GetRollForward(
         self, request: finance_service_pb2.GetRollForwardRequest, context: Context
@@ -204,7 +201,6 @@ class FinanceServicer(finance_service_pb2_grpc.FinanceServiceServicer):
         outcome = await accounting.close_period(
             self._writer,
             self._views,
-            self._sweep,
             period=request.name,
             from_day=read_day(request.from_time, field="from_time"),
             to_day=read_day(request.to_time, field="to_time"),

@@ -228,9 +228,11 @@ async def test_a_period_with_credit_whose_expiry_is_not_recorded_is_not_settled(
     seen = project(database_url, ledger)
     day = NOW.date()
     asked = [(day + DAY, "default"), (day + 2 * DAY, "default"), (day + 2 * DAY, "other")]
-    due = [await views.has_due_lots(before=each, entity=entity, min_position=0) for each, entity in asked]
+    due = [
+        await views.due_wallets(before=each, entity=entity, limit=9, min_position=0) for each, entity in asked
+    ]
     ledger.run(SettleWallet(WALLET), NOW + 2 * DAY)
     project(database_url, ledger, seen=seen)
 
-    assert due == [False, True, False]
-    assert not await views.has_due_lots(before=day + 2 * DAY, entity="default", min_position=0)
+    assert due == [(), (WALLET,), ()]
+    assert await views.due_wallets(before=day + 2 * DAY, entity="default", limit=9, min_position=0) == ()
