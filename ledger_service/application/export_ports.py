@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from datetime import date, datetime
 from enum import Enum
-from typing import Protocol
 
 import msgspec
 
@@ -21,7 +20,7 @@ class ExportFormat(Enum):
     JSON = "JSON"
 
 
-class ExportRequest(msgspec.Struct, frozen=True):
+class ExportRequest(msgspec.Struct, frozen=True, tag="export"):
     """Which part of the journal: what is posted in [from_day, to_day), as recorded.
 
     With `known_before` only what was recorded before that day; without it, what time has ended by `now` besides.
@@ -48,10 +47,3 @@ class ExportPart(msgspec.Struct, frozen=True):
     wallets_total: int
     entry_count: int
     position: int
-
-
-class Exporter(Protocol):
-    """Makes exports beside the request path."""
-
-    def __call__(self, request: ExportRequest) -> AsyncIterator[ExportPart]:
-        """Yield the parts of an export. Raises StoreUnavailableError."""

@@ -7,7 +7,7 @@ events come through a cursor: what is held at a time are the lots of one wallet 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from heapq import merge
 from itertools import groupby
 from operator import itemgetter
@@ -25,7 +25,7 @@ from ledger_service.projections.book_events import BOOK_TYPES, BookEvent, read_p
 from ledger_service.projections.booked_entries import Lock, Surroundings, WalletFold
 from ledger_service.projections.pool_tallies import PoolTerms
 from ledger_service.projections.projection import JOURNAL
-from ledger_service.projections.wallet_events import WalletEvent
+from ledger_service.projections.wallet_events import WalletEvent, utc_day
 
 BATCH_WALLETS: Final = 200
 """Wallets whose streams one query reads."""
@@ -33,6 +33,9 @@ PAGE_EVENTS: Final = 1_000
 """Events decoded at a time."""
 POOL_TOPIC: Final = "journal.PoolEarned"
 """Stands in the place of a topic where a pool, and no event, has posted."""
+
+READ_ONLY: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+"""First statement of the transaction in which a source reads."""
 
 _POSITION: Final = "SELECT notification_id FROM {schema}.notification_tracking WHERE application_name = %s"
 _LOCKS: Final = """
@@ -185,3 +188,20 @@ def _pool_entry(place: tuple[Any, ...], lines: Sequence[JournalLine]) -> BookedE
             source, 0, 0, POOL_TOPIC, time, time, posting_day, effective_day, entity, tuple(lines)
         )
     )
+
+
+def known(booked: BookedEntry, known_before: date | None) -> bool:
+    """Return whether an entry was recorded before a day; of a wallet, none that follow one that was not are."""
+    return known_before is None or utc_day(booked.entry.record_time) < known_before
+
+
+def narrowed(booked: BookedEntry, *, entity: str, currency_code: str) -> BookedEntry | None:
+    """Return an entry as far as it is of an entity and a currency; empty texts mean all."""
+    entry = booked.entry
+    if entity and entry.entity != entity:
+        return None
+    if not currency_code:
+        return booked
+    lines = tuple(line for line in entry.lines if line.currency_code == currency_code)
+    lots = tuple(change for change in booked.lots if change.after.currency_code == currency_code)
+    return BookedEntry(msgspec.structs.replace(entry, lines=lines), lots, booked.model)

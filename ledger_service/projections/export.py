@@ -7,7 +7,7 @@ goes on from there gets just the rest of the same journal, whatever was recorded
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final
 
@@ -22,12 +22,16 @@ from ledger_service.application.page_tokens import ExportToken, decode_token, en
 from ledger_service.domain.finance.accounts import Chart
 from ledger_service.domain.finance.booked import BookedEntry
 from ledger_service.domain.refusals.service import PageTokenMalformed
-from ledger_service.projections.entry_source import EntrySource, WalletEntries
-from ledger_service.projections.wallet_events import utc_day
+from ledger_service.projections.entry_source import (
+    READ_ONLY,
+    EntrySource,
+    WalletEntries,
+    known,
+    narrowed,
+)
 
 PART_BYTES: Final = 256 * 1024
 """About so much text is in a part."""
-READ_ONLY: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
 _NO_TIME: Final = datetime.min.replace(tzinfo=UTC)
 _SCOPE: Final = "SELECT DISTINCT entity, currency_code FROM {schema}.journal_days"
@@ -108,7 +112,7 @@ class _Writer:
         skip = self._written.entries if each.wallet == self._written.wallet else 0
         done = 0
         for booked in each.entries:
-            if not self._is_known(utc_day(booked.entry.record_time)):
+            if not known(booked, self._request.known_before):
                 break
             self._entry(text, booked, silent=done < skip)
             done += 1
@@ -127,27 +131,12 @@ class _Writer:
         return msgspec.structs.replace(self._part(), token="")
 
     def _entry(self, text: JournalText, booked: BookedEntry, *, silent: bool = False) -> None:
-        narrowed = self._narrow(booked)
-        written = "" if narrowed is None else text.entry(narrowed)
+        request = self._request
+        part = narrowed(booked, entity=request.entity, currency_code=request.currency_code)
+        written = "" if part is None or not known(part, request.known_before) else text.entry(part)
         if written and not silent:
             self._entry_count += 1
             self._add(written)
-
-    def _narrow(self, booked: BookedEntry) -> BookedEntry | None:
-        request, entry = self._request, booked.entry
-        if not self._is_known(utc_day(entry.record_time)):
-            return None
-        if request.entity and entry.entity != request.entity:
-            return None
-        if not request.currency_code:
-            return booked
-        code = request.currency_code
-        lines = tuple(line for line in entry.lines if line.currency_code == code)
-        lots = tuple(change for change in booked.lots if change.after.currency_code == code)
-        return BookedEntry(msgspec.structs.replace(entry, lines=lines), lots, booked.model)
-
-    def _is_known(self, record_day: date) -> bool:
-        return self._request.known_before is None or record_day < self._request.known_before
 
     def _at(self, wallet: str, entries: int) -> ExportToken:
         return msgspec.structs.replace(self._written, wallet=wallet, entries=entries)
