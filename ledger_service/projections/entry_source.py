@@ -6,7 +6,7 @@ events come through a cursor: what is held at a time are the lots of one wallet 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from heapq import merge
 from itertools import groupby
@@ -24,6 +24,7 @@ from ledger_service.domain.finance.journal import JournalEntry, JournalLine
 from ledger_service.projections.book_events import BOOK_TYPES, BookEvent, read_page_events
 from ledger_service.projections.booked_entries import Lock, Surroundings, WalletFold
 from ledger_service.projections.pool_tallies import PoolTerms
+from ledger_service.projections.journal_view_statements import DUE
 from ledger_service.projections.projection import JOURNAL
 from ledger_service.projections.wallet_events import WalletEvent, utc_day
 
@@ -54,6 +55,12 @@ _POOL_DAYS: Final = """
 SELECT source, posting_day, effective_day, record_day, entity, currency_code, account, product, nanos::text
 FROM {schema}.journal_days WHERE source <> ''
 ORDER BY source, record_day, posting_day, effective_day, entity, currency_code, account"""
+_DUE_POOLS: Final = (
+    DUE
+    + """
+SELECT pool, entity, currency_code, greatest(day, open_day), day, change::text
+FROM due_pools LEFT JOIN open_days USING (entity) WHERE change <> 0 ORDER BY pool"""
+)
 
 
 class WalletEntries(msgspec.Struct, frozen=True):
@@ -79,6 +86,7 @@ _usages: Final = msgspec.json.Decoder(_Usage)
 _CHARGED_TOPICS: Final = frozenset(
     {"wallet.CreditsDebited.v1", "wallet.HoldCaptured.v1"}
 )
+FOREVER: Final = datetime.max.replace(tzinfo=UTC)
 MODEL: Final = "model"
 """The property of usage that names the model."""
 
@@ -129,6 +137,14 @@ class EntrySource:
             lines.append(JournalLine(Account(account), currency, int(nanos), product))
         if lines:
             yield _pool_entry(place, lines)
+        if self._now is not None:
+            yield from self._due_pools(self._now)
+
+    def _due_pools(self, now: datetime) -> Iterator[BookedEntry]:
+        asked = {"now": now, "to_time": FOREVER, "currency_code": "", "entity": ""}
+        for pool, entity, currency, posting_day, day, nanos in self._fetch(_DUE_POOLS, asked):
+            lines = lines_of_breakage(currency, int(nanos))
+            yield _pool_entry((pool, posting_day, day, day, entity), lines)
 
     def _batch(self, names: Sequence[str], *, models: bool) -> Iterator[WalletEntries]:
         bills = self._bills(names)
@@ -161,9 +177,17 @@ class EntrySource:
         if self._now is not None:
             yield from fold.due(self._now)
 
-    def _fetch(self, statement: str, parameters: Sequence[object] = ()) -> list[Any]:
+    def _fetch(self, statement: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> list[Any]:
         query = SQL(statement).format(schema=Identifier(self._schema))  # type: ignore[arg-type,unused-ignore]
         return self._connection.execute(query, parameters, binary=True).fetchall()
+
+
+def lines_of_breakage(currency_code: str, nanos: int) -> tuple[JournalLine, ...]:
+    """Return what breakage of contract liability posts."""
+    return (
+        JournalLine(Account.CONTRACT_LIABILITY, currency_code, nanos),
+        JournalLine(Account.REVENUE_BREAKAGE, currency_code, -nanos),
+    )
 
 
 def _read(stored: StoredEvent) -> WalletEvent | BookEvent:

@@ -75,3 +75,21 @@ class PeriodNotSettled(Refusal):
     """Credit expired in the period and that is not recorded yet."""
 
     reason = "PERIOD_NOT_SETTLED"
+
+
+class CurrencyNotInBooks(Refusal):
+    """Nothing was ever posted in this currency."""
+
+    reason = "CURRENCY_NOT_IN_BOOKS"
+
+
+class EntityNotInBooks(Refusal):
+    """Nothing was ever posted for this entity."""
+
+    reason = "ENTITY_NOT_IN_BOOKS"
+
+
+class JournalUnbalanced(Refusal):
+    """Debits and credits of the journal differ: something else than the ledger has changed it."""
+
+    reason = "JOURNAL_UNBALANCED"
