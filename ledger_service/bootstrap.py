@@ -7,11 +7,9 @@ import contextlib
 import gc
 import signal
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Final
 
 import grpc
-import msgspec
 import psycopg
 import structlog
 from prometheus_client import Gauge, start_http_server
@@ -32,6 +30,7 @@ from credits.ledger.v1 import (
     wallet_service_pb2_grpc,
 )
 from ledger_service.adapters import embedded_postgres, logs
+from ledger_service.adapters.chart_file import ChartFileError, read_chart
 from ledger_service.adapters.clocks import ManualClock, SystemClock
 from ledger_service.adapters.due_wallets import PostgresDueWallets
 from ledger_service.adapters.event_log import PostgresEventLog, PostgresLogReader
@@ -44,7 +43,7 @@ from ledger_service.application.sweeper import Sweeper
 from ledger_service.application.verification import VerificationProgress
 from ledger_service.application.view_ports import Views
 from ledger_service.application.writer import Writer
-from ledger_service.domain.finance.accounts import DEFAULT_CHART, Account, Chart
+from ledger_service.domain.finance.accounts import Chart
 from ledger_service.projections.journal_views import PostgresFinanceViews
 from ledger_service.projections.lot_book import PaidLots
 from ledger_service.projections.projector import Projector, ProjectorSettings
@@ -123,7 +122,7 @@ async def _serve(
         reader,
         views,
         WalletServicer(writer, reader, views, functional_currency=settings.functional_currency),
-        FinanceServicer(writer, reader, finance, chart=read_chart(settings)),
+        FinanceServicer(writer, reader, finance, chart=_chart(settings)),
         lambda: verify_beside(url, schema=settings.schema),
     )
     if isinstance(clock, ManualClock):
@@ -152,19 +151,11 @@ async def _serve(
     log.info("stopped")
 
 
-def read_chart(settings: Settings) -> Chart:
-    """Return what the accounts are called. Raises StartError."""
-    if not settings.chart_file:
-        return DEFAULT_CHART
+def _chart(settings: Settings) -> Chart:
     try:
-        names = msgspec.json.decode(Path(settings.chart_file).read_bytes(), type=dict[Account, str])
-    except (OSError, msgspec.DecodeError) as error:
-        raise StartError(f"LEDGER_CHART_FILE: {settings.chart_file}: {error}") from error
-    chart = Chart(names)
-    called = [chart.name(account) for account in Account]
-    if len(set(called)) < len(called):
-        raise StartError(f"LEDGER_CHART_FILE: {settings.chart_file}: two accounts have one name")
-    return chart
+        return read_chart(settings.chart_file)
+    except ChartFileError as error:
+        raise StartError(f"LEDGER_CHART_FILE: {error}") from error
 
 
 def _spare_the_collector() -> None:

@@ -76,6 +76,7 @@ from ledger_service.domain.identity_of_finance import (
     identity_of_sale,
     recorded_finance,
 )
+from ledger_service.domain.identity_of_payments import recorded_payment
 from ledger_service.domain.refusals import IdempotencyKeyReused
 from ledger_service.domain.wallet.hold import TTL_DEFAULT
 from ledger_service.domain.wallet.rules import RULE_OF
@@ -196,7 +197,7 @@ def _recorded_identity(fact: Fact[Event]) -> Identity:  # noqa: C901, PLR0912
         case GrantExpiryExtended():
             return fields(event)
         case GrantActivated() | TopUpRequested() | TopUpSettled():
-            return _recorded_payment(event)
+            return recorded_payment(event)
         case WalletUpdated():
             return _update(event)
         case CreditsTransferredOut():
@@ -246,17 +247,6 @@ def _recorded_hold_or_reversal(
             return {"hold_version": event.hold_version}
         case DebitReversed():
             return {"debit_version": event.debit_version, "amount_units": event.amount_units}
-
-
-def _recorded_payment(event: GrantActivated | TopUpRequested | TopUpSettled) -> Identity:
-    match event:
-        case GrantActivated():
-            return fields(event, "lot")
-        case TopUpRequested():
-            own = ("zone", "automatic", "day_end_time", "month_end_time")
-            return fields(event, *own) | {"scope": sorted(event.scope)}
-        case TopUpSettled():
-            return fields(event, "retry_time")
 
 
 def _grant_fields(grant: GrantCredits | CreditsGranted, *without: str) -> Identity:
