@@ -19,6 +19,7 @@ from ledger_service.application.liability_parts import LiabilityRow
 from ledger_service.application.opening_revenue import OpeningRevenueRow
 from ledger_service.application.revenue_split import RevenueRow
 from ledger_service.domain.finance.accounts import Account
+from ledger_service.domain.finance.booked import BookedEntry
 
 
 class ReportScope(msgspec.Struct, frozen=True):
@@ -99,6 +100,30 @@ class FoldProgress(msgspec.Struct, frozen=True):
     revenue: tuple[RevenueRow, ...] = ()
 
 
+class EntriesRequest(msgspec.Struct, frozen=True, tag="entries"):
+    """A page of entries of events. Those that match are told whole; empty texts and absent days mean all.
+
+    The days [record_from_day, record_to_day) of the record lead to the events of a day's sum without a search.
+    """
+
+    scope: ReportScope
+    page_size: int
+    wallet: str = ""
+    account: Account | None = None
+    product: str | None = None
+    record_from_day: date | None = None
+    record_to_day: date | None = None
+    token: str = ""
+
+
+class EntriesPage(msgspec.Struct, frozen=True):
+    """Entries by wallet, each in the order of the log. A page may be short, or empty, and not the last."""
+
+    entries: tuple[BookedEntry, ...]
+    next_token: str
+    position: int
+
+
 class ReconcileRequest(msgspec.Struct, frozen=True, tag="reconcile"):
     """Hold the journal against the log, and its parts against each other."""
 
@@ -152,6 +177,9 @@ class FinanceJobs(Protocol):
 
     def fold(self, request: FoldRequest) -> AsyncIterator[FoldProgress]:
         """Yield how far a report is, and its figures last."""
+
+    async def entries(self, request: EntriesRequest) -> EntriesPage:
+        """Return a page of entries. Raises PageTokenMalformed."""
 
     def reconcile(self, request: ReconcileRequest) -> AsyncIterator[ReconcileProgress]:
         """Yield how far a reconciliation is, and its checks last."""

@@ -50,6 +50,13 @@ _CONTRACTS: Final = "SELECT contract, wallet FROM {schema}.journal_contracts WHE
 _EVENTS: Final = """
 SELECT notification_id, originator_id, originator_version, topic, state FROM {schema}.stored_events
 WHERE originator_id = ANY(%s) AND notification_id <= %s ORDER BY originator_id, originator_version"""
+_STATE: Final = """
+SELECT state FROM {schema}.stored_events WHERE notification_id >= %s ORDER BY notification_id LIMIT 1"""
+_RECORDED: Final = """
+SELECT DISTINCT coalesce(c.wallet, originator_id) FROM {schema}.stored_events
+LEFT JOIN {schema}.journal_contracts AS c ON c.contract = originator_id
+WHERE notification_id >= %s AND notification_id < %s AND (c.wallet IS NOT NULL OR originator_id LIKE 'wallets/%%')
+ORDER BY 1"""
 _COUNT: Final = "SELECT count(*) FROM {schema}.journal_wallets WHERE wallet >= %s"
 _POOL_DAYS: Final = """
 SELECT source, posting_day, effective_day, record_day, entity, currency_code, account, product, nanos::text
@@ -82,6 +89,11 @@ class _Usage(msgspec.Struct, frozen=True, gc=False):
     event: _Used
 
 
+class _Timed(msgspec.Struct, frozen=True, gc=False):
+    record_time: datetime
+
+
+_times: Final = msgspec.json.Decoder(_Timed)
 _usages: Final = msgspec.json.Decoder(_Usage)
 _CHARGED_TOPICS: Final = frozenset(
     {"wallet.CreditsDebited.v1", "wallet.HoldCaptured.v1"}
@@ -120,10 +132,26 @@ class EntrySource:
             # No name lies between a name and the same with the first character that there is at its end.
             from_wallet = names[-1] + "\x01"
 
-    def wallet(self, name: str) -> Iterator[BookedEntry]:
-        """Yield the entries of one wallet and its contracts."""
-        for each in self._batch([name], models=False):
-            yield from each.entries
+    def wallets_of(self, names: Sequence[str]) -> Iterator[WalletEntries]:
+        """Yield wallets of these names, each with its entries."""
+        for begin in range(0, len(names), BATCH_WALLETS):
+            yield from self._batch(names[begin : begin + BATCH_WALLETS], models=False)
+
+    def wallets_recorded(self, from_day: date, to_day: date) -> list[str]:
+        """Return the wallets of which, or of whose contracts, something was recorded on the days [from_day, to_day)."""
+        span = self._position_of(from_day), min(self._position_of(to_day), self.position + 1)
+        return [row[0] for row in self._fetch(_RECORDED, span)]
+
+    def _position_of(self, day: date) -> int:
+        """Return the position of the first event that was recorded on a day or later: record time never goes back."""
+        low, high = 1, self.position + 1
+        while low < high:
+            middle = (low + high) // 2
+            if utc_day(_times.decode(self._fetch(_STATE, (middle,))[0][0]).record_time) < day:
+                low = middle + 1
+            else:
+                high = middle
+        return low
 
     def pools(self) -> Iterator[BookedEntry]:
         """Yield what the pools have posted beyond their lots, an entry a day."""

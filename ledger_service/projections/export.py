@@ -7,8 +7,6 @@ goes on from there gets just the rest of the same journal, whatever was recorded
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
-from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
@@ -18,10 +16,10 @@ from psycopg.sql import SQL, Identifier
 from ledger_service.application import journal_beancount, journal_hledger, journal_rows
 from ledger_service.application.export_ports import ExportFormat, ExportPart, ExportRequest
 from ledger_service.application.journal_texts import JournalHead, JournalText, TextSpan
-from ledger_service.application.page_tokens import ExportToken, decode_token, encode_token
+from ledger_service.application.journal_tokens import export_token
+from ledger_service.application.page_tokens import ExportToken, encode_token
 from ledger_service.domain.finance.accounts import Chart
 from ledger_service.domain.finance.booked import BookedEntry
-from ledger_service.domain.refusals.service import PageTokenMalformed
 from ledger_service.projections.entry_source import (
     READ_ONLY,
     EntrySource,
@@ -33,7 +31,6 @@ from ledger_service.projections.entry_source import (
 PART_BYTES: Final = 256 * 1024
 """About so much text is in a part."""
 
-_NO_TIME: Final = datetime.min.replace(tzinfo=UTC)
 _SCOPE: Final = "SELECT DISTINCT entity, currency_code FROM {schema}.journal_days"
 
 
@@ -54,7 +51,7 @@ LANGUAGES: Final = {
 
 def export(connection: psycopg.Connection[Any], schema: str, request: ExportRequest) -> Iterator[ExportPart]:
     """Yield the parts of an export. Raises psycopg.Error, PageTokenMalformed."""
-    token = begin_token(request)
+    token = export_token(request)
     with connection.transaction():
         connection.execute(READ_ONLY)
         now = token.now if request.known_before is None else None
@@ -65,18 +62,6 @@ def export(connection: psycopg.Connection[Any], schema: str, request: ExportRequ
         for each in source.wallets(token.wallet, models=request.format is ExportFormat.JSON):
             yield from writer.wallet(each)
         yield writer.end()
-
-
-def begin_token(request: ExportRequest) -> ExportToken:
-    """Return where an export begins or goes on. Raises PageTokenMalformed."""
-    same = msgspec.structs.replace(request, token="", now=_NO_TIME)
-    request_hash = sha256(msgspec.json.encode(same)).hexdigest()
-    if not request.token:
-        return ExportToken(request_hash, 0, request.now, "", 0)
-    token = decode_token(request.token, ExportToken)
-    if token.request_hash != request_hash:
-        raise PageTokenMalformed("the page token is of another export", field="page_token")
-    return token
 
 
 class _Writer:
