@@ -49,8 +49,8 @@ from ledger_service.projections.journal_views import PostgresFinanceViews
 from ledger_service.projections.lot_book import PaidLots
 from ledger_service.projections.projector import Projector, ProjectorSettings
 from ledger_service.projections.rebuild import Progress, rebuild
-from ledger_service.projections.verify import verify
 from ledger_service.projections.report_views import PostgresFinanceReports
+from ledger_service.projections.verify import verify
 from ledger_service.projections.views import PostgresViews
 from ledger_service.rpc.agreement_services import ContractServicer, RateCardServicer
 from ledger_service.rpc.finance_service import FinanceServicer

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Final, TypeVar
 
@@ -49,15 +49,15 @@ class FinanceProcesses:
         self._schema = schema
         self._running = 0
 
-    def export(self, request: ExportRequest) -> AsyncIterator[ExportPart]:
+    def export(self, request: ExportRequest) -> AsyncGenerator[ExportPart, None]:
         """Yield the parts of an export."""
         return self._run(request, ExportPart)
 
-    def fold(self, request: FoldRequest) -> AsyncIterator[FoldProgress]:
+    def fold(self, request: FoldRequest) -> AsyncGenerator[FoldProgress, None]:
         """Yield how far a report is, and its figures last."""
         return self._run(request, FoldProgress)
 
-    def reconcile(self, request: ReconcileRequest) -> AsyncIterator[ReconcileProgress]:
+    def reconcile(self, request: ReconcileRequest) -> AsyncGenerator[ReconcileProgress, None]:
         """Yield how far a reconciliation is, and its checks last."""
         return self._run(request, ReconcileProgress)
 
@@ -68,7 +68,7 @@ class FinanceProcesses:
                 return page
         raise AssertionError("a process that ends well has answered")
 
-    async def _run(self, job: Job, kind: type[Answer]) -> AsyncIterator[Answer]:
+    async def _run(self, job: Job, kind: type[Answer]) -> AsyncGenerator[Answer, None]:
         if self._running == JOBS_MAX:
             raise QueueFull(f"{JOBS_MAX} exports and reports are being made; try again shortly")
         self._running += 1

@@ -1,8 +1,8 @@
 """How credit of past sales was used: a redemption curve for each month's sales, and the breakage that follows from it.
 
-The suggestion is a figure for whoever decides on the policy, and is applied by nobody: of all lots that have ended in one
-way or another, the part of the units that nobody used, refunded units and those that moved on left out. It is rounded
-down, for less breakage is the more careful estimate, and says of how many lots it was taken.
+The suggestion is a figure for whoever decides on the policy, and is applied by nobody: of all lots that have ended in
+one way or another, the part of the units that nobody used, refunded units and those that moved on left out. It is
+rounded down, for less breakage is the more careful estimate, and says of how many lots it was taken.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """The journal for beancount, with lots that its STRICT booking accepts.
 
-A grant is a lot of the contract liability: credit at the cost of one whole asset, with the day of the grant and its name
-as the label. A draw takes credit out of the lot, and the account is worth what the trial balance says, at cost: what the
-units at their cost leave out (fractions below the cost's precision, breakage recognised ahead of expiry) stands beside
-them in money. When a bonus comes to share a lot's price, the lot is taken out and put back at its new cost.
+A grant is a lot of the contract liability: credit at the cost of one whole asset, with the day of the grant and its
+name as the label. A draw takes credit out of the lot, and the account is worth what the trial balance says, at cost:
+what the units at their cost leave out (fractions below the cost's precision, breakage recognised ahead of expiry)
+stands beside them in money. When a bonus comes to share a lot's price, the lot is taken out and put back at its new
+cost.
 
 The journal counts usage on its own day, however late it was recorded, and on that day credit may not have been back
 that the usage took. So the units of a lot never move before the day on which they last moved; where that is later than
@@ -216,7 +217,11 @@ def _title(entry: JournalEntry, day: date) -> list[str]:
 
 
 def _money_lines(money: Mapping[_Money, _Sum]) -> list[str]:
-    return [f"  {place.account}  {each.text()} {place.currency_code}" for place, each in money.items() if each.amount]
+    return [
+        f"  {place.account}  {each.text()} {place.currency_code}"
+        for place, each in money.items()
+        if each.amount
+    ]
 
 
 def _posting(account: str, lot: _Lot, change: LotChange, units: int, value: _Sum) -> str:

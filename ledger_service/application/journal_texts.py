@@ -6,7 +6,6 @@ entity and what the chart calls it, so that the books of several entities stay a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Final, Protocol
 

@@ -1,7 +1,7 @@
 """Revenue of a period that was in the contract liability at its beginning (ASC 606-10-50-8(b)).
 
-Of each part of the liability, that is what the part recognised in the period, at most what it carried at its beginning. The
-lots of a breakage pool are one part, for they are estimated together.
+Of each part of the liability, that is what the part recognised in the period, at most what it carried at its beginning.
+The lots of a breakage pool are one part, for they are estimated together.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ledger_service.domain.finance.booked import BookedEntry
 
 
 class OpeningRevenueRow(msgspec.Struct, frozen=True):
-    """Of an entity and a currency, in nanos. `recognised_nanos` is all that the period took off the liability as revenue."""
+    """Of an entity and a currency, in nanos. `recognised_nanos` is all that the period recognised out of it."""
 
     entity: str
     currency_code: str

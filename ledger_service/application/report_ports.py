@@ -6,7 +6,7 @@ the request path; they take as long as there are events, and say how far they ar
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from datetime import date, datetime
 from enum import Enum
 from typing import Protocol
@@ -170,16 +170,19 @@ class FinanceReports(Protocol):
 
 
 class FinanceJobs(Protocol):
-    """Long work beside the request path. Streams raise RuntimeError when they end early."""
+    """Long work beside the request path; it ends with whoever closes its answers.
 
-    def export(self, request: ExportRequest) -> AsyncIterator[ExportPart]:
+    Methods raise QueueFull, and RuntimeError when the work ends early.
+    """
+
+    def export(self, request: ExportRequest) -> AsyncGenerator[ExportPart, None]:
         """Yield the parts of an export."""
 
-    def fold(self, request: FoldRequest) -> AsyncIterator[FoldProgress]:
+    def fold(self, request: FoldRequest) -> AsyncGenerator[FoldProgress, None]:
         """Yield how far a report is, and its figures last."""
 
     async def entries(self, request: EntriesRequest) -> EntriesPage:
         """Return a page of entries. Raises PageTokenMalformed."""
 
-    def reconcile(self, request: ReconcileRequest) -> AsyncIterator[ReconcileProgress]:
+    def reconcile(self, request: ReconcileRequest) -> AsyncGenerator[ReconcileProgress, None]:
         """Yield how far a reconciliation is, and its checks last."""

@@ -72,7 +72,10 @@ class WalletFold:
             flush(books, held)
         for key, bonus in books.bonuses.items():
             self._purchases[key] = LotKey(key.wallet, bonus.purchase_version)
-        touched |= {key: held for key in books.begun if (held := books.lots[key]) is not None}
+        for key in books.begun:
+            begun = books.lots[key]
+            assert begun is not None, "a lot that begins carries consideration"
+            touched[key] = begun
         changes = [
             (key, LotChange(_name(key), self._asset, before.get(key), held.lot))
             for key, held in touched.items()

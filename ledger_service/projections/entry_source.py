@@ -1,7 +1,7 @@
 """Reads a shard's log for its entries: wallet by wallet, in the order of their names, as of one position.
 
-Everything is read in one transaction, so the log, the closed periods and the rows of pools are of one moment. A wallet's
-events come through a cursor: what is held at a time are the lots of one wallet and the bills of a batch.
+Everything is read in one transaction, so the log, the closed periods and the rows of pools are of one moment. A
+wallet's events come through a cursor: what is held at a time are the lots of one wallet and the bills of a batch.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from ledger_service.domain.finance.booked import BookedEntry
 from ledger_service.domain.finance.journal import JournalEntry, JournalLine
 from ledger_service.projections.book_events import BOOK_TYPES, BookEvent, read_page_events
 from ledger_service.projections.booked_entries import Lock, Surroundings, WalletFold
-from ledger_service.projections.pool_tallies import PoolTerms
 from ledger_service.projections.journal_view_statements import DUE
+from ledger_service.projections.pool_tallies import PoolTerms
 from ledger_service.projections.projection import JOURNAL
 from ledger_service.projections.wallet_events import WalletEvent, utc_day
 
@@ -62,12 +62,9 @@ _POOL_DAYS: Final = """
 SELECT source, posting_day, effective_day, record_day, entity, currency_code, account, product, nanos::text
 FROM {schema}.journal_days WHERE source <> ''
 ORDER BY source, record_day, posting_day, effective_day, entity, currency_code, account"""
-_DUE_POOLS: Final = (
-    DUE
-    + """
+_DUE_POOLS: Final = """{due}
 SELECT pool, entity, currency_code, greatest(day, open_day), day, change::text
-FROM due_pools LEFT JOIN open_days USING (entity) WHERE change <> 0 ORDER BY pool"""
-)
+FROM due_pools LEFT JOIN open_days USING (entity) WHERE change <> 0 ORDER BY pool""".replace("{due}", DUE)
 
 
 class WalletEntries(msgspec.Struct, frozen=True):
@@ -95,9 +92,7 @@ class _Timed(msgspec.Struct, frozen=True, gc=False):
 
 _times: Final = msgspec.json.Decoder(_Timed)
 _usages: Final = msgspec.json.Decoder(_Usage)
-_CHARGED_TOPICS: Final = frozenset(
-    {"wallet.CreditsDebited.v1", "wallet.HoldCaptured.v1"}
-)
+_CHARGED_TOPICS: Final = frozenset({"wallet.CreditsDebited.v1", "wallet.HoldCaptured.v1"})
 FOREVER: Final = datetime.max.replace(tzinfo=UTC)
 MODEL: Final = "model"
 """The property of usage that names the model."""
@@ -107,7 +102,12 @@ class EntrySource:
     """The entries of one shard. Methods raise psycopg.Error."""
 
     def __init__(
-        self, connection: psycopg.Connection[Any], schema: str, *, position: int = 0, now: datetime | None = None
+        self,
+        connection: psycopg.Connection[Any],
+        schema: str,
+        *,
+        position: int = 0,
+        now: datetime | None = None,
     ) -> None:
         """Read as of a position, 0 for the journal's own; with `now`, add what time has ended by then."""
         self._connection = connection
@@ -236,9 +236,7 @@ def _pool_entry(place: tuple[Any, ...], lines: Sequence[JournalLine]) -> BookedE
     source, posting_day, effective_day, record_day, entity = place
     time = datetime(record_day.year, record_day.month, record_day.day, tzinfo=UTC)
     return BookedEntry(
-        JournalEntry(
-            source, 0, 0, POOL_TOPIC, time, time, posting_day, effective_day, entity, tuple(lines)
-        )
+        JournalEntry(source, 0, 0, POOL_TOPIC, time, time, posting_day, effective_day, entity, tuple(lines))
     )
 
 

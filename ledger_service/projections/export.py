@@ -95,12 +95,10 @@ class _Writer:
         text = self._language.text(self._chart, self._span)
         # What an earlier part holds is folded again for the state of the text, and not written.
         skip = self._written.entries if each.wallet == self._written.wallet else 0
-        done = 0
-        for booked in each.entries:
+        for done, booked in enumerate(each.entries, start=1):
             if not known(booked, self._request.known_before):
                 break
-            self._entry(text, booked, silent=done < skip)
-            done += 1
+            self._entry(text, booked, silent=done <= skip)
             if self._bytes >= PART_BYTES:
                 self._written = self._at(each.wallet, done)
                 yield self._part()

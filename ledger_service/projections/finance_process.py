@@ -1,8 +1,8 @@
 """Long work of finance in a process of its own: exports, reports that fold the log, and the reconciliation.
 
-`python -m ledger_service.projections.finance_process` reads one line from standard input, the database and what is asked
-for as JSON (a URL may hold a password, which a command line would show), and writes its answers as lines of JSON. A
-refusal is a line too. When its input ends, whoever asked is gone, and it ends too.
+`python -m ledger_service.projections.finance_process` reads one line from standard input, the database and what is
+asked for as JSON (a URL may hold a password, which a command line would show), and writes its answers as lines of JSON.
+A refusal is a line too. When its input ends, whoever asked is gone, and it ends too.
 """
 
 from __future__ import annotations
@@ -58,8 +58,7 @@ def main() -> None:
             sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")
             sys.stdout.buffer.flush()
     except psycopg.OperationalError as error:
-        print(f"the database cannot be read: {error}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(f"the database cannot be read: {error}")
 
 
 def _end_with_input() -> None:

@@ -82,9 +82,7 @@ def _figures(count: Count, progress: FoldProgress) -> FoldProgress:
         case OpeningRevenue():
             return replace(progress, opening_revenue=tuple(count.rows()))
         case BreakageAnalysis():
-            return replace(
-                progress, cohorts=tuple(count.cohorts()), suggestions=tuple(count.suggestions())
-            )
+            return replace(progress, cohorts=tuple(count.cohorts()), suggestions=tuple(count.suggestions()))
         case RevenueSplit():
             return replace(progress, revenue=tuple(count.rows()))
         case _:

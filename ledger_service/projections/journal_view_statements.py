@@ -43,9 +43,7 @@ WITH open_days AS (
     FROM (SELECT pool, sum(breakage) AS breakage, sum(escheat) AS escheat FROM due_parts GROUP BY pool) AS d
     JOIN {schema}.journal_pools USING (pool) WHERE estimate_numerator > 0
 )"""
-ROLL_FORWARD: Final = (
-    DUE
-    + """, posted AS (
+ROLL_FORWARD: Final = """{due}, posted AS (
     SELECT posting_day AS day, account, movement, nanos FROM {schema}.journal_days
     WHERE currency_code = %(currency_code)s AND posting_day < %(to_day)s AND record_day < %(known_before)s
         AND (%(entity)s = '' OR entity = %(entity)s)
@@ -57,8 +55,7 @@ ROLL_FORWARD: Final = (
     UNION ALL SELECT day, 'UNCLAIMED_PROPERTY_PAYABLE', 'ESCHEAT', -escheat FROM due_parts
 )
 SELECT CASE WHEN day >= %(from_day)s THEN day END, account, movement, sum(nanos)::text
-FROM posted WHERE day < %(to_day)s GROUP BY 1, 2, 3 ORDER BY 1"""
-)
+FROM posted WHERE day < %(to_day)s GROUP BY 1, 2, 3 ORDER BY 1""".replace("{due}", DUE)
 
 LIST_LOTS: Final = """
 SELECT wallet, grant_version, entity, product, pool, currency_code, consideration_nanos, amount_units,

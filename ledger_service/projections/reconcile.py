@@ -2,8 +2,8 @@
 
 One pass over all wallets derives every entry and every lot anew. Then each check compares one thing that is stored with
 what was derived, or with another stored thing that must be the same; a row that was changed by something else than the
-projector is found by at least one of them. All is of one moment, as recorded; only the comparison with a rebuild, which is
-the last, takes its own.
+projector is found by at least one of them. All is of one moment, as recorded; only the comparison with a rebuild, which
+is the last, takes its own.
 """
 
 from __future__ import annotations
@@ -50,5 +50,9 @@ def reconcile(connection: psycopg.Connection[Any], url: str, schema: str) -> Ite
 def _check_rebuild(url: str, schema: str) -> Check:
     comparison = compare(url, schema=schema, projections=[JOURNAL])[0]
     first = comparison.differences[0] if comparison.differences else None
-    text = "" if first is None else f"{first.table}: stored {first.live or 'nothing'}, rebuilt {first.rebuilt or 'nothing'}"
+    text = (
+        ""
+        if first is None
+        else f"{first.table}: stored {first.live or 'nothing'}, rebuilt {first.rebuilt or 'nothing'}"
+    )
     return Check("projection = rebuild", comparison.position, comparison.difference_count, text)

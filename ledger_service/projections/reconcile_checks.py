@@ -1,4 +1,4 @@
-"""Checks of accounts: what is stored by day against what the events post, and accounts against the facts behind them."""
+"""Checks of accounts: what is stored by day against what events post, and accounts against the facts behind them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ from ledger_service.projections.roll_forward import DaySums, roll_forward_days, 
 UNBALANCED: Final = """
 SELECT count(*) OVER (), currency_code, entity, record_day::text, sum(nanos)::text FROM {schema}.journal_days
 GROUP BY currency_code, entity, record_day HAVING sum(nanos) <> 0 ORDER BY 2, 3, 4 LIMIT 1"""
-GROUPS: Final = "SELECT count(*) FROM (SELECT DISTINCT currency_code, entity, record_day FROM {schema}.journal_days) d"
+GROUPS: Final = (
+    "SELECT count(*) FROM (SELECT DISTINCT currency_code, entity, record_day FROM {schema}.journal_days) d"
+)
 MONTHS: Final = """
 SELECT entity, currency_code, account, date_trunc('month', posting_day)::date::text, sum(nanos)::text
 FROM {schema}.journal_days GROUP BY 1, 2, 3, 4"""

@@ -1,8 +1,8 @@
 """Checks of lots: each stored lot is the one that its wallet's events give, and all of them are the liability account.
 
 What a lot's units cost is its liability before breakage: outstanding units x consideration / units is what it carries
-but for what it recognised ahead of their end. Roundings of refunds, transfers and roll-overs stay with the lot, each less
-than a nano; lots from which the state took something are left out of that.
+but for what it recognised ahead of their end. Roundings of refunds, transfers and roll-overs stay with the lot, each
+less than a nano; lots from which the state took something are left out of that.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ LOTS: Final = """
 SELECT wallet || '/grants/' || grant_version, {columns}
 FROM {schema}.journal_lots WHERE wallet = ANY(%s) AND purchase_version = 0"""
 LOT_COUNT: Final = "SELECT count(*) FROM {schema}.journal_lots WHERE purchase_version = 0"
-POOLS: Final = "SELECT entity, currency_code, sum(pool_breakage_nanos)::text FROM {schema}.journal_pools GROUP BY 1, 2"
+POOLS: Final = (
+    "SELECT entity, currency_code, sum(pool_breakage_nanos)::text FROM {schema}.journal_pools GROUP BY 1, 2"
+)
 ACCOUNT: Final = """
 SELECT entity, currency_code, (-sum(nanos))::text FROM {schema}.journal_days
 WHERE account = 'CONTRACT_LIABILITY' GROUP BY 1, 2"""

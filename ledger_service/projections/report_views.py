@@ -21,9 +21,7 @@ from ledger_service.projections.projection import JOURNAL, WALLET_VIEW
 from ledger_service.projections.view_reader import POSITION_WAIT_SECONDS, ViewReader
 from ledger_service.projections.view_statements import POSITION
 
-POSTED: Final = (
-    DUE
-    + """, posted AS (
+POSTED: Final = """{due}, posted AS (
     SELECT posting_day AS day, entity, currency_code, account, product, nanos FROM {schema}.journal_days
     WHERE posting_day < %(to_day)s AND record_day < %(known_before)s
         AND (%(entity)s = '' OR entity = %(entity)s)
@@ -34,23 +32,16 @@ POSTED: Final = (
     UNION ALL SELECT day, entity, currency_code, 'REVENUE_BREAKAGE', '', -change FROM due_pools
     UNION ALL SELECT day, entity, currency_code, 'CONTRACT_LIABILITY', product, escheat FROM due_parts
     UNION ALL SELECT day, entity, currency_code, 'UNCLAIMED_PROPERTY_PAYABLE', product, -escheat FROM due_parts
-)"""
-)
-TRIAL_BALANCE: Final = (
-    POSTED
-    + """
+)""".replace("{due}", DUE)
+TRIAL_BALANCE: Final = """{posted}
 SELECT entity, currency_code, account, coalesce(sum(nanos) FILTER (WHERE day < %(from_day)s), 0)::text,
     coalesce(sum(nanos) FILTER (WHERE day >= %(from_day)s AND nanos > 0), 0)::text,
     coalesce(-sum(nanos) FILTER (WHERE day >= %(from_day)s AND nanos < 0), 0)::text
-FROM posted WHERE day < %(to_day)s GROUP BY 1, 2, 3 ORDER BY 2, 1, 3"""
-)
-REVENUE: Final = (
-    POSTED
-    + """
+FROM posted WHERE day < %(to_day)s GROUP BY 1, 2, 3 ORDER BY 2, 1, 3""".replace("{posted}", POSTED)
+REVENUE: Final = """{posted}
 SELECT entity, currency_code, account, product, (-sum(nanos))::text
 FROM posted WHERE day >= %(from_day)s AND day < %(to_day)s AND account LIKE 'REVENUE_%%'
-GROUP BY 1, 2, 3, 4 HAVING sum(nanos) <> 0 ORDER BY 1, 2, 3, 4"""
-)
+GROUP BY 1, 2, 3, 4 HAVING sum(nanos) <> 0 ORDER BY 1, 2, 3, 4""".replace("{posted}", POSTED)
 # What a bonus is worth is in the lot of its purchase, and its units are its own.
 OUTSTANDING: Final = """
 SELECT coalesce(l.entity, 'default'), w.asset_code, w.asset_scale, g.category, count(*),

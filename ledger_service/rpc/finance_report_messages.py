@@ -67,9 +67,7 @@ def read_report_scope(
     return ReportScope(from_day, to_day, now, scope.entity, scope.currency_code, known)
 
 
-def read_list_journal(
-    request: finance_reports_pb2.ListJournalRequest, now: datetime
-) -> EntriesRequest:
+def read_list_journal(request: finance_reports_pb2.ListJournalRequest, now: datetime) -> EntriesRequest:
     """Return what a page of entries is asked for. Raises Refusal."""
     scope = read_report_scope(request.scope, now)
     if request.wallet:
@@ -262,7 +260,10 @@ def write_reconciliation(progress: ReconcileProgress) -> finance_export_pb2.Reco
 
 
 def _read_optional_day(
-    message: finance_reports_pb2.ReportScope | finance_reports_pb2.ListJournalRequest, name: str, *, field: str
+    message: finance_reports_pb2.ReportScope | finance_reports_pb2.ListJournalRequest,
+    name: str,
+    *,
+    field: str,
 ) -> date | None:
     if not message.HasField(name):  # type: ignore[arg-type]
         return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from typing import Any, cast
 
 from credits.ledger.v1 import finance_export_pb2, finance_reports_pb2, finance_service_pb2_grpc
 from ledger_service.application.journal_tokens import entries_token, export_token
@@ -104,9 +103,7 @@ class FinanceReportServicer(finance_service_pb2_grpc.FinanceServiceServicer):
         scope = await self._scope(request.scope, of_one_day=True)
         done = await self._fold(FoldedReport.LIABILITY, scope)
         bands = obligations(done.liability, scope.to_day, leave_out_short=request.leave_out_short)
-        return finance_reports_pb2.GetRemainingObligationResponse(
-            bands=_bands(bands), position=done.position
-        )
+        return finance_reports_pb2.GetRemainingObligationResponse(bands=_bands(bands), position=done.position)
 
     async def GetRevenue(
         self, request: finance_reports_pb2.GetRevenueRequest, context: Context
@@ -154,7 +151,7 @@ class FinanceReportServicer(finance_service_pb2_grpc.FinanceServiceServicer):
         asked = read_export(request, self._writer.now(), self._chart)
         export_token(asked)
         await self._reports.check_known(entity=asked.entity, currency_code=asked.currency_code)
-        async with aclosing(_closable(self._jobs.export(asked))) as parts:
+        async with aclosing(self._jobs.export(asked)) as parts:
             async for part in parts:
                 yield write_part(part)
 
@@ -162,7 +159,7 @@ class FinanceReportServicer(finance_service_pb2_grpc.FinanceServiceServicer):
         self, request: finance_export_pb2.ReconcileRequest, context: Context
     ) -> AsyncIterator[finance_export_pb2.ReconcileResponse]:
         """Hold the journal against the log."""
-        async with aclosing(_closable(self._jobs.reconcile(ReconcileRequest()))) as reports:
+        async with aclosing(self._jobs.reconcile(ReconcileRequest())) as reports:
             async for progress in reports:
                 yield write_reconciliation(progress)
 
@@ -177,7 +174,7 @@ class FinanceReportServicer(finance_service_pb2_grpc.FinanceServiceServicer):
         await self._reports.check_known(entity=scope.entity, currency_code=scope.currency_code)
 
     async def _fold(self, report: FoldedReport, scope: ReportScope) -> FoldProgress:
-        async with aclosing(_closable(self._jobs.fold(FoldRequest(report, scope)))) as reports:
+        async with aclosing(self._jobs.fold(FoldRequest(report, scope))) as reports:
             async for progress in reports:
                 if progress.done:
                     return progress
@@ -186,8 +183,3 @@ class FinanceReportServicer(finance_service_pb2_grpc.FinanceServiceServicer):
 
 def _bands(bands: list[Band]) -> list[finance_reports_pb2.LiabilityBand]:
     return [write_band(band) for band in bands]
-
-
-def _closable(answers: AsyncIterator[Any]) -> Any:
-    """Return a stream as what it is, a generator: whoever leaves it early ends the process behind it."""
-    return cast("Any", answers)
