@@ -38,6 +38,7 @@ from ledger_service.adapters.finance_process import FinanceProcesses
 from ledger_service.adapters.migrate import MigrationError, migrate
 from ledger_service.adapters.open_transfers import PostgresOpenTransfers
 from ledger_service.adapters.verification_process import verify_beside
+from ledger_service.adapters.view_pool import view_pool
 from ledger_service.application.courier import Courier
 from ledger_service.application.ports import LogReader
 from ledger_service.application.sweeper import Sweeper
@@ -60,7 +61,6 @@ from ledger_service.rpc.server import Health, ListenError, Security, Service, bu
 from ledger_service.rpc.wallet_service import WalletServicer
 from ledger_service.settings import Settings, sandbox_start
 
-VIEW_CONNECTIONS_MAX: Final = 4
 GC_THRESHOLDS: Final = (100_000, 50, 1_000)
 """Allocations before a young collection, and how many of those before an older one."""
 CALLS_WAITING: Final = Gauge("ledger_calls_waiting", "Commands and reads inside that are not answered yet")
@@ -101,7 +101,7 @@ async def serve(settings: Settings) -> None:
     with database(settings) as url:
         async with (
             PostgresLogReader(url, schema=settings.schema) as reader,
-            _view_pool(url) as pool,
+            view_pool(url) as pool,
         ):
             await _serve(settings, url, reader, pool, stopping)
 
@@ -278,18 +278,6 @@ def _start_metrics(settings: Settings) -> None:
             raise StartError(
                 f"LEDGER_METRICS_PORT: cannot listen on {settings.metrics_port}: {error}"
             ) from error
-
-
-def _view_pool(url: str) -> AsyncConnectionPool:
-    return AsyncConnectionPool(
-        url,
-        min_size=1,
-        max_size=VIEW_CONNECTIONS_MAX,
-        kwargs={"autocommit": True},
-        # After a restart of the database the pool holds dead connections, which no read may meet.
-        check=AsyncConnectionPool.check_connection,
-        open=False,
-    )
 
 
 def project(settings: Settings) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 import signal
-import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Final, NamedTuple
@@ -24,11 +22,14 @@ from rating_service.adapters.ledger_channel import open_channel
 from rating_service.adapters.ledger_client import LedgerClient
 from rating_service.adapters.ledger_holds import LedgerHolds
 from rating_service.adapters.ledger_messages import charge_message
+from rating_service.adapters.logs import configure_logs
 from rating_service.adapters.memory_limits import MemoryLimiter
 from rating_service.adapters.migrations import SchemaError, migrate
 from rating_service.adapters.postgres_pool import Pool, open_pool
 from rating_service.adapters.quarantine_store import PostgresQuarantineStore
 from rating_service.adapters.redis_limits import RedisLimiter
+from rating_service.adapters.rerating_client import ReratingClient
+from rating_service.adapters.rerating_facts import PostgresReratingFacts
 from rating_service.adapters.stream_store import PostgresStreamStore
 from rating_service.adapters.wallet_client import WalletClient
 from rating_service.application.authorization_ports import Limiter
@@ -38,6 +39,7 @@ from rating_service.application.invoices import Invoicing
 from rating_service.application.ports import StoreUnavailableError
 from rating_service.application.quarantine import Quarantine
 from rating_service.application.rate_usage import UsageRating
+from rating_service.application.rerating import Reratings
 from rating_service.application.settle import Settling
 from rating_service.application.stream_usage import StreamMetering
 from rating_service.application.trace_line import LineTracing
@@ -48,6 +50,7 @@ from rating_service.rpc.health import HealthReporter
 from rating_service.rpc.invoice_servicer import InvoiceServicer
 from rating_service.rpc.metrics import LAG_EVENTS, POSITION
 from rating_service.rpc.rating_servicer import RatingServicer
+from rating_service.rpc.rerating_servicer import ReratingServicer
 from rating_service.rpc.server import BoundServer, Certificates, ListenError, build_server
 from rating_service.rpc.usage_messages import read_stored
 from rating_service.settings import Settings
@@ -130,6 +133,15 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Parts:
     served = build_server(
         rating=usage.servicer,
         invoices=InvoiceServicer(invoicing=invoicing, tracing=tracing),
+        reratings=ReratingServicer(
+            Reratings(
+                ledger=ledger,
+                decisions=ReratingClient(channel),
+                history=follower,
+                facts=PostgresReratingFacts(url),
+                clock=ledger if settings.sandbox else SystemClock(),
+            )
+        ),
         is_open=lambda: follower.is_caught_up,
         address=str(settings.listen),
         certificates=certificates(settings),
@@ -273,19 +285,3 @@ def start_metrics(follower: Follower, port: int | None) -> None:
         start_http_server(port, addr="127.0.0.1")
     except OSError as cause:
         raise CannotRunError(f"RATING_METRICS_PORT={port}: {cause.strerror}") from cause
-
-
-def configure_logs(level: str) -> None:
-    """Write one JSON object a line to stderr, which leaves stdout to what commands print."""
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )

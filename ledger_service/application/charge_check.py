@@ -20,18 +20,24 @@ from typing import Final
 import msgspec
 
 from ledger_service.domain.agreement.contract import Contract
-from ledger_service.domain.agreement.rate_card import RateCard, hash_phase
+from ledger_service.domain.agreement.phase_cards import card_for
+from ledger_service.domain.agreement.rate_card import RateCard, hash_phase, phase_of
 from ledger_service.domain.agreement.repricing import PhasePrices, Repriced, meter_root, prepare, reprice
 from ledger_service.domain.agreement.repricing_match import NotPriceableError
 from ledger_service.domain.events import (
+    Adjustment,
     Charge,
     ChargeLine,
     ContractPhase,
+    CreditsDebited,
     Event,
     Fact,
+    HoldCaptured,
+    PlanPhase,
     RateCardPhasePublished,
 )
 from ledger_service.domain.exact import fraction_text
+from ledger_service.domain.wallet.adjust import adjustment_adds_up
 
 FOLLOWING_MAX: Final = timedelta(minutes=10)
 """How long after a change was recorded a charge may still be priced by what it replaced: rating follows the log."""
@@ -71,8 +77,8 @@ class ChargeCheck:
         known.append(_Known(fact.record_time, state))
         while len(known) > 1 and known[1].since + FOLLOWING_MAX < fact.record_time:
             del known[0]
-        if isinstance(state, RateCard) and isinstance(fact.event, RateCardPhasePublished):
-            phase = fact.event
+        phase = phase_of(fact.event)
+        if isinstance(state, RateCard) and phase is not None:
             prices = prepare(
                 phase, scale=state.asset.scale, meter_root=meter_root(stream, state.phases, phase)
             )
@@ -90,10 +96,29 @@ class ChargeCheck:
         if published is None:
             yield "CHARGE_PHASE", f"{charge.rate_card_phase} was not published before"
             return
+        if charge.adjustment is not None:
+            yield from self._check_adjustment(fact, charge, charge.adjustment, published)
+            return
         yield from self._check_phase(fact, charge, published)
         if charge.contract:
-            yield from self._check_contract(wallet, fact, charge, published.card)
+            yield from self._check_contract(wallet, fact, charge, published)
         yield from _check_price(charge, published.prices)
+
+    def _check_adjustment(
+        self, fact: Fact[Event], charge: Charge, adjustment: Adjustment, published: _Published
+    ) -> Broken:
+        """Check that an adjustment follows from an accepted phase, and that its figures add up."""
+        if charge.phase_hash != published.phase.phase_hash:
+            yield "CHARGE_HASH", f"phase_hash is not that of {charge.rate_card_phase}"
+        if not any(
+            isinstance(known, RateCard) and published.phase.phase in known.accepted
+            for known in self._as_known(published.card, fact.record_time)
+        ):
+            yield "ADJUSTMENT_PHASE", f"{charge.rate_card_phase} was not accepted before"
+        if not _adds_up(charge, adjustment):
+            yield "ADJUSTMENT_TOTAL", "what was charged, adjusted and left does not make what it costs"
+        if charge.lines:
+            yield "CHARGE_TOTAL", "an adjustment is no usage and has no lines"
 
     def _check_phase(self, fact: Fact[Event], charge: Charge, published: _Published) -> Broken:
         if charge.phase_hash != published.phase.phase_hash:
@@ -105,7 +130,9 @@ class ChargeCheck:
         ):
             yield "CHARGE_PHASE", f"{charge.rate_card_phase} was not in force at {at.isoformat()}"
 
-    def _check_contract(self, wallet: str, fact: Fact[Event], charge: Charge, card: str) -> Broken:
+    def _check_contract(
+        self, wallet: str, fact: Fact[Event], charge: Charge, published: _Published
+    ) -> Broken:
         at = fact.effective_time
         phases = [
             (known, phase)
@@ -123,8 +150,11 @@ class ChargeCheck:
                 "CHARGE_CONTRACT",
                 f"phase {charge.contract_phase!r} of {charge.contract} was not in force at {at.isoformat()}",
             )
-        elif all(terms.rate_card != card for terms in named):
-            yield "CHARGE_CONTRACT", f"{charge.contract} is not priced by {card} at {at.isoformat()}"
+        elif not any(_is_priced_by(terms, published, fact, charge) for terms in named):
+            yield (
+                "CHARGE_CONTRACT",
+                f"{charge.contract} is not priced by {published.card} at {at.isoformat()}",
+            )
         elif all(terms.overage_price != charge.overage_price for terms in named):
             yield "CHARGE_CONTRACT", f"overage_price is not that of phase {charge.contract_phase!r}"
 
@@ -137,6 +167,21 @@ class ChargeCheck:
                 yield each.state
 
 
+def _is_priced_by(terms: PlanPhase, published: _Published, fact: Fact[Event], charge: Charge) -> bool:
+    """Say whether a charge's usage falls under its card, with or without what the card itself derived."""
+    event = fact.event
+    feature = event.feature if isinstance(event, CreditsDebited | HoldCaptured) else ""
+    phase = published.phase
+    derived = {each.property for each in phase.brackets}
+    derived |= {name for each in phase.brackets for name in each.sum_of}
+    derived |= {name for each in phase.multipliers for name in each.sum_of}
+    own = {name: value for name, value in charge.properties.items() if name not in derived}
+    return published.card in (
+        card_for(terms, feature, charge.properties),
+        card_for(terms, feature, own),
+    )
+
+
 def _check_price(charge: Charge, prices: PhasePrices) -> Broken:
     try:
         again = reprice(prices, charge)
@@ -147,6 +192,13 @@ def _check_price(charge: Charge, prices: PhasePrices) -> Broken:
     yield from _check_sums(charge)
     if charge.provider_cost and charge.cost_currency != again.cost_currency:
         yield "CHARGE_TOTAL", f"cost_currency is {charge.cost_currency!r}, not {again.cost_currency!r}"
+
+
+def _adds_up(charge: Charge, adjustment: Adjustment) -> bool:
+    try:
+        return adjustment_adds_up(charge, adjustment)
+    except (ValueError, DecimalException):
+        return False
 
 
 def _check_sums(charge: Charge) -> Broken:

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from ledger_service.application.ports import LogReader
-from ledger_service.domain.agreement.rate_card import RateCard, evolve
+from ledger_service.domain.agreement.rate_card import RateCard, evolve, phase_of
 from ledger_service.domain.agreement.repricing import Explained, explain, meter_root, prepare, reprice
 from ledger_service.domain.agreement.repricing_match import NotPriceableError
 from ledger_service.domain.events import Charge, ChargeLine, RateCardPhasePublished
@@ -51,6 +51,9 @@ async def trace_charge(reader: LogReader, charge: Charge, asset: Asset) -> Charg
     card = await _read_card(reader, stream, charge.rate_card_phase)
     if card is None:
         return ChargeTrace(charge, None, None, tuple(map(LineTrace, charge.lines)))
+    if charge.adjustment is not None:
+        # Its line is no usage: what it puts right is said by the adjustment itself.
+        return ChargeTrace(charge, card.published, None, tuple(map(LineTrace, charge.lines)))
     later = [each.from_time for each in card.state.phases if each.from_time > card.published.from_time]
     prices = prepare(card.published, scale=asset.scale, meter_root=card.root)
     try:
@@ -82,9 +85,9 @@ async def _read_card(reader: LogReader, stream: str, phase_name: str) -> _Card |
             after = stored.version
             fact = decode_fact(stored.topic, stored.state)
             state = evolve(state, fact, stored.version)
-            event = fact.event
-            if isinstance(event, RateCardPhasePublished) and f"{stream}/phases/{event.phase}" == phase_name:
-                found, root = event, meter_root(stream, state.phases, event)
+            phase = phase_of(fact.event)
+            if phase is not None and f"{stream}/phases/{phase.phase}" == phase_name:
+                found, root = phase, meter_root(stream, state.phases, phase)
         if len(events) < EVENTS_PER_READ:
             break
     return None if state is None or found is None else _Card(state, found, root)

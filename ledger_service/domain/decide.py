@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from ledger_service.domain.agreement.billing import record_credit_note, record_invoice
 from ledger_service.domain.agreement.contract import Contract, sign_contract
@@ -15,48 +15,33 @@ from ledger_service.domain.agreement.contract_changes import (
     change_plan,
     end_contract,
     extend_trial,
+    named_cards,
     schedule_phase,
 )
+from ledger_service.domain.agreement.phase_cards import cards_of
 from ledger_service.domain.agreement.plan import Plan, publish_plan
+from ledger_service.domain.agreement.proposals import accept_phase, reject_phase
 from ledger_service.domain.agreement.rate_card import RateCard, create_rate_card, publish_phase
 from ledger_service.domain.agreement.withdrawal import withdraw_phase
 from ledger_service.domain.commands import (
-    ActivateGrant,
+    AcceptRateCardPhase,
     AnyCommand,
-    CaptureHold,
     ChangePlan,
-    ChargeBackGrant,
-    CloseWallet,
-    Command,
     CreateRateCard,
     Debit,
-    DeclareBreakageRemote,
     EndContract,
-    ExtendGrant,
     ExtendTrial,
     GrantCredits,
     OpenWallet,
-    PlaceHold,
     PublishPlan,
     PublishRateCardPhase,
-    ReceiveTransfer,
+    RecordAdjustment,
     RecordCreditNote,
-    RecordEscheat,
     RecordInvoice,
-    RefundGrant,
-    ReleaseHold,
-    RequestTopUp,
-    ReturnTransfer,
-    ReverseDebit,
-    ReviseBreakageEstimate,
-    RevokeGrant,
+    RejectRateCardPhase,
     ScheduleContractPhase,
-    SettleRefund,
-    SettleTopUp,
-    SettleTransfer,
     SettleWallet,
     SignContract,
-    TransferCredits,
     UpdateWallet,
     WithdrawRateCardPhase,
 )
@@ -64,79 +49,27 @@ from ledger_service.domain.drafts import Draft
 from ledger_service.domain.finance.decisions import FINANCE_COMMANDS, check_pool, decide_finance, stream_of
 from ledger_service.domain.refusals import ContractNotFound, RateCardNotFound, WalletNotFound
 from ledger_service.domain.streams import State
-from ledger_service.domain.wallet.chargeback import charge_back_grant
-from ledger_service.domain.wallet.closing import check_open, close_wallet
-from ledger_service.domain.wallet.debit import debit
-from ledger_service.domain.wallet.finance import (
-    declare_remote,
-    record_escheat,
-    revise_estimate,
-    settle_refund,
-)
-from ledger_service.domain.wallet.grant import grant, open_wallet
-from ledger_service.domain.wallet.hold import capture_hold, place_hold, release_hold
-from ledger_service.domain.wallet.pending_grant import activate_grant
-from ledger_service.domain.wallet.reverse import reverse_debit
-from ledger_service.domain.wallet.rules import update_wallet
-from ledger_service.domain.wallet.settle import settle
+from ledger_service.domain.wallet.adjust import record_adjustment
+from ledger_service.domain.wallet.closing import check_open
+from ledger_service.domain.wallet.decisions import NOT_WHEN_CLOSED, WALLET_DECISIONS
+from ledger_service.domain.wallet.grant import open_wallet
 from ledger_service.domain.wallet.state import Wallet
-from ledger_service.domain.wallet.top_up import request_top_up, settle_top_up, with_auto_top_up
-from ledger_service.domain.wallet.transfer import (
-    receive_transfer,
-    return_transfer,
-    settle_transfer,
-    transfer,
-)
-from ledger_service.domain.wallet.withdraw import extend_grant, refund_grant, revoke_grant
+from ledger_service.domain.wallet.top_up import with_auto_top_up
 
-Decide = Callable[[Wallet, Any, datetime], list[Draft]]
-WALLET_DECISIONS: Final[dict[type[Command], Decide]] = {
-    Debit: debit,
-    GrantCredits: grant,
-    PlaceHold: place_hold,
-    CaptureHold: capture_hold,
-    ReleaseHold: release_hold,
-    ReverseDebit: reverse_debit,
-    RevokeGrant: revoke_grant,
-    RefundGrant: refund_grant,
-    ExtendGrant: extend_grant,
-    ActivateGrant: activate_grant,
-    RequestTopUp: request_top_up,
-    SettleTopUp: settle_top_up,
-    ChargeBackGrant: charge_back_grant,
-    TransferCredits: transfer,
-    ReceiveTransfer: receive_transfer,
-    SettleTransfer: settle_transfer,
-    ReturnTransfer: return_transfer,
-    UpdateWallet: update_wallet,
-    CloseWallet: close_wallet,
-    ReviseBreakageEstimate: revise_estimate,
-    DeclareBreakageRemote: declare_remote,
-    RecordEscheat: record_escheat,
-    SettleRefund: settle_refund,
-    SettleWallet: settle,
-}
-"""What is decided on the state of one wallet that exists."""
-NOT_WHEN_CLOSED: Final = frozenset(
-    {
-        Debit,
-        GrantCredits,
-        PlaceHold,
-        ExtendGrant,
-        ActivateGrant,
-        RequestTopUp,
-        TransferCredits,
-        ReceiveTransfer,
-        UpdateWallet,
-    }
+RateCardCommand = (
+    CreateRateCard
+    | PublishRateCardPhase
+    | WithdrawRateCardPhase
+    | AcceptRateCardPhase
+    | RejectRateCardPhase
+    | RecordAdjustment
 )
-"""Commands that add or use credit or give orders; usage that was delivered is recorded all the same."""
 ContractCommand = ScheduleContractPhase | ExtendTrial | ChangePlan | EndContract
 States = Mapping[str, State | None]
 S = TypeVar("S", Wallet, RateCard, Plan, Contract)
 
 
-def streams_of(command: AnyCommand) -> tuple[str, ...]:
+def streams_of(command: AnyCommand) -> tuple[str, ...]:  # noqa: C901
     """Return the streams that the command touches; the first is its own and scopes its idempotency key."""
     if type(command) in WALLET_DECISIONS:
         # Asked first, for it is the path of every request.
@@ -146,14 +79,16 @@ def streams_of(command: AnyCommand) -> tuple[str, ...]:
     if isinstance(command, FINANCE_COMMANDS):
         return (stream_of(command),)
     match command:
-        case CreateRateCard() | PublishRateCardPhase() | WithdrawRateCardPhase():
+        case RecordAdjustment():
+            return (command.wallet, command.rate_card)
+        case _ if isinstance(command, RateCardCommand):
             return (command.rate_card,)
         case PublishPlan():
-            return (command.plan, *dict.fromkeys(phase.rate_card for phase in command.phases))
+            return (command.plan, *_cards_of_plan(command))
         case SignContract() | ChangePlan():
             return (command.contract, command.plan, command.wallet)
         case ScheduleContractPhase():
-            cards = (command.terms.rate_card,) if "rate_card" in command.paths else ()
+            cards = dict.fromkeys(name for _, name in named_cards(command))
             return (command.contract, command.wallet, *cards)
         case ExtendTrial() | EndContract():
             return (command.contract, command.wallet)
@@ -182,10 +117,10 @@ def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:  
         case OpenWallet():
             drafts = open_wallet(_typed(states, command.wallet, Wallet), command, now)
             return with_auto_top_up(command.wallet, None, drafts, now)
-        case CreateRateCard() | PublishRateCardPhase() | WithdrawRateCardPhase():
+        case _ if isinstance(command, RateCardCommand):
             return _decide_rate_card(states, command, now)
         case PublishPlan():
-            cards = {phase.rate_card: _typed(states, phase.rate_card, RateCard) for phase in command.phases}
+            cards = {name: _typed(states, name, RateCard) for name in _cards_of_plan(command)}
             return publish_plan(_typed(states, command.plan, Plan), cards, command, now)
         case SignContract():
             return sign_contract(
@@ -201,6 +136,10 @@ def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:  
             return _decide_bill(states, command, now)
         case _:
             raise AssertionError(f"{type(command).__name__} is decided nowhere")
+
+
+def _cards_of_plan(command: PublishPlan) -> dict[str, None]:
+    return dict.fromkeys(name for phase in command.phases for _, name in cards_of(phase))
 
 
 def _wallet_of(command: Any) -> str:
@@ -221,9 +160,7 @@ def _check_closed(wallet: Wallet, command: AnyCommand) -> None:
         check_open(wallet, _wallet_of(command))
 
 
-def _decide_rate_card(
-    states: States, command: CreateRateCard | PublishRateCardPhase | WithdrawRateCardPhase, now: datetime
-) -> list[Draft]:
+def _decide_rate_card(states: States, command: RateCardCommand, now: datetime) -> list[Draft]:
     match command:
         case CreateRateCard():
             return create_rate_card(_typed(states, command.rate_card, RateCard), command, now)
@@ -231,6 +168,13 @@ def _decide_rate_card(
             return publish_phase(_card(states, command.rate_card), command, now)
         case WithdrawRateCardPhase():
             return withdraw_phase(_card(states, command.rate_card), command, now)
+        case AcceptRateCardPhase():
+            return accept_phase(_card(states, command.rate_card), command)
+        case RejectRateCardPhase():
+            return reject_phase(_card(states, command.rate_card), command, now)
+        case RecordAdjustment():
+            wallet = _wallet(states, command.wallet, field="name")
+            return record_adjustment(wallet, _card(states, command.rate_card), command, now)
 
 
 def _decide_contract(states: States, command: ContractCommand, now: datetime) -> list[Draft]:
@@ -238,9 +182,8 @@ def _decide_contract(states: States, command: ContractCommand, now: datetime) ->
     wallet = _wallet(states, command.wallet, field="name")
     match command:
         case ScheduleContractPhase():
-            named = "rate_card" in command.paths
-            card = _typed(states, command.terms.rate_card, RateCard) if named else None
-            return schedule_phase(contract, card, wallet, command, now)
+            cards = {name: _typed(states, name, RateCard) for _, name in named_cards(command)}
+            return schedule_phase(contract, cards, wallet, command, now)
         case ExtendTrial():
             return extend_trial(contract, wallet, command, now)
         case ChangePlan():

@@ -26,6 +26,7 @@ from ledger_service.domain.commands import (
     OpenWallet,
     PlaceHold,
     ReceiveTransfer,
+    RecordAdjustment,
     RecurrenceTerms,
     RefundGrant,
     ReleaseHold,
@@ -40,6 +41,7 @@ from ledger_service.domain.commands import (
     UpdateWallet,
 )
 from ledger_service.domain.events import (
+    Adjustment,
     Charge,
     CreditsDebited,
     CreditsGranted,
@@ -69,6 +71,7 @@ from ledger_service.domain.identity_of_agreements import (
     identity_of_agreement,
     recorded_agreement,
 )
+from ledger_service.domain.identity_of_charges import adjustment_of, late_hold, spender, usage_of
 from ledger_service.domain.identity_of_finance import (
     FINANCE_COMMANDS,
     FINANCE_EVENTS,
@@ -136,17 +139,17 @@ def identity(command: AnyCommand) -> Identity:  # noqa: C901, PLR0912
                     "delivered": command.delivered,
                     "take_available": command.take_available,
                 }
-                | _late_hold(command.late_hold_version)
-                | _usage_of(command.charge)
-                | _spender(command.api_key, command.user)
+                | late_hold(command.late_hold_version)
+                | usage_of(command.charge)
+                | spender(command.api_key, command.user)
             )
         case GrantCredits():
             return _grant_fields(command, "wallet") | {"scope": sorted(command.scope)}
         case PlaceHold():
             held = fields(command, "wallet", "api_key", "user") | {"ttl": command.ttl or TTL_DEFAULT}
-            return held | _spender(command.api_key, command.user)
+            return held | spender(command.api_key, command.user)
         case CaptureHold():
-            return fields(command, "wallet", "over_hold", "charge") | _usage_of(command.charge)
+            return fields(command, "wallet", "over_hold", "charge") | usage_of(command.charge)
         case ReverseDebit():
             return fields(command, "wallet", "recorded")
         case ReleaseHold() | RevokeGrant() | RefundGrant() | ExtendGrant() | ActivateGrant() | SettleTopUp():
@@ -161,6 +164,8 @@ def identity(command: AnyCommand) -> Identity:  # noqa: C901, PLR0912
             return {"source": command.source, "transfer_version": command.transfer_version}
         case OpenWallet() | CloseWallet() | SettleWallet() | SettleTransfer() | ReturnTransfer():
             return fields(command, "wallet")
+        case RecordAdjustment():
+            return adjustment_of(command.charge, command.effective_time)
         case _:
             return identity_of_agreement(command)
 
@@ -172,6 +177,8 @@ def _recorded_identity(fact: Fact[Event]) -> Identity:  # noqa: C901, PLR0912
     if isinstance(event, FINANCE_EVENTS):
         return recorded_finance(event)
     match event:
+        case CreditsDebited(charge=Charge(adjustment=Adjustment()) as charge):
+            return adjustment_of(charge, effective_time)
         case CreditsDebited():
             return (
                 {
@@ -181,9 +188,9 @@ def _recorded_identity(fact: Fact[Event]) -> Identity:  # noqa: C901, PLR0912
                     "delivered": event.delivered,
                     "take_available": event.take_available,
                 }
-                | _late_hold(event.late_hold_version)
-                | _usage_of(event.charge)
-                | _spender(event.api_key, event.user)
+                | late_hold(event.late_hold_version)
+                | usage_of(event.charge)
+                | spender(event.api_key, event.user)
             )
         case CreditsGranted():
             return _granted(event) | {"effective_time": effective_time}
@@ -236,13 +243,13 @@ def _recorded_hold_or_reversal(
         case CreditsHeld():
             ttl = event.expire_time - fact.effective_time
             fields = {"amount_units": event.amount_units, "ttl": ttl, "feature": event.feature}
-            return fields | _spender(event.api_key, event.user)
+            return fields | spender(event.api_key, event.user)
         case HoldCaptured():
             return {
                 "hold_version": event.hold_version,
                 "amount_units": 0 if event.charge else event.amount_units,
                 "final": event.final,
-            } | _usage_of(event.charge)
+            } | usage_of(event.charge)
         case HoldReleased():
             return {"hold_version": event.hold_version}
         case DebitReversed():
@@ -264,27 +271,6 @@ def _update(update: UpdateWallet | WalletUpdated) -> Identity:
     if "rules" in update.paths:
         values["rules"] = update.rules
     return {"update_mask": update.paths} | values
-
-
-def _late_hold(hold_version: int) -> Identity:
-    # Only late captures have it, so that the fingerprints of ordinary debits stay what they are.
-    return {"hold_version": hold_version} if hold_version else {}
-
-
-def _spender(api_key: str, user: str) -> Identity:
-    # Only what is set counts, likewise; each value names its field, for a fingerprint is made of values alone.
-    named = (("api_key", api_key), ("user", user))
-    return {field: (field, value) for field, value in named if value}
-
-
-def _usage_of(charge: Charge | None) -> Identity:
-    if charge is None:
-        return {"charge": None}
-    return {
-        "charge.contract": charge.contract,
-        "charge.properties": sorted(charge.properties.items()),
-        "charge.lines": [(line.dimension, line.quantity) for line in charge.lines],
-    }
 
 
 def _first_difference(asked: Identity, recorded: Identity) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from ledger_service.domain.commands import (
+    AcceptRateCardPhase,
     ChangePlan,
     CreateRateCard,
     EndContract,
@@ -16,6 +17,7 @@ from ledger_service.domain.commands import (
     PublishRateCardPhase,
     RecordCreditNote,
     RecordInvoice,
+    RejectRateCardPhase,
     ScheduleContractPhase,
     SignContract,
     WithdrawRateCardPhase,
@@ -31,7 +33,10 @@ from ledger_service.domain.events import (
     PlanPhase,
     PlanPublished,
     RateCardCreated,
+    RateCardPhaseAccepted,
+    RateCardPhaseProposed,
     RateCardPhasePublished,
+    RateCardPhaseRejected,
     RateCardPhaseWithdrawn,
     TrialExtended,
 )
@@ -44,6 +49,8 @@ AgreementCommand = (
     CreateRateCard
     | PublishRateCardPhase
     | WithdrawRateCardPhase
+    | AcceptRateCardPhase
+    | RejectRateCardPhase
     | PublishPlan
     | SignContract
     | ScheduleContractPhase
@@ -58,8 +65,11 @@ AgreementCommand = (
 def identity_of_agreement(command: AgreementCommand) -> Identity:
     """Return what makes the command itself, beside its stream."""
     match command:
-        case CreateRateCard() | WithdrawRateCardPhase():
+        case CreateRateCard() | WithdrawRateCardPhase() | RejectRateCardPhase():
             return fields(command, "rate_card")
+        case AcceptRateCardPhase():
+            # By which re-rating it is accepted is evidence: asked for again later, it is the same acceptance.
+            return fields(command, "rate_card", "watermark_position", "rerating_hash")
         case PublishRateCardPhase():
             return fields(command, "rate_card", "retroactive")
         case PublishPlan():
@@ -77,12 +87,20 @@ def identity_of_agreement(command: AgreementCommand) -> Identity:
 def recorded_agreement(event: Event, effective_time: datetime | None) -> Identity:
     """Return the same of the event that answered; `effective_time` is None if it is what "now" became."""
     match event:
-        case RateCardCreated() | RateCardPhaseWithdrawn():
+        case RateCardCreated() | RateCardPhaseWithdrawn() | RateCardPhaseRejected():
             return fields(event)
-        case RateCardPhasePublished():
-            return fields(event, "phase", "phase_hash")
+        case RateCardPhaseAccepted():
+            return fields(event, "watermark_position", "rerating_hash")
+        case RateCardPhaseProposed(proposed=phase) | (RateCardPhasePublished() as phase):
+            return fields(phase, "phase", "phase_hash")
         case PlanPublished():
             return fields(event, "plan_version")
+        case _:
+            return _recorded_contract(event, effective_time)
+
+
+def _recorded_contract(event: Event, effective_time: datetime | None) -> Identity:
+    match event:
         case ContractSigned():
             return fields(event, "asset", "phases")
         case ContractPhaseScheduled():

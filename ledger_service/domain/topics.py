@@ -57,6 +57,9 @@ TOPICS: Final[dict[str, type[events.Event]]] = {
     "contract.PlanChanged.v1": events.PlanChanged,
     "contract.ContractEnded.v1": events.ContractEnded,
     "rate_card.RateCardPhaseWithdrawn.v1": events.RateCardPhaseWithdrawn,
+    "rate_card.RateCardPhaseProposed.v1": events.RateCardPhaseProposed,
+    "rate_card.RateCardPhaseAccepted.v1": events.RateCardPhaseAccepted,
+    "rate_card.RateCardPhaseRejected.v1": events.RateCardPhaseRejected,
     "contract.InvoiceIssued.v1": events.InvoiceIssued,
     "contract.CreditNoteIssued.v1": events.CreditNoteIssued,
 }

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from credits.ledger.v1 import agreement_pb2, contract_changes_pb2, rate_card_service_pb2
+from credits.ledger.v1 import agreement_pb2, contract_changes_pb2, rate_card_service_pb2, rerating_pb2
 from ledger_service.domain.agreement.rate_card import RateCard
-from ledger_service.domain.commands import CreateRateCard, PublishRateCardPhase, WithdrawRateCardPhase
+from ledger_service.domain.commands import (
+    AcceptRateCardPhase,
+    CreateRateCard,
+    PublishRateCardPhase,
+    RejectRateCardPhase,
+    WithdrawRateCardPhase,
+)
 from ledger_service.domain.events import (
     Multiplier,
     MultiplierTier,
@@ -73,6 +79,20 @@ def read_withdraw_phase(request: contract_changes_pb2.WithdrawRateCardPhaseReque
     return WithdrawRateCardPhase(name.rate_card, name.phase)
 
 
+def read_accept_phase(request: rerating_pb2.AcceptRateCardPhaseRequest) -> AcceptRateCardPhase:
+    """Return the command. Raises Refusal."""
+    name = read_phase_name(request.name)
+    check_idempotency_key(request.idempotency_key)
+    return AcceptRateCardPhase(name.rate_card, name.phase, request.watermark_position, request.rerating_hash)
+
+
+def read_reject_phase(request: rerating_pb2.RejectRateCardPhaseRequest) -> RejectRateCardPhase:
+    """Return the command. Raises Refusal."""
+    name = read_phase_name(request.name)
+    check_idempotency_key(request.idempotency_key)
+    return RejectRateCardPhase(name.rate_card, name.phase)
+
+
 def _read_multiplier(multiplier: agreement_pb2.Multiplier, index: int) -> Multiplier:
     beyond = BEYOND.get(multiplier.beyond_last_tier)
     if beyond is None:
@@ -92,12 +112,15 @@ def write_rate_card(name: str, card: RateCard) -> agreement_pb2.RateCard:
     phases = [write_phase(name, phase) for phase in card.phases]
     for phase, following in pairwise(phases):
         phase.to_time.CopyFrom(following.from_time)
+    for phase, known in zip(phases, card.phases, strict=True):
+        phase.retroactive = known.phase in card.accepted
     return agreement_pb2.RateCard(
         name=name,
         asset=write_asset(card.asset),
         display_name=card.display_name,
         unit_definitions=card.unit_definitions,
         phases=phases,
+        proposed_phase=None if card.proposal is None else write_phase(name, card.proposal),
     )
 
 

@@ -9,25 +9,28 @@ from credits.ledger.v1 import (
     contract_service_pb2,
     rate_card_service_pb2,
     rate_card_service_pb2_grpc,
+    rerating_pb2,
 )
 from ledger_service.application.calls import Outcome
 from ledger_service.application.writer import Writer
 from ledger_service.domain.agreement.contract import Contract
 from ledger_service.domain.agreement.plan import Plan
-from ledger_service.domain.agreement.rate_card import RateCard
+from ledger_service.domain.agreement.rate_card import RateCard, phase_of
 from ledger_service.domain.commands import AnyCommand, Request
 from ledger_service.domain.events import (
     ContractSigned,
     PlanPublished,
     RateCardCreated,
-    RateCardPhasePublished,
+    RateCardPhaseProposed,
     RateCardPhaseWithdrawn,
 )
 from ledger_service.domain.names import check_name
 from ledger_service.domain.refusals import ContractNotFound, PlanNotFound, RateCardNotFound
 from ledger_service.rpc.agreement_messages import (
+    read_accept_phase,
     read_create_rate_card,
     read_publish_phase,
+    read_reject_phase,
     read_withdraw_phase,
     write_phase,
     write_rate_card,
@@ -42,9 +45,7 @@ from ledger_service.rpc.contract_messages import (
     write_plan,
 )
 
-E = TypeVar(
-    "E", RateCardCreated, RateCardPhasePublished, RateCardPhaseWithdrawn, PlanPublished, ContractSigned
-)
+E = TypeVar("E", RateCardCreated, RateCardPhaseWithdrawn, PlanPublished, ContractSigned)
 
 
 class RateCardServicer(rate_card_service_pb2_grpc.RateCardServiceServicer):
@@ -73,10 +74,31 @@ class RateCardServicer(rate_card_service_pb2_grpc.RateCardServiceServicer):
     ) -> rate_card_service_pb2.PublishRateCardPhaseResponse:
         """Publish a phase."""
         outcome = await _submit(self._writer, read_publish_phase(request), request.idempotency_key, context)
+        phase = phase_of(outcome.fact.event)
+        assert phase is not None, "a publication records a phase"
         return rate_card_service_pb2.PublishRateCardPhaseResponse(
-            phase=write_phase(outcome.stream, _event(outcome, RateCardPhasePublished)),
+            phase=write_phase(outcome.stream, phase),
             replayed=outcome.replayed,
             position=outcome.position,
+            proposed=isinstance(outcome.fact.event, RateCardPhaseProposed),
+        )
+
+    async def AcceptRateCardPhase(
+        self, request: rerating_pb2.AcceptRateCardPhaseRequest, context: Context
+    ) -> rerating_pb2.AcceptRateCardPhaseResponse:
+        """Accept a phase that is proposed."""
+        outcome = await _submit(self._writer, read_accept_phase(request), request.idempotency_key, context)
+        return rerating_pb2.AcceptRateCardPhaseResponse(
+            name=request.name, replayed=outcome.replayed, position=outcome.position
+        )
+
+    async def RejectRateCardPhase(
+        self, request: rerating_pb2.RejectRateCardPhaseRequest, context: Context
+    ) -> rerating_pb2.RejectRateCardPhaseResponse:
+        """Withdraw the proposal of a phase."""
+        outcome = await _submit(self._writer, read_reject_phase(request), request.idempotency_key, context)
+        return rerating_pb2.RejectRateCardPhaseResponse(
+            name=request.name, replayed=outcome.replayed, position=outcome.position
         )
 
     async def WithdrawRateCardPhase(

@@ -9,12 +9,11 @@ from ledger_service.domain.events import ChargeLine, ChargePart, RunningTotal
 from ledger_service.domain.names import check_exact, check_price, check_range, check_text, check_word
 from ledger_service.domain.refusals import FieldTooLong, ValueUnspecified
 from ledger_service.domain.values import UNITS_MAX
+from ledger_service.domain.wallet.totals import METER_LENGTH_MAX
 from ledger_service.rpc.values import fill_time, read_time
 
 PARTS_MAX: Final = 256
 """Most parts of a line: each of 64 tiers may give a quantity and a fee, and the bounds two more."""
-METER_LENGTH_MAX: Final = 5_000
-"""Longest name of a meter: it holds the match of its rate, at most 16 properties."""
 _PREFIX: Final = "CHARGE_PART_KIND_"
 _KINDS: Final = {
     value.number: value.name.removeprefix(_PREFIX)

@@ -16,7 +16,7 @@ from ledger_service.domain.names import (
     check_unit_price,
     check_word,
 )
-from ledger_service.domain.refusals import FieldRequired, FieldTooLong
+from ledger_service.domain.refusals import FieldNotAllowed, FieldRequired, FieldTooLong
 from ledger_service.domain.values import UNITS_MAX
 from ledger_service.rpc.charge_parts import read_model, read_parts, read_total
 from ledger_service.rpc.values import read_unit_price
@@ -27,6 +27,8 @@ PROPERTIES_MAX: Final = 32
 
 def read_charge(charge: wallet_pb2.Charge) -> Charge:
     """Return a charge. Raises Refusal."""
+    if charge.HasField("adjustment"):
+        raise FieldNotAllowed("charge.adjustment is recorded by RecordAdjustment", field="charge.adjustment")
     if charge.contract:
         check_name(charge.contract, collection="contracts", field="charge.contract")
     if not charge.rate_card_phase:

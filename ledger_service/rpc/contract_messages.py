@@ -8,7 +8,7 @@ from credits.ledger.v1 import agreement_pb2, contract_service_pb2
 from ledger_service.domain.agreement.contract import Contract
 from ledger_service.domain.agreement.contract_changes import PATHS
 from ledger_service.domain.commands import PublishPlan, SignContract
-from ledger_service.domain.events import ContractPhase, Cycle, PlanPhase, PlanPublished
+from ledger_service.domain.events import ContractPhase, Cycle, PhaseCard, PlanPhase, PlanPublished
 from ledger_service.domain.names import check_id, check_idempotency_key, check_name
 from ledger_service.domain.refusals import FieldRequired, ValueUnspecified
 from ledger_service.domain.values import ShortfallMode
@@ -71,6 +71,10 @@ def read_plan_phase(phase: agreement_pb2.PlanPhase, field: str, paths: Container
         slow_down_from_percent=phase.slow_down_from_percent,
         slow_down_max_delay_ms=phase.slow_down_max_delay_ms,
         upgrade_hint=phase.upgrade_hint,
+        additional_cards=tuple(
+            PhaseCard(card.rate_card, tuple(card.features), dict(sorted(card.match.items())))
+            for card in phase.additional_cards
+        ),
         **read_billing_terms(phase),
     )
 
@@ -105,6 +109,10 @@ def _write_plan_phase(phase: PlanPhase) -> agreement_pb2.PlanPhase:
         slow_down_from_percent=phase.slow_down_from_percent,
         slow_down_max_delay_ms=phase.slow_down_max_delay_ms,
         upgrade_hint=phase.upgrade_hint,
+        additional_cards=[
+            agreement_pb2.PhaseCard(rate_card=card.rate_card, features=card.features, match=card.match)
+            for card in phase.additional_cards
+        ],
     )
     if phase.base_fee is not None:
         message.base_fee.CopyFrom(write_money(phase.base_fee))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from credits.ledger.v1 import wallet_pb2, wallet_service_pb2
+from credits.ledger.v1 import adjustment_pb2, wallet_pb2, wallet_service_pb2
 from ledger_service.application.calls import Outcome
 from ledger_service.domain.events import (
+    Adjustment,
     Charge,
     CreditsDebited,
     CreditsHeld,
@@ -77,7 +78,7 @@ def fill_debit(debit: wallet_pb2.Debit, outcome: Outcome) -> None:
         debit.hold = write_part_name(stream, "holds", hold_version)
         debit.late = isinstance(event, CreditsDebited)
     if outcome.replayed and event.charge is not None:
-        debit.charge.CopyFrom(write_charge(event.charge))
+        debit.charge.CopyFrom(write_charge(event.charge, stream))
 
 
 def _hold_and_draws(event: CreditsDebited | HoldCaptured) -> tuple[int, tuple[Draw, ...]]:
@@ -118,8 +119,8 @@ def write_reversal(outcome: Outcome) -> wallet_pb2.Reversal:
     )
 
 
-def write_charge(charge: Charge) -> wallet_pb2.Charge:
-    """Return a recorded charge."""
+def write_charge(charge: Charge, wallet: str) -> wallet_pb2.Charge:
+    """Return a recorded charge of a wallet."""
     lines = [
         wallet_pb2.ChargeLine(
             dimension=line.dimension,
@@ -146,4 +147,34 @@ def write_charge(charge: Charge) -> wallet_pb2.Charge:
         write_terms(written, line)
     if charge.overage_price is not None:
         message.overage_price.CopyFrom(write_unit_price(charge.overage_price))
+    if charge.adjustment is not None:
+        message.adjustment.CopyFrom(write_adjustment(charge.adjustment, wallet))
     return message
+
+
+def write_adjustment(adjustment: Adjustment, wallet: str) -> adjustment_pb2.Adjustment:
+    """Return what an adjustment puts right."""
+    return adjustment_pb2.Adjustment(
+        cycle_start_time=write_time(adjustment.cycle_start_time),
+        cycle_end_time=write_time(adjustment.cycle_end_time),
+        number=adjustment.number,
+        charged_units=adjustment.charged_units,
+        rated_units=adjustment.rated_units,
+        left_units=adjustment.left_units,
+        taken_back=[
+            adjustment_pb2.TakenBack(
+                debit=write_part_name(wallet, "debits", part.debit_version), amount_units=part.amount_units
+            )
+            for part in adjustment.taken_back
+        ],
+        meters=[
+            adjustment_pb2.MeterMove(
+                meter=move.meter,
+                quantity_before=move.quantity_before,
+                usages_before=move.usages_before,
+                quantity=move.quantity,
+                usages=move.usages,
+            )
+            for move in adjustment.meters
+        ],
+    )

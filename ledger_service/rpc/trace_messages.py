@@ -33,7 +33,7 @@ def write_debit_trace(trace: DebitTrace) -> debit_trace_pb2.DebitTrace:
     )
     fill_debit(message.debit, Outcome(trace.wallet, trace.version, trace.position, trace.fact))
     if trace.charge is not None:
-        message.debit.charge.CopyFrom(write_charge(trace.charge.charge))
+        message.debit.charge.CopyFrom(write_charge(trace.charge.charge, trace.wallet))
         _fill_price(message, trace, trace.charge)
     return message
 

@@ -19,6 +19,7 @@ from ledger_service.domain.refusals.service import PageTokenMalformed
 from ledger_service.domain.wallet.room import cap_uses
 from ledger_service.domain.wallet.settle import settled
 from ledger_service.domain.wallet.state import Wallet
+from ledger_service.rpc.adjustment_service import AdjustmentMethods
 from ledger_service.rpc.balance_messages import write_balance
 from ledger_service.rpc.batch_debit_service import BatchDebitMethods
 from ledger_service.rpc.calls import Context
@@ -58,6 +59,7 @@ class WalletServicer(
     DebitStreamMethods,
     WatchMethods,
     MeterTotalsMethods,
+    AdjustmentMethods,
     wallet_service_pb2_grpc.WalletServiceServicer,
 ):
     """Turns requests into commands, and outcomes into answers."""

@@ -30,7 +30,7 @@ ADD_REVERSAL: Final = """
 """
 COPY_DEBITS: Final = """
     COPY rating.debits (position, wallet, version, effective_time, usage, amount_units, overage_units, draws,
-    contract, contract_phase, rate_card_phase, charge) FROM STDIN
+    contract, contract_phase, rate_card_phase, charge, adjusted_cycle_time) FROM STDIN
 """
 
 

@@ -32,11 +32,12 @@ def write_debit(request: wallet_service_pb2.DebitRequest, order: Order, *, deliv
     request.api_key = order.api_key
     request.user = order.user
     request.delivered = delivered
-    _write_instant(request.effective_time, order.effective_time)
+    write_instant(request.effective_time, order.effective_time)
     write_charge(request.charge, order.charge)
 
 
-def _write_instant(message: Timestamp, moment: datetime) -> None:
+def write_instant(message: Timestamp, moment: datetime) -> None:
+    """Write an instant into a message."""
     since = moment - _EPOCH
     message.seconds = since // _SECOND
     message.nanos = since.microseconds * 1_000
@@ -91,9 +92,9 @@ def _write_terms(message: wallet_pb2.ChargeLine, line: ChargeLine) -> None:
         message.total_before.quantity = before.quantity
         message.total_before.usages = before.usages
         if before.cycle_start_time is not None:
-            _write_instant(message.total_before.cycle_start_time, before.cycle_start_time)
+            write_instant(message.total_before.cycle_start_time, before.cycle_start_time)
         if before.cycle_end_time is not None:
-            _write_instant(message.total_before.cycle_end_time, before.cycle_end_time)
+            write_instant(message.total_before.cycle_end_time, before.cycle_end_time)
 
 
 def read_total(message: price_model_pb2.RunningTotal) -> TotalBefore:

@@ -141,7 +141,13 @@ class Authorizing:
 
     async def _priced(self, request: Request, now: datetime) -> Charge | Denial:
         """Return the charge; one that is priced by running totals costs a read of the wallet's."""
-        usage = Usage(now, request.quantities, request.properties, contract=request.contract)
+        usage = Usage(
+            now,
+            request.quantities,
+            request.properties,
+            contract=request.contract,
+            feature=request.spender.feature,
+        )
         try:
             return (await self._rating.quote(usage, by_rate_card="", min_position=0)).charge
         except Refusal as refusal:

@@ -17,6 +17,7 @@ PAGE_SIZE_MAX: Final = 1_000
 _ID: Final = "[A-Za-z0-9][A-Za-z0-9._~-]{0,99}"
 _CONTRACT: Final = re.compile(f"contracts/{_ID}")
 _RATE_CARD: Final = re.compile(f"rateCards/{_ID}")
+_CARD_PHASE: Final = re.compile(f"rateCards/{_ID}/phases/[1-9][0-9]{{0,17}}")
 # An invoice is named by contract and cycle, which makes it longer than other names.
 _INVOICE: Final = re.compile("invoices/[A-Za-z0-9][A-Za-z0-9._~-]{0,149}")
 
@@ -29,6 +30,11 @@ def check_contract(name: str, *, field: str) -> None:
 def check_rate_card(name: str, *, field: str) -> None:
     """Refuse what is not rateCards/{rate_card}."""
     _check(_RATE_CARD, name, field=field, form="rateCards/{rate_card}")
+
+
+def check_card_phase(name: str, *, field: str) -> None:
+    """Refuse what is not rateCards/{rate_card}/phases/{phase}."""
+    _check(_CARD_PHASE, name, field=field, form="rateCards/{rate_card}/phases/{phase}")
 
 
 def check_invoice(name: str, *, field: str) -> None:

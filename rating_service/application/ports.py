@@ -37,7 +37,7 @@ class HistoryPage(NamedTuple):
 class DebitRow(NamedTuple):
     """A debit as kept. `draws` and `charge` are the ledger's own JSON text.
 
-    The three columns before `charge` are taken out of it, and empty for a debit without one.
+    The three columns before `charge` and the one after it are taken out of it, and empty for a debit without one.
     """
 
     position: int
@@ -52,6 +52,7 @@ class DebitRow(NamedTuple):
     contract_phase: str
     rate_card_phase: str
     charge: str | None
+    adjusted_cycle_time: datetime | None = None
 
 
 class ReversalRow(NamedTuple):

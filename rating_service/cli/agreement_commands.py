@@ -56,7 +56,9 @@ def check(file: File, as_json: Annotated[bool, printed_json()] = False) -> None:
 @card_app.command("publish")
 def publish_card(
     file: File,
-    retroactive: Annotated[bool, typer.Option(help="Let the first phase begin in the past.")] = False,
+    retroactive: Annotated[
+        bool, typer.Option(help="Let a phase begin in the past: a card's first one, or a proposal.")
+    ] = False,
     as_json: Annotated[bool, printed_json()] = False,
 ) -> None:
     """Create the rate card of a file if it is new, and publish its phases."""
@@ -68,7 +70,8 @@ def publish_card(
             if as_json:
                 print_message(answer)
             else:
-                state = "was published before" if answer.replayed else "published"
+                done = "proposed" if answer.proposed else "published"
+                state = f"was {done} before" if answer.replayed else done
                 print(f"{answer.phase.name} from {day(answer.phase.from_time)}: {state}")
 
 

@@ -178,6 +178,7 @@ def _plan_phase(tree: dict[str, Any], scale: int) -> agreement_pb2.PlanPhase:
         slow_down_from_percent=tree.get("slow_down_from_percent", 0),
         slow_down_max_delay_ms=tree.get("slow_down_max_delay_ms", 0),
         upgrade_hint=tree.get("upgrade_hint", ""),
+        additional_cards=[agreement_pb2.PhaseCard(**card) for card in tree.get("additional_cards", [])],
         included_roll_over=_roll_over(tree["included_roll_over"], scale)
         if "included_roll_over" in tree
         else None,

@@ -24,6 +24,7 @@ from credits.ledger.v1 import (
 )
 from rating_service.cli.connection import CALL_SECONDS_MAX, open_ledger, print_message, printed_json
 from rating_service.cli.instants import as_timestamp, day
+from rating_service.cli.plan_table import card_condition
 
 app = typer.Typer(help="What was agreed with customers.", no_args_is_help=True)
 
@@ -91,6 +92,12 @@ def schedule(
     at: At = "",
     phase: Annotated[str, typer.Option(help="Key of the phase.")] = "",
     card: Annotated[str, typer.Option(help="rateCards/{rate_card} that prices usage.")] = "",
+    card_for: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A further card and the usage that it is for: rateCards/images=feature:draw,model:flux-*"
+        ),
+    ] = None,
     fee: Annotated[str, typer.Option(help="Fee of a cycle with its currency: 29.50 EUR.")] = "",
     included_units: Annotated[int | None, typer.Option(help="Units included in each cycle.")] = None,
     mode: Annotated[str, typer.Option(help="HARD, SOFT or ADVANCE.")] = "",
@@ -106,6 +113,7 @@ def schedule(
     terms: dict[str, Any] = {
         "key": phase or None,
         "rate_card": card or None,
+        "additional_cards": [_phase_card(text) for text in card_for] if card_for else None,
         "base_fee": _money(fee) if fee else None,
         "included_units": included_units,
         "shortfall_mode": _value(wallet_pb2.ShortfallMode, "SHORTFALL_MODE", mode) if mode else None,
@@ -196,6 +204,21 @@ def _value(enum: Any, prefix: str, name: str) -> Any:
         raise typer.BadParameter(f"{name!r} is not known") from None
 
 
+def _phase_card(text: str) -> agreement_pb2.PhaseCard:
+    """Return a further card; several features are any of them, other conditions must all hold."""
+    name, _, conditions = text.partition("=")
+    card = agreement_pb2.PhaseCard(rate_card=name)
+    for condition in conditions.split(","):
+        key, colon, value = condition.partition(":")
+        if not colon:
+            raise typer.BadParameter(f"{condition!r} is not a condition such as feature:chat or model:flux-*")
+        if key == "feature":
+            card.features.append(value)
+        else:
+            card.match[key] = value
+    return card
+
+
 def _money(text: str) -> money_pb2.Money:
     amount, currency = _amount(text)
     nanos = amount.scaleb(NANO_DIGITS)
@@ -239,5 +262,7 @@ def _print_phases(title: str, phases: Any) -> None:
     for phase in phases:
         mode = wallet_pb2.ShortfallMode.Name(phase.terms.shortfall_mode).removeprefix("SHORTFALL_MODE_")
         to_time = day(phase.to_time) if phase.HasField("to_time") else ""
-        table.add_row(phase.key, day(phase.from_time), to_time, phase.terms.rate_card, mode)
+        cards = [phase.terms.rate_card]
+        cards += [f"{card.rate_card} ({card_condition(card)})" for card in phase.terms.additional_cards]
+        table.add_row(phase.key, day(phase.from_time), to_time, "\n".join(cards), mode)
     Console().print(table)

@@ -18,6 +18,7 @@ from rating_service.cli import (
     invoice_commands,
     price_commands,
     quarantine_commands,
+    rerating_commands,
     usage_commands,
 )
 from rating_service.cli.connection import refusal_line
@@ -47,6 +48,7 @@ app.add_typer(agreement_commands.card_app, name="card")
 app.add_typer(price_commands.app, name="prices")
 app.add_typer(agreement_commands.plan_app, name="plan")
 app.add_typer(contract_commands.app, name="contract")
+app.add_typer(rerating_commands.app, name="rerating")
 
 
 def main() -> None:

@@ -24,8 +24,18 @@ def plan_table(plan_id: str, plan: agreement_pb2.Plan) -> Table:
     return table
 
 
+def card_condition(card: agreement_pb2.PhaseCard) -> str:
+    """Return in words which usage a further card of a phase is for."""
+    parts = [f"feature {' or '.join(card.features)}"] if card.features else []
+    parts += [f"{name}={pattern}" for name, pattern in sorted(card.match.items())]
+    return ", ".join(parts)
+
+
 def _terms(phase: agreement_pb2.PlanPhase, asset: money_pb2.Asset) -> Iterator[tuple[str, str]]:
     yield "rate card", phase.rate_card
+    yield from (
+        ("rate card for", f"{card_condition(card)}: {card.rate_card}") for card in phase.additional_cards
+    )
     if phase.HasField("base_fee"):
         yield "base fee", money(phase.base_fee)
     if phase.included_units:

@@ -113,7 +113,10 @@ class Multiplier(Record, frozen=True):
 
 
 class RateCardPhase(Record, frozen=True):
-    """The rates that apply from `from_time` until a later phase of the card begins. Immutable."""
+    """The rates that apply from `from_time` until a later phase of the card begins. Immutable.
+
+    A `retroactive` one was proposed for the past: charges recorded before it was accepted name what it replaced.
+    """
 
     name: str
     from_time: datetime
@@ -123,19 +126,35 @@ class RateCardPhase(Record, frozen=True):
     brackets: tuple[Bracket, ...] = ()
     counters: Counters = Counters.CARRY
     cost_currency: str = ""
+    retroactive: bool = False
 
 
 class RateCard(Record, frozen=True):
-    """Prices of usage in one asset. `phases` are in order of `from_time`."""
+    """Prices of usage in one asset. `phases` are in order of `from_time`, and of when they became known.
+
+    The `proposal` prices nothing yet.
+    """
 
     name: str
     asset: Asset
     phases: tuple[RateCardPhase, ...] = ()
     display_name: str = ""
     unit_definitions: dict[str, str] = msgspec.field(default_factory=dict)
+    proposal: RateCardPhase | None = None
 
 
 # Plans and contracts
+
+
+class PhaseCard(Record, frozen=True):
+    """A further rate card of a phase, for the usage whose feature is listed and whose properties match.
+
+    No `features` means any. The most specific card that fits prices a usage, else the phase's own.
+    """
+
+    rate_card: str
+    features: tuple[str, ...] = ()
+    match: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class IncludedRollOver(Record, frozen=True):
@@ -202,6 +221,7 @@ class PlanPhase(Record, frozen=True):
     commitment: Commitment | None = None
     invoice_threshold: Money | None = None
     tax_rates: tuple[TaxRate, ...] = ()
+    additional_cards: tuple[PhaseCard, ...] = ()
 
 
 class Plan(Record, frozen=True):

@@ -39,6 +39,24 @@ class RateCardPhasePublished(Record, frozen=True):
     cost_currency: str = ""
 
 
+class RateCardPhaseProposed(Record, frozen=True):
+    """Event of rateCards/{id}: rates for a time that is past. They price nothing until they are accepted."""
+
+    proposed: RateCardPhasePublished
+
+
+class RateCardPhaseAccepted(Record, frozen=True):
+    """Event of rateCards/{id}: from now on the proposed phase is what is known of its time."""
+
+    phase: int
+
+
+class RateCardPhaseRejected(Record, frozen=True):
+    """Event of rateCards/{id}: the proposed phase will not be in force."""
+
+    phase: int
+
+
 class PlanPublished(Record, frozen=True):
     """Event of plans/{id}: a version was offered."""
 

@@ -25,18 +25,16 @@ from rating_service.domain.agreement_events import (
     ContractSigned,
     PlanPublished,
     RateCardCreated,
-    RateCardPhasePublished,
-    RateCardPhaseWithdrawn,
 )
+from rating_service.domain.card_life import CARD_CHANGE_TYPES, changed_card
 from rating_service.domain.contract_life import CHANGE_TYPES, changed
 from rating_service.domain.index import Index, empty_index, find, put
 from rating_service.domain.refusals import Reason, Refusal
 
 AGREEMENT_TOPICS: Final = (
     "rate_card.RateCardCreated.v1",
-    "rate_card.RateCardPhasePublished.v1",
+    *CARD_CHANGE_TYPES,
     "plan.PlanPublished.v1",
-    "rate_card.RateCardPhaseWithdrawn.v1",
     "contract.ContractSigned.v1",
     *CHANGE_TYPES,
 )
@@ -83,10 +81,11 @@ def evolve(catalogue: Catalogue, stream: str, topic: str, state: bytes) -> Catal
     match topic:
         case "rate_card.RateCardCreated.v1":
             return _with_card(catalogue, _card(stream, _event(state, RateCardCreated)))
-        case "rate_card.RateCardPhasePublished.v1":
-            return _with_phase(catalogue, stream, _event(state, RateCardPhasePublished))
-        case "rate_card.RateCardPhaseWithdrawn.v1":
-            return _without_phase(catalogue, stream, _event(state, RateCardPhaseWithdrawn))
+        case _ if topic in CARD_CHANGE_TYPES:
+            card = find(catalogue.rate_cards, stream)
+            if card is None:
+                raise BrokenLogError(f"{stream} was changed before it was created")
+            return _with_card(catalogue, changed_card(card, _event(state, CARD_CHANGE_TYPES[topic])))
         case "plan.PlanPublished.v1":
             return _with_plan(catalogue, stream, _event(state, PlanPublished))
         case "contract.ContractSigned.v1":
@@ -173,33 +172,6 @@ def _card(stream: str, event: RateCardCreated) -> RateCard:
 
 def _with_card(catalogue: Catalogue, card: RateCard) -> Catalogue:
     return msgspec.structs.replace(catalogue, rate_cards=put(catalogue.rate_cards, card.name, card))
-
-
-def _with_phase(catalogue: Catalogue, stream: str, event: RateCardPhasePublished) -> Catalogue:
-    card = find(catalogue.rate_cards, stream)
-    if card is None:
-        raise BrokenLogError(f"phase {event.phase} of {stream} was published before the card was created")
-    phase = RateCardPhase(
-        name=f"{stream}/phases/{event.phase}",
-        from_time=event.from_time,
-        rates=event.rates,
-        phase_hash=event.phase_hash,
-        multipliers=event.multipliers,
-        brackets=event.brackets,
-        counters=event.counters,
-        cost_currency=event.cost_currency,
-    )
-    phases = tuple(sorted((*card.phases, phase), key=lambda each: each.from_time))
-    return _with_card(catalogue, msgspec.structs.replace(card, phases=phases))
-
-
-def _without_phase(catalogue: Catalogue, stream: str, event: RateCardPhaseWithdrawn) -> Catalogue:
-    card = find(catalogue.rate_cards, stream)
-    if card is None:
-        raise BrokenLogError(f"phase {event.phase} of {stream} was withdrawn before the card was created")
-    withdrawn = f"{stream}/phases/{event.phase}"
-    left = tuple(phase for phase in card.phases if phase.name != withdrawn)
-    return _with_card(catalogue, msgspec.structs.replace(card, phases=left))
 
 
 def _with_contract(catalogue: Catalogue, contract: Contract) -> Catalogue:

@@ -10,6 +10,7 @@ from rating_service.domain.agreement import Contract, Record
 from rating_service.domain.catalogue import Catalogue, card_phase_at, contract, contract_phase_at, rate_card
 from rating_service.domain.exact import exact_text, parse_exact
 from rating_service.domain.intake.normalise import fold
+from rating_service.domain.phase_cards import card_for
 from rating_service.domain.pricing import NO_TERMS, Pricer, compile_phase, price, priced_dimensions
 from rating_service.domain.running_total import NO_TOTALS, Totals, meter_root
 from rating_service.domain.usage import Charge, ChargeTerms, Usage
@@ -40,7 +41,7 @@ def rate_usage(
     phase = contract_phase_at(found, usage.effective_time)
     terms = ChargeTerms(found.name, phase.terms.key, phase.terms.overage_price)
     totals = totals_of(found, usage.effective_time)
-    return RatedUsage(found, _priced(catalogue, pricers, usage, phase.terms.rate_card, terms, totals))
+    return RatedUsage(found, _priced(catalogue, pricers, usage, card_for(phase.terms, usage), terms, totals))
 
 
 def is_metered(charge: Charge) -> bool:

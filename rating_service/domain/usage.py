@@ -70,8 +70,42 @@ class ChargeLine(Record, frozen=True):
     provider_cost: str = ""
 
 
+class TakenBack(msgspec.Struct, frozen=True, array_like=True):
+    """Units that an adjustment takes back of the debit at `debit_version` in the same wallet."""
+
+    debit_version: int
+    amount_units: int
+
+
+class MeterMoved(Record, frozen=True):
+    """A meter that stands elsewhere once the usage of its cycle is priced by other rates."""
+
+    meter: str
+    quantity_before: int = 0
+    usages_before: int = 0
+    quantity: int = 0
+    usages: int = 0
+
+
+class Adjustment(Record, frozen=True):
+    """What usage of a cycle was charged and what it costs, since a phase was accepted for the past.
+
+    charged_units + the charge's exact_units - what is taken back + left_units = rated_units. The `number`th of its
+    phase, contract and cycle.
+    """
+
+    cycle_start_time: datetime
+    cycle_end_time: datetime
+    charged_units: str
+    rated_units: str
+    number: int = 1
+    left_units: str = "0"
+    taken_back: tuple[TakenBack, ...] = ()
+    meters: tuple[MeterMoved, ...] = ()
+
+
 class Charge(Record, frozen=True):
-    """Usage priced under the phase in force. `exact_units` is the sum of the lines.
+    """Usage priced under the phase in force. `exact_units` is the sum of the lines; an adjustment has none.
 
     Pricing the lines' quantities with `properties`, after the same totals, under the same phase gives the same
     charge again. `provider_cost` is decimal text of `cost_currency`, empty unless every line has one.
@@ -87,6 +121,7 @@ class Charge(Record, frozen=True):
     overage_price: UnitPrice | None = None
     provider_cost: str = ""
     cost_currency: str = ""
+    adjustment: Adjustment | None = None
 
 
 class ChargeTerms(Record, frozen=True):

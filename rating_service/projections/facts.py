@@ -55,10 +55,15 @@ class UnreadableHistoryError(Exception):
     """The log holds what cannot be read, or is out of order; going on would miscount, so following stops."""
 
 
+class _AdjustmentKeys(msgspec.Struct):
+    cycle_start_time: datetime
+
+
 class _ChargeKeys(msgspec.Struct):
     contract: str
     contract_phase: str
     rate_card_phase: str
+    adjustment: _AdjustmentKeys | None = None
 
 
 class _Debited(msgspec.Struct):
@@ -189,6 +194,7 @@ def _row(
         keys.contract_phase,
         keys.rate_card_phase,
         charge or None,
+        None if keys.adjustment is None else keys.adjustment.cycle_start_time,
     )
 
 

@@ -40,11 +40,16 @@ METHODS: Final = {
         "ListInvoices",
         "TraceLine",
     ),
+    "credits.rating.v1.ReratingService": (
+        "ShowRerating",
+        "AcceptRerating",
+        "RejectRerating",
+    ),
 }
 """Methods by service; a test compares them with the protos."""
 
-STREAMS: Final = frozenset({"StreamUsage"})
-"""Methods whose requests and answers are streams."""
+STREAMS: Final = frozenset({"StreamUsage", "ShowRerating", "AcceptRerating"})
+"""Methods whose answers are streams."""
 
 Method = Callable[[Any, Any], Awaitable[Any]]
 StreamMethod = Callable[[Any, Any], AsyncIterator[Any]]
@@ -74,7 +79,7 @@ def wrap(method: Method, name: str, *, is_open: Callable[[], bool]) -> Method:
 
 
 def wrap_stream(method: StreamMethod, name: str, *, is_open: Callable[[], bool]) -> StreamMethod:
-    """Return a streaming method with all that belongs around it; it counts its requests."""
+    """Return a streaming method with all that belongs around it; it counts its answers."""
 
     async def call(requests: Any, context: Any) -> AsyncIterator[Any]:
         started = perf_counter()
@@ -86,6 +91,9 @@ def wrap_stream(method: StreamMethod, name: str, *, is_open: Callable[[], bool])
                     yield answer
             else:
                 status = status_of(_not_serving())
+            code, _ = _code_and_reason(status)
+        except KNOWN as known:
+            status = status_of(known)
             code, _ = _code_and_reason(status)
         except Exception:
             incident_id = uuid4().hex

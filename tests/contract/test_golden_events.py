@@ -94,6 +94,9 @@ BILLED = msgspec.structs.replace(
     invoice_threshold=Money("EUR", 100_000_000_000),
     tax_rates=(e.TaxRate("VAT", "19", "DE"),),
 )
+CARDED = msgspec.structs.replace(
+    BILLED, additional_cards=(a.PhaseCard("rateCards/images", ("draw",), {"model": "flux-*"}),)
+)
 BILLED_AMOUNTS = (e.BilledAmount("BASE_FEE", 29_000_000_000, EFFECTIVE, LATER, "plans/pro"),)
 CHARGE = e.Charge(
     contract="contracts/acme",
@@ -132,6 +135,19 @@ METERED_CHARGE = msgspec.structs.replace(
             TIERED_CHARGE.lines[0],
             total_before=m.RunningTotal("rateCards/llm:output_tokens{}", 40, 3, EFFECTIVE, LATER),
         ),
+    ),
+)
+ADJUSTED_CHARGE = msgspec.structs.replace(
+    METERED_CHARGE,
+    adjustment=e.Adjustment(
+        cycle_start_time=EFFECTIVE,
+        cycle_end_time=LATER,
+        charged_units="9.5",
+        rated_units="16.25",
+        number=2,
+        left_units="1.5",
+        taken_back=(e.TakenBack(3, 1),),
+        meters=(e.MeterMoved("rateCards/llm:output_tokens{}", 40, 3, 50, 4),),
     ),
 )
 FULL_RATE = a.Rate(
@@ -325,6 +341,18 @@ EXAMPLES: dict[str, e.Event] = {
         api_key="key-7",
         user="ann",
     ),
+    "wallet.CreditsDebited.v1+6": msgspec.structs.replace(
+        DEBITED,
+        amount_units=8,
+        debt_units=2,
+        take_available=True,
+        requested_units=9,
+        late_hold_version=3,
+        late_grants=(5,),
+        charge=ADJUSTED_CHARGE,
+        api_key="key-7",
+        user="ann",
+    ),
     "wallet.CreditsExpired.v1": e.CreditsExpired(grant_version=2, amount_units=4),
     "wallet.CreditsHeld.v1": HELD,
     "wallet.CreditsHeld.v1+1": msgspec.structs.replace(HELD, api_key="key-7", user="ann"),
@@ -471,6 +499,13 @@ EXAMPLES: dict[str, e.Event] = {
     ),
     "contract.ContractEnded.v1": e.ContractEnded(EFFECTIVE),
     "rate_card.RateCardPhaseWithdrawn.v1": e.RateCardPhaseWithdrawn(4),
+    "rate_card.RateCardPhaseProposed.v1": e.RateCardPhaseProposed(
+        a.RateCardPhasePublished(
+            phase=5, from_time=EFFECTIVE, rates=(a.Rate("input_tokens", "2.5"),), phase_hash="cd" * 32
+        )
+    ),
+    "rate_card.RateCardPhaseAccepted.v1": e.RateCardPhaseAccepted(5, 1_000, "ef" * 32),
+    "rate_card.RateCardPhaseRejected.v1": e.RateCardPhaseRejected(5),
     "plan.PlanPublished.v1+3": a.PlanPublished(2, CREDIT, (SLOWED,), "Pro"),
     "wallet.WalletPolicyChanged.v1+2": e.WalletPolicyChanged(
         "contracts/acme",
@@ -482,6 +517,7 @@ EXAMPLES: dict[str, e.Event] = {
         spend_cap=e.SpendCap(500, "P1M", EFFECTIVE, zone="Europe/Berlin"),
     ),
     "plan.PlanPublished.v1+4": a.PlanPublished(2, CREDIT, (BILLED,), "Pro"),
+    "plan.PlanPublished.v1+5": a.PlanPublished(2, CREDIT, (CARDED,), "Pro"),
     "contract.InvoiceIssued.v1": e.InvoiceIssued(
         invoice="invoices/acme-20260301T115900Z",
         kind=InvoiceKind.CYCLE,
@@ -595,7 +631,9 @@ def test_the_example_holds_every_member_of_the_event(topic: str) -> None:
 @pytest.mark.parametrize(
     ("part", "path"),
     [
-        (e.Charge, ("wallet.CreditsDebited.v1+3", "charge")),
+        (e.Charge, ("wallet.CreditsDebited.v1+6", "charge")),
+        (e.Adjustment, ("wallet.CreditsDebited.v1+6", "charge", "adjustment")),
+        (e.MeterMoved, ("wallet.CreditsDebited.v1+6", "charge", "adjustment", "meters", 0)),
         (e.ChargeLine, ("wallet.CreditsDebited.v1+3", "charge", "lines", 0)),
         (m.ChargePart, ("wallet.CreditsDebited.v1+3", "charge", "lines", 0, "parts", 0)),
         (m.RunningTotal, ("wallet.CreditsDebited.v1+5", "charge", "lines", 0, "total_before")),
@@ -604,7 +642,8 @@ def test_the_example_holds_every_member_of_the_event(topic: str) -> None:
         (m.Bracket, ("rate_card.RateCardPhasePublished.v1+1", "brackets", 0)),
         (m.Band, ("rate_card.RateCardPhasePublished.v1+1", "brackets", 0, "bands", 0)),
         (a.MultiplierTier, ("rate_card.RateCardPhasePublished.v1", "multipliers", 0, "tiers", 0)),
-        (a.PlanPhase, ("plan.PlanPublished.v1+4", "phases", 0)),
+        (a.PlanPhase, ("plan.PlanPublished.v1+5", "phases", 0)),
+        (a.PhaseCard, ("plan.PlanPublished.v1+5", "phases", 0, "additional_cards", 0)),
         (e.IncludedRollOver, ("plan.PlanPublished.v1+4", "phases", 0, "included_roll_over")),
         (e.Commitment, ("plan.PlanPublished.v1+4", "phases", 0, "commitment")),
         (e.TaxRate, ("plan.PlanPublished.v1+4", "phases", 0, "tax_rates", 0)),

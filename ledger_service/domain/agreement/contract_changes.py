@@ -9,6 +9,7 @@ begin where the trial ends. The end that was asked for holds whatever is schedul
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from itertools import dropwhile, takewhile
 from typing import Final
@@ -23,6 +24,7 @@ from ledger_service.domain.agreement.contract import (
     policies_of,
 )
 from ledger_service.domain.agreement.cycles import cycle_end
+from ledger_service.domain.agreement.phase_cards import cards_of, check_card_counts
 from ledger_service.domain.agreement.plan import Plan, check_phase, plan_version, schedule
 from ledger_service.domain.agreement.rate_card import RateCard
 from ledger_service.domain.commands import ChangePlan, EndContract, ExtendTrial, ScheduleContractPhase
@@ -47,7 +49,6 @@ from ledger_service.domain.refusals import (
     PhaseIsLast,
     PhaseNotFound,
     PhaseOverlaps,
-    RateCardNotFound,
 )
 from ledger_service.domain.values import ChangeTiming
 from ledger_service.domain.wallet.state import Wallet
@@ -59,13 +60,17 @@ PATHS: Final = tuple(name for name in PlanPhase.__struct_fields__ if name != "du
 
 
 def schedule_phase(
-    contract: Contract, card: RateCard | None, wallet: Wallet, command: ScheduleContractPhase, now: datetime
+    contract: Contract,
+    cards: Mapping[str, RateCard | None],
+    wallet: Wallet,
+    command: ScheduleContractPhase,
+    now: datetime,
 ) -> list[Draft]:
     """Return the scheduling of a phase; it lasts as long as the phase in force at its instant would have.
 
-    With `replace_later` it lasts up to the contract's end, in place of all phases after it. `card` is the rate
-    card that the command names. Raises PhaseInPast, ContractNotInForce, RateCardNotFound, AssetMismatch and
-    what the checks of its fields raise.
+    With `replace_later` it lasts up to the contract's end, in place of all phases after it. `cards` holds the
+    rate cards that the command names. Raises PhaseInPast, ContractNotInForce, RateCardNotFound, AssetMismatch,
+    CardsAmbiguous and what the checks of its fields raise.
     """
     _check_paths(command.paths)
     from_time = _instant(command.from_time, now, field="from_time")
@@ -73,8 +78,9 @@ def schedule_phase(
     replaced = _phase_at(command.contract, contract, from_time, field="from_time")
     terms = _with_paths(replaced.terms, command)
     check_phase(terms, field="terms")
-    if "rate_card" in command.paths:
-        _check_card(contract, card, command.terms.rate_card)
+    for field, name in named_cards(command):
+        field = f"terms.{field}"
+        check_card_counts(cards[name], name, contract.signed.asset, field=field, asset_field=field)
     later = tuple(phase for phase in contract.phases if phase.from_time > from_time)
     to_time = replaced.to_time
     if command.replace_later:
@@ -92,6 +98,11 @@ def schedule_phase(
         ends=replaces,
     )
     return [Draft(command.contract, event, from_time, answers=True), *policies]
+
+
+def named_cards(command: ScheduleContractPhase) -> list[tuple[str, str]]:
+    """Return the rate cards that a command names, each with the path of its field."""
+    return [(path, name) for path, name in cards_of(command.terms) if path.partition("[")[0] in command.paths]
 
 
 def extend_trial(contract: Contract, wallet: Wallet, command: ExtendTrial, now: datetime) -> list[Draft]:
@@ -193,17 +204,6 @@ def _check_paths(paths: tuple[str, ...]) -> None:
 def _check_scheduled(contract: Contract) -> None:
     if len(contract.scheduled_times) >= SCHEDULED_MAX:
         raise FieldTooLong(f"a contract takes at most {SCHEDULED_MAX} scheduled phases", field="name")
-
-
-def _check_card(contract: Contract, card: RateCard | None, name: str) -> None:
-    if card is None:
-        raise RateCardNotFound(f"{name} does not exist", field="terms.rate_card")
-    if card.asset != contract.signed.asset:
-        raise AssetMismatch(
-            f"{name} prices in {card.asset.code}/{card.asset.scale}, "
-            f"the contract counts {contract.signed.asset.code}/{contract.signed.asset.scale}",
-            field="terms.rate_card",
-        )
 
 
 def _instant(asked: datetime | None, now: datetime, *, field: str) -> datetime:

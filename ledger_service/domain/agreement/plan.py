@@ -11,6 +11,7 @@ import msgspec
 
 from ledger_service.domain.agreement.billing_terms import check_billing_terms
 from ledger_service.domain.agreement.entitlement import check_entitlement
+from ledger_service.domain.agreement.phase_cards import cards_of, check_card_counts, check_cards
 from ledger_service.domain.agreement.rate_card import RateCard
 from ledger_service.domain.calendar import add_periods, check_period
 from ledger_service.domain.commands import PublishPlan
@@ -30,12 +31,10 @@ from ledger_service.domain.names import (
     check_unit_price,
 )
 from ledger_service.domain.refusals import (
-    AssetMismatch,
     FieldMalformed,
     FieldRequired,
     FieldTooLong,
     PlanNotFound,
-    RateCardNotFound,
 )
 from ledger_service.domain.values import UNITS_MAX
 
@@ -63,23 +62,15 @@ def publish_plan(
 ) -> list[Draft]:
     """Return the publication of the next version; `cards` holds the rate cards that the phases name.
 
-    Raises RateCardNotFound, AssetMismatch and what the checks of its fields raise.
+    Raises RateCardNotFound, AssetMismatch, CardsAmbiguous and what the checks of its fields raise.
     """
     check_asset(command.asset, field="plan.asset")
     check_text(command.display_name, field="plan.display_name")
     _check_phases(command.phases)
     for index, phase in enumerate(command.phases):
-        card = cards[phase.rate_card]
-        if card is None:
-            raise RateCardNotFound(
-                f"{phase.rate_card} does not exist", field=f"plan.phases[{index}].rate_card"
-            )
-        if card.asset != command.asset:
-            raise AssetMismatch(
-                f"{phase.rate_card} prices in {card.asset.code}/{card.asset.scale}, "
-                f"the plan counts {command.asset.code}/{command.asset.scale}",
-                field="plan.asset",
-            )
+        for path, name in cards_of(phase):
+            field = f"plan.phases[{index}].{path}"
+            check_card_counts(cards[name], name, command.asset, field=field, asset_field="plan.asset")
     number = len(plan.versions) + 1 if plan else 1
     event = PlanPublished(number, command.asset, command.phases, command.display_name)
     return [Draft(command.plan, event, now, answers=True)]
@@ -125,6 +116,7 @@ def check_phase(phase: PlanPhase, *, field: str) -> None:
             f"{field}.key {phase.key[:80]!r} must be 1 to 64 of a-z, 0-9, _ and -", field=f"{field}.key"
         )
     check_name(phase.rate_card, collection="rateCards", field=f"{field}.rate_card")
+    check_cards(phase, field=field)
     if phase.duration:
         check_period(phase.duration, field=f"{field}.duration")
     check_range(phase.included_units, low=0, high=UNITS_MAX, field=f"{field}.included_units")

@@ -1,8 +1,11 @@
 """Rate cards: prices of usage, in immutable phases.
 
 A phase holds [from_time, to_time): to_time is where the next phase begins, so publishing a phase ends the one
-before it and moves nothing earlier. At publication the card is checked so that every usage has at most one
-most specific rate a dimension: more properties first, then fewer wildcards, then more literal characters.
+before it and moves nothing earlier. A phase that begins in the past, where usage was priced already, is only
+proposed; once accepted it stands among the others as the newest truth about its time, and of two phases that begin
+at one instant the one that was accepted later is in force. At publication the card is checked so that every usage
+has at most one most specific rate a dimension: more properties first, then fewer wildcards, then more literal
+characters.
 """
 
 from __future__ import annotations
@@ -29,7 +32,10 @@ from ledger_service.domain.events import (
     Multiplier,
     Rate,
     RateCardCreated,
+    RateCardPhaseAccepted,
+    RateCardPhaseProposed,
     RateCardPhasePublished,
+    RateCardPhaseRejected,
     RateCardPhaseWithdrawn,
 )
 from ledger_service.domain.names import (
@@ -49,7 +55,7 @@ from ledger_service.domain.refusals import (
     RateCardExists,
     TiersOutOfOrder,
 )
-from ledger_service.domain.values import UNITS_MAX, Asset
+from ledger_service.domain.values import UNITS_MAX, Asset, Counters
 
 RATES_MAX: Final = 20_000
 """Most rates of a phase: a full list of some 1,700 models has 5,000, in an event of under a megabyte."""
@@ -59,14 +65,18 @@ MATCHES_MAX: Final = 16
 
 
 class RateCard(msgspec.Struct, frozen=True):
-    """A card with its phases, by from_time ascending."""
+    """A card with its phases, by from_time ascending and, at one instant, in the order in which they became known."""
 
     asset: Asset
     display_name: str
     unit_definitions: dict[str, str]
     phases: tuple[RateCardPhasePublished, ...] = ()
     last_phase: int = 0
-    """Number of the phase that was published last; the number of one that was withdrawn is not used again."""
+    """Number of the phase that was published or proposed last; none is used again."""
+    proposal: RateCardPhasePublished | None = None
+    """A phase that is proposed and neither accepted nor rejected yet."""
+    accepted: tuple[int, ...] = ()
+    """Numbers of the phases that were proposed and accepted."""
 
 
 def evolve(card: RateCard | None, fact: Fact[Event], version: int) -> RateCard:  # noqa: ARG001
@@ -81,8 +91,30 @@ def evolve(card: RateCard | None, fact: Fact[Event], version: int) -> RateCard: 
             assert card is not None, "a rate card's stream begins with RateCardCreated"
             left = tuple(phase for phase in card.phases if phase.phase != number)
             return msgspec.structs.replace(card, phases=left)
+        case RateCardPhaseProposed(proposed=phase):
+            assert card is not None, "a rate card's stream begins with RateCardCreated"
+            return msgspec.structs.replace(card, proposal=phase, last_phase=phase.phase)
+        case RateCardPhaseRejected():
+            assert card is not None, "a rate card's stream begins with RateCardCreated"
+            return msgspec.structs.replace(card, proposal=None)
+        case RateCardPhaseAccepted(phase=number):
+            assert card is not None, "a rate card's stream begins with RateCardCreated"
+            assert card.proposal is not None, "what is accepted was proposed"
+            return msgspec.structs.replace(
+                card,
+                phases=with_phase(card.phases, card.proposal),
+                proposal=None,
+                accepted=(*card.accepted, number),
+            )
         case _:
             raise AssertionError(f"{type(fact.event).__name__} is not an event of a rate card")
+
+
+def with_phase(
+    phases: tuple[RateCardPhasePublished, ...], phase: RateCardPhasePublished
+) -> tuple[RateCardPhasePublished, ...]:
+    """Return phases with one more in its place, after those that begin at the same instant."""
+    return tuple(sorted((*phases, phase), key=lambda each: each.from_time))
 
 
 def create_rate_card(card: RateCard | None, command: CreateRateCard, now: datetime) -> list[Draft]:
@@ -99,7 +131,7 @@ def create_rate_card(card: RateCard | None, command: CreateRateCard, now: dateti
 
 
 def publish_phase(card: RateCard, command: PublishRateCardPhase, now: datetime) -> list[Draft]:
-    """Return the publication; its effective time is the phase's from_time.
+    """Return the publication; its effective time is the phase's from_time. One for the past is a proposal, from now.
 
     Raises PhaseOverlaps, PhaseInPast, RatesAmbiguous, and what the checks of prices and other fields raise.
     """
@@ -107,16 +139,23 @@ def publish_phase(card: RateCard, command: PublishRateCardPhase, now: datetime) 
     _check_multipliers(command.multipliers)
     _check_brackets(command.brackets)
     _check_bounds_unscaled(command)
+    if command.retroactive and card.phases and command.from_time < now:
+        _check_proposal(card, command)
+        return [Draft(command.rate_card, RateCardPhaseProposed(_phase(card, command)), now, answers=True)]
     if card.phases and command.from_time <= card.phases[-1].from_time:
         raise PhaseOverlaps(
             f"phase {card.phases[-1].phase} begins at {card.phases[-1].from_time.isoformat()}; "
             "a later phase must begin after it",
             field="phase.from_time",
         )
-    if command.from_time < now and (card.phases or not command.retroactive):
+    if command.from_time < now and not command.retroactive:
         raise PhaseInPast(
             f"phase.from_time lies before the server's clock, {now.isoformat()}", field="phase.from_time"
         )
+    return [Draft(command.rate_card, _phase(card, command), command.from_time, answers=True)]
+
+
+def _phase(card: RateCard, command: PublishRateCardPhase) -> RateCardPhasePublished:
     phase = RateCardPhasePublished(
         phase=card.last_phase + 1,
         from_time=command.from_time,
@@ -127,8 +166,33 @@ def publish_phase(card: RateCard, command: PublishRateCardPhase, now: datetime) 
         counters=command.counters,
         cost_currency=command.cost_currency,
     )
-    phase = msgspec.structs.replace(phase, phase_hash=hash_phase(command.rate_card, card.asset, phase))
-    return [Draft(command.rate_card, phase, command.from_time, answers=True)]
+    return msgspec.structs.replace(phase, phase_hash=hash_phase(command.rate_card, card.asset, phase))
+
+
+def _check_proposal(card: RateCard, command: PublishRateCardPhase) -> None:
+    """Refuse a second proposal, and counters that begin anew: what was counted already would have to move."""
+    if card.proposal is not None:
+        raise PhaseOverlaps(
+            f"phase {card.proposal.phase} is proposed from {card.proposal.from_time.isoformat()}; "
+            "accept or reject it first",
+            field="phase.from_time",
+        )
+    if command.counters is Counters.RESTART:
+        raise FieldNotAllowed(
+            "phase.counters must be CARRY: a phase for the past goes on counting what was counted",
+            field="phase.counters",
+        )
+
+
+def phase_of(event: Event) -> RateCardPhasePublished | None:
+    """Return the phase that an event brings to its card, in force or proposed."""
+    match event:
+        case RateCardPhasePublished() as phase:
+            return phase
+        case RateCardPhaseProposed(proposed=phase):
+            return phase
+        case _:
+            return None
 
 
 def hash_phase(rate_card: str, asset: Asset, phase: RateCardPhasePublished) -> str:
@@ -150,14 +214,15 @@ def _check_rates(command: PublishRateCardPhase, asset: Asset) -> None:
         field = f"phase.rates[{index}]"
         check_word(rate.dimension, field=f"{field}.dimension")
         check_price_terms(rate, cost_currency=command.cost_currency, asset_code=asset.code, field=field)
-        _check_match(rate.match, field=f"{field}.match")
-        _check_match(rate.charge_if, field=f"{field}.charge_if")
+        check_match(rate.match, field=f"{field}.match")
+        check_match(rate.charge_if, field=f"{field}.charge_if")
         by_dimension.setdefault(rate.dimension, []).append(rate)
     for same_dimension in by_dimension.values():
         check_unambiguous(same_dimension)
 
 
-def _check_match(patterns: dict[str, str], *, field: str) -> None:
+def check_match(patterns: dict[str, str], *, field: str) -> None:
+    """Refuse a match that nothing can have."""
     if len(patterns) > MATCHES_MAX:
         raise FieldTooLong(f"{field} exceeds {MATCHES_MAX} properties", field=field)
     for key, pattern in patterns.items():

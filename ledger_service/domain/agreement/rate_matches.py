@@ -40,7 +40,7 @@ def check_unambiguous(rates: Sequence[Rate]) -> None:
                     f"phase.rates has too many rates for {one.dimension} whose wildcards have to be compared",
                     field="phase.rates",
                 )
-            if _may_both_match(one.match, other.match):
+            if may_both_match(one.match, other.match):
                 raise RatesAmbiguous(
                     f"two rates for {one.dimension} are equally specific: {one.match} and {other.match}",
                     field="phase.rates",
@@ -78,7 +78,8 @@ def _best_property(rates: Sequence[Rate], told: frozenset[str]) -> str | None:
     return max(literal, key=lambda name: (literal[name], name), default=None)
 
 
-def _may_both_match(one: dict[str, str], other: dict[str, str]) -> bool:
+def may_both_match(one: dict[str, str], other: dict[str, str]) -> bool:
+    """Say whether some properties satisfy both matches."""
     return all(patterns_overlap(one[key], other[key]) for key in one.keys() & other.keys())
 
 

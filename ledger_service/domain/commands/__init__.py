@@ -25,15 +25,19 @@ from ledger_service.domain.commands.chargebacks import (
     ChargeBackGrant,
 )
 from ledger_service.domain.commands.contracts import (
+    AcceptRateCardPhase,
     ChangePlan,
     EndContract,
     ExtendTrial,
+    RejectRateCardPhase,
     ScheduleContractPhase,
     WithdrawRateCardPhase,
 )
 from ledger_service.domain.commands.debits import (
     Debit,
+    DebitPart,
     DebitRecord,
+    RecordAdjustment,
     ReverseDebit,
 )
 from ledger_service.domain.commands.finance import (
@@ -81,6 +85,7 @@ from ledger_service.domain.commands.wallets import (
 )
 
 __all__ = [
+    "AcceptRateCardPhase",
     "ActivateGrant",
     "AnyCommand",
     "BundledItemTerms",
@@ -93,6 +98,7 @@ __all__ = [
     "CreateBreakagePool",
     "CreateRateCard",
     "Debit",
+    "DebitPart",
     "DebitRecord",
     "DeclareBreakageRemote",
     "DestinationRecord",
@@ -107,11 +113,13 @@ __all__ = [
     "PublishPlan",
     "PublishRateCardPhase",
     "ReceiveTransfer",
+    "RecordAdjustment",
     "RecordCreditNote",
     "RecordEscheat",
     "RecordInvoice",
     "RecurrenceTerms",
     "RefundGrant",
+    "RejectRateCardPhase",
     "ReleaseHold",
     "Request",
     "RequestTopUp",
@@ -171,6 +179,9 @@ AnyCommand = (
     | RevisePoolEstimate
     | LockAccountingPeriod
     | CloseAccountingPeriod
+    | AcceptRateCardPhase
+    | RejectRateCardPhase
+    | RecordAdjustment
     | RecordInvoice
     | RecordCreditNote
 )

@@ -57,3 +57,19 @@ class WithdrawRateCardPhase(Command, frozen=True):
 
     rate_card: str
     phase: int
+
+
+class AcceptRateCardPhase(Command, frozen=True):
+    """Let a proposed phase be in force for its time; the rest says by which re-rating that was decided."""
+
+    rate_card: str
+    phase: int
+    watermark_position: int = 0
+    rerating_hash: str = ""
+
+
+class RejectRateCardPhase(Command, frozen=True):
+    """Withdraw the proposal of a phase."""
+
+    rate_card: str
+    phase: int

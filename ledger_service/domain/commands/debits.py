@@ -51,3 +51,20 @@ class ReverseDebit(Command, frozen=True):
     debit_version: int
     recorded: DebitRecord
     amount_units: int = 0
+
+
+class DebitPart(msgspec.Struct, frozen=True):
+    """So many units of a debit, with what the log says of it."""
+
+    recorded: DebitRecord
+    amount_units: int
+
+
+class RecordAdjustment(Command, frozen=True):
+    """Charge or give back what usage of a cycle costs more or less under a phase that was accepted after it."""
+
+    wallet: str
+    rate_card: str
+    charge: Charge
+    parts: tuple[DebitPart, ...] = ()
+    effective_time: datetime | None = None

@@ -27,6 +27,7 @@ from ledger_service.domain.events.agreements import (
     IncludedRollOver,
     Multiplier,
     MultiplierTier,
+    PhaseCard,
     PlanPhase,
     PlanPublished,
     Rate,
@@ -54,14 +55,17 @@ from ledger_service.domain.events.contracts import (
     TrialExtended,
 )
 from ledger_service.domain.events.debits import (
+    Adjustment,
     Charge,
     ChargeLine,
     CreditsDebited,
     DebitReversed,
     DebtRepaid,
     Draw,
+    MeterMoved,
     Repayment,
     Return,
+    TakenBack,
 )
 from ledger_service.domain.events.finance import (
     AccountingPeriodClosed,
@@ -97,6 +101,11 @@ from ledger_service.domain.events.price_models import (
     PriceModel,
     RunningTotal,
 )
+from ledger_service.domain.events.proposals import (
+    RateCardPhaseAccepted,
+    RateCardPhaseProposed,
+    RateCardPhaseRejected,
+)
 from ledger_service.domain.events.rules import (
     AlertRules,
     AutoTopUp,
@@ -131,6 +140,7 @@ from ledger_service.domain.record import (
 __all__ = [
     "AccountingPeriodClosed",
     "AccountingPeriodLocked",
+    "Adjustment",
     "AlertRules",
     "AutoTopUp",
     "BilledAmount",
@@ -175,8 +185,10 @@ __all__ = [
     "IncludedRollOver",
     "InvoiceIssued",
     "LotTerms",
+    "MeterMoved",
     "Multiplier",
     "MultiplierTier",
+    "PhaseCard",
     "PlanChanged",
     "PlanPhase",
     "PlanPublished",
@@ -184,7 +196,10 @@ __all__ = [
     "PriceModel",
     "Rate",
     "RateCardCreated",
+    "RateCardPhaseAccepted",
+    "RateCardPhaseProposed",
     "RateCardPhasePublished",
+    "RateCardPhaseRejected",
     "RateCardPhaseWithdrawn",
     "ReceivableLowered",
     "Recurrence",
@@ -194,6 +209,7 @@ __all__ = [
     "RollOver",
     "RunningTotal",
     "SpendCap",
+    "TakenBack",
     "TaxRate",
     "ThresholdCrossed",
     "TopUpOutcome",
@@ -241,6 +257,9 @@ Event = (
     | PlanChanged
     | ContractEnded
     | RateCardPhaseWithdrawn
+    | RateCardPhaseProposed
+    | RateCardPhaseAccepted
+    | RateCardPhaseRejected
     | WalletClosed
     | ThresholdCrossed
     | GrantActivated

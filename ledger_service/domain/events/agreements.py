@@ -79,6 +79,17 @@ class RateCardPhasePublished(Record, frozen=True):
     cost_currency: str = ""
 
 
+class PhaseCard(Record, frozen=True):
+    """A further rate card of a phase, for the usage whose feature is listed and whose properties match.
+
+    No `features` means any. The most specific card that fits prices a usage, else the phase's own.
+    """
+
+    rate_card: str
+    features: tuple[str, ...] = ()
+    match: dict[str, str] = {}
+
+
 class IncludedRollOver(Record, frozen=True):
     """What of a cycle's unused included units moves into the next: min(cap, floor(percent of the rest), the rest)."""
 
@@ -137,6 +148,7 @@ class PlanPhase(Record, frozen=True):
     commitment: Commitment | None = None
     invoice_threshold: Money | None = None
     tax_rates: tuple[TaxRate, ...] = ()
+    additional_cards: tuple[PhaseCard, ...] = ()
 
 
 class PlanPublished(Record, frozen=True):

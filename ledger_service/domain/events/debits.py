@@ -34,8 +34,42 @@ class ChargeLine(Record, frozen=True):
     provider_cost: str = ""
 
 
+class TakenBack(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Units taken back of the debit at `debit_version` in the same stream."""
+
+    debit_version: int
+    amount_units: int
+
+
+class MeterMoved(Record, frozen=True):
+    """A meter of the cycle that stands elsewhere once its usage is priced by other rates."""
+
+    meter: str
+    quantity_before: int = 0
+    usages_before: int = 0
+    quantity: int = 0
+    usages: int = 0
+
+
+class Adjustment(Record, frozen=True):
+    """Usage of a cycle was priced again, because a phase was accepted after it.
+
+    charged_units + the charge's exact_units - what is taken back + left_units = rated_units. The `number`th of
+    its phase, contract and cycle; what is left comes with the next.
+    """
+
+    cycle_start_time: datetime
+    cycle_end_time: datetime
+    charged_units: str
+    rated_units: str
+    number: int = 1
+    left_units: str = "0"
+    taken_back: tuple[TakenBack, ...] = ()
+    meters: tuple[MeterMoved, ...] = ()
+
+
 class Charge(Record, frozen=True):
-    """Usage priced under the phase in force."""
+    """Usage priced under the phase in force, or what was charged too much or too little, which has no lines."""
 
     contract: str
     contract_phase: str
@@ -47,6 +81,7 @@ class Charge(Record, frozen=True):
     overage_price: UnitPrice | None = None
     provider_cost: str = ""
     cost_currency: str = ""
+    adjustment: Adjustment | None = None
 
 
 class CreditsDebited(Record, frozen=True):

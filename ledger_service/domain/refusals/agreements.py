@@ -29,10 +29,22 @@ class PhaseInPast(Refusal):
     reason = "PHASE_IN_PAST"
 
 
+class ProposalNotOpen(Refusal):
+    """The phase is not proposed any more: it was accepted or rejected."""
+
+    reason = "PROPOSAL_NOT_OPEN"
+
+
 class RatesAmbiguous(Refusal):
     """Two equally specific rates could price the same usage."""
 
     reason = "RATES_AMBIGUOUS"
+
+
+class CardsAmbiguous(Refusal):
+    """Two equally specific rate cards of a phase could price the same usage."""
+
+    reason = "CARDS_AMBIGUOUS"
 
 
 class TiersOutOfOrder(Refusal):

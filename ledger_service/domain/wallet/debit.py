@@ -166,18 +166,28 @@ def charged_units(wallet: Wallet, charge: Charge, *, effective_time: datetime, n
     """
     metered = is_metered(charge)
     check_sum(charge, metered=metered)
-    # A charge need not name a contract, but one that does is invoiced there: it must be paid from that wallet.
-    if charge.contract and all(policy.contract != charge.contract for policy in wallet.policies):
-        raise ChargeContractMismatch(
-            f"{charge.contract} is not this wallet's contract", field="charge.contract"
-        )
     if metered:
+        _check_contract(wallet, charge)
         check_totals(wallet.totals, charge, effective_time=effective_time, now=now)
+    return units_of(wallet, charge)
+
+
+def units_of(wallet: Wallet, charge: Charge) -> int:
+    """Return the whole units that a charge takes. Raises ChargeContractMismatch, AmountOutOfRange."""
+    _check_contract(wallet, charge)
     charged = EXACT.add(wallet.carried_fraction, exact(charge.exact_units))
     amount_units = int(charged.to_integral_value(ROUND_FLOOR))
     if not -UNITS_MAX <= amount_units <= UNITS_MAX:
         raise AmountOutOfRange(f"the charge exceeds {UNITS_MAX} units", field="charge.exact_units")
     return max(amount_units, 0)
+
+
+def _check_contract(wallet: Wallet, charge: Charge) -> None:
+    # A charge need not name a contract, but one that does is invoiced there: it must be paid from that wallet.
+    if charge.contract and all(policy.contract != charge.contract for policy in wallet.policies):
+        raise ChargeContractMismatch(
+            f"{charge.contract} is not this wallet's contract", field="charge.contract"
+        )
 
 
 def _available_units(wallet: Wallet, effective_time: datetime, feature: str, now: datetime) -> int:

@@ -25,8 +25,9 @@ from ledger_service.domain.wallet import lots as lots_of
 from ledger_service.domain.wallet.burn_down import Lot
 from ledger_service.domain.wallet.caps import Caps, Spender, given_back, spent
 from ledger_service.domain.wallet.due import with_due_time
+from ledger_service.domain.wallet.meter_moves import moved
 from ledger_service.domain.wallet.state import Debt, Hold, Wallet, take_front
-from ledger_service.domain.wallet.totals import counted
+from ledger_service.domain.wallet.totals import Totals, counted
 from ledger_service.domain.wallet.usage import Usage, with_debit, with_spent, without_returned
 
 
@@ -41,7 +42,7 @@ def debited(wallet: Wallet, event: CreditsDebited, fact: Fact[Event], version: i
         changes["debts"] = _with_debt(wallet, version, event, fact.effective_time)
     if event.charge is not None:
         changes["carried_fraction"] = _fraction_after(wallet, event.charge, event.amount_units)
-        changes["totals"] = counted(wallet.totals, event.charge, fact.record_time)
+        changes["totals"] = _totals_after(wallet, event.charge, fact.record_time)
     if wallet.caps is not None:
         changes["caps"] = _counted(wallet.caps, event, fact.record_time)
     debited = msgspec.structs.replace(
@@ -114,6 +115,12 @@ def repaid(wallet: Wallet, event: DebtRepaid, effective_time: datetime) -> dict[
         "drawn_units": wallet.drawn_units + event.amount_units,
         "debts": tuple(debt for debt in debts if debt.amount_units),
     }
+
+
+def _totals_after(wallet: Wallet, charge: Charge, record_time: datetime) -> Totals:
+    if charge.adjustment is not None:
+        return moved(wallet.totals, charge.contract, charge.adjustment)
+    return counted(wallet.totals, charge, record_time)
 
 
 def _counted(caps: Caps, event: CreditsDebited | HoldCaptured, record_time: datetime) -> Caps:

@@ -33,14 +33,24 @@ from ledger_service.domain.wallet.tape import Tape
 def reverse_debit(wallet: Wallet, command: ReverseDebit, now: datetime) -> list[Draft]:
     """Return what fell due and the reversal. Raises AmountNotPositive, ReversalExceedsDebit."""
     tape = begin(command.wallet, wallet, now)
-    recorded = _with_repayments(wallet, tape, command.recorded)
-    owed_units = sum(
-        debt.amount_units for debt in tape.wallet.debts if debt.debit_version == command.debit_version
-    )
+    take_back(tape, command.recorded, command.amount_units, now, answers=True)
+    return tape.drafts
+
+
+def take_back(
+    tape: Tape, evidence: DebitRecord, amount_units: int, now: datetime, *, answers: bool = False
+) -> None:
+    """Add the reversal of so many units of a debit to a tape; 0: all that is left of it.
+
+    Raises AmountNotPositive, ReversalExceedsDebit.
+    """
+    recorded = _with_repayments(tape, evidence)
+    version = recorded.debit_version
+    owed_units = sum(debt.amount_units for debt in tape.wallet.debts if debt.debit_version == version)
     drawn_units = sum(draw.amount_units for draw in recorded.draws)
-    before = tape.wallet.reversed_units.get(command.debit_version, 0)
+    before = tape.wallet.reversed_units.get(version, 0)
     left_units = recorded.overage_units + owed_units + drawn_units - before
-    amount_units = command.amount_units or left_units
+    amount_units = amount_units or left_units
     if amount_units < 0 or left_units == 0:
         raise (
             _exceeds(left_units)
@@ -50,10 +60,9 @@ def reverse_debit(wallet: Wallet, command: ReverseDebit, now: datetime) -> list[
     if amount_units > left_units:
         raise _exceeds(left_units)
     reversal = _reversal(tape.wallet, recorded, amount_units, before, owed_units)
-    tape.add(reversal, now, answers=True)
+    tape.add(reversal, now, answers=answers)
     # Credit that comes back after the end of its lot has missed the boundary: it does not roll over.
     lapse_returned(tape, now, reversal.returned, rolls_over=False)
-    return tape.drafts
 
 
 def _exceeds(left_units: int) -> ReversalExceedsDebit:
@@ -92,11 +101,11 @@ def _reversal(
     )
 
 
-def _with_repayments(wallet: Wallet, tape: Tape, recorded: DebitRecord) -> DebitRecord:
+def _with_repayments(tape: Tape, recorded: DebitRecord) -> DebitRecord:
     """Return the record with what fell due only now: repayments that settling has just put on the tape."""
-    known = {lot.grant_version: terms_of(lot) for lot in wallet.lots}
+    known = {lot.grant_version: terms_of(lot) for lot in tape.begun.lots}
     draws, lots = list(recorded.draws), dict(recorded.lots)
-    for version, draft in enumerate(tape.drafts, start=wallet.version + 1):
+    for version, draft in enumerate(tape.drafts, start=tape.begun.version + 1):
         match draft.event:
             case CreditsGranted() as granted:
                 known[version] = terms_of(from_grant(version, granted, draft.effective_time))

@@ -16,18 +16,18 @@ from ledger_service.domain.wallet.state import Wallet
 
 
 class Tape:
-    """Collects drafts; `wallet` is the state after those added. The wallet given is never changed.
+    """Collects drafts; `wallet` is the state after those added, `begun` the one that was given and never changes.
 
     `instant` is the one at which the next event happens to the wallet: `now`, the record time of all of them,
     or while settling when it fell due.
     """
 
-    __slots__ = ("drafts", "instant", "name", "now", "wallet")
+    __slots__ = ("begun", "drafts", "instant", "name", "now", "wallet")
 
     def __init__(self, name: str, wallet: Wallet, now: datetime) -> None:
         """Begin with a wallet and nothing decided."""
         self.name = name
-        self.wallet = wallet
+        self.begun = self.wallet = wallet
         self.now = now
         self.instant = now
         self.drafts: list[Draft] = []

@@ -34,6 +34,8 @@ LATENESS_MAX: Final = timedelta(days=35)
 """How long after the end of its cycle usage is still counted."""
 METERS_MAX: Final = 4_096
 """Most meters that a wallet counts at once, every kept cycle counted: about 0.5 MB of state."""
+METER_LENGTH_MAX: Final = 5_000
+"""Longest name of a meter: it holds the match of its rate, at most 16 properties."""
 _FIELD: Final = "charge.lines.total_before"
 
 

@@ -58,6 +58,8 @@ class LotState(NamedTuple):
 
     left_units: int
     contract_liability: Decimal
+    unused: Decimal = Decimal(0)
+    """What of the consideration was neither used nor paid back nor given up."""
 
 
 Postings = dict[datetime, dict[str, Decimal]]
@@ -112,7 +114,12 @@ async def read_lots(session: Session, wallet: str) -> dict[str, LotState]:
     )
     answer = await call(session.services.finance.ListPaidLots, request)
     return {
-        lot.grant: LotState(lot.left_units, from_nanos(lot.contract_liability.nanos)) for lot in answer.lots
+        lot.grant: LotState(
+            lot.left_units,
+            from_nanos(lot.contract_liability.nanos),
+            from_nanos(lot.contract_liability.nanos + lot.breakage.nanos),
+        )
+        for lot in answer.lots
     }
 
 

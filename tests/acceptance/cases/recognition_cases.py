@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from functools import partial
 from itertools import groupby
-from typing import Final
+from typing import Any, Final
 
 from credits.ledger.v1 import wallet_pb2
 from tests.acceptance.cases.amounts import check_precision, scale_for
 from tests.acceptance.cases.fields import Fields
 from tests.acceptance.cases.recognition_books import Currencies, LotState, read_books, read_lots
-from tests.acceptance.cases.recognition_events import (
-    CATEGORIES,
-    PAID,
-    RecognitionPlay,
-    look_ahead,
-    plan_event,
-)
+from tests.acceptance.cases.recognition_events import plan_event
 from tests.acceptance.cases.recognition_figures import (
     EXACT_TOLERANCE,
     ExpectedRow,
@@ -28,6 +22,8 @@ from tests.acceptance.cases.recognition_figures import (
     period_figures,
     read_journal,
 )
+from tests.acceptance.cases.recognition_money import CLOSES
+from tests.acceptance.cases.recognition_sales import CATEGORIES, PAID, RATES, RecognitionPlay, look_ahead
 from tests.acceptance.cases.timeline import Playing, Rank, Script, Session, Step
 from tests.acceptance.cases.verdicts import Unsupported, compare, number
 from tests.acceptance.cases.wallet_play import Reading, WalletPlay
@@ -91,6 +87,7 @@ def plan_recognition_case(raw: Mapping[str, object], playing: Playing, currencie
     events = in_play_order(case.objects("events"))
     if not events:
         raise Unsupported("events is empty")
+    _set_scene(events, play, currencies)
     precision = _read_policy(case.optional_fields("policy"), events, play)
     look_ahead(events, play)
     steps = [plan_event(event, play) for event in events]
@@ -99,6 +96,17 @@ def plan_recognition_case(raw: Mapping[str, object], playing: Playing, currencie
     looks = _plan_expectations(case.fields("expected"), play, periods, precision, first)
     case.finish()
     return Script(playing, [Step(first, Rank.VOID, wallet.open), *steps, *looks])
+
+
+def _set_scene(events: Sequence[Fields], play: RecognitionPlay, currencies: Currencies) -> None:
+    """Give foreign currencies codes of their own, and a case whose periods are closed an entity of its own."""
+    looks = [event.afresh() for event in events]
+    if any(rate in look for look in looks for rate in RATES):
+        codes = {look.text("currency", "foreign") for look in looks}
+        play.foreign = {code: currencies.take() for code in sorted(codes)}
+    if any(look.text("type") in CLOSES for look in looks):
+        play.entity = play.wallet.wallet_id
+        play.open_from = _midnight(min(look.instant("t") for look in looks))
 
 
 def _read_policy(policy: Fields, events: Sequence[Fields], play: RecognitionPlay) -> Decimal:
@@ -131,7 +139,7 @@ def _priorities(words: list[str], events: Sequence[Fields]) -> dict[str, int]:
     return {grant.text("id"): rank for rank, grant in enumerate(ranked)}
 
 
-RANKS: Final = {
+RANKS: Final[Mapping[str, Callable[[Fields], Any]]] = {
     "expiry": lambda grant: grant.optional_instant("expires") or NEVER,
     "promo": lambda grant: CATEGORIES.get(grant.text("category", "paid")) == PAID,
     "paid first": lambda grant: CATEGORIES.get(grant.text("category", "paid")) != PAID,
@@ -185,7 +193,8 @@ def _plan_expectations(
             playing.mismatches += row.compare(books, seen.lots[row.period], precision)
         if revenue is not None:
             figures = [period_figures(books, period, precision) for period in periods]
-            got = [each["recognised_usage"] + each["recognised_breakage"] for each in figures]
+            earned = ("recognised_usage", "recognised_breakage", "recognised_over_time", "overage_revenue")
+            got = [sum((each[name] for name in earned), Decimal(0)) for each in figures]
             playing.mismatches += compare("total_revenue_by_period", revenue, got, tolerance=precision)
         if journal is not None:
             # What is posted after its last entry is not in it.

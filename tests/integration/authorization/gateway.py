@@ -43,6 +43,7 @@ class Gateway:
     def __init__(self, ledger: Client, channel: grpc.aio.Channel, address: str) -> None:
         self.ledger = ledger
         self.address = address
+        self.channel = channel
         self.rating = rating_service_pb2_grpc.RatingServiceStub(channel)
 
     async def sign(

@@ -95,6 +95,9 @@ def test_a_plan_file_says_what_its_customers_may_do() -> None:
     slow_down_from_percent: 80
     slow_down_max_delay_ms: 2000
     upgrade_hint: plans/team
+    additional_cards:
+      - {rate_card: rateCards/images, features: [draw, paint]}
+      - {rate_card: rateCards/flux, features: [draw], match: {model: flux-*}}
 """
     found = read_plan(PLAN + entitled, file="plan.yaml")
 
@@ -107,7 +110,20 @@ def test_a_plan_file_says_what_its_customers_may_do() -> None:
     assert (evergreen.key_requests_per_minute, evergreen.key_tokens_per_minute) == (6, 9_000)
     assert (evergreen.slow_down_from_percent, evergreen.slow_down_max_delay_ms) == (80, 2_000)
     assert evergreen.upgrade_hint == "plans/team"
-    for bad in ('    spend_cap: "0.0000001"\n', "    alert_percents: [101]\n", "    features: [a b]\n"):
+    images, flux = evergreen.additional_cards
+    assert (images.rate_card, list(images.features), dict(images.match)) == (
+        "rateCards/images",
+        ["draw", "paint"],
+        {},
+    )
+    assert (flux.rate_card, dict(flux.match)) == ("rateCards/flux", {"model": "flux-*"})
+    for bad in (
+        "    additional_cards: [{rate_card: rateCards/images}]\n",
+        "    additional_cards: [{rate_card: images, features: [draw]}]\n",
+        '    spend_cap: "0.0000001"\n',
+        "    alert_percents: [101]\n",
+        "    features: [a b]\n",
+    ):
         with pytest.raises(FileRefused):
             read_plan(PLAN + bad, file="plan.yaml")
 

@@ -23,6 +23,7 @@ from ledger_service.domain.events import (
     HoldCaptured,
     Multiplier,
     MultiplierTier,
+    PhaseCard,
     Rate,
     RateCardPhasePublished,
     RunningTotal,
@@ -299,6 +300,25 @@ def test_a_charge_names_the_contract_phase_in_force_at_its_time(
     dear = replace(plan_phase(), overage_price=UnitPrice("USD", "1"))
     ledger.run(schedule_phase("overage_price", terms=dear), changed)
     ledger.run(debit(charge=hashed(ledger), effective_time=changed), changed + waited)
+
+    assert names(verified(ledger)[0]) == expected
+
+
+@pytest.mark.parametrize(
+    ("feature", "expected"), [("chat", []), ("draw", ["CHARGE_CONTRACT"]), ("", ["CHARGE_CONTRACT"])]
+)
+def test_a_charge_is_priced_by_the_card_under_which_its_usage_falls(
+    feature: str, expected: list[str]
+) -> None:
+    ledger = agreed()
+    ledger.run(create_rate_card(rate_card="rateCards/other"))
+    terms = replace(
+        plan_phase(rate_card="rateCards/other"),
+        additional_cards=(PhaseCard(RATE_CARD, ("chat",), {"model": "large"}),),
+    )
+    ledger.run(schedule_phase("rate_card", "additional_cards", terms=terms))
+    late = after(hours=1)
+    ledger.run(replace(debit(charge=hashed(ledger), effective_time=late), feature=feature), late)
 
     assert names(verified(ledger)[0]) == expected
 

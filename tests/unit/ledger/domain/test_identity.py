@@ -6,7 +6,9 @@ from typing import get_args
 import msgspec
 import pytest
 
+from ledger_service.domain.agreement.rate_card import hash_phase
 from ledger_service.domain.commands import (
+    AcceptRateCardPhase,
     ActivateGrant,
     AnyCommand,
     BundledItemTerms,
@@ -23,7 +25,9 @@ from ledger_service.domain.commands import (
     ExtendTrial,
     LockAccountingPeriod,
     ReceiveTransfer,
+    RecordAdjustment,
     RecordEscheat,
+    RejectRateCardPhase,
     RequestTopUp,
     ReturnTransfer,
     ReverseDebit,
@@ -41,7 +45,9 @@ from ledger_service.domain.commands import (
     WithdrawRateCardPhase,
 )
 from ledger_service.domain.events import (
+    Adjustment,
     Bracket,
+    Charge,
     ContractSigned,
     Draw,
     Event,
@@ -51,6 +57,7 @@ from ledger_service.domain.events import (
     MultiplierTier,
     PlanPhase,
     Rate,
+    RateCardPhasePublished,
     TopUpOutcome,
     TransferSlice,
     WalletRules,
@@ -74,6 +81,7 @@ from tests.builders import (
     CONTRACT,
     CREDIT,
     CUSTOMER,
+    NOW,
     WALLET,
     Book,
     after,
@@ -188,6 +196,25 @@ CLOSE_PERIOD = CloseAccountingPeriod(
     "accountingPeriods/default", date(2026, 1, 1), date(2026, 2, 1), 7, "ab" * 32
 )
 
+ACCEPT = AcceptRateCardPhase("rateCards/llm", 2, 7, "hash")
+REJECT = RejectRateCardPhase("rateCards/llm", 2)
+ADJUST = RecordAdjustment(
+    WALLET,
+    "rateCards/llm",
+    Charge(
+        CONTRACT,
+        "standard",
+        "rateCards/llm/phases/2",
+        hash_phase(
+            "rateCards/llm",
+            CREDIT,
+            RateCardPhasePublished(2, after(days=-1), (Rate("input_tokens", "0.5"),), ""),
+        ),
+        (),
+        "2.5",
+        adjustment=Adjustment(NOW, after(days=30), "1", "3.5"),
+    ),
+)
 EXAMPLES: list[AnyCommand] = [
     OPEN,
     FULL_GRANT,
@@ -208,6 +235,9 @@ EXAMPLES: list[AnyCommand] = [
     END,
     EndContract(CONTRACT, WALLET),
     WITHDRAW,
+    ACCEPT,
+    REJECT,
+    ADJUST,
     RECURRING_GRANT,
     grant(3, category=GrantCategory.PROMOTIONAL, purchase_version=PURCHASE),
     debit(3, take_available=True),
@@ -329,6 +359,18 @@ CHANGES: list[tuple[AnyCommand, dict[str, object], str]] = [
     (END, {"end_time": after(days=2)}, "end_time"),
     (END, {"end_time": None}, "end_time"),
     (WITHDRAW, {"phase": 2}, "phase"),
+    (ACCEPT, {"phase": 3}, "phase"),
+    (REJECT, {"phase": 3}, "phase"),
+    (ADJUST, {"effective_time": after(days=-1)}, "effective_time"),
+    (
+        ADJUST,
+        {
+            "charge": msgspec.structs.replace(
+                ADJUST.charge, adjustment=Adjustment(NOW, after(days=30), "0", "2.5")
+            )
+        },
+        "charge.adjustment",
+    ),
     (OPEN, {"burn_down_order": "fifo/1"}, "burn_down_order"),
     (grant(3), {"category": GrantCategory.PROMOTIONAL, "purchase_version": PURCHASE}, "category"),
     (
@@ -458,7 +500,7 @@ OWN_STREAM = {"wallet", "rate_card", "plan", "contract", "pool", "period"}
 """Fields that name the stream which scopes the key: with another one it is another key."""
 
 
-def recorded(command: AnyCommand) -> Fact[Event]:
+def recorded(command: AnyCommand) -> Fact[Event]:  # noqa: C901
     """Return the event that answers a command, read back from its stored bytes."""
     if isinstance(command, ScheduleContractPhase | ExtendTrial | ChangePlan | EndContract):
         ledger = agreed(plan_phase("a", duration="P1M"), plan_phase())
@@ -476,6 +518,8 @@ def recorded(command: AnyCommand) -> Fact[Event]:
         return stored(book() if command is POOL else book(POOL), command)
     if isinstance(command, LockAccountingPeriod | CloseAccountingPeriod):
         return stored(book() if command is LOCK else book(LOCK), command)
+    if command in (ACCEPT, REJECT, ADJUST):
+        return stored(_proposed(accepts=command is ADJUST), command)
     ledger = book() if command is OPEN else agreed()
     if command is OPEN or ledger.states.get(WALLET) is None:
         return stored(ledger, command)
@@ -491,6 +535,15 @@ def recorded(command: AnyCommand) -> Fact[Event]:
     if command is SETTLE_REFUND:
         assert ledger.run(refund(PURCHASE, 4))[0].version == command.refund_version
     return stored(ledger, command)
+
+
+def _proposed(*, accepts: bool) -> Book:
+    ledger = agreed()
+    ledger.run(sign_contract())
+    ledger.run(publish_phase(from_time=after(days=-1), retroactive=True))
+    if accepts:
+        ledger.run(ACCEPT)
+    return ledger
 
 
 def stored(ledger: Book, command: AnyCommand) -> Fact[Event]:
@@ -547,6 +600,12 @@ def test_every_field_of_every_keyed_command_is_changed_above_or_excused() -> Non
         # Facts of the log that follow from debit_version.
         ("ReverseDebit", "recorded"),
         ("PublishRateCardPhase", "retroactive"),
+        # Evidence of what was known when a phase was accepted.
+        ("AcceptRateCardPhase", "watermark_position"),
+        ("AcceptRateCardPhase", "rerating_hash"),
+        # Said by the charge already: the card by its phase, the parts by its adjustment.
+        ("RecordAdjustment", "rate_card"),
+        ("RecordAdjustment", "parts"),
         # Facts of the log that follow from the destination, the grant or the transfer.
         ("TransferCredits", "recorded"),
         ("ChargeBackGrant", "recorded"),

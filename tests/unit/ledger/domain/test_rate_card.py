@@ -70,13 +70,13 @@ def test_a_phase_may_begin_now_but_not_a_microsecond_earlier() -> None:
     assert refused.value.field == "phase.from_time"
 
 
-def test_only_a_cards_first_phase_may_begin_in_the_past_and_must_say_so() -> None:
-    first = publish_phase(from_time=after(days=-2), retroactive=True)
-    second = publish_phase(from_time=after(days=-1), retroactive=True)
-    ledger = book(create_rate_card(), first)
+def test_a_cards_first_phase_may_begin_in_the_past_and_must_say_so() -> None:
+    ledger = book(create_rate_card(), publish_phase(from_time=after(days=-2), retroactive=True))
 
+    with pytest.raises(PhaseOverlaps):
+        ledger.run(publish_phase(from_time=after(days=-3)))
     with pytest.raises(PhaseInPast):
-        ledger.run(second)
+        ledger.run(publish_phase(from_time=after(days=-1)))
 
 
 @pytest.mark.parametrize("microseconds", [-1, 0])

@@ -111,6 +111,7 @@ class RateCard(_message.Message):
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     UNIT_DEFINITIONS_FIELD_NUMBER: _builtins.int
     PHASES_FIELD_NUMBER: _builtins.int
+    PROPOSED_PHASE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """rateCards/{rate_card}. Output only in CreateRateCard, which takes `rate_card_id`."""
     display_name: _builtins.str
@@ -125,7 +126,13 @@ class RateCard(_message.Message):
 
     @_builtins.property
     def phases(self) -> _containers.RepeatedCompositeFieldContainer[Global___RateCardPhase]:
-        """The phases, by from_time. Output only."""
+        """The phases, by from_time, accepted ones included. Of two that begin at one instant the second is in force; the first
+        has an empty span. Output only.
+        """
+
+    @_builtins.property
+    def proposed_phase(self) -> Global___RateCardPhase:
+        """A phase that is proposed for the past and neither accepted nor rejected yet; absent if there is none. Output only."""
 
     def __init__(
         self,
@@ -135,10 +142,11 @@ class RateCard(_message.Message):
         display_name: _builtins.str = ...,
         unit_definitions: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         phases: _abc.Iterable[Global___RateCardPhase] | None = ...,
+        proposed_phase: Global___RateCardPhase | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "proposed_phase", b"proposed_phase"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "display_name", b"display_name", "name", b"name", "phases", b"phases", "unit_definitions", b"unit_definitions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "display_name", b"display_name", "name", b"name", "phases", b"phases", "proposed_phase", b"proposed_phase", "unit_definitions", b"unit_definitions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -159,6 +167,7 @@ class RateCardPhase(_message.Message):
     BRACKETS_FIELD_NUMBER: _builtins.int
     COUNTERS_FIELD_NUMBER: _builtins.int
     COST_CURRENCY_FIELD_NUMBER: _builtins.int
+    RETROACTIVE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """rateCards/{rate_card}/phases/{phase}; {phase} counts from 1 in the order of publication, withdrawn ones too.
     Output only.
@@ -169,6 +178,8 @@ class RateCardPhase(_message.Message):
     """What becomes of running totals where the phase begins. Default CARRY."""
     cost_currency: _builtins.str
     """ISO 4217 code of every provider_cost. Required if a rate has one."""
+    retroactive: _builtins.bool
+    """True if it was proposed for the past and accepted. Output only."""
     @_builtins.property
     def from_time(self) -> _timestamp_pb2.Timestamp:
         """First instant at which the rates apply. Required."""
@@ -203,10 +214,11 @@ class RateCardPhase(_message.Message):
         brackets: _abc.Iterable[_price_model_pb2.Bracket] | None = ...,
         counters: _price_model_pb2.Counters.ValueType = ...,
         cost_currency: _builtins.str = ...,
+        retroactive: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["from_time", b"from_time", "to_time", b"to_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["brackets", b"brackets", "cost_currency", b"cost_currency", "counters", b"counters", "from_time", b"from_time", "hash", b"hash", "multipliers", b"multipliers", "name", b"name", "rates", b"rates", "to_time", b"to_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brackets", b"brackets", "cost_currency", b"cost_currency", "counters", b"counters", "from_time", b"from_time", "hash", b"hash", "multipliers", b"multipliers", "name", b"name", "rates", b"rates", "retroactive", b"retroactive", "to_time", b"to_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -543,6 +555,7 @@ class PlanPhase(_message.Message):
     SLOW_DOWN_FROM_PERCENT_FIELD_NUMBER: _builtins.int
     SLOW_DOWN_MAX_DELAY_MS_FIELD_NUMBER: _builtins.int
     UPGRADE_HINT_FIELD_NUMBER: _builtins.int
+    ADDITIONAL_CARDS_FIELD_NUMBER: _builtins.int
     INCLUDED_ROLL_OVER_FIELD_NUMBER: _builtins.int
     SEAT_FEE_FIELD_NUMBER: _builtins.int
     SEATS_FIELD_NUMBER: _builtins.int
@@ -558,7 +571,7 @@ class PlanPhase(_message.Message):
     Consecutive months and years are counted from where the first of them began: 31 January, 28 February, 31 March.
     """
     rate_card: _builtins.str
-    """rateCards/{rate_card} that prices usage. Required."""
+    """rateCards/{rate_card} that prices usage, but for what falls under additional_cards. Required."""
     included_units: _builtins.int
     """Units included in each cycle. 0 means none."""
     shortfall_mode: _wallet_pb2.ShortfallMode.ValueType
@@ -606,6 +619,12 @@ class PlanPhase(_message.Message):
     @_builtins.property
     def alert_percents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Percentages of what is included at which to alert, 1 to 100, ascending, at most 20. Empty means none."""
+
+    @_builtins.property
+    def additional_cards(self) -> _containers.RepeatedCompositeFieldContainer[Global___PhaseCard]:
+        """Further rate cards, for the usage that each is meant for, at most 32. A usage falls under exactly one card: the most
+        specific of these that fits it, else rate_card. Two that are equally specific and could both fit are refused.
+        """
 
     @_builtins.property
     def included_roll_over(self) -> _billing_terms_pb2.IncludedRollOver:
@@ -659,6 +678,7 @@ class PlanPhase(_message.Message):
         slow_down_from_percent: _builtins.int = ...,
         slow_down_max_delay_ms: _builtins.int = ...,
         upgrade_hint: _builtins.str = ...,
+        additional_cards: _abc.Iterable[Global___PhaseCard] | None = ...,
         included_roll_over: _billing_terms_pb2.IncludedRollOver | None = ...,
         seat_fee: _money_pb2.Money | None = ...,
         seats: _builtins.int = ...,
@@ -670,11 +690,67 @@ class PlanPhase(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["base_fee", b"base_fee", "commitment", b"commitment", "included_roll_over", b"included_roll_over", "invoice_threshold", b"invoice_threshold", "maximum_spend", b"maximum_spend", "minimum_spend", b"minimum_spend", "overage_price", b"overage_price", "seat_fee", b"seat_fee"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_percents", b"alert_percents", "base_fee", b"base_fee", "commitment", b"commitment", "duration", b"duration", "features", b"features", "included_roll_over", b"included_roll_over", "included_units", b"included_units", "invoice_threshold", b"invoice_threshold", "key", b"key", "key_requests_per_minute", b"key_requests_per_minute", "key_tokens_per_minute", b"key_tokens_per_minute", "maximum_spend", b"maximum_spend", "minimum_spend", b"minimum_spend", "overage_limit_units", b"overage_limit_units", "overage_price", b"overage_price", "rate_card", b"rate_card", "requests_per_minute", b"requests_per_minute", "seat_fee", b"seat_fee", "seats", b"seats", "shortfall_mode", b"shortfall_mode", "slow_down_from_percent", b"slow_down_from_percent", "slow_down_max_delay_ms", b"slow_down_max_delay_ms", "spend_cap_period", b"spend_cap_period", "spend_cap_units", b"spend_cap_units", "tax_rates", b"tax_rates", "tokens_per_minute", b"tokens_per_minute", "upgrade_hint", b"upgrade_hint"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["additional_cards", b"additional_cards", "alert_percents", b"alert_percents", "base_fee", b"base_fee", "commitment", b"commitment", "duration", b"duration", "features", b"features", "included_roll_over", b"included_roll_over", "included_units", b"included_units", "invoice_threshold", b"invoice_threshold", "key", b"key", "key_requests_per_minute", b"key_requests_per_minute", "key_tokens_per_minute", b"key_tokens_per_minute", "maximum_spend", b"maximum_spend", "minimum_spend", b"minimum_spend", "overage_limit_units", b"overage_limit_units", "overage_price", b"overage_price", "rate_card", b"rate_card", "requests_per_minute", b"requests_per_minute", "seat_fee", b"seat_fee", "seats", b"seats", "shortfall_mode", b"shortfall_mode", "slow_down_from_percent", b"slow_down_from_percent", "slow_down_max_delay_ms", b"slow_down_max_delay_ms", "spend_cap_period", b"spend_cap_period", "spend_cap_units", b"spend_cap_units", "tax_rates", b"tax_rates", "tokens_per_minute", b"tokens_per_minute", "upgrade_hint", b"upgrade_hint"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PlanPhase: _TypeAlias = PlanPhase  # noqa: Y015
+
+@_typing.final
+class PhaseCard(_message.Message):
+    """PhaseCard is a further rate card of a phase. It needs features or a match.
+    More conditions are more specific, a list of features being one; then fewer wildcards, then more literal characters.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class MatchEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    RATE_CARD_FIELD_NUMBER: _builtins.int
+    FEATURES_FIELD_NUMBER: _builtins.int
+    MATCH_FIELD_NUMBER: _builtins.int
+    rate_card: _builtins.str
+    """rateCards/{rate_card} of the plan's asset. Required."""
+    @_builtins.property
+    def features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Features of which the usage must name one, each as in PlanPhase, at most 100. Empty fits any."""
+
+    @_builtins.property
+    def match(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Properties that the usage must have; a value may hold '*' wildcards, at most 16. Empty fits any."""
+
+    def __init__(
+        self,
+        *,
+        rate_card: _builtins.str = ...,
+        features: _abc.Iterable[_builtins.str] | None = ...,
+        match: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["features", b"features", "match", b"match", "rate_card", b"rate_card"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PhaseCard: _TypeAlias = PhaseCard  # noqa: Y015
 
 @_typing.final
 class Cycle(_message.Message):

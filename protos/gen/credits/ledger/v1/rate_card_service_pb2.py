@@ -24,27 +24,28 @@ _sym_db = _symbol_database.Default()
 
 from credits.ledger.v1 import agreement_pb2 as credits_dot_ledger_dot_v1_dot_agreement__pb2
 from credits.ledger.v1 import contract_changes_pb2 as credits_dot_ledger_dot_v1_dot_contract__changes__pb2
+from credits.ledger.v1 import rerating_pb2 as credits_dot_ledger_dot_v1_dot_rerating__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)credits/ledger/v1/rate_card_service.proto\x12\x11\x63redits.ledger.v1\x1a!credits/ledger/v1/agreement.proto\x1a(credits/ledger/v1/contract_changes.proto\"v\n\x15\x43reateRateCardRequest\x12\x14\n\x0crate_card_id\x18\x01 \x01(\t\x12.\n\trate_card\x18\x02 \x01(\x0b\x32\x1b.credits.ledger.v1.RateCard\x12\x17\n\x0fidempotency_key\x18\x03 \x01(\t\"l\n\x16\x43reateRateCardResponse\x12.\n\trate_card\x18\x01 \x01(\x0b\x32\x1b.credits.ledger.v1.RateCard\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12\x10\n\x08position\x18\x03 \x01(\x03\"\x8a\x01\n\x1bPublishRateCardPhaseRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12/\n\x05phase\x18\x03 \x01(\x0b\x32 .credits.ledger.v1.RateCardPhase\x12\x13\n\x0bretroactive\x18\x04 \x01(\x08\"s\n\x1cPublishRateCardPhaseResponse\x12/\n\x05phase\x18\x01 \x01(\x0b\x32 .credits.ledger.v1.RateCardPhase\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12\x10\n\x08position\x18\x03 \x01(\x03\"\"\n\x12GetRateCardRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"E\n\x13GetRateCardResponse\x12.\n\trate_card\x18\x01 \x01(\x0b\x32\x1b.credits.ledger.v1.RateCard2\xcb\x03\n\x0fRateCardService\x12\x65\n\x0e\x43reateRateCard\x12(.credits.ledger.v1.CreateRateCardRequest\x1a).credits.ledger.v1.CreateRateCardResponse\x12w\n\x14PublishRateCardPhase\x12..credits.ledger.v1.PublishRateCardPhaseRequest\x1a/.credits.ledger.v1.PublishRateCardPhaseResponse\x12z\n\x15WithdrawRateCardPhase\x12/.credits.ledger.v1.WithdrawRateCardPhaseRequest\x1a\x30.credits.ledger.v1.WithdrawRateCardPhaseResponse\x12\\\n\x0bGetRateCard\x12%.credits.ledger.v1.GetRateCardRequest\x1a&.credits.ledger.v1.GetRateCardResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)credits/ledger/v1/rate_card_service.proto\x12\x11\x63redits.ledger.v1\x1a!credits/ledger/v1/agreement.proto\x1a(credits/ledger/v1/contract_changes.proto\x1a credits/ledger/v1/rerating.proto\"v\n\x15\x43reateRateCardRequest\x12\x14\n\x0crate_card_id\x18\x01 \x01(\t\x12.\n\trate_card\x18\x02 \x01(\x0b\x32\x1b.credits.ledger.v1.RateCard\x12\x17\n\x0fidempotency_key\x18\x03 \x01(\t\"l\n\x16\x43reateRateCardResponse\x12.\n\trate_card\x18\x01 \x01(\x0b\x32\x1b.credits.ledger.v1.RateCard\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12\x10\n\x08position\x18\x03 \x01(\x03\"\x8a\x01\n\x1bPublishRateCardPhaseRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12/\n\x05phase\x18\x03 \x01(\x0b\x32 .credits.ledger.v1.RateCardPhase\x12\x13\n\x0bretroactive\x18\x04 \x01(\x08\"\x85\x01\n\x1cPublishRateCardPhaseResponse\x12/\n\x05phase\x18\x01 \x01(\x0b\x32 .credits.ledger.v1.RateCardPhase\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12\x10\n\x08position\x18\x03 \x01(\x03\x12\x10\n\x08proposed\x18\x04 \x01(\x08\"\"\n\x12GetRateCardRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"E\n\x13GetRateCardResponse\x12.\n\trate_card\x18\x01 \x01(\x0b\x32\x1b.credits.ledger.v1.RateCard2\xb7\x05\n\x0fRateCardService\x12\x65\n\x0e\x43reateRateCard\x12(.credits.ledger.v1.CreateRateCardRequest\x1a).credits.ledger.v1.CreateRateCardResponse\x12w\n\x14PublishRateCardPhase\x12..credits.ledger.v1.PublishRateCardPhaseRequest\x1a/.credits.ledger.v1.PublishRateCardPhaseResponse\x12z\n\x15WithdrawRateCardPhase\x12/.credits.ledger.v1.WithdrawRateCardPhaseRequest\x1a\x30.credits.ledger.v1.WithdrawRateCardPhaseResponse\x12t\n\x13\x41\x63\x63\x65ptRateCardPhase\x12-.credits.ledger.v1.AcceptRateCardPhaseRequest\x1a..credits.ledger.v1.AcceptRateCardPhaseResponse\x12t\n\x13RejectRateCardPhase\x12-.credits.ledger.v1.RejectRateCardPhaseRequest\x1a..credits.ledger.v1.RejectRateCardPhaseResponse\x12\\\n\x0bGetRateCard\x12%.credits.ledger.v1.GetRateCardRequest\x1a&.credits.ledger.v1.GetRateCardResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'credits.ledger.v1.rate_card_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CREATERATECARDREQUEST']._serialized_start=141
-  _globals['_CREATERATECARDREQUEST']._serialized_end=259
-  _globals['_CREATERATECARDRESPONSE']._serialized_start=261
-  _globals['_CREATERATECARDRESPONSE']._serialized_end=369
-  _globals['_PUBLISHRATECARDPHASEREQUEST']._serialized_start=372
-  _globals['_PUBLISHRATECARDPHASEREQUEST']._serialized_end=510
-  _globals['_PUBLISHRATECARDPHASERESPONSE']._serialized_start=512
-  _globals['_PUBLISHRATECARDPHASERESPONSE']._serialized_end=627
-  _globals['_GETRATECARDREQUEST']._serialized_start=629
-  _globals['_GETRATECARDREQUEST']._serialized_end=663
-  _globals['_GETRATECARDRESPONSE']._serialized_start=665
-  _globals['_GETRATECARDRESPONSE']._serialized_end=734
-  _globals['_RATECARDSERVICE']._serialized_start=737
-  _globals['_RATECARDSERVICE']._serialized_end=1196
+  _globals['_CREATERATECARDREQUEST']._serialized_start=175
+  _globals['_CREATERATECARDREQUEST']._serialized_end=293
+  _globals['_CREATERATECARDRESPONSE']._serialized_start=295
+  _globals['_CREATERATECARDRESPONSE']._serialized_end=403
+  _globals['_PUBLISHRATECARDPHASEREQUEST']._serialized_start=406
+  _globals['_PUBLISHRATECARDPHASEREQUEST']._serialized_end=544
+  _globals['_PUBLISHRATECARDPHASERESPONSE']._serialized_start=547
+  _globals['_PUBLISHRATECARDPHASERESPONSE']._serialized_end=680
+  _globals['_GETRATECARDREQUEST']._serialized_start=682
+  _globals['_GETRATECARDREQUEST']._serialized_end=716
+  _globals['_GETRATECARDRESPONSE']._serialized_start=718
+  _globals['_GETRATECARDRESPONSE']._serialized_end=787
+  _globals['_RATECARDSERVICE']._serialized_start=790
+  _globals['_RATECARDSERVICE']._serialized_end=1485
 # @@protoc_insertion_point(module_scope)

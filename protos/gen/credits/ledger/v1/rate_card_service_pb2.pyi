@@ -96,13 +96,14 @@ class PublishRateCardPhaseRequest(_message.Message):
     idempotency_key: _builtins.str
     """1 to 200 characters. Required."""
     retroactive: _builtins.bool
-    """Allow from_time to lie in the past. Only where no earlier phase of the card was in force,
-    so that no usage can have been priced.
+    """Allow from_time to lie in the past. The first phase of a card is then published. On a card that has phases it is
+    only proposed, one at a time, with counters CARRY: it prices nothing until it is accepted, and then its time up
+    to the next phase's from_time.
     """
     @_builtins.property
     def phase(self) -> _agreement_pb2.RateCardPhase:
-        """from_time, rates and multipliers. from_time must lie after that of every phase published before
-        and, unless `retroactive`, not before now. Required.
+        """from_time, rates and multipliers. Unless `retroactive`, from_time must lie after that of every phase published
+        before and not before now. Required.
         """
 
     def __init__(
@@ -130,10 +131,13 @@ class PublishRateCardPhaseResponse(_message.Message):
     PHASE_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
+    PROPOSED_FIELD_NUMBER: _builtins.int
     replayed: _builtins.bool
     """True if an earlier call with this key had done it already."""
     position: _builtins.int
     """Position of the event in the notification log."""
+    proposed: _builtins.bool
+    """True if the phase is proposed and not in force."""
     @_builtins.property
     def phase(self) -> _agreement_pb2.RateCardPhase:
         """The phase as recorded."""
@@ -144,10 +148,11 @@ class PublishRateCardPhaseResponse(_message.Message):
         phase: _agreement_pb2.RateCardPhase | None = ...,
         replayed: _builtins.bool = ...,
         position: _builtins.int = ...,
+        proposed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["phase", b"phase"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["phase", b"phase", "position", b"position", "replayed", b"replayed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["phase", b"phase", "position", b"position", "proposed", b"proposed", "replayed", b"replayed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -5,6 +5,7 @@ import warnings
 
 from credits.ledger.v1 import contract_changes_pb2 as credits_dot_ledger_dot_v1_dot_contract__changes__pb2
 from credits.ledger.v1 import rate_card_service_pb2 as credits_dot_ledger_dot_v1_dot_rate__card__service__pb2
+from credits.ledger.v1 import rerating_pb2 as credits_dot_ledger_dot_v1_dot_rerating__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -51,6 +52,16 @@ class RateCardServiceStub:
                 request_serializer=credits_dot_ledger_dot_v1_dot_contract__changes__pb2.WithdrawRateCardPhaseRequest.SerializeToString,
                 response_deserializer=credits_dot_ledger_dot_v1_dot_contract__changes__pb2.WithdrawRateCardPhaseResponse.FromString,
                 _registered_method=True)
+        self.AcceptRateCardPhase = channel.unary_unary(
+                '/credits.ledger.v1.RateCardService/AcceptRateCardPhase',
+                request_serializer=credits_dot_ledger_dot_v1_dot_rerating__pb2.AcceptRateCardPhaseRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_rerating__pb2.AcceptRateCardPhaseResponse.FromString,
+                _registered_method=True)
+        self.RejectRateCardPhase = channel.unary_unary(
+                '/credits.ledger.v1.RateCardService/RejectRateCardPhase',
+                request_serializer=credits_dot_ledger_dot_v1_dot_rerating__pb2.RejectRateCardPhaseRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_rerating__pb2.RejectRateCardPhaseResponse.FromString,
+                _registered_method=True)
         self.GetRateCard = channel.unary_unary(
                 '/credits.ledger.v1.RateCardService/GetRateCard',
                 request_serializer=credits_dot_ledger_dot_v1_dot_rate__card__service__pb2.GetRateCardRequest.SerializeToString,
@@ -83,6 +94,21 @@ class RateCardServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AcceptRateCardPhase(self, request, context):
+        """Accept a phase that is proposed for the past: what is recorded from now on is priced by it.
+        What was recorded before is adjusted by rating, and not by this call. Safe to retry with the same key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RejectRateCardPhase(self, request, context):
+        """Withdraw the proposal of a phase. Safe to retry with the same key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetRateCard(self, request, context):
         """Read a rate card with its phases.
         """
@@ -107,6 +133,16 @@ def add_RateCardServiceServicer_to_server(servicer, server):
                     servicer.WithdrawRateCardPhase,
                     request_deserializer=credits_dot_ledger_dot_v1_dot_contract__changes__pb2.WithdrawRateCardPhaseRequest.FromString,
                     response_serializer=credits_dot_ledger_dot_v1_dot_contract__changes__pb2.WithdrawRateCardPhaseResponse.SerializeToString,
+            ),
+            'AcceptRateCardPhase': grpc.unary_unary_rpc_method_handler(
+                    servicer.AcceptRateCardPhase,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_rerating__pb2.AcceptRateCardPhaseRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_rerating__pb2.AcceptRateCardPhaseResponse.SerializeToString,
+            ),
+            'RejectRateCardPhase': grpc.unary_unary_rpc_method_handler(
+                    servicer.RejectRateCardPhase,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_rerating__pb2.RejectRateCardPhaseRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_rerating__pb2.RejectRateCardPhaseResponse.SerializeToString,
             ),
             'GetRateCard': grpc.unary_unary_rpc_method_handler(
                     servicer.GetRateCard,
@@ -196,6 +232,60 @@ class RateCardService:
             '/credits.ledger.v1.RateCardService/WithdrawRateCardPhase',
             credits_dot_ledger_dot_v1_dot_contract__changes__pb2.WithdrawRateCardPhaseRequest.SerializeToString,
             credits_dot_ledger_dot_v1_dot_contract__changes__pb2.WithdrawRateCardPhaseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AcceptRateCardPhase(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.RateCardService/AcceptRateCardPhase',
+            credits_dot_ledger_dot_v1_dot_rerating__pb2.AcceptRateCardPhaseRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_rerating__pb2.AcceptRateCardPhaseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RejectRateCardPhase(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.RateCardService/RejectRateCardPhase',
+            credits_dot_ledger_dot_v1_dot_rerating__pb2.RejectRateCardPhaseRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_rerating__pb2.RejectRateCardPhaseResponse.FromString,
             options,
             channel_credentials,
             insecure,

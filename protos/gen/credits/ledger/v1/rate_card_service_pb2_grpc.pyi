@@ -6,6 +6,7 @@ Commands and reads of rate cards."""
 from collections import abc as _abc
 from credits.ledger.v1 import contract_changes_pb2 as _contract_changes_pb2
 from credits.ledger.v1 import rate_card_service_pb2 as _rate_card_service_pb2
+from credits.ledger.v1 import rerating_pb2 as _rerating_pb2
 from grpc import aio as _aio
 import abc as _abc_1
 import grpc as _grpc
@@ -40,6 +41,12 @@ class RateCardServiceStub:
     """Publish a phase: from its from_time its rates apply. Safe to retry with the same key."""
     WithdrawRateCardPhase: _grpc.UnaryUnaryMultiCallable[_contract_changes_pb2.WithdrawRateCardPhaseRequest, _contract_changes_pb2.WithdrawRateCardPhaseResponse]
     """Withdraw a phase that has not begun; the phase before it lasts again. Safe to retry with the same key."""
+    AcceptRateCardPhase: _grpc.UnaryUnaryMultiCallable[_rerating_pb2.AcceptRateCardPhaseRequest, _rerating_pb2.AcceptRateCardPhaseResponse]
+    """Accept a phase that is proposed for the past: what is recorded from now on is priced by it.
+    What was recorded before is adjusted by rating, and not by this call. Safe to retry with the same key.
+    """
+    RejectRateCardPhase: _grpc.UnaryUnaryMultiCallable[_rerating_pb2.RejectRateCardPhaseRequest, _rerating_pb2.RejectRateCardPhaseResponse]
+    """Withdraw the proposal of a phase. Safe to retry with the same key."""
     GetRateCard: _grpc.UnaryUnaryMultiCallable[_rate_card_service_pb2.GetRateCardRequest, _rate_card_service_pb2.GetRateCardResponse]
     """Read a rate card with its phases."""
 
@@ -54,6 +61,12 @@ class RateCardServiceAsyncStub(RateCardServiceStub):
     """Publish a phase: from its from_time its rates apply. Safe to retry with the same key."""
     WithdrawRateCardPhase: _aio.UnaryUnaryMultiCallable[_contract_changes_pb2.WithdrawRateCardPhaseRequest, _contract_changes_pb2.WithdrawRateCardPhaseResponse]  # type: ignore[assignment]
     """Withdraw a phase that has not begun; the phase before it lasts again. Safe to retry with the same key."""
+    AcceptRateCardPhase: _aio.UnaryUnaryMultiCallable[_rerating_pb2.AcceptRateCardPhaseRequest, _rerating_pb2.AcceptRateCardPhaseResponse]  # type: ignore[assignment]
+    """Accept a phase that is proposed for the past: what is recorded from now on is priced by it.
+    What was recorded before is adjusted by rating, and not by this call. Safe to retry with the same key.
+    """
+    RejectRateCardPhase: _aio.UnaryUnaryMultiCallable[_rerating_pb2.RejectRateCardPhaseRequest, _rerating_pb2.RejectRateCardPhaseResponse]  # type: ignore[assignment]
+    """Withdraw the proposal of a phase. Safe to retry with the same key."""
     GetRateCard: _aio.UnaryUnaryMultiCallable[_rate_card_service_pb2.GetRateCardRequest, _rate_card_service_pb2.GetRateCardResponse]  # type: ignore[assignment]
     """Read a rate card with its phases."""
 
@@ -83,6 +96,24 @@ class RateCardServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_contract_changes_pb2.WithdrawRateCardPhaseResponse, _abc.Awaitable[_contract_changes_pb2.WithdrawRateCardPhaseResponse]]:
         """Withdraw a phase that has not begun; the phase before it lasts again. Safe to retry with the same key."""
+
+    @_abc_1.abstractmethod
+    def AcceptRateCardPhase(
+        self,
+        request: _rerating_pb2.AcceptRateCardPhaseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rerating_pb2.AcceptRateCardPhaseResponse, _abc.Awaitable[_rerating_pb2.AcceptRateCardPhaseResponse]]:
+        """Accept a phase that is proposed for the past: what is recorded from now on is priced by it.
+        What was recorded before is adjusted by rating, and not by this call. Safe to retry with the same key.
+        """
+
+    @_abc_1.abstractmethod
+    def RejectRateCardPhase(
+        self,
+        request: _rerating_pb2.RejectRateCardPhaseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rerating_pb2.RejectRateCardPhaseResponse, _abc.Awaitable[_rerating_pb2.RejectRateCardPhaseResponse]]:
+        """Withdraw the proposal of a phase. Safe to retry with the same key."""
 
     @_abc_1.abstractmethod
     def GetRateCard(

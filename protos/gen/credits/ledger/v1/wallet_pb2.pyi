@@ -4,6 +4,7 @@ isort:skip_file
 The facts of one wallet as callers see them."""
 
 from collections import abc as _abc
+from credits.ledger.v1 import adjustment_pb2 as _adjustment_pb2
 from credits.ledger.v1 import money_pb2 as _money_pb2
 from credits.ledger.v1 import price_model_pb2 as _price_model_pb2
 from credits.ledger.v1 import sale_terms_pb2 as _sale_terms_pb2
@@ -649,6 +650,7 @@ class Charge(_message.Message):
     OVERAGE_PRICE_FIELD_NUMBER: _builtins.int
     PROVIDER_COST_FIELD_NUMBER: _builtins.int
     COST_CURRENCY_FIELD_NUMBER: _builtins.int
+    ADJUSTMENT_FIELD_NUMBER: _builtins.int
     contract: _builtins.str
     """contracts/{contract} under which the usage was made."""
     contract_phase: _builtins.str
@@ -677,6 +679,10 @@ class Charge(_message.Message):
     def overage_price(self) -> _money_pb2.UnitPrice:
         """Price of overage in the contract phase; absent if overage is not billed."""
 
+    @_builtins.property
+    def adjustment(self) -> _adjustment_pb2.Adjustment:
+        """Set where it is no usage, but puts right what usage of a cycle was charged. Output only, but in RecordAdjustment."""
+
     def __init__(
         self,
         *,
@@ -690,10 +696,11 @@ class Charge(_message.Message):
         overage_price: _money_pb2.UnitPrice | None = ...,
         provider_cost: _builtins.str = ...,
         cost_currency: _builtins.str = ...,
+        adjustment: _adjustment_pb2.Adjustment | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["overage_price", b"overage_price"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["adjustment", b"adjustment", "overage_price", b"overage_price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "contract_phase", b"contract_phase", "cost_currency", b"cost_currency", "exact_units", b"exact_units", "lines", b"lines", "overage_price", b"overage_price", "phase_hash", b"phase_hash", "properties", b"properties", "provider_cost", b"provider_cost", "rate_card_phase", b"rate_card_phase"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustment", b"adjustment", "contract", b"contract", "contract_phase", b"contract_phase", "cost_currency", b"cost_currency", "exact_units", b"exact_units", "lines", b"lines", "overage_price", b"overage_price", "phase_hash", b"phase_hash", "properties", b"properties", "provider_cost", b"provider_cost", "rate_card_phase", b"rate_card_phase"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from credits.ledger.v1 import meter_totals_pb2 as credits_dot_ledger_dot_v1_dot_meter__totals__pb2
+from credits.ledger.v1 import rerating_pb2 as credits_dot_ledger_dot_v1_dot_rerating__pb2
 from credits.ledger.v1 import top_up_pb2 as credits_dot_ledger_dot_v1_dot_top__up__pb2
 from credits.ledger.v1 import transfer_pb2 as credits_dot_ledger_dot_v1_dot_transfer__pb2
 from credits.ledger.v1 import wallet_closing_pb2 as credits_dot_ledger_dot_v1_dot_wallet__closing__pb2
@@ -103,6 +104,11 @@ class WalletServiceStub:
                 '/credits.ledger.v1.WalletService/ReverseDebit',
                 request_serializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.ReverseDebitRequest.SerializeToString,
                 response_deserializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.ReverseDebitResponse.FromString,
+                _registered_method=True)
+        self.RecordAdjustment = channel.unary_unary(
+                '/credits.ledger.v1.WalletService/RecordAdjustment',
+                request_serializer=credits_dot_ledger_dot_v1_dot_rerating__pb2.RecordAdjustmentRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_rerating__pb2.RecordAdjustmentResponse.FromString,
                 _registered_method=True)
         self.Hold = channel.unary_unary(
                 '/credits.ledger.v1.WalletService/Hold',
@@ -275,6 +281,14 @@ class WalletServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RecordAdjustment(self, request, context):
+        """Put right what usage of a cycle was charged, once a phase was accepted for the past: take parts of debits back, charge
+        the rest, and move the meters of the cycle, all in one commit. Safe to retry with the same key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Hold(self, request, context):
         """Reserve credit, all of it or none; what is held counts as spent of the caps. Safe to retry with the same key.
         """
@@ -435,6 +449,11 @@ def add_WalletServiceServicer_to_server(servicer, server):
                     servicer.ReverseDebit,
                     request_deserializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.ReverseDebitRequest.FromString,
                     response_serializer=credits_dot_ledger_dot_v1_dot_wallet__service__pb2.ReverseDebitResponse.SerializeToString,
+            ),
+            'RecordAdjustment': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordAdjustment,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_rerating__pb2.RecordAdjustmentRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_rerating__pb2.RecordAdjustmentResponse.SerializeToString,
             ),
             'Hold': grpc.unary_unary_rpc_method_handler(
                     servicer.Hold,
@@ -854,6 +873,33 @@ class WalletService:
             '/credits.ledger.v1.WalletService/ReverseDebit',
             credits_dot_ledger_dot_v1_dot_wallet__service__pb2.ReverseDebitRequest.SerializeToString,
             credits_dot_ledger_dot_v1_dot_wallet__service__pb2.ReverseDebitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordAdjustment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.WalletService/RecordAdjustment',
+            credits_dot_ledger_dot_v1_dot_rerating__pb2.RecordAdjustmentRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_rerating__pb2.RecordAdjustmentResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -11,6 +11,7 @@ UNAVAILABLE or DEADLINE_EXCEEDED.
 
 from collections import abc as _abc
 from credits.ledger.v1 import meter_totals_pb2 as _meter_totals_pb2
+from credits.ledger.v1 import rerating_pb2 as _rerating_pb2
 from credits.ledger.v1 import top_up_pb2 as _top_up_pb2
 from credits.ledger.v1 import transfer_pb2 as _transfer_pb2
 from credits.ledger.v1 import wallet_closing_pb2 as _wallet_closing_pb2
@@ -82,6 +83,10 @@ class WalletServiceStub:
     """
     ReverseDebit: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.ReverseDebitRequest, _wallet_service_pb2.ReverseDebitResponse]
     """Take a debit back, in part or whole; each unit goes back to the lot it came from. Safe to retry with the same key."""
+    RecordAdjustment: _grpc.UnaryUnaryMultiCallable[_rerating_pb2.RecordAdjustmentRequest, _rerating_pb2.RecordAdjustmentResponse]
+    """Put right what usage of a cycle was charged, once a phase was accepted for the past: take parts of debits back, charge
+    the rest, and move the meters of the cycle, all in one commit. Safe to retry with the same key.
+    """
     Hold: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.HoldRequest, _wallet_service_pb2.HoldResponse]
     """Reserve credit, all of it or none; what is held counts as spent of the caps. Safe to retry with the same key."""
     CaptureHold: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.CaptureHoldRequest, _wallet_service_pb2.CaptureHoldResponse]
@@ -157,6 +162,10 @@ class WalletServiceAsyncStub(WalletServiceStub):
     """
     ReverseDebit: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.ReverseDebitRequest, _wallet_service_pb2.ReverseDebitResponse]  # type: ignore[assignment]
     """Take a debit back, in part or whole; each unit goes back to the lot it came from. Safe to retry with the same key."""
+    RecordAdjustment: _aio.UnaryUnaryMultiCallable[_rerating_pb2.RecordAdjustmentRequest, _rerating_pb2.RecordAdjustmentResponse]  # type: ignore[assignment]
+    """Put right what usage of a cycle was charged, once a phase was accepted for the past: take parts of debits back, charge
+    the rest, and move the meters of the cycle, all in one commit. Safe to retry with the same key.
+    """
     Hold: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.HoldRequest, _wallet_service_pb2.HoldResponse]  # type: ignore[assignment]
     """Reserve credit, all of it or none; what is held counts as spent of the caps. Safe to retry with the same key."""
     CaptureHold: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.CaptureHoldRequest, _wallet_service_pb2.CaptureHoldResponse]  # type: ignore[assignment]
@@ -307,6 +316,16 @@ class WalletServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_wallet_service_pb2.ReverseDebitResponse, _abc.Awaitable[_wallet_service_pb2.ReverseDebitResponse]]:
         """Take a debit back, in part or whole; each unit goes back to the lot it came from. Safe to retry with the same key."""
+
+    @_abc_1.abstractmethod
+    def RecordAdjustment(
+        self,
+        request: _rerating_pb2.RecordAdjustmentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rerating_pb2.RecordAdjustmentResponse, _abc.Awaitable[_rerating_pb2.RecordAdjustmentResponse]]:
+        """Put right what usage of a cycle was charged, once a phase was accepted for the past: take parts of debits back, charge
+        the rest, and move the meters of the cycle, all in one commit. Safe to retry with the same key.
+        """
 
     @_abc_1.abstractmethod
     def Hold(

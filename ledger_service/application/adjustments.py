@@ -1,0 +1,47 @@
+"""Recording an adjustment: the evidence of what it takes back is read from the log, then it is decided."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from ledger_service.application.calls import Outcome
+from ledger_service.application.debit_records import read_debit, read_debit_record
+from ledger_service.application.ports import LogReader
+from ledger_service.application.writer import Writer
+from ledger_service.domain.commands import DebitPart, RecordAdjustment, Request, SettleWallet
+from ledger_service.domain.events import Charge
+from ledger_service.domain.refusals import FieldTooLong
+from ledger_service.domain.wallet.adjust import PARTS_MAX
+
+
+async def record_adjustment(
+    writer: Writer,
+    reader: LogReader,
+    *,
+    wallet: str,
+    rate_card: str,
+    charge: Charge,
+    effective_time: datetime | None,
+    key: str,
+    actor: str,
+) -> Outcome:
+    """Record an adjustment. Raises DebitNotFound and other refusals."""
+    assert charge.adjustment is not None, "an adjustment says what it adjusts"
+    parts = charge.adjustment.taken_back
+    if len(parts) > PARTS_MAX:
+        raise FieldTooLong(f"adjustment.taken_back exceeds {PARTS_MAX} debits", field="adjustment.taken_back")
+    await writer.read(wallet)
+    debits = [await read_debit(reader, wallet, part.debit_version) for part in parts]
+    if any(debit.debt_units for debit in debits):
+        # What falls due may repay a debt: it is recorded first, so that the evidence is complete.
+        await writer.submit(Request(SettleWallet(wallet), "", actor))
+    evidence = tuple(
+        [
+            DebitPart(await read_debit_record(reader, wallet, part.debit_version), part.amount_units)
+            for part in parts
+        ]
+    )
+    command = RecordAdjustment(wallet, rate_card, charge, evidence, effective_time)
+    outcome = await writer.submit(Request(command, key, actor))
+    assert outcome is not None, "a keyed command records something"
+    return outcome
