@@ -23,6 +23,7 @@ from ledger_service.cli import (
     history,
     holds,
     rules,
+    sales,
     top_ups,
     totals,
     trace,
@@ -46,6 +47,7 @@ app.add_typer(watch.app)
 app.add_typer(budgets.app)
 app.add_typer(totals.app)
 app.add_typer(finance.app)
+app.add_typer(sales.app)
 books = typer.Typer(no_args_is_help=True, help="Revenue, the journal, and all that finance reads of it.")
 books.add_typer(finance.app)
 books.add_typer(finance_reports.app)

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
+SPAN_DAYS_MAX: Final = 3_660
+"""Longest span that is recognised over time: ten years, a row of the journal a day."""
 DAY: Final = timedelta(days=1)
 MICROSECOND: Final = timedelta(microseconds=1)
 

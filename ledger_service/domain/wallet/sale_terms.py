@@ -11,6 +11,7 @@ from ledger_service.domain.events import BundledItem, CreditsGranted, FinanceTer
 from ledger_service.domain.exact import exact
 from ledger_service.domain.finance.allocation import allocate
 from ledger_service.domain.finance.estimates import check_estimate
+from ledger_service.domain.finance.schedule import SPAN_DAYS_MAX
 from ledger_service.domain.names import (
     check_currency,
     check_feature,
@@ -137,7 +138,10 @@ def _item(terms: BundledItemTerms, amount: Money) -> BundledItem:
     if (terms.from_time is None) != (terms.to_time is None):
         raise FieldRequired("a span has a beginning and an end", field=f"{field}.to_time")
     if terms.from_time is not None:
+        assert terms.to_time is not None
         check_span(terms.from_time, terms.to_time, field=f"{field}.to_time")
+        days = (terms.to_time - terms.from_time).days
+        check_range(days, low=0, high=SPAN_DAYS_MAX, field=f"{field}.to_time")
     return BundledItem(terms.product, amount, terms.from_time, terms.to_time)
 
 

@@ -9,6 +9,7 @@ from typing import Final
 from credits.ledger.v1 import finance_commands_pb2, money_pb2, wallet_pb2, wallet_service_pb2
 from tests.acceptance.cases.amounts import price_text
 from tests.acceptance.cases.fields import Fields, timestamp
+from tests.acceptance.cases.recognition_bills import plan_bill
 from tests.acceptance.cases.recognition_money import (
     CLOSES,
     plan_charge_back,
@@ -204,6 +205,9 @@ EVENTS: Final[Mapping[str, Planner]] = {
     "reverse": plan_reversal,
     "escheat": plan_escheat,
     "remote": plan_remote,
+    **dict.fromkeys(("invoice", "invoice_overage", "overage_invoice", "bill"), plan_bill("OVERAGE")),
+    **dict.fromkeys(("subscription", "base_fee", "plan_fee", "rateable"), plan_bill("BASE_FEE")),
+    **dict.fromkeys(("shortfall", "commitment_shortfall", "true_up"), plan_bill("COMMITMENT")),
     "chargeback": plan_charge_back,
     "charge_back": plan_charge_back,
     **dict.fromkeys(CLOSES, plan_close),

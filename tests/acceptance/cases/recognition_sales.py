@@ -67,6 +67,9 @@ class RecognitionPlay:
         self.entity = ""
         """Legal entity of the case, where its periods are closed."""
         self.has_estimate = True
+        self.contract = ""
+        """Of the case's wallet, once something is billed."""
+        self.bills = 0
         self.open_from = datetime.max.replace(tzinfo=UTC)
         """Where the next period to be closed begins."""
 

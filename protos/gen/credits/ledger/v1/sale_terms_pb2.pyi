@@ -119,7 +119,9 @@ class BundledItem(_message.Message):
 
     @_builtins.property
     def to_time(self) -> _timestamp_pb2.Timestamp:
-        """First instant after it; it is revenue evenly by the second in between. Required with from_time."""
+        """First instant after it, at most 3,660 days later; it is revenue evenly by the second in between. Required with
+        from_time.
+        """
 
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
