@@ -23,12 +23,10 @@ from ledger_service.domain.commands import (
     SettleWallet,
 )
 from ledger_service.domain.finance.periods import AccountingPeriods
-from ledger_service.domain.refusals import PeriodNotSettled, Refusal
+from ledger_service.domain.refusals import Refusal
 
 WALLETS_PER_BATCH_MAX: Final = 1_000
 """Wallets settled by one batch of commands."""
-BATCHES_MAX: Final = 1_000
-"""Batches that one call settles; with more it refuses, and the next call goes on."""
 ACTOR: Final = "close"
 
 
@@ -42,7 +40,7 @@ async def close_period(
     key: str,
     actor: str,
 ) -> Outcome:
-    """Close a period and return what was recorded. Raises PeriodNotSettled and other refusals."""
+    """Close a period and return what was recorded. Raises Refusal."""
     state = (await writer.read(period)).state
     assert state is None or isinstance(state, AccountingPeriods)
     if state is None or state.open_day < to_day:
@@ -88,21 +86,14 @@ async def escheat(
 
 
 async def _settle(writer: Writer, views: FinanceViews, *, entity: str, to_day: date) -> None:
-    """Have recorded what time has ended before a day. Raises PeriodNotSettled if something is left."""
-    for _ in range(BATCHES_MAX):
-        due = await views.due_wallets(
-            before=to_day,
-            entity=entity,
-            limit=WALLETS_PER_BATCH_MAX,
-            min_position=writer.committed_position,
-        )
-        if not due:
-            return
+    """Have recorded what time has ended before a day. Raises Refusal."""
+    after = ""
+    position = writer.committed_position
+    while due := await views.due_wallets(
+        before=to_day, entity=entity, after=after, limit=WALLETS_PER_BATCH_MAX, min_position=position
+    ):
         requests = [Request(SettleWallet(wallet), "", ACTOR) for wallet in due]
         for answer in await writer.submit_many(requests):
             if isinstance(answer, Refusal):
                 raise answer
-    raise PeriodNotSettled(
-        f"credit of {entity} expired before {to_day} and that is not recorded yet; try again",
-        field="to_time",
-    )
+        after = due[-1]

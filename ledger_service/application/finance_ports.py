@@ -138,7 +138,7 @@ class FinanceViews(Protocol):
         """Return the periods of an entity that take no entries any more, in order."""
 
     async def due_wallets(
-        self, *, before: date, entity: str, limit: int, min_position: int
+        self, *, before: date, entity: str, after: str = "", limit: int, min_position: int
     ) -> tuple[str, ...]:
         """Return wallets, in order, of which credit expired before a day (UTC) and no event has recorded it yet."""
 

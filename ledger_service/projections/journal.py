@@ -257,8 +257,13 @@ def _extend(books: Books, wallet: str, version: int, expire_time: datetime | Non
 
 def _transfer(books: Books, event: WalletEvent, slices: Iterable[TransferSlice], *, sign: int) -> None:
     for each in slices:
-        held = books.lots.get(LotKey(event.wallet, each.grant_version))
-        if held is not None and each.consideration is not None:
+        key = LotKey(event.wallet, each.grant_version)
+        held = books.lots.get(key)
+        if held is not None and key in books.shares:
+            # What the units of a bonus shared stays with its purchase.
+            after = refunded(flush(books, held), units=sign * each.amount_units, nanos=0)
+            change(books, held, after, days_of(event))
+        elif held is not None and each.consideration is not None:
             lot = flush(books, held)
             nanos = lot.in_own_currency(each.consideration.nanos)
             after = sent(lot, units=sign * each.amount_units, nanos=sign * nanos)

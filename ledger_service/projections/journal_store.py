@@ -182,7 +182,7 @@ def _load_bills(connection: psycopg.Connection[Any], books: Books, touched: Touc
 
 def _load_lots(connection: psycopg.Connection[Any], books: Books, keys: set[LotKey]) -> set[str]:
     """Load lots that are not in the books, and return the pools that they are in."""
-    wanted = sorted(key for key in keys if key not in books.lots)
+    wanted = [key for key in keys if key not in books.lots]
     books.lots |= dict.fromkeys(wanted)
     found = _read_lots(connection, wanted)
     bonuses = {key: lot for key, lot in found.items() if lot.purchase_version}

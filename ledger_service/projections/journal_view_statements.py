@@ -87,7 +87,7 @@ FROM {schema}.journal_periods WHERE entity = %(entity)s ORDER BY from_day"""
 
 DUE_WALLETS: Final = """
 SELECT DISTINCT wallet FROM {schema}.journal_lots
-WHERE NOT used_up AND expire_time < %(before)s AND entity = %(entity)s
+WHERE NOT used_up AND expire_time < %(before)s AND entity = %(entity)s AND wallet > %(after)s
     AND amount_units - drawn_units - expired_units - remote_units - refunded_units - rolled_units - held_units > 0
 ORDER BY wallet LIMIT %(limit)s"""
 

@@ -120,11 +120,11 @@ class PostgresFinanceViews(ViewReader):
         return tuple(PeriodView(*row) for row in rows)
 
     async def due_wallets(
-        self, *, before: date, entity: str, limit: int, min_position: int
+        self, *, before: date, entity: str, after: str = "", limit: int, min_position: int
     ) -> tuple[str, ...]:
         """Return wallets, in order, of which credit expired before a day (UTC) and no event has recorded it yet."""
         await self._reach(JOURNAL.name, min_position)
-        parameters = {"before": _midnight(before), "entity": entity, "limit": limit}
+        parameters = {"before": _midnight(before), "entity": entity, "after": after, "limit": limit}
         return tuple(row[0] for row in await self._rows(self._statements.due_wallets, parameters))
 
     async def figures_hash(self, *, entity: str, from_day: date, to_day: date, min_position: int) -> str:

@@ -1,8 +1,8 @@
 """Checks of lots: each stored lot is the one that its wallet's events give, and all of them are the liability account.
 
-What a lot's units cost is its liability before breakage: outstanding units x consideration / units is what it carries
-but for what it recognised ahead of their end. Roundings of refunds, transfers and roll-overs stay with the lot, each
-less than a nano; lots from which the state took something are left out of that.
+What a lot's units cost is its liability before breakage: outstanding units x consideration / units is what it carries but
+for what it recognised ahead of their end, to the nano that each rounding may take. Lots are left out of that of which
+something was paid back or went to the state: a bank takes back what it will, and bonuses are clawed back at no price.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from ledger_service.projections.journal_rows import LOT_COLUMNS
 from ledger_service.projections.reconcile_checks import Scope, compared
 
 BATCH_WALLETS: Final = 200
+ROUNDINGS_NANOS: Final = 2
+"""Usage is rounded by at most half a nano, and what moves on by less than one."""
 LOTS: Final = """
 SELECT wallet || '/grants/' || grant_version, {columns}
 FROM {schema}.journal_lots WHERE wallet = ANY(%s) AND purchase_version = 0"""
@@ -98,15 +100,14 @@ class LotChecks:
         self._lots.clear()
 
     def _check_price(self, name: str, lot: PaidLot) -> None:
-        if lot.escheated_nanos:
+        if lot.escheated_nanos or lot.refunded_units or lot.refunded_nanos:
             return
         self._priced += 1
         basis = Fraction(lot.consideration_nanos, lot.amount_units)
         by_units = outstanding(lot) * basis
         # What has ended without use is breakage for good; all other breakage is ahead of it.
         before = lot.recognisable_nanos - lot.usage_nanos - lot.expired_units * basis
-        moves = 1 + lot.refunded_units + lot.rolled_units
-        if abs(by_units - before) > moves:
+        if abs(by_units - before) > ROUNDINGS_NANOS:
             self._mispriced += 1
             text = f"{name}: units at cost {int(by_units)} nanos, liability before breakage {int(before)}"
             self._misprice = self._misprice or text

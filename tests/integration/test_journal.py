@@ -13,7 +13,7 @@ import pytest_asyncio
 from psycopg_pool import AsyncConnectionPool
 
 from ledger_service.adapters.migrate import SCHEMA_DEFAULT
-from ledger_service.application.finance_ports import FinanceScope, RollForward
+from ledger_service.application.finance_ports import FinanceScope, JournalDay, RollForward
 from ledger_service.application.page_tokens import JournalToken
 from ledger_service.domain.commands import (
     CreateBreakagePool,
@@ -37,7 +37,7 @@ from tests.fakes.projection_log import stored
 from tests.integration.projector_process import append, catch_up
 from tests.sales import agreed_wallet, opened, sale
 
-MARCH = {"from_day": date(2026, 3, 1), "to_day": date(2026, 4, 1)}
+FIRST, LAST = date(2026, 3, 1), date(2026, 4, 1)
 EUR = FinanceScope("EUR")
 DAY = timedelta(days=1)
 
@@ -109,7 +109,7 @@ def test_rows_are_the_same_however_the_log_is_cut(database_url: str, seed: int) 
 
 async def march(views: PostgresFinanceViews, now: datetime, **scope: Any) -> RollForward:
     """Return the roll-forward of the month."""
-    return await views.roll_forward(**MARCH, scope=FinanceScope("EUR", **scope), now=now)
+    return await views.roll_forward(from_day=FIRST, to_day=LAST, scope=FinanceScope("EUR", **scope), now=now)
 
 
 async def test_what_has_expired_is_read_as_it_will_be_recorded(
@@ -170,17 +170,20 @@ async def test_the_figures_of_a_closed_period_never_change(
     later, end = NOW + 40 * DAY, date(2026, 4, 1)
     ledger.run(LockAccountingPeriod(PERIODS, date(2026, 3, 1), end), later)
     seen = project(database_url, ledger)
-    span = {"entity": "default", **MARCH, "min_position": 0}
-    before = await views.figures_hash(**span)
+
+    async def figures() -> str:
+        return await views.figures_hash(entity="default", from_day=FIRST, to_day=LAST, min_position=0)
+
+    before = await figures()
     ledger.run(Debit(WALLET, 40, NOW), later)
     project(database_url, ledger, seen=seen)
     late, position = await views.list_days(
         from_day=end, to_day=date(2026, 5, 1), scope=EUR, moved_only=True, after=None, limit=9
     )
-    after_late = await views.figures_hash(**span)
+    after_late = await figures()
     rebuild(database_url, schema=SCHEMA_DEFAULT)
 
-    assert before == after_late == await views.figures_hash(**span)
+    assert before == after_late == await figures()
     assert [(row.posting_day, row.effective_day, row.nanos) for row in late] == [
         (end, NOW.date(), 40),
         (end, NOW.date(), -40),
@@ -197,9 +200,12 @@ async def test_days_are_paged_in_the_order_of_their_keys(
     for day in range(5):
         ledger.run(sale(100), NOW + day * DAY)
     project(database_url, ledger)
-    found, after = [], None
+    found: list[JournalDay] = []
+    after: JournalToken | None = None
     while True:
-        page, _ = await views.list_days(**MARCH, scope=EUR, moved_only=False, after=after, limit=3)
+        page, _ = await views.list_days(
+            from_day=FIRST, to_day=LAST, scope=EUR, moved_only=False, after=after, limit=3
+        )
         if not page:
             break
         found += page

@@ -65,7 +65,6 @@ from ledger_service.domain.refusals.finance import (
     NotPaidFor,
     PeriodAlreadyClosed,
     PeriodNotOver,
-    PeriodNotSettled,
     PeriodOutOfOrder,
     RefundNotFound,
 )
@@ -171,7 +170,6 @@ __all__ = [
     "PendingGrantsFull",
     "PeriodAlreadyClosed",
     "PeriodNotOver",
-    "PeriodNotSettled",
     "PeriodOutOfOrder",
     "PhaseInPast",
     "PhaseIsLast",

@@ -77,9 +77,9 @@ def close(
 
 async def create_pool(client: Client, **fields: Any) -> finance_commands_pb2.CreateBreakagePoolResponse:
     """Create a proportional pool in EUR, unless told."""
-    pool = {"currency_code": "EUR", "method": PROPORTIONAL, "expected_breakage": "0.2"} | fields
+    pool: dict[str, Any] = {"currency_code": "EUR", "method": PROPORTIONAL, "expected_breakage": "0.2"}
     request = finance_commands_pb2.CreateBreakagePoolRequest(
-        pool_id=f"p-{key()}", idempotency_key=key(), pool=finance_commands_pb2.BreakagePool(**pool)
+        pool_id=f"p-{key()}", idempotency_key=key(), pool=finance_commands_pb2.BreakagePool(**pool | fields)
     )
     return await client.finance.CreateBreakagePool(request, timeout=CALL_SECONDS)
 

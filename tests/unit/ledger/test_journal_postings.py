@@ -13,6 +13,7 @@ from ledger_service.domain.commands import (
     ChargeBackGrant,
     CreateBreakagePool,
     Debit,
+    DestinationRecord,
     GrantCredits,
     LockAccountingPeriod,
     OpenWallet,
@@ -23,6 +24,7 @@ from ledger_service.domain.commands import (
     SaleTerms,
     SettleRefund,
     SettleWallet,
+    TransferCredits,
 )
 from ledger_service.domain.events import BilledAmount, LotTerms
 from ledger_service.domain.finance.accounts import Account
@@ -113,6 +115,16 @@ def test_a_bonus_shares_the_consideration_of_its_purchase_and_its_clawback_is_no
     assert balances(ledger) == {CASH: 1_200, LIABILITY: -1_000, USAGE: -200}
     ledger.run(RefundGrant(WALLET, 2, 500, paid=True))
     assert balances(ledger) == {CASH: 600, LIABILITY: -400, USAGE: -200}
+
+
+def test_a_bonus_that_moves_to_another_wallet_leaves_what_it_shared_with_its_purchase() -> None:
+    ledger = opened()
+    ledger.run(sale(1_200, 1_000))
+    ledger.run(GrantCredits(WALLET, 200, GrantCategory.PROMOTIONAL, purchase_version=2))
+    ledger.run(TransferCredits(WALLET, "wallets/beta", 200, DestinationRecord("customers/acme", CREDIT)))
+    ledger.run(Debit(WALLET, 1_000))
+
+    assert balances(ledger) == {CASH: 1_200, USAGE: -1_000, BREAKAGE: -200}
 
 
 def test_a_sale_in_a_foreign_currency_stays_at_its_rate_and_its_refund_costs_what_it_costs() -> None:
