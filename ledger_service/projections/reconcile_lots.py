@@ -1,8 +1,9 @@
 """Checks of lots: each stored lot is the one that its wallet's events give, and all of them are the liability account.
 
-What a lot's units cost is its liability before breakage: outstanding units x consideration / units is what it carries but
-for what it recognised ahead of their end, to the nano that each rounding may take. Lots are left out of that of which
-something was paid back or went to the state: a bank takes back what it will, and bonuses are clawed back at no price.
+What a lot's units cost is its liability before breakage: outstanding units x consideration / units is what it carries
+but for what it recognised ahead of their end, to the nano that each rounding may take. Lots are left out of that of
+which something was paid back or went to the state: a bank takes back what it will, and bonuses are clawed back at no
+price.
 """
 
 from __future__ import annotations

@@ -83,7 +83,6 @@ STATUS_OF: Final[Mapping[type[Refusal], grpc.StatusCode]] = {
     refusals.PeriodAlreadyClosed: Code.FAILED_PRECONDITION,
     refusals.PeriodOutOfOrder: Code.FAILED_PRECONDITION,
     refusals.PeriodNotOver: Code.FAILED_PRECONDITION,
-    refusals.PeriodNotSettled: Code.FAILED_PRECONDITION,
     refusals.CurrencyNotInBooks: Code.NOT_FOUND,
     refusals.EntityNotInBooks: Code.NOT_FOUND,
     refusals.JournalUnbalanced: Code.DATA_LOSS,

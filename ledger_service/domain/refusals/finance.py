@@ -71,12 +71,6 @@ class PeriodNotOver(Refusal):
     reason = "PERIOD_NOT_OVER"
 
 
-class PeriodNotSettled(Refusal):
-    """Credit expired in the period and that is not recorded yet."""
-
-    reason = "PERIOD_NOT_SETTLED"
-
-
 class CurrencyNotInBooks(Refusal):
     """Nothing was ever posted in this currency."""
 
