@@ -65,7 +65,7 @@ def found_after(url: str, change: str) -> dict[str, Check]:
         finally:
             for table in tables:
                 connection.execute(f"DELETE FROM ledger.{table}".encode())  # noqa: S608
-                connection.execute(f"INSERT INTO ledger.{table} TABLE before.{table}".encode())  # noqa: S608
+                connection.execute(f"INSERT INTO ledger.{table} TABLE before.{table}".encode())
             connection.execute("DROP SCHEMA before CASCADE")
 
 

@@ -1,4 +1,4 @@
-"""hledger and beancount agree with the ledger on a year of business: they accept its journal, and come to its balances."""
+"""hledger and beancount agree with the ledger on a year of business: they accept its journal and have its balances."""
 
 from __future__ import annotations
 
@@ -75,9 +75,10 @@ async def test_hledger_comes_to_the_trial_balance_to_the_last_digit(
     journal = exported(year, ExportFormat.HLEDGER, span)
     rows = await trial_balance(year, span)
     expected = {
-        (journal_hledger.account_name(row.account, DEFAULT_CHART, entity=row.entity), row.currency_code): money_text(
-            row.closing_nanos
-        )
+        (
+            journal_hledger.account_name(row.account, DEFAULT_CHART, entity=row.entity),
+            row.currency_code,
+        ): money_text(row.closing_nanos)
         for row in rows
     }
 
@@ -88,7 +89,19 @@ async def test_hledger_comes_to_the_trial_balance_to_the_last_digit(
 def test_units_of_all_lots_balance_in_hledger(year: str, hledger: Path, tmp_path: Path) -> None:
     path = tmp_path / "year.journal"
     path.write_text(exported(year, ExportFormat.HLEDGER, WHOLE), encoding="utf-8")
-    command = [hledger, "-f", path, "bal", "-N", "--depth=1", "-O", "csv", "--layout=bare", "units", "--empty"]
+    command = [
+        hledger,
+        "-f",
+        path,
+        "bal",
+        "-N",
+        "--depth=1",
+        "-O",
+        "csv",
+        "--layout=bare",
+        "units",
+        "--empty",
+    ]
     found = subprocess.run(command, capture_output=True, text=True, check=True)
 
     assert [float(row[2]) for row in list(csv.reader(found.stdout.splitlines()))[1:]] == [0]
@@ -121,7 +134,9 @@ def test_a_draw_too_much_is_found(year: str, tmp_path: Path) -> None:
 
 def test_a_changed_amount_is_found(year: str, hledger: Path, tmp_path: Path) -> None:
     path = tmp_path / "x.journal"
-    path.write_text(exported(year, ExportFormat.HLEDGER, WHOLE).replace("  0.0", "  1.0", 1), encoding="utf-8")
+    path.write_text(
+        exported(year, ExportFormat.HLEDGER, WHOLE).replace("  0.0", "  1.0", 1), encoding="utf-8"
+    )
     found = subprocess.run([hledger, "-f", path, "check"], capture_output=True, text=True, check=False)
 
     assert "could not balance" in found.stderr

@@ -16,6 +16,8 @@ __all__ = ["postgres_server"]
 @pytest.fixture(scope="session")
 def hledger() -> Path:
     """Where hledger is."""
-    found = subprocess.run(["sh", "deploy/get_hledger.sh"], cwd=ROOT, capture_output=True, text=True, check=False)
+    found = subprocess.run(
+        ["sh", "deploy/get_hledger.sh"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert found.returncode == 0, found.stderr
     return Path(found.stdout.strip())
