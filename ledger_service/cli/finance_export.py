@@ -85,7 +85,7 @@ class _Part(msgspec.Struct, frozen=True):
     """How much of a file is good, and where to go on. `request` is what was asked for."""
 
     request: bytes
-    bytes: int
+    good_bytes: int
     token: str
 
 
@@ -171,7 +171,7 @@ def _write_file(
         begun = _read_note(note)
         if begun.request != asked:
             fail(f"{note}: the file was begun with other options")
-        request.page_token, written = begun.token, begun.bytes
+        request.page_token, written = begun.token, begun.good_bytes
     with _open(out, written) as file:
         for part in _parts(request, address, ca_file):
             file.write(part.data)
