@@ -31,6 +31,7 @@ from rating_service.adapters.quarantine_store import PostgresQuarantineStore
 from rating_service.adapters.redis_limits import RedisLimiter
 from rating_service.adapters.rerating_client import ReratingClient
 from rating_service.adapters.rerating_facts import PostgresReratingFacts
+from rating_service.adapters.settled_phases import PostgresSettledPhases
 from rating_service.adapters.stream_store import PostgresStreamStore
 from rating_service.adapters.wallet_client import WalletClient
 from rating_service.application.authorization_ports import Limiter
@@ -41,6 +42,7 @@ from rating_service.application.ports import StoreUnavailableError
 from rating_service.application.quarantine import Quarantine
 from rating_service.application.rate_usage import UsageRating
 from rating_service.application.rerating import Reratings
+from rating_service.application.rerating_sweep import ReratingSweep
 from rating_service.application.settle import Settling
 from rating_service.application.stream_usage import StreamMetering
 from rating_service.application.trace_line import LineTracing
@@ -75,6 +77,7 @@ class Parts(NamedTuple):
     follower: Follower
     streams: StreamMetering
     health: HealthReporter
+    reratings: ReratingSweep
 
 
 class UsageParts(NamedTuple):
@@ -132,24 +135,27 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Parts:
     )
     tracing = LineTracing(invoicing=invoicing, facts=facts, store=invoices)
     usage = build_usage(settings, pool, channel, ledger, follower, open_limiter(settings, stack))
+    reratings = Reratings(
+        ledger=ledger,
+        decisions=ReratingClient(channel),
+        history=follower,
+        facts=PostgresReratingFacts(url),
+        clock=ledger if settings.sandbox else SystemClock(),
+    )
     served = build_server(
         rating=usage.servicer,
         invoices=InvoiceServicer(invoicing=invoicing, tracing=tracing),
-        reratings=ReratingServicer(
-            Reratings(
-                ledger=ledger,
-                decisions=ReratingClient(channel),
-                history=follower,
-                facts=PostgresReratingFacts(url),
-                clock=ledger if settings.sandbox else SystemClock(),
-            )
-        ),
+        reratings=ReratingServicer(reratings),
         is_open=lambda: follower.is_caught_up,
         address=str(settings.listen),
         certificates=certificates(settings),
     )
     return Parts(
-        served, follower, usage.streams, HealthReporter(served.health, is_ready=readiness(follower, history))
+        served,
+        follower,
+        usage.streams,
+        HealthReporter(served.health, is_ready=readiness(follower, history)),
+        ReratingSweep(reratings=reratings, history=follower, store=PostgresSettledPhases(pool)),
     )
 
 
@@ -257,10 +263,12 @@ async def run(parts: Parts, stop: asyncio.Event) -> None:
     log.info("listening", port=parts.served.port)
     following = asyncio.create_task(parts.follower.run(), name="follower")
     sweeping = asyncio.create_task(parts.streams.run(), name="streams")
+    settling = asyncio.create_task(parts.reratings.run(), name="reratings")
     reporting = asyncio.create_task(parts.health.run(), name="health")
     stopping = asyncio.create_task(stop.wait(), name="stop")
     try:
-        await asyncio.wait({following, sweeping, reporting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        running = {following, sweeping, settling, reporting, stopping}
+        await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
     finally:
         reporting.cancel()
         await parts.health.report(serving=False)
@@ -268,8 +276,9 @@ async def run(parts: Parts, stop: asyncio.Event) -> None:
         await parts.served.server.stop(DRAIN_SECONDS)
         stopping.cancel()
         sweeping.cancel()
+        settling.cancel()
         following.cancel()
-        ended = await asyncio.gather(following, sweeping, reporting, stopping, return_exceptions=True)
+        ended = await asyncio.gather(*running, return_exceptions=True)
     for outcome in ended:
         if isinstance(outcome, UnreadableHistoryError):
             raise CannotRunError(f"the ledger's history cannot be followed: {outcome}") from outcome
