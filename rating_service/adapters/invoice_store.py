@@ -19,8 +19,11 @@ from rating_service.adapters.debit_rows import (
     reversal_from_row,
 )
 from rating_service.adapters.postgres_pool import Pool, connection
+from rating_service.adapters.record_store import add_record
 from rating_service.application.ports import KnownDebit, Span, StoredInvoice
+from rating_service.domain.invoice_document import read_document
 from rating_service.domain.invoice_lines import LineKey, LineKind
+from rating_service.domain.invoice_record import invoice_record
 from rating_service.domain.reversals import by_debit
 
 READ_LINE: Final = sql.SQL(
@@ -91,10 +94,15 @@ class PostgresInvoiceStore:
         return [KnownDebit(debit, reversals.get((debit.wallet, debit.version), ())) for debit in debits]
 
     async def add(self, invoice: StoredInvoice) -> bool:
-        """Store an invoice; False if its sequence is taken, or its cycle closed. Nothing is ever overwritten."""
+        """Store an invoice; False if its sequence is taken, or its cycle closed. Nothing is ever overwritten.
+
+        What the ledger is to be told of it is stored in the same transaction.
+        """
         values = {name: getattr(invoice, name) for name in invoice.__struct_fields__}
         async with connection(self._pool) as lent:
             added = await lent.execute(ADD_INVOICE, values)
+            if added.rowcount == 1:
+                await add_record(lent, invoice_record(read_document(invoice.document), invoice.hash))
         return added.rowcount == 1
 
     async def of_cycle(self, contract: str, cycle_start_time: datetime) -> StoredInvoice | None:

@@ -49,7 +49,7 @@ from rating_service.application.ports import (
 )
 from rating_service.application.refusals import RequestReason, RequestRefused
 from rating_service.domain import catalogue as catalogues
-from rating_service.domain.agreement import TaxRate
+from rating_service.domain.agreement import Money, TaxRate
 from rating_service.domain.cycles import CycleBounds
 from rating_service.domain.invoice import Invoice, InvoiceKind
 
@@ -59,6 +59,15 @@ ISSUE_ATTEMPTS_MAX: Final = 8
 
 Check = Callable[[Basis, datetime], str]
 """Refuses what may not be issued at an instant, and returns the name of what may."""
+
+
+class BelowThresholdError(Exception):
+    """The usage of a cycle has not come to the threshold."""
+
+    def __init__(self, net_nanos: int) -> None:
+        """Keep what it has come to."""
+        super().__init__(f"{net_nanos} nanos are below the threshold")
+        self.net_nanos = net_nanos
 
 
 class Invoicing:
@@ -130,11 +139,17 @@ class Invoicing:
         return await self._issue(contract_name, cycle_time, InvoiceKind.CYCLE, taxes, check)
 
     async def issue_threshold(
-        self, contract_name: str, cycle_time: datetime, *, taxes: tuple[TaxRate, ...] | None = None
+        self,
+        contract_name: str,
+        cycle_time: datetime,
+        *,
+        at_least: Money,
+        taxes: tuple[TaxRate, ...] | None = None,
     ) -> ReadInvoice:
         """Issue what the usage of a running cycle has come to, less what was issued of it so far.
 
-        Each call issues another invoice. If the cycle's own was issued, that one is returned.
+        If the cycle's own invoice was issued, that one is returned. Raises BelowThresholdError if the net amount is
+        less than so much, or in another currency.
         """
         check_contract(contract_name, field="contract")
 
@@ -142,7 +157,9 @@ class Invoicing:
             del now
             return f"{invoice_name(contract_name, basis.cycle)}-{basis.sequence}"
 
-        return await self._issue(contract_name, cycle_time, InvoiceKind.THRESHOLD, taxes, check)
+        return await self._issue(
+            contract_name, cycle_time, InvoiceKind.THRESHOLD, taxes, check, at_least=at_least
+        )
 
     async def recomputed(self, stored: StoredInvoice) -> bytes:
         """Return the document of an issued invoice, computed from history as of its watermark.
@@ -178,6 +195,8 @@ class Invoicing:
         kind: InvoiceKind,
         taxes: tuple[TaxRate, ...] | None,
         check: Check,
+        *,
+        at_least: Money | None = None,
     ) -> ReadInvoice:
         """Compute and store an invoice; again if another of the contract was issued meanwhile."""
         for _ in range(ISSUE_ATTEMPTS_MAX):
@@ -191,6 +210,8 @@ class Invoicing:
                 continue
             if isinstance(computed, InvoiceHead):
                 return msgspec.structs.replace(await self.get(computed.name), replayed=True)
+            if at_least is not None:
+                _check_reached(computed.net, at_least)
             stored = stored_invoice(computed, issue_time=now)
             if await self._store.add(stored):
                 return read_stored(stored)
@@ -238,6 +259,14 @@ class Invoicing:
                 assert order.issue_time is not None, "what is issued has a time"
                 order = msgspec.structs.replace(order, name=check(basis, order.issue_time))
             return invoice_on(facts, basis, order)
+
+
+def _check_reached(net: Money | None, at_least: Money) -> None:
+    """Raise BelowThresholdError unless an amount is so much or more."""
+    if net is None or net.currency_code != at_least.currency_code:
+        raise BelowThresholdError(0)
+    if net.nanos < at_least.nanos:
+        raise BelowThresholdError(net.nanos)
 
 
 def _checked_watermark(watermark_position: int, *, head: int) -> int:

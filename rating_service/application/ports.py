@@ -38,7 +38,8 @@ class HistoryPage(NamedTuple):
 class DebitRow(NamedTuple):
     """A debit as kept. `draws` and `charge` are the ledger's own JSON text.
 
-    The three columns before `charge` and the one after it are taken out of it, and empty for a debit without one.
+    `contract`, `contract_phase`, `rate_card_phase`, `model` and what follows `charge` are taken out of it, and empty
+    for a debit without one.
     """
 
     position: int
@@ -54,6 +55,10 @@ class DebitRow(NamedTuple):
     rate_card_phase: str
     charge: str | None
     adjusted_cycle_time: datetime | None = None
+    feature: str = ""
+    api_key: str = ""
+    usage_user: str = ""
+    model: str = ""
 
 
 class ReversalRow(NamedTuple):
@@ -79,6 +84,24 @@ class GrantRow(NamedTuple):
     effective_time: datetime
     expire_time: datetime | None
     amount_units: int
+
+
+class WithdrawalRow(NamedTuple):
+    """Units of a grant that were revoked."""
+
+    position: int
+    wallet: str
+    grant_version: int
+    amount_units: int
+
+
+class UnbilledRow(NamedTuple):
+    """What the overage of an open cycle has grown by, and from how much on its contract wants an invoice."""
+
+    contract: str
+    cycle_start_time: datetime
+    nanos: int
+    threshold_nanos: int
 
 
 class PurchaseRow(NamedTuple):
@@ -115,6 +138,11 @@ class Effect(NamedTuple):
     reversals: Sequence[ReversalRow] = ()
     purchases: Sequence[PurchaseRow] = ()
     payments: Sequence[PaymentRow] = ()
+    withdrawals: Sequence[WithdrawalRow] = ()
+    contracts: Sequence[str] = ()
+    """Those that were signed or changed: their billing is due."""
+    unbilled: Sequence[UnbilledRow] = ()
+    """What overages come to in money, for the contracts that want to know."""
 
 
 class StoreUnavailableError(Exception):

@@ -21,6 +21,7 @@ from rating_service.application.ports import (
     PaymentRow,
     PurchaseRow,
     ReversalRow,
+    WithdrawalRow,
 )
 from rating_service.domain.catalogue import (
     IGNORED_FAMILIES,
@@ -29,6 +30,7 @@ from rating_service.domain.catalogue import (
     UnknownTopicError,
     evolve,
 )
+from rating_service.domain.contract_life import CHANGE_TYPES
 from rating_service.domain.debits import (
     ACTIVATION_TOPIC,
     CAPTURE_TOPIC,
@@ -48,14 +50,18 @@ from rating_service.domain.debits import (
 WALLET_FAMILY: Final = "wallet"
 IGNORED_WALLET_EVENTS: Final = frozenset(
     "WalletOpened WalletUpdated WalletPolicyChanged WalletClosed CreditsExpired CreditsHeld HoldReleased DebtRepaid "
-    "GrantExpiryExtended GrantRevoked GrantRefunded ThresholdCrossed TopUpRequested "
+    "GrantExpiryExtended GrantRefunded ThresholdCrossed TopUpRequested "
     "TopUpSettled CreditsTransferredOut CreditsTransferredIn TransferSettled TransferReturned GrantChargedBack "
-    "ReceivableLowered".split()
+    "ReceivableLowered BreakageEstimateRevised BreakageDeclaredRemote ConsiderationEscheated RefundSettled".split()
 )
 """What happens to wallets without changing any debit. What is not here and not followed is not known.
 
 Debt that is repaid was part of its debit already.
 """
+
+REVOCATION_TOPIC: Final = "wallet.GrantRevoked.v1"
+CONTRACT_TOPICS: Final = frozenset({"contract.ContractSigned.v1", *CHANGE_TYPES})
+"""What changes what a contract is to be billed."""
 
 _NO_DRAWS: Final = msgspec.Raw(b"[]")
 _NO_CHARGE: Final = msgspec.Raw(b"")
@@ -65,14 +71,22 @@ class UnreadableHistoryError(Exception):
     """The log holds what cannot be read, or is out of order; going on would miscount, so following stops."""
 
 
+class _Properties(msgspec.Struct, frozen=True):
+    model: str = ""
+
+
 class _AdjustmentKeys(msgspec.Struct):
     cycle_start_time: datetime
+
+
+_NO_PROPERTIES: Final = _Properties()
 
 
 class _ChargeKeys(msgspec.Struct):
     contract: str
     contract_phase: str
     rate_card_phase: str
+    properties: _Properties = _NO_PROPERTIES
     adjustment: _AdjustmentKeys | None = None
 
 
@@ -81,6 +95,9 @@ class _Debited(msgspec.Struct):
     draws: msgspec.Raw = _NO_DRAWS
     overage_units: int = 0
     charge: msgspec.Raw = _NO_CHARGE
+    feature: str = ""
+    api_key: str = ""
+    user: str = ""
 
 
 class _DebitFact(msgspec.Struct):
@@ -95,6 +112,9 @@ class _Captured(msgspec.Struct):
     draws: tuple[Draw, ...] = ()
     overage_units: int = 0
     charge: msgspec.Raw = _NO_CHARGE
+    feature: str = ""
+    api_key: str = ""
+    user: str = ""
 
 
 class _CaptureFact(msgspec.Struct):
@@ -103,9 +123,19 @@ class _CaptureFact(msgspec.Struct):
     idempotency_key: str = ""
 
 
+class _Revoked(msgspec.Struct):
+    grant_version: int
+    amount_units: int
+
+
+class _RevokedFact(msgspec.Struct):
+    event: _Revoked
+
+
 _UNCHARGED: Final = _ChargeKeys("", "", "")
 _debits: Final = msgspec.json.Decoder(_DebitFact)
 _captures: Final = msgspec.json.Decoder(_CaptureFact)
+_revocations: Final = msgspec.json.Decoder(_RevokedFact)
 _charge_keys: Final = msgspec.json.Decoder(_ChargeKeys)
 
 
@@ -116,6 +146,7 @@ class _Collected(msgspec.Struct):
     reversals: list[ReversalRow] = []
     purchases: list[PurchaseRow] = []
     payments: list[PaymentRow] = []
+    withdrawals: list[WithdrawalRow] = []
 
 
 def effect_of(events: Sequence[LedgerEvent], *, from_position: int, to_position: int) -> Effect:
@@ -130,6 +161,7 @@ def effect_of(events: Sequence[LedgerEvent], *, from_position: int, to_position:
             _collect(effect, event)
         except (UnknownTopicError, msgspec.MsgspecError) as cause:
             raise UnreadableHistoryError(f"{event.topic} at position {event.position}: {cause}") from cause
+    contracts = {event.stream for event in effect.agreements if event.topic in CONTRACT_TOPICS}
     return Effect(
         from_position,
         to_position,
@@ -139,6 +171,8 @@ def effect_of(events: Sequence[LedgerEvent], *, from_position: int, to_position:
         effect.reversals,
         effect.purchases,
         effect.payments,
+        effect.withdrawals,
+        sorted(contracts),
     )
 
 
@@ -171,6 +205,10 @@ def _collect(effect: _Collected, event: LedgerEvent) -> None:
         effect.payments.append(
             PaymentRow(paid.wallet, paid.grant_version, paid.position, paid.effective_time)
         )
+    elif event.topic == REVOCATION_TOPIC:
+        revoked = _revocations.decode(event.state).event
+        row = WithdrawalRow(event.position, event.stream, revoked.grant_version, revoked.amount_units)
+        effect.withdrawals.append(row)
     elif not _is_ignored(event.topic):
         effect.agreements.append(event)
 
@@ -220,6 +258,10 @@ def _row(
         keys.rate_card_phase,
         charge or None,
         None if keys.adjustment is None else keys.adjustment.cycle_start_time,
+        debited.feature,
+        debited.api_key,
+        debited.user,
+        keys.properties.model,
     )
 
 

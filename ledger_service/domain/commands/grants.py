@@ -5,17 +5,23 @@ from __future__ import annotations
 from datetime import datetime
 
 from ledger_service.domain.commands.base import Command
+from ledger_service.domain.commands.finance import SaleTerms
 from ledger_service.domain.events import RollOver
 from ledger_service.domain.values import GrantCategory, Money
 
 
 class RecurrenceTerms(Command, frozen=True):
-    """How a grant comes again: every period, so many periods in all (0: for ever), and what rolls over."""
+    """How a grant comes again: every period, so many periods in all (0: for ever), and what rolls over.
+
+    Periods are counted from the grant's effective time, or from `anchor_time`: then the first grant covers what is
+    left of the period that holds its effective time.
+    """
 
     period: str
     zone: str = "UTC"
     period_count: int = 0
     roll_over: RollOver | None = None
+    anchor_time: datetime | None = None
 
 
 class GrantCredits(Command, frozen=True):
@@ -35,14 +41,16 @@ class GrantCredits(Command, frozen=True):
     recurrence: RecurrenceTerms | None = None
     compensates_version: int = 0
     pending: bool = False
+    finance: SaleTerms | None = None
 
 
 class RevokeGrant(Command, frozen=True):
-    """Withdraw the unheld rest of a grant."""
+    """Withdraw the unheld rest of a grant, or only so many units of it."""
 
     wallet: str
     grant_version: int
     reason: str = ""
+    amount_units: int = 0
 
 
 class RefundGrant(Command, frozen=True):
@@ -51,6 +59,8 @@ class RefundGrant(Command, frozen=True):
     wallet: str
     grant_version: int
     amount_units: int = 0
+    paid: bool = False
+    exchange_rate: str = ""
 
 
 class ExtendGrant(Command, frozen=True):

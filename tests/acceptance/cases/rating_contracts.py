@@ -15,7 +15,7 @@ from credits.ledger.v1 import (
     wallet_pb2,
     wallet_service_pb2,
 )
-from credits.rating.v1 import invoice_service_pb2, rating_service_pb2
+from credits.rating.v1 import billing_pb2, invoice_service_pb2, rating_service_pb2
 from tests.acceptance.cases.amounts import price_text, to_nanos
 from tests.acceptance.cases.fields import timestamp
 from tests.acceptance.cases.rating_cards import CURRENCY, USD, Card
@@ -32,6 +32,7 @@ class Terms(NamedTuple):
     base_fee: Decimal | None = None
     included_units: int = 0
     overage_price: Decimal | None = Decimal(1)
+    included_roll_over: billing_terms_pb2.IncludedRollOver | None = None
     minimum_spend: Decimal | None = None
     tax_percent: Decimal | None = None
 
@@ -75,6 +76,7 @@ async def _publish_plan(session: Session, playing: Playing, card: Card, terms: T
         rate_card=card.name,
         base_fee=_money(terms.base_fee),
         included_units=terms.included_units,
+        included_roll_over=terms.included_roll_over,
         shortfall_mode=wallet_pb2.SHORTFALL_MODE_SOFT,
         overage_price=_unit_price(terms.overage_price),
         minimum_spend=_money(terms.minimum_spend),
@@ -142,3 +144,11 @@ async def preview(session: Session, signed: Signed, cycle_time: datetime) -> inv
         contract=signed.contract, cycle_time=timestamp(cycle_time)
     )
     return (await call(session.services.invoices.PreviewInvoice, request)).invoice
+
+
+async def bill(session: Session, signed: Signed) -> None:
+    """Have the contract billed, so that what its plan includes is in the wallet. Raises Refused."""
+    request = billing_pb2.RunBillingRequest(contract=signed.contract)
+    async for progress in session.services.invoices.RunBilling(request):
+        for failure in progress.failures:
+            raise Refused("RunBilling", failure.reason, failure.message)
