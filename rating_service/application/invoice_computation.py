@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import Final
 
 import msgspec
 
 from rating_service.application.invoice_ports import BillingFacts, InvoiceFacts, News
 from rating_service.application.ports import InvoiceHead, LedgerEvent, Span, StoredInvoice
 from rating_service.application.refusals import RequestReason, RequestRefused
-from rating_service.domain.agreement import Contract, TaxRate
+from rating_service.domain.agreement import Contract, RateCard, TaxRate
 from rating_service.domain.catalogue import EMPTY, evolve
 from rating_service.domain.commitments import periods_in
 from rating_service.domain.contract_life import end_of
@@ -25,7 +26,11 @@ from rating_service.domain.invoice import Invoice, compute_invoice, document, re
 from rating_service.domain.invoice_document import InvoiceKind, OpenCredit, Purchase
 from rating_service.domain.invoice_parts import Earlier
 from rating_service.domain.open_credits import NOTE_TOPIC, credits_left, decode_note
+from rating_service.domain.rate_minimums import card_names
 from rating_service.domain.stretches import stretches
+
+_MINIMUM: Final = b'"cycle_minimum"'
+"""Stands in the stored event of a phase one of whose rates has a minimum; what is not there is left out of it."""
 
 
 class OvertakenError(Exception):
@@ -112,6 +117,7 @@ def invoice_on(facts: BillingFacts, basis: Basis, order: InvoiceOrder) -> Invoic
     purchases = _purchases(facts, basis, news)
     open_credits = _open_credits(facts, basis)
     earlier = _earlier(facts, basis, news, order)
+    cards = _cards(facts, contract, watermark)
     own = facts.cycle(Span(contract.name, contract.wallet, cycle.start_time, cycle.end_time, watermark))
     invoice = compute_invoice(
         contract=contract,
@@ -124,6 +130,7 @@ def invoice_on(facts: BillingFacts, basis: Basis, order: InvoiceOrder) -> Invoic
         taxes=order.taxes,
         open_credits=open_credits,
         purchases=purchases,
+        cards=cards,
         kind=order.kind,
         name=order.name,
         issue_time=order.issue_time,
@@ -191,6 +198,25 @@ def _purchases(facts: BillingFacts, basis: Basis, news: News) -> tuple[Purchase,
         if start <= found.effective_time < end
         or any(cycle.start_time <= found.effective_time < cycle.end_time for cycle in closed)
     )
+
+
+def _cards(facts: BillingFacts, contract: Contract, watermark_position: int) -> dict[str, RateCard]:
+    """Return the rate cards of a contract with minimums of cycles, as of a position.
+
+    Others are not decoded: a list of thousands of rates would cost more than the rest of the invoice.
+    """
+    cards: dict[str, RateCard] = {}
+    for name in card_names(contract):
+        events = facts.agreements(name, watermark_position)
+        if not any(_MINIMUM in event.state for event in events):
+            continue
+        catalogue = EMPTY
+        for event in events:
+            catalogue = evolve(catalogue, event.stream, event.topic, event.state)
+        card = find(catalogue.rate_cards, name)
+        if card is not None:
+            cards[name] = card
+    return cards
 
 
 def _open_credits(facts: BillingFacts, basis: Basis) -> tuple[OpenCredit, ...]:
