@@ -23,8 +23,10 @@ from rating_service.adapters.migrations import SchemaError, migrate
 from rating_service.adapters.postgres_pool import open_pool
 from rating_service.adapters.rerating_client import ReratingClient
 from rating_service.adapters.rerating_facts import PostgresReratingFacts
+from rating_service.adapters.settled_phases import PostgresSettledPhases
 from rating_service.application.ports import StoreUnavailableError
 from rating_service.application.rerating import Reratings
+from rating_service.application.rerating_sweep import ReratingSweep
 from rating_service.application.run_billing import BillingRunner
 from rating_service.application.stream_usage import StreamMetering
 from rating_service.bootstrap_billing import Opened, build_billing, build_invoicing
@@ -33,6 +35,7 @@ from rating_service.bootstrap_usage import build_usage, open_limiter
 from rating_service.projections.facts import UnreadableHistoryError
 from rating_service.projections.follower import Follower
 from rating_service.rpc.health import HealthReporter
+from rating_service.rpc.invoice_servicer import InvoiceServicer
 from rating_service.rpc.metrics import LAG_EVENTS, POSITION
 from rating_service.rpc.rerating_servicer import ReratingServicer
 from rating_service.rpc.server import BoundServer, Certificates, ListenError, build_server
@@ -57,6 +60,7 @@ class Parts(NamedTuple):
     follower: Follower
     streams: StreamMetering
     health: HealthReporter
+    reratings: ReratingSweep
     billing: BillingRunner
     documents: DocumentParts
 
@@ -98,22 +102,29 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Parts:
     history = PostgresHistoryStore(pool)
     follower = Follower(ledger=ledger, store=history)
     opened = Opened(pool, url, channel, ledger, follower)
-    computing = build_invoicing(settings, opened, stack)
-    billing = build_billing(settings, opened, computing.invoicing, computing.invoices)
-    documents = build_documents(settings, opened, computing, billing)
+    invoicing, invoices, tracing = build_invoicing(settings, opened, stack)
+    billing = build_billing(settings, opened, invoicing, invoices)
+    documents = build_documents(settings, opened, invoicing, invoices)
     usage = build_usage(settings, pool, channel, ledger, follower, open_limiter(settings, stack))
+    reratings = Reratings(
+        ledger=ledger,
+        decisions=ReratingClient(channel),
+        history=follower,
+        facts=PostgresReratingFacts(url),
+        clock=ledger if settings.sandbox else SystemClock(),
+    )
     served = build_server(
         rating=usage.servicer,
-        invoices=documents.servicer,
-        reratings=ReratingServicer(
-            Reratings(
-                ledger=ledger,
-                decisions=ReratingClient(channel),
-                history=follower,
-                facts=PostgresReratingFacts(url),
-                clock=ledger if settings.sandbox else SystemClock(),
-            )
+        invoices=InvoiceServicer(
+            invoicing=invoicing,
+            tracing=tracing,
+            billing=billing.billing,
+            cycles=billing.cycles,
+            notes=documents.notes,
+            balances=documents.balances,
+            verification=documents.verification,
         ),
+        reratings=ReratingServicer(reratings),
         is_open=lambda: follower.is_caught_up,
         address=str(settings.listen),
         certificates=certificates(settings),
@@ -123,6 +134,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Parts:
         follower,
         usage.streams,
         HealthReporter(served.health, is_ready=readiness(follower, history)),
+        ReratingSweep(reratings=reratings, history=follower, store=PostgresSettledPhases(pool)),
         billing.runner,
         documents,
     )
@@ -172,12 +184,13 @@ async def run(parts: Parts, stop: asyncio.Event) -> None:
     log.info("listening", port=parts.served.port)
     following = asyncio.create_task(parts.follower.run(), name="follower")
     sweeping = asyncio.create_task(parts.streams.run(), name="streams")
+    settling = asyncio.create_task(parts.reratings.run(), name="reratings")
     billing = asyncio.create_task(parts.billing.run(), name="billing")
     recording = asyncio.create_task(parts.documents.run(), name="documents")
     reporting = asyncio.create_task(parts.health.run(), name="health")
     stopping = asyncio.create_task(stop.wait(), name="stop")
     try:
-        working = {following, sweeping, billing, recording, reporting}
+        working = {following, sweeping, settling, billing, recording, reporting}
         await asyncio.wait({*working, stopping}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         reporting.cancel()
