@@ -130,7 +130,7 @@ def trace(
     page_token: PageToken = "",
     as_json: Json = False,
 ) -> None:
-    """List what is behind a line: debits, or events of the contract."""
+    """List what is behind a line: its debits, or the events of a line that no debit is behind."""
     request = invoice_service_pb2.TraceLineRequest(
         name=name, line_id=line_id, page_size=page_size, page_token=page_token
     )
@@ -144,7 +144,7 @@ def trace(
         print_message(answer)
         return
     if answer.events:
-        _print_events(answer.events)
+        _print_page(_events(answer.events), answer.next_page_token)
         return
     table = Table()
     table.add_column("position", justify="right")
@@ -162,14 +162,15 @@ def trace(
     _print_page(table, answer.next_page_token)
 
 
-def _print_events(events: Iterable[invoice_service_pb2.LineEvent]) -> None:
+def _events(events: Iterable[invoice_service_pb2.LineEvent]) -> Table:
     table = Table()
     table.add_column("position", justify="right")
-    for heading in ("stream", "version", "event"):
-        table.add_column(heading)
-    for event in events:
-        table.add_row(str(event.position), event.stream, str(event.version), event.topic)
-    Console().print(table)
+    table.add_column("stream")
+    table.add_column("version", justify="right")
+    table.add_column("event")
+    for found in events:
+        table.add_row(str(found.position), found.stream, str(found.version), found.topic)
+    return table
 
 
 def _print_page(table: Table, next_page_token: str) -> None:

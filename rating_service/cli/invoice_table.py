@@ -104,7 +104,7 @@ def _what(line: invoice_service_pb2.InvoiceLine) -> str:
         details = [_detail(detail) for detail in line.details]
     else:
         details = [f"  {name} {quantity:,}" for name, quantity in sorted(line.quantities.items())]
-    return "\n".join([line.description, *details])
+    return escape("\n".join([line.description, *details]))
 
 
 def _detail(detail: invoice_service_pb2.LineDetail) -> str:
