@@ -97,7 +97,7 @@ def _add_sums(table: Table, invoice: invoice_service_pb2.Invoice) -> None:
     table.add_section()
     table.add_row("", "net", "", "", "", money(invoice.net), style="dim")
     for tax in invoice.taxes:
-        where = f" {tax.rate.jurisdiction}" if tax.rate.jurisdiction else ""
+        where = f", {tax.rate.jurisdiction}" if tax.rate.jurisdiction else ""
         table.add_row(
             "", escape(f"{tax.rate.name} {tax.rate.percent} %{where}"), "", "", "", money(tax.amount)
         )
