@@ -34,6 +34,7 @@ from ledger_service.adapters.chart_file import ChartFileError, read_chart
 from ledger_service.adapters.clocks import ManualClock, SystemClock
 from ledger_service.adapters.due_wallets import PostgresDueWallets
 from ledger_service.adapters.event_log import PostgresEventLog, PostgresLogReader
+from ledger_service.adapters.finance_process import FinanceProcesses
 from ledger_service.adapters.migrate import MigrationError, migrate
 from ledger_service.adapters.open_transfers import PostgresOpenTransfers
 from ledger_service.adapters.verification_process import verify_beside
@@ -49,6 +50,7 @@ from ledger_service.projections.journal_views import PostgresFinanceViews
 from ledger_service.projections.lot_book import PaidLots
 from ledger_service.projections.projector import Projector, ProjectorSettings
 from ledger_service.projections.rebuild import Progress, rebuild
+from ledger_service.projections.report_views import PostgresFinanceReports
 from ledger_service.projections.verify import verify
 from ledger_service.projections.views import PostgresViews
 from ledger_service.rpc.agreement_services import ContractServicer, RateCardServicer
@@ -122,7 +124,14 @@ async def _serve(
         reader,
         views,
         WalletServicer(writer, reader, views, functional_currency=settings.functional_currency),
-        FinanceServicer(writer, reader, finance, chart=_chart(settings)),
+        FinanceServicer(
+            writer,
+            reader,
+            finance,
+            PostgresFinanceReports(pool, schema=settings.schema),
+            FinanceProcesses(url, schema=settings.schema),
+            chart=_chart(settings),
+        ),
         lambda: verify_beside(url, schema=settings.schema),
     )
     if isinstance(clock, ManualClock):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from datetime import date
+from datetime import date, datetime
 from typing import TypeVar
 
 import msgspec
@@ -52,8 +52,34 @@ class AgreementsToken(msgspec.Struct, frozen=True, array_like=True, tag="agreeme
     after: str
 
 
-Token = WalletsToken | GrantsToken | StatementToken | AgreementsToken | JournalToken
-T = TypeVar("T", WalletsToken, GrantsToken, StatementToken, AgreementsToken, JournalToken)
+class ExportToken(msgspec.Struct, frozen=True, array_like=True, tag="export"):
+    """After so many entries of a wallet, as of a position and an instant, in the export that was asked for.
+
+    `request_hash` is of all that the export depends on.
+    """
+
+    request_hash: str
+    position: int
+    now: datetime
+    wallet: str
+    entries: int
+
+
+class EntriesToken(msgspec.Struct, frozen=True, array_like=True, tag="entries"):
+    """After so many entries of a wallet, as of a position, in the list of entries that was asked for."""
+
+    request_hash: str
+    position: int
+    wallet: str
+    entries: int
+
+
+Token = (
+    WalletsToken | GrantsToken | StatementToken | AgreementsToken | JournalToken | ExportToken | EntriesToken
+)
+T = TypeVar(
+    "T", WalletsToken, GrantsToken, StatementToken, AgreementsToken, JournalToken, ExportToken, EntriesToken
+)
 
 
 def encode_token(token: Token) -> str:

@@ -11,11 +11,12 @@ from ledger_service.projections.view_statements import POSITION
 # A lot that time has ended posts as breakage what it carries; of one with held units what the rest is worth.
 # In a pool with an escheat fraction that much of it belongs to the state, and a pool with an estimate is measured anew
 # on the day of the read, which will be that of the record.
-ROLL_FORWARD: Final = """
+DUE: Final = """
 WITH open_days AS (
     SELECT entity, max(to_day) AS open_day FROM {schema}.journal_periods GROUP BY entity
 ), due AS (
-    SELECT l.pool, greatest((expire_time AT TIME ZONE 'UTC')::date, effective_day, open_day) AS day,
+    SELECT l.pool, l.entity, l.currency_code, l.product,
+        greatest((expire_time AT TIME ZONE 'UTC')::date, effective_day, open_day) AS day,
         CASE WHEN held_units = 0 THEN recognisable ELSE least(recognisable, greatest(recognised,
             div(2 * l.consideration_nanos::numeric * gone + l.amount_units, 2 * l.amount_units::numeric)
                 - escheated_nanos)) END - recognised AS ended,
@@ -26,22 +27,23 @@ WITH open_days AS (
             amount_units - refunded_units - rolled_units - held_units AS gone
         FROM {schema}.journal_lots
         WHERE NOT used_up AND NOT as_recorded AND expire_time <= %(now)s AND expire_time < %(to_time)s
-            AND currency_code = %(currency_code)s AND (%(entity)s = '' OR entity = %(entity)s)
+            AND %(currency_code)s IN ('', currency_code) AND %(entity)s IN ('', entity)
     ) AS l
     LEFT JOIN (SELECT pool, escheat_fraction FROM {schema}.journal_pools) AS p ON p.pool = l.pool
     LEFT JOIN open_days AS o ON o.entity = l.entity
 ), due_parts AS (
-    SELECT pool, day, ended - floor(ended * escheat_fraction + 0.5) AS breakage,
+    SELECT pool, entity, currency_code, product, day, ended - floor(ended * escheat_fraction + 0.5) AS breakage,
         floor(ended * escheat_fraction + 0.5) AS escheat
     FROM due WHERE ended > 0
 ), due_pools AS (
-    SELECT (%(now)s::timestamptz AT TIME ZONE 'UTC')::date AS day, greatest(
+    SELECT pool, entity, currency_code, (%(now)s::timestamptz AT TIME ZONE 'UTC')::date AS day, greatest(
         least(div(2 * usage_nanos * estimate_denominator + (estimate_denominator - estimate_numerator),
             2 * (estimate_denominator - estimate_numerator)), consideration_nanos - escheat)
         - usage_nanos - lot_breakage_nanos - breakage, 0) - pool_breakage_nanos AS change
     FROM (SELECT pool, sum(breakage) AS breakage, sum(escheat) AS escheat FROM due_parts GROUP BY pool) AS d
     JOIN {schema}.journal_pools USING (pool) WHERE estimate_numerator > 0
-), posted AS (
+)"""
+ROLL_FORWARD: Final = """{due}, posted AS (
     SELECT posting_day AS day, account, movement, nanos FROM {schema}.journal_days
     WHERE currency_code = %(currency_code)s AND posting_day < %(to_day)s AND record_day < %(known_before)s
         AND (%(entity)s = '' OR entity = %(entity)s)
@@ -53,7 +55,7 @@ WITH open_days AS (
     UNION ALL SELECT day, 'UNCLAIMED_PROPERTY_PAYABLE', 'ESCHEAT', -escheat FROM due_parts
 )
 SELECT CASE WHEN day >= %(from_day)s THEN day END, account, movement, sum(nanos)::text
-FROM posted WHERE day < %(to_day)s GROUP BY 1, 2, 3 ORDER BY 1"""
+FROM posted WHERE day < %(to_day)s GROUP BY 1, 2, 3 ORDER BY 1""".replace("{due}", DUE)
 
 LIST_LOTS: Final = """
 SELECT wallet, grant_version, entity, product, pool, currency_code, consideration_nanos, amount_units,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from credits.ledger.v1 import finance_commands_pb2, finance_service_pb2, finance_service_pb2_grpc
+from credits.ledger.v1 import finance_commands_pb2, finance_service_pb2
 from ledger_service.application import accounting
 from ledger_service.application.calls import Outcome
 from ledger_service.application.finance_ports import FinanceViews, JournalDay
 from ledger_service.application.page_tokens import GrantsToken, JournalToken, decode_token, encode_token
 from ledger_service.application.ports import LogReader
+from ledger_service.application.report_ports import FinanceJobs, FinanceReports
 from ledger_service.application.writer import Writer
 from ledger_service.domain.commands import (
     AnyCommand,
@@ -38,6 +39,7 @@ from ledger_service.rpc.finance_messages import (
     write_pool,
     write_row,
 )
+from ledger_service.rpc.finance_report_service import FinanceReportServicer
 from ledger_service.rpc.part_names import read_part_name
 from ledger_service.rpc.values import write_money
 
@@ -45,7 +47,7 @@ PAGE_SIZE_DEFAULT: Final = 100
 PAGE_SIZE_MAX: Final = 1_000
 
 
-class FinanceServicer(finance_service_pb2_grpc.FinanceServiceServicer):
+class FinanceServicer(FinanceReportServicer):
     """Serves the journal, and takes what finance says."""
 
     def __init__(
@@ -53,6 +55,8 @@ class FinanceServicer(finance_service_pb2_grpc.FinanceServiceServicer):
         writer: Writer,
         reader: LogReader,
         views: FinanceViews,
+        reports: FinanceReports,
+        jobs: FinanceJobs,
         *,
         chart: Chart = DEFAULT_CHART,
     ) -> None:
@@ -61,6 +65,8 @@ class FinanceServicer(finance_service_pb2_grpc.FinanceServiceServicer):
         self._writer = writer
         self._reader = reader
         self._views = views
+        self._reports = reports
+        self._jobs = jobs
 
     async def GetRollForward(
         self, request: finance_service_pb2.GetRollForwardRequest, context: Context

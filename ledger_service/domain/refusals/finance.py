@@ -69,3 +69,21 @@ class PeriodNotOver(Refusal):
     """A period that is not over cannot be closed."""
 
     reason = "PERIOD_NOT_OVER"
+
+
+class CurrencyNotInBooks(Refusal):
+    """Nothing was ever posted in this currency."""
+
+    reason = "CURRENCY_NOT_IN_BOOKS"
+
+
+class EntityNotInBooks(Refusal):
+    """Nothing was ever posted for this entity."""
+
+    reason = "ENTITY_NOT_IN_BOOKS"
+
+
+class JournalUnbalanced(Refusal):
+    """Debits and credits of the journal differ: something else than the ledger has changed it."""
+
+    reason = "JOURNAL_UNBALANCED"

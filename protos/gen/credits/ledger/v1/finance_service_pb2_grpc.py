@@ -4,6 +4,8 @@ import grpc
 import warnings
 
 from credits.ledger.v1 import finance_commands_pb2 as credits_dot_ledger_dot_v1_dot_finance__commands__pb2
+from credits.ledger.v1 import finance_export_pb2 as credits_dot_ledger_dot_v1_dot_finance__export__pb2
+from credits.ledger.v1 import finance_reports_pb2 as credits_dot_ledger_dot_v1_dot_finance__reports__pb2
 from credits.ledger.v1 import finance_service_pb2 as credits_dot_ledger_dot_v1_dot_finance__service__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -86,6 +88,56 @@ class FinanceServiceStub:
                 request_serializer=credits_dot_ledger_dot_v1_dot_finance__commands__pb2.ListAccountingPeriodsRequest.SerializeToString,
                 response_deserializer=credits_dot_ledger_dot_v1_dot_finance__commands__pb2.ListAccountingPeriodsResponse.FromString,
                 _registered_method=True)
+        self.GetTrialBalance = channel.unary_unary(
+                '/credits.ledger.v1.FinanceService/GetTrialBalance',
+                request_serializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetTrialBalanceRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetTrialBalanceResponse.FromString,
+                _registered_method=True)
+        self.ListJournal = channel.unary_unary(
+                '/credits.ledger.v1.FinanceService/ListJournal',
+                request_serializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.ListJournalRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.ListJournalResponse.FromString,
+                _registered_method=True)
+        self.GetLiabilitySchedule = channel.unary_unary(
+                '/credits.ledger.v1.FinanceService/GetLiabilitySchedule',
+                request_serializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetLiabilityScheduleRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetLiabilityScheduleResponse.FromString,
+                _registered_method=True)
+        self.GetOpeningRevenue = channel.unary_unary(
+                '/credits.ledger.v1.FinanceService/GetOpeningRevenue',
+                request_serializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetOpeningRevenueRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetOpeningRevenueResponse.FromString,
+                _registered_method=True)
+        self.GetRemainingObligation = channel.unary_unary(
+                '/credits.ledger.v1.FinanceService/GetRemainingObligation',
+                request_serializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetRemainingObligationRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetRemainingObligationResponse.FromString,
+                _registered_method=True)
+        self.GetRevenue = channel.unary_unary(
+                '/credits.ledger.v1.FinanceService/GetRevenue',
+                request_serializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetRevenueRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetRevenueResponse.FromString,
+                _registered_method=True)
+        self.GetBreakageAnalysis = channel.unary_unary(
+                '/credits.ledger.v1.FinanceService/GetBreakageAnalysis',
+                request_serializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetBreakageAnalysisRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetBreakageAnalysisResponse.FromString,
+                _registered_method=True)
+        self.ListCreditsOutstanding = channel.unary_unary(
+                '/credits.ledger.v1.FinanceService/ListCreditsOutstanding',
+                request_serializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.ListCreditsOutstandingRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.ListCreditsOutstandingResponse.FromString,
+                _registered_method=True)
+        self.Export = channel.unary_stream(
+                '/credits.ledger.v1.FinanceService/Export',
+                request_serializer=credits_dot_ledger_dot_v1_dot_finance__export__pb2.ExportRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_finance__export__pb2.ExportResponse.FromString,
+                _registered_method=True)
+        self.Reconcile = channel.unary_stream(
+                '/credits.ledger.v1.FinanceService/Reconcile',
+                request_serializer=credits_dot_ledger_dot_v1_dot_finance__export__pb2.ReconcileRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_finance__export__pb2.ReconcileResponse.FromString,
+                _registered_method=True)
 
 
 class FinanceServiceServicer:
@@ -165,6 +217,76 @@ class FinanceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetTrialBalance(self, request, context):
+        """Get the balances of accounts, which add up to zero in each currency. Safe to retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListJournal(self, request, context):
+        """List the entries of events, derived from the log anew. Safe to retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetLiabilitySchedule(self, request, context):
+        """Divide contract liability by expiry or by age. Folds the log. Safe to retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetOpeningRevenue(self, request, context):
+        """Get the revenue of a period that was in its opening contract liability. Folds the log. Safe to retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRemainingObligation(self, request, context):
+        """Divide the remaining performance obligation by when it is expected to be revenue. Folds the log. Safe to retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRevenue(self, request, context):
+        """Disaggregate revenue. Safe to retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetBreakageAnalysis(self, request, context):
+        """Show how past sales were used, and which breakage follows from it. Folds the log. Safe to retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCreditsOutstanding(self, request, context):
+        """List the credit that customers have beside the liability for it. Safe to retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Export(self, request, context):
+        """Write the journal for another program. Safe to retry, and to go on with.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Reconcile(self, request, context):
+        """Hold the journal against the log and its parts against each other. Folds the log twice. Safe to retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_FinanceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -217,6 +339,56 @@ def add_FinanceServiceServicer_to_server(servicer, server):
                     servicer.ListAccountingPeriods,
                     request_deserializer=credits_dot_ledger_dot_v1_dot_finance__commands__pb2.ListAccountingPeriodsRequest.FromString,
                     response_serializer=credits_dot_ledger_dot_v1_dot_finance__commands__pb2.ListAccountingPeriodsResponse.SerializeToString,
+            ),
+            'GetTrialBalance': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTrialBalance,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetTrialBalanceRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetTrialBalanceResponse.SerializeToString,
+            ),
+            'ListJournal': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListJournal,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.ListJournalRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.ListJournalResponse.SerializeToString,
+            ),
+            'GetLiabilitySchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLiabilitySchedule,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetLiabilityScheduleRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetLiabilityScheduleResponse.SerializeToString,
+            ),
+            'GetOpeningRevenue': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetOpeningRevenue,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetOpeningRevenueRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetOpeningRevenueResponse.SerializeToString,
+            ),
+            'GetRemainingObligation': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRemainingObligation,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetRemainingObligationRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetRemainingObligationResponse.SerializeToString,
+            ),
+            'GetRevenue': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRevenue,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetRevenueRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetRevenueResponse.SerializeToString,
+            ),
+            'GetBreakageAnalysis': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBreakageAnalysis,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetBreakageAnalysisRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetBreakageAnalysisResponse.SerializeToString,
+            ),
+            'ListCreditsOutstanding': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCreditsOutstanding,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.ListCreditsOutstandingRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.ListCreditsOutstandingResponse.SerializeToString,
+            ),
+            'Export': grpc.unary_stream_rpc_method_handler(
+                    servicer.Export,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_finance__export__pb2.ExportRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_finance__export__pb2.ExportResponse.SerializeToString,
+            ),
+            'Reconcile': grpc.unary_stream_rpc_method_handler(
+                    servicer.Reconcile,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_finance__export__pb2.ReconcileRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_finance__export__pb2.ReconcileResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -490,6 +662,276 @@ class FinanceService:
             '/credits.ledger.v1.FinanceService/ListAccountingPeriods',
             credits_dot_ledger_dot_v1_dot_finance__commands__pb2.ListAccountingPeriodsRequest.SerializeToString,
             credits_dot_ledger_dot_v1_dot_finance__commands__pb2.ListAccountingPeriodsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTrialBalance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.FinanceService/GetTrialBalance',
+            credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetTrialBalanceRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetTrialBalanceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListJournal(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.FinanceService/ListJournal',
+            credits_dot_ledger_dot_v1_dot_finance__reports__pb2.ListJournalRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_finance__reports__pb2.ListJournalResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetLiabilitySchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.FinanceService/GetLiabilitySchedule',
+            credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetLiabilityScheduleRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetLiabilityScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetOpeningRevenue(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.FinanceService/GetOpeningRevenue',
+            credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetOpeningRevenueRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetOpeningRevenueResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRemainingObligation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.FinanceService/GetRemainingObligation',
+            credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetRemainingObligationRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetRemainingObligationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRevenue(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.FinanceService/GetRevenue',
+            credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetRevenueRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetRevenueResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetBreakageAnalysis(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.FinanceService/GetBreakageAnalysis',
+            credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetBreakageAnalysisRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetBreakageAnalysisResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCreditsOutstanding(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.FinanceService/ListCreditsOutstanding',
+            credits_dot_ledger_dot_v1_dot_finance__reports__pb2.ListCreditsOutstandingRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_finance__reports__pb2.ListCreditsOutstandingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Export(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/credits.ledger.v1.FinanceService/Export',
+            credits_dot_ledger_dot_v1_dot_finance__export__pb2.ExportRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_finance__export__pb2.ExportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Reconcile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/credits.ledger.v1.FinanceService/Reconcile',
+            credits_dot_ledger_dot_v1_dot_finance__export__pb2.ReconcileRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_finance__export__pb2.ReconcileResponse.FromString,
             options,
             channel_credentials,
             insecure,

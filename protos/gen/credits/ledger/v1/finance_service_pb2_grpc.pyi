@@ -5,6 +5,8 @@ Figures for finance (ASC 606 / IFRS 15), from the journal, and what finance tell
 
 from collections import abc as _abc
 from credits.ledger.v1 import finance_commands_pb2 as _finance_commands_pb2
+from credits.ledger.v1 import finance_export_pb2 as _finance_export_pb2
+from credits.ledger.v1 import finance_reports_pb2 as _finance_reports_pb2
 from credits.ledger.v1 import finance_service_pb2 as _finance_service_pb2
 from grpc import aio as _aio
 import abc as _abc_1
@@ -60,6 +62,26 @@ class FinanceServiceStub:
     """Close an accounting period: in order, and for good. Safe to retry with the same key."""
     ListAccountingPeriods: _grpc.UnaryUnaryMultiCallable[_finance_commands_pb2.ListAccountingPeriodsRequest, _finance_commands_pb2.ListAccountingPeriodsResponse]
     """List the periods of an entity that take no entries any more. Safe to retry."""
+    GetTrialBalance: _grpc.UnaryUnaryMultiCallable[_finance_reports_pb2.GetTrialBalanceRequest, _finance_reports_pb2.GetTrialBalanceResponse]
+    """Get the balances of accounts, which add up to zero in each currency. Safe to retry."""
+    ListJournal: _grpc.UnaryUnaryMultiCallable[_finance_reports_pb2.ListJournalRequest, _finance_reports_pb2.ListJournalResponse]
+    """List the entries of events, derived from the log anew. Safe to retry."""
+    GetLiabilitySchedule: _grpc.UnaryUnaryMultiCallable[_finance_reports_pb2.GetLiabilityScheduleRequest, _finance_reports_pb2.GetLiabilityScheduleResponse]
+    """Divide contract liability by expiry or by age. Folds the log. Safe to retry."""
+    GetOpeningRevenue: _grpc.UnaryUnaryMultiCallable[_finance_reports_pb2.GetOpeningRevenueRequest, _finance_reports_pb2.GetOpeningRevenueResponse]
+    """Get the revenue of a period that was in its opening contract liability. Folds the log. Safe to retry."""
+    GetRemainingObligation: _grpc.UnaryUnaryMultiCallable[_finance_reports_pb2.GetRemainingObligationRequest, _finance_reports_pb2.GetRemainingObligationResponse]
+    """Divide the remaining performance obligation by when it is expected to be revenue. Folds the log. Safe to retry."""
+    GetRevenue: _grpc.UnaryUnaryMultiCallable[_finance_reports_pb2.GetRevenueRequest, _finance_reports_pb2.GetRevenueResponse]
+    """Disaggregate revenue. Safe to retry."""
+    GetBreakageAnalysis: _grpc.UnaryUnaryMultiCallable[_finance_reports_pb2.GetBreakageAnalysisRequest, _finance_reports_pb2.GetBreakageAnalysisResponse]
+    """Show how past sales were used, and which breakage follows from it. Folds the log. Safe to retry."""
+    ListCreditsOutstanding: _grpc.UnaryUnaryMultiCallable[_finance_reports_pb2.ListCreditsOutstandingRequest, _finance_reports_pb2.ListCreditsOutstandingResponse]
+    """List the credit that customers have beside the liability for it. Safe to retry."""
+    Export: _grpc.UnaryStreamMultiCallable[_finance_export_pb2.ExportRequest, _finance_export_pb2.ExportResponse]
+    """Write the journal for another program. Safe to retry, and to go on with."""
+    Reconcile: _grpc.UnaryStreamMultiCallable[_finance_export_pb2.ReconcileRequest, _finance_export_pb2.ReconcileResponse]
+    """Hold the journal against the log and its parts against each other. Folds the log twice. Safe to retry."""
 
 @_typing.type_check_only
 class FinanceServiceAsyncStub(FinanceServiceStub):
@@ -92,6 +114,26 @@ class FinanceServiceAsyncStub(FinanceServiceStub):
     """Close an accounting period: in order, and for good. Safe to retry with the same key."""
     ListAccountingPeriods: _aio.UnaryUnaryMultiCallable[_finance_commands_pb2.ListAccountingPeriodsRequest, _finance_commands_pb2.ListAccountingPeriodsResponse]  # type: ignore[assignment]
     """List the periods of an entity that take no entries any more. Safe to retry."""
+    GetTrialBalance: _aio.UnaryUnaryMultiCallable[_finance_reports_pb2.GetTrialBalanceRequest, _finance_reports_pb2.GetTrialBalanceResponse]  # type: ignore[assignment]
+    """Get the balances of accounts, which add up to zero in each currency. Safe to retry."""
+    ListJournal: _aio.UnaryUnaryMultiCallable[_finance_reports_pb2.ListJournalRequest, _finance_reports_pb2.ListJournalResponse]  # type: ignore[assignment]
+    """List the entries of events, derived from the log anew. Safe to retry."""
+    GetLiabilitySchedule: _aio.UnaryUnaryMultiCallable[_finance_reports_pb2.GetLiabilityScheduleRequest, _finance_reports_pb2.GetLiabilityScheduleResponse]  # type: ignore[assignment]
+    """Divide contract liability by expiry or by age. Folds the log. Safe to retry."""
+    GetOpeningRevenue: _aio.UnaryUnaryMultiCallable[_finance_reports_pb2.GetOpeningRevenueRequest, _finance_reports_pb2.GetOpeningRevenueResponse]  # type: ignore[assignment]
+    """Get the revenue of a period that was in its opening contract liability. Folds the log. Safe to retry."""
+    GetRemainingObligation: _aio.UnaryUnaryMultiCallable[_finance_reports_pb2.GetRemainingObligationRequest, _finance_reports_pb2.GetRemainingObligationResponse]  # type: ignore[assignment]
+    """Divide the remaining performance obligation by when it is expected to be revenue. Folds the log. Safe to retry."""
+    GetRevenue: _aio.UnaryUnaryMultiCallable[_finance_reports_pb2.GetRevenueRequest, _finance_reports_pb2.GetRevenueResponse]  # type: ignore[assignment]
+    """Disaggregate revenue. Safe to retry."""
+    GetBreakageAnalysis: _aio.UnaryUnaryMultiCallable[_finance_reports_pb2.GetBreakageAnalysisRequest, _finance_reports_pb2.GetBreakageAnalysisResponse]  # type: ignore[assignment]
+    """Show how past sales were used, and which breakage follows from it. Folds the log. Safe to retry."""
+    ListCreditsOutstanding: _aio.UnaryUnaryMultiCallable[_finance_reports_pb2.ListCreditsOutstandingRequest, _finance_reports_pb2.ListCreditsOutstandingResponse]  # type: ignore[assignment]
+    """List the credit that customers have beside the liability for it. Safe to retry."""
+    Export: _aio.UnaryStreamMultiCallable[_finance_export_pb2.ExportRequest, _finance_export_pb2.ExportResponse]  # type: ignore[assignment]
+    """Write the journal for another program. Safe to retry, and to go on with."""
+    Reconcile: _aio.UnaryStreamMultiCallable[_finance_export_pb2.ReconcileRequest, _finance_export_pb2.ReconcileResponse]  # type: ignore[assignment]
+    """Hold the journal against the log and its parts against each other. Folds the log twice. Safe to retry."""
 
 class FinanceServiceServicer(metaclass=_abc_1.ABCMeta):
     """FinanceService reports contract liability and revenue."""
@@ -181,5 +223,85 @@ class FinanceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_finance_commands_pb2.ListAccountingPeriodsResponse, _abc.Awaitable[_finance_commands_pb2.ListAccountingPeriodsResponse]]:
         """List the periods of an entity that take no entries any more. Safe to retry."""
+
+    @_abc_1.abstractmethod
+    def GetTrialBalance(
+        self,
+        request: _finance_reports_pb2.GetTrialBalanceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_finance_reports_pb2.GetTrialBalanceResponse, _abc.Awaitable[_finance_reports_pb2.GetTrialBalanceResponse]]:
+        """Get the balances of accounts, which add up to zero in each currency. Safe to retry."""
+
+    @_abc_1.abstractmethod
+    def ListJournal(
+        self,
+        request: _finance_reports_pb2.ListJournalRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_finance_reports_pb2.ListJournalResponse, _abc.Awaitable[_finance_reports_pb2.ListJournalResponse]]:
+        """List the entries of events, derived from the log anew. Safe to retry."""
+
+    @_abc_1.abstractmethod
+    def GetLiabilitySchedule(
+        self,
+        request: _finance_reports_pb2.GetLiabilityScheduleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_finance_reports_pb2.GetLiabilityScheduleResponse, _abc.Awaitable[_finance_reports_pb2.GetLiabilityScheduleResponse]]:
+        """Divide contract liability by expiry or by age. Folds the log. Safe to retry."""
+
+    @_abc_1.abstractmethod
+    def GetOpeningRevenue(
+        self,
+        request: _finance_reports_pb2.GetOpeningRevenueRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_finance_reports_pb2.GetOpeningRevenueResponse, _abc.Awaitable[_finance_reports_pb2.GetOpeningRevenueResponse]]:
+        """Get the revenue of a period that was in its opening contract liability. Folds the log. Safe to retry."""
+
+    @_abc_1.abstractmethod
+    def GetRemainingObligation(
+        self,
+        request: _finance_reports_pb2.GetRemainingObligationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_finance_reports_pb2.GetRemainingObligationResponse, _abc.Awaitable[_finance_reports_pb2.GetRemainingObligationResponse]]:
+        """Divide the remaining performance obligation by when it is expected to be revenue. Folds the log. Safe to retry."""
+
+    @_abc_1.abstractmethod
+    def GetRevenue(
+        self,
+        request: _finance_reports_pb2.GetRevenueRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_finance_reports_pb2.GetRevenueResponse, _abc.Awaitable[_finance_reports_pb2.GetRevenueResponse]]:
+        """Disaggregate revenue. Safe to retry."""
+
+    @_abc_1.abstractmethod
+    def GetBreakageAnalysis(
+        self,
+        request: _finance_reports_pb2.GetBreakageAnalysisRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_finance_reports_pb2.GetBreakageAnalysisResponse, _abc.Awaitable[_finance_reports_pb2.GetBreakageAnalysisResponse]]:
+        """Show how past sales were used, and which breakage follows from it. Folds the log. Safe to retry."""
+
+    @_abc_1.abstractmethod
+    def ListCreditsOutstanding(
+        self,
+        request: _finance_reports_pb2.ListCreditsOutstandingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_finance_reports_pb2.ListCreditsOutstandingResponse, _abc.Awaitable[_finance_reports_pb2.ListCreditsOutstandingResponse]]:
+        """List the credit that customers have beside the liability for it. Safe to retry."""
+
+    @_abc_1.abstractmethod
+    def Export(
+        self,
+        request: _finance_export_pb2.ExportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_finance_export_pb2.ExportResponse], _abc.AsyncIterator[_finance_export_pb2.ExportResponse]]:
+        """Write the journal for another program. Safe to retry, and to go on with."""
+
+    @_abc_1.abstractmethod
+    def Reconcile(
+        self,
+        request: _finance_export_pb2.ReconcileRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_finance_export_pb2.ReconcileResponse], _abc.AsyncIterator[_finance_export_pb2.ReconcileResponse]]:
+        """Hold the journal against the log and its parts against each other. Folds the log twice. Safe to retry."""
 
 def add_FinanceServiceServicer_to_server(servicer: FinanceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
