@@ -23,8 +23,10 @@ from rating_service.adapters.migrations import SchemaError, migrate
 from rating_service.adapters.postgres_pool import open_pool
 from rating_service.adapters.rerating_client import ReratingClient
 from rating_service.adapters.rerating_facts import PostgresReratingFacts
+from rating_service.adapters.settled_phases import PostgresSettledPhases
 from rating_service.application.ports import StoreUnavailableError
 from rating_service.application.rerating import Reratings
+from rating_service.application.rerating_sweep import ReratingSweep
 from rating_service.application.run_billing import BillingRunner
 from rating_service.application.stream_usage import StreamMetering
 from rating_service.application.trace_line import LineTracing
@@ -61,6 +63,7 @@ class Parts(NamedTuple):
     health: HealthReporter
     billing: BillingRunner
     documents: DocumentParts
+    reratings: ReratingSweep
 
 
 async def serve(settings: Settings) -> None:
@@ -100,11 +103,12 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Parts:
     history = PostgresHistoryStore(pool)
     follower = Follower(ledger=ledger, store=history)
     opened = Opened(pool, url, channel, ledger, follower)
-    invoicing, invoices = build_invoicing(settings, opened, stack)
-    tracing = LineTracing(invoicing=invoicing, history=follower, store=invoices)
+    invoicing, invoices, facts = build_invoicing(settings, opened, stack)
+    tracing = LineTracing(invoicing=invoicing, facts=facts, store=invoices)
     billing = build_billing(settings, opened, invoicing, invoices)
     documents = build_documents(settings, opened, invoicing, invoices)
     usage = build_usage(settings, pool, channel, ledger, follower, open_limiter(settings, stack))
+    reratings = build_reratings(settings, opened)
     served = build_server(
         rating=usage.servicer,
         invoices=InvoiceServicer(
@@ -116,15 +120,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Parts:
             balances=documents.balances,
             verification=documents.verification,
         ),
-        reratings=ReratingServicer(
-            Reratings(
-                ledger=ledger,
-                decisions=ReratingClient(channel),
-                history=follower,
-                facts=PostgresReratingFacts(url),
-                clock=ledger if settings.sandbox else SystemClock(),
-            )
-        ),
+        reratings=ReratingServicer(reratings),
         is_open=lambda: follower.is_caught_up,
         address=str(settings.listen),
         certificates=certificates(settings),
@@ -136,6 +132,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Parts:
         HealthReporter(served.health, is_ready=readiness(follower, history)),
         billing.runner,
         documents,
+        ReratingSweep(reratings=reratings, history=follower, store=PostgresSettledPhases(pool)),
     )
 
 
@@ -152,6 +149,17 @@ async def database_url(settings: Settings, stack: AsyncExitStack) -> str:
         reason = str(cause).strip().partition("\n")[0]
         raise CannotRunError(f"RATING_DATABASE_URL: the database cannot be used: {reason}") from cause
     return url
+
+
+def build_reratings(settings: Settings, opened: Opened) -> Reratings:
+    """Return what puts phases for the past right."""
+    return Reratings(
+        ledger=opened.ledger,
+        decisions=ReratingClient(opened.channel),
+        history=opened.follower,
+        facts=PostgresReratingFacts(opened.url),
+        clock=opened.ledger if settings.sandbox else SystemClock(),
+    )
 
 
 def certificates(settings: Settings) -> Certificates | None:
@@ -185,10 +193,11 @@ async def run(parts: Parts, stop: asyncio.Event) -> None:
     sweeping = asyncio.create_task(parts.streams.run(), name="streams")
     billing = asyncio.create_task(parts.billing.run(), name="billing")
     recording = asyncio.create_task(parts.documents.run(), name="documents")
+    settling = asyncio.create_task(parts.reratings.run(), name="reratings")
     reporting = asyncio.create_task(parts.health.run(), name="health")
     stopping = asyncio.create_task(stop.wait(), name="stop")
     try:
-        working = {following, sweeping, billing, recording, reporting}
+        working = {following, sweeping, billing, recording, settling, reporting}
         await asyncio.wait({*working, stopping}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         reporting.cancel()

@@ -49,6 +49,7 @@ class InvoicingParts(NamedTuple):
 
     invoicing: Invoicing
     invoices: PostgresInvoiceStore
+    facts: PostgresInvoiceFacts
 
 
 def build_invoicing(settings: Settings, opened: Opened, stack: AsyncExitStack) -> InvoicingParts:
@@ -64,7 +65,7 @@ def build_invoicing(settings: Settings, opened: Opened, stack: AsyncExitStack) -
         clock=opened.ledger if settings.sandbox else SystemClock(),
         grace=settings.grace,
     )
-    return InvoicingParts(invoicing, invoices)
+    return InvoicingParts(invoicing, invoices, facts)
 
 
 def build_billing(

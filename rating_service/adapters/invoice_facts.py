@@ -44,13 +44,17 @@ READ_AGREEMENTS: Final = (
 )
 READ_SPAN: Final = sql.SQL(
     "SELECT {columns} FROM rating.debits WHERE wallet = %(wallet)s AND effective_time >= %(from_time)s"
-    " AND effective_time < %(to_time)s AND position <= %(watermark_position)s"
+    " AND effective_time < %(to_time)s AND position <= %(watermark_position)s AND adjusted_cycle_time IS NULL"
+    " UNION ALL SELECT {columns} FROM rating.debits WHERE contract = %(contract)s"
+    " AND adjusted_cycle_time >= %(from_time)s AND adjusted_cycle_time < %(to_time)s"
+    " AND position <= %(watermark_position)s"
 ).format(columns=DEBIT_COLUMNS)
 READ_REVERSALS: Final = sql.SQL(
     "SELECT {columns} FROM rating.debit_reversals AS r"
     " JOIN rating.debits AS d ON d.wallet = r.wallet AND d.version = r.debit_version"
     " WHERE r.wallet = %(wallet)s AND r.position <= %(watermark_position)s"
-    " AND d.effective_time >= %(from_time)s AND d.effective_time < %(to_time)s ORDER BY r.position"
+    " AND coalesce(d.adjusted_cycle_time, d.effective_time) >= %(from_time)s"
+    " AND coalesce(d.adjusted_cycle_time, d.effective_time) < %(to_time)s ORDER BY r.position"
 ).format(columns=REVERSAL_COLUMNS)
 # A grant counts with what was not revoked of it.
 READ_GRANTS: Final = """
@@ -71,22 +75,22 @@ READ_PURCHASES: Final = """
 # The newest version that was counted before is found from the newest debit backwards, past the new ones only.
 READ_TOUCHED: Final = """
     WITH learned AS MATERIALIZED (
-        SELECT effective_time FROM rating.debits
+        SELECT coalesce(adjusted_cycle_time, effective_time) AS billed_time FROM rating.debits
         WHERE wallet = %(wallet)s AND version > coalesce((
                 SELECT version FROM rating.debits
                 WHERE wallet = %(wallet)s AND position <= %(after_position)s ORDER BY version DESC LIMIT 1
             ), 0)
             AND position > %(after_position)s AND position <= %(watermark_position)s
-            AND effective_time < %(last_end_time)s
+            AND coalesce(adjusted_cycle_time, effective_time) < %(last_end_time)s
         UNION ALL
-        SELECT d.effective_time FROM rating.debit_reversals AS r
+        SELECT coalesce(d.adjusted_cycle_time, d.effective_time) FROM rating.debit_reversals AS r
         JOIN rating.debits AS d ON d.wallet = r.wallet AND d.version = r.debit_version
         WHERE r.wallet = %(wallet)s AND r.position > %(after_position)s AND r.position <= %(watermark_position)s
     )
     SELECT c.place FROM unnest(%(start_times)s::timestamptz[], %(end_times)s::timestamptz[])
         WITH ORDINALITY AS c (start_time, end_time, place)
     WHERE EXISTS (
-        SELECT FROM learned WHERE effective_time >= c.start_time AND effective_time < c.end_time
+        SELECT FROM learned WHERE billed_time >= c.start_time AND billed_time < c.end_time
     )
     ORDER BY c.place
 """

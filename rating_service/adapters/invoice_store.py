@@ -20,25 +20,24 @@ from rating_service.adapters.debit_rows import (
 )
 from rating_service.adapters.postgres_pool import Pool, connection
 from rating_service.adapters.record_store import add_record
-from rating_service.application.ports import Span, StoredInvoice
-from rating_service.domain.debits import DebitFact
+from rating_service.application.ports import KnownDebit, Span, StoredInvoice
 from rating_service.domain.invoice_document import read_document
 from rating_service.domain.invoice_lines import LineKey, LineKind
 from rating_service.domain.invoice_record import invoice_record
-from rating_service.domain.reversals import net_debits
+from rating_service.domain.reversals import by_debit
 
-IN_SPAN: Final = sql.SQL(
-    "wallet = %(wallet)s AND effective_time >= %(from_time)s AND effective_time < %(to_time)s"
-    " AND position <= %(watermark_position)s"
-)
 READ_LINE: Final = sql.SQL(
-    "SELECT {columns} FROM rating.debits WHERE {in_span} AND position > %(after)s"
+    "SELECT {columns} FROM rating.debits WHERE wallet = %(wallet)s AND position <= %(watermark_position)s"
+    " AND (adjusted_cycle_time IS NULL AND effective_time >= %(from_time)s AND effective_time < %(to_time)s"
+    " OR adjusted_cycle_time >= %(from_time)s AND adjusted_cycle_time < %(to_time)s"
+    " AND contract = %(contract)s)"
     " AND contract_phase = %(contract_phase)s AND rate_card_phase = %(rate_card_phase)s"
-    " AND (overage_units > 0 OR NOT %(only_overage)s)"
-    " AND (amount_units = 0 OR amount_units > (SELECT coalesce(sum(r.amount_units), 0)"
-    " FROM rating.debit_reversals AS r WHERE r.wallet = debits.wallet AND r.debit_version = debits.version"
-    " AND r.position <= %(watermark_position)s)) ORDER BY position LIMIT %(limit)s"
-).format(columns=DEBIT_COLUMNS, in_span=IN_SPAN)
+    " AND position > %(after)s AND (overage_units > 0 OR NOT %(only_overage)s)"
+    " AND (position > %(since)s OR EXISTS (SELECT FROM rating.debit_reversals AS r"
+    " WHERE r.wallet = debits.wallet AND r.debit_version = debits.version"
+    " AND r.position > %(since)s AND r.position <= %(watermark_position)s))"
+    " ORDER BY position LIMIT %(limit)s"
+).format(columns=DEBIT_COLUMNS)
 READ_REVERSALS_OF_DEBITS: Final = sql.SQL(
     "SELECT {columns} FROM rating.debit_reversals AS r WHERE r.wallet = %(wallet)s"
     " AND r.debit_version = ANY(%(debit_versions)s) AND r.position <= %(watermark_position)s"
@@ -71,15 +70,18 @@ class PostgresInvoiceStore:
         """Use connections of a pool."""
         self._pool = pool
 
-    async def line_debits(self, span: Span, key: LineKey, *, after: int, limit: int) -> list[DebitFact]:
-        """Return debits that may be behind a line, net of reversals, after a position, by position.
+    async def line_debits(
+        self, span: Span, key: LineKey, *, since: int, after: int, limit: int
+    ) -> list[KnownDebit]:
+        """Return debits that may be behind a line, after a position, by position.
 
-        Those that were taken back whole are left out by the statement, so that a short answer is the last.
+        Only those that were recorded or taken back, in part or whole, after the position `since`.
         """
         values = span._asdict() | {
             "contract_phase": key.contract_phase,
             "rate_card_phase": key.rate_card_phase,
-            "only_overage": key.kind is LineKind.OVERAGE,
+            "only_overage": LineKind.OVERAGE in (key.kind, key.adjusted_kind),
+            "since": since,
             "after": after,
             "limit": limit,
         }
@@ -87,8 +89,9 @@ class PostgresInvoiceStore:
             rows: list[Any] = await (await lent.execute(READ_LINE, values)).fetchall()
             debits = [debit_from_row(row) for row in rows]
             values["debit_versions"] = [debit.version for debit in debits]
-            reversals: list[Any] = await (await lent.execute(READ_REVERSALS_OF_DEBITS, values)).fetchall()
-        return list(net_debits(debits, map(reversal_from_row, reversals)))
+            found: list[Any] = await (await lent.execute(READ_REVERSALS_OF_DEBITS, values)).fetchall()
+        reversals = by_debit(map(reversal_from_row, found))
+        return [KnownDebit(debit, reversals.get((debit.wallet, debit.version), ())) for debit in debits]
 
     async def add(self, invoice: StoredInvoice) -> bool:
         """Store an invoice; False if its sequence is taken, or its cycle closed. Nothing is ever overwritten.

@@ -8,24 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import Final
 
 import msgspec
 
-from rating_service.application.invoice_ports import BillingFacts, News
-from rating_service.application.ports import InvoiceHead, LedgerEvent, Span
+from rating_service.application.invoice_ports import BillingFacts, InvoiceFacts, News
+from rating_service.application.ports import InvoiceHead, LedgerEvent, Span, StoredInvoice
 from rating_service.application.refusals import RequestReason, RequestRefused
-from rating_service.domain.agreement import Contract, TaxRate
+from rating_service.domain.agreement import Contract, RateCard, TaxRate
 from rating_service.domain.catalogue import EMPTY, evolve
 from rating_service.domain.commitments import periods_in
 from rating_service.domain.contract_life import end_of
 from rating_service.domain.cycle_statement import CycleFacts
 from rating_service.domain.cycles import CycleBounds, cycle_at
 from rating_service.domain.index import find
-from rating_service.domain.invoice import Invoice, compute_invoice
+from rating_service.domain.invoice import Invoice, compute_invoice, document, read_document
 from rating_service.domain.invoice_document import InvoiceKind, OpenCredit, Purchase
 from rating_service.domain.invoice_parts import Earlier
 from rating_service.domain.open_credits import NOTE_TOPIC, credits_left, decode_note
+from rating_service.domain.rate_minimums import card_names
 from rating_service.domain.stretches import stretches
+
+_MINIMUM: Final = b'"cycle_minimum"'
+"""Stands in the stored event of a phase one of whose rates has a minimum; what is not there is left out of it."""
 
 
 class OvertakenError(Exception):
@@ -112,7 +117,8 @@ def invoice_on(facts: BillingFacts, basis: Basis, order: InvoiceOrder) -> Invoic
     purchases = _purchases(facts, basis, news)
     open_credits = _open_credits(facts, basis)
     earlier = _earlier(facts, basis, news, order)
-    own = facts.cycle(Span(contract.wallet, cycle.start_time, cycle.end_time, watermark))
+    cards = _cards(facts, contract, watermark)
+    own = facts.cycle(Span(contract.name, contract.wallet, cycle.start_time, cycle.end_time, watermark))
     invoice = compute_invoice(
         contract=contract,
         cycle=cycle,
@@ -124,6 +130,7 @@ def invoice_on(facts: BillingFacts, basis: Basis, order: InvoiceOrder) -> Invoic
         taxes=order.taxes,
         open_credits=open_credits,
         purchases=purchases,
+        cards=cards,
         kind=order.kind,
         name=order.name,
         issue_time=order.issue_time,
@@ -133,6 +140,28 @@ def invoice_on(facts: BillingFacts, basis: Basis, order: InvoiceOrder) -> Invoic
     if end is not None and cycle.start_time >= end and not invoice.lines:
         raise outside_contract(contract, cycle)
     return invoice
+
+
+def recomputed(store: InvoiceFacts, stored: StoredInvoice) -> bytes:
+    """Return the document of an issued invoice, computed again as of its watermark. Blocking.
+
+    What no log holds is taken from the document: its time, and taxes that were given with the call. Raises Refusal,
+    RequestRefused, StoreUnavailableError.
+    """
+    issued = read_document(stored.document)
+    threshold = stored.kind == InvoiceKind.THRESHOLD.value
+    order = InvoiceOrder(
+        stored.contract,
+        stored.cycle_start_time,
+        stored.watermark_position,
+        kind=InvoiceKind.THRESHOLD if threshold else InvoiceKind.CYCLE,
+        taxes=issued.tax_rates if issued.taxes_given else None,
+        before_sequence=stored.sequence,
+        name=stored.name,
+        issue_time=issued.issue_time,
+    )
+    with store.open() as facts:
+        return document(invoice_on(facts, basis_of(facts, order), order))
 
 
 def contract_of(name: str, events: Sequence[LedgerEvent]) -> Contract | None:
@@ -171,6 +200,25 @@ def _purchases(facts: BillingFacts, basis: Basis, news: News) -> tuple[Purchase,
     )
 
 
+def _cards(facts: BillingFacts, contract: Contract, watermark_position: int) -> dict[str, RateCard]:
+    """Return the rate cards of a contract with minimums of cycles, as of a position.
+
+    Others are not decoded: a list of thousands of rates would cost more than the rest of the invoice.
+    """
+    cards: dict[str, RateCard] = {}
+    for name in card_names(contract):
+        events = facts.agreements(name, watermark_position)
+        if not any(_MINIMUM in event.state for event in events):
+            continue
+        catalogue = EMPTY
+        for event in events:
+            catalogue = evolve(catalogue, event.stream, event.topic, event.state)
+        card = find(catalogue.rate_cards, name)
+        if card is not None:
+            cards[name] = card
+    return cards
+
+
 def _open_credits(facts: BillingFacts, basis: Basis) -> tuple[OpenCredit, ...]:
     last = basis.heads[-1] if basis.heads else None
     before = facts.documents([last.name])[0] if last else None
@@ -195,16 +243,18 @@ def _earlier(facts: BillingFacts, basis: Basis, news: News, order: InvoiceOrder)
     return Earlier(
         closing=facts.documents(_needed(basis, touched)),
         thresholds=facts.documents(thresholds),
-        touched=_facts_of(facts, basis.contract.wallet, touched, news.watermark_position),
+        touched=_facts_of(facts, basis.contract, touched, news.watermark_position),
         last_end_time=max((head.cycle.end_time for head in basis.closing), default=None),
     )
 
 
 def _facts_of(
-    facts: BillingFacts, wallet: str, cycles: Sequence[CycleBounds], watermark_position: int
+    facts: BillingFacts, contract: Contract, cycles: Sequence[CycleBounds], watermark_position: int
 ) -> Iterator[CycleFacts]:
     for cycle in cycles:
-        yield facts.cycle(Span(wallet, cycle.start_time, cycle.end_time, watermark_position))
+        yield facts.cycle(
+            Span(contract.name, contract.wallet, cycle.start_time, cycle.end_time, watermark_position)
+        )
 
 
 def _touched(facts: BillingFacts, basis: Basis, news: News) -> list[CycleBounds]:

@@ -20,6 +20,7 @@ from rating_service.application.invoice_computation import (
     OvertakenError,
     basis_of,
     invoice_on,
+    recomputed,
 )
 from rating_service.application.invoice_names import (
     InvoicePage,
@@ -50,7 +51,7 @@ from rating_service.application.refusals import RequestReason, RequestRefused
 from rating_service.domain import catalogue as catalogues
 from rating_service.domain.agreement import Money, TaxRate
 from rating_service.domain.cycles import CycleBounds
-from rating_service.domain.invoice import Invoice, InvoiceKind, document, read_document
+from rating_service.domain.invoice import Invoice, InvoiceKind
 
 ISSUE_ATTEMPTS_MAX: Final = 8
 """How often an invoice is computed again because another of the contract was issued meanwhile."""
@@ -142,13 +143,13 @@ class Invoicing:
         contract_name: str,
         cycle_time: datetime,
         *,
-        at_least: Money,
+        at_least: Money | None = None,
         taxes: tuple[TaxRate, ...] | None = None,
     ) -> ReadInvoice:
         """Issue what the usage of a running cycle has come to, less what was issued of it so far.
 
         If the cycle's own invoice was issued, that one is returned. Raises BelowThresholdError if the net amount is
-        less than so much, or in another currency.
+        less than `at_least`, or in another currency; without it any amount is issued.
         """
         check_contract(contract_name, field="contract")
 
@@ -165,21 +166,7 @@ class Invoicing:
 
         Raises Refusal, RequestRefused, StoreUnavailableError.
         """
-        issued = read_document(stored.document)
-        kind = InvoiceKind(stored.kind)
-        order = InvoiceOrder(
-            issued.contract,
-            issued.cycle.start_time,
-            stored.watermark_position,
-            kind=InvoiceKind.CYCLE if kind is InvoiceKind.FINAL else kind,
-            taxes=issued.tax_rates if issued.taxes_given else None,
-            before_sequence=stored.sequence,
-            name=stored.name,
-            issue_time=issued.issue_time,
-        )
-        computed = await asyncio.to_thread(self._computed, order)
-        assert isinstance(computed, Invoice), "an invoice before its own has not closed its cycle"
-        return document(computed)
+        return await asyncio.to_thread(recomputed, self._facts, stored)
 
     async def get(self, name: str) -> ReadInvoice:
         """Return an issued invoice. Refuses INVOICE_NOT_FOUND."""

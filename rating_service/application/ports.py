@@ -11,7 +11,7 @@ import msgspec
 from rating_service.domain.catalogue import Catalogue
 from rating_service.domain.cycle_totals import Counts
 from rating_service.domain.cycles import CycleBounds
-from rating_service.domain.debits import DebitFact
+from rating_service.domain.debits import DebitFact, ReversalFact
 from rating_service.domain.invoice_document import InvoiceKind
 from rating_service.domain.invoice_lines import LineKey
 from rating_service.domain.usage import Charge, TotalBefore
@@ -187,19 +187,36 @@ class InvoiceHead(NamedTuple):
 
 
 class Span(NamedTuple):
-    """Debits of a wallet with effective time in [from_time, to_time) and position up to the watermark."""
+    """Debits of a wallet that belong to [from_time, to_time), with positions up to the watermark.
 
+    A debit that puts right what a cycle of the contract was charged belongs where that cycle begins, any other to its
+    effective time.
+    """
+
+    contract: str
     wallet: str
     from_time: datetime
     to_time: datetime
     watermark_position: int
 
 
+class KnownDebit(NamedTuple):
+    """A debit, and everything that was taken back of it by a watermark."""
+
+    debit: DebitFact
+    reversals: Sequence[ReversalFact]
+
+
 class InvoiceStore(Protocol):
     """The invoices issued, and the debits behind them. Every method raises StoreUnavailableError."""
 
-    async def line_debits(self, span: Span, key: LineKey, *, after: int, limit: int) -> list[DebitFact]:
-        """Return debits that may be behind a line, net of reversals, after a position, by position."""
+    async def line_debits(
+        self, span: Span, key: LineKey, *, since: int, after: int, limit: int
+    ) -> list[KnownDebit]:
+        """Return debits that may be behind a line, after a position, by position.
+
+        Only those that were recorded or taken back, in part or whole, after the position `since`.
+        """
 
     async def add(self, invoice: StoredInvoice) -> bool:
         """Store an invoice; False if its sequence is taken, or its cycle closed. Nothing is ever overwritten."""

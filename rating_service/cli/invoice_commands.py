@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated
 
 import typer
@@ -13,6 +14,7 @@ from rating_service.cli.amounts import money, units
 from rating_service.cli.connection import CALL_SECONDS_MAX, open_service, print_message, printed_json
 from rating_service.cli.instants import as_timestamp, day
 from rating_service.cli.invoice_table import print_invoice
+from rating_service.cli.tax_options import NoTax, Taxes, given_taxes
 
 app = typer.Typer(help="Preview, issue and read invoices.", no_args_is_help=True)
 
@@ -25,10 +27,20 @@ PageToken = Annotated[str, typer.Option(help="Token of the page before.")]
 
 
 @app.command()
-def preview(contract: Contract, cycle_time: CycleTime, as_json: Json = False) -> None:
-    """Show the invoice of a cycle as it would be issued now."""
+def preview(
+    contract: Contract,
+    cycle_time: CycleTime,
+    watermark: Annotated[int, typer.Option(help="As it was known at this position of the log.")] = 0,
+    tax: Taxes = None,
+    no_tax: NoTax = False,
+    as_json: Json = False,
+) -> None:
+    """Show the invoice of a cycle as it would be issued now, or as it was issued."""
     request = invoice_service_pb2.PreviewInvoiceRequest(
-        contract=contract, cycle_time=as_timestamp(cycle_time)
+        contract=contract,
+        cycle_time=as_timestamp(cycle_time),
+        watermark_position=watermark,
+        taxes=given_taxes(tax, no_tax=no_tax),
     )
     with open_service() as channel:
         stub = invoice_service_pb2_grpc.InvoiceServiceStub(channel)
@@ -44,11 +56,16 @@ def issue(
     contract: Contract,
     cycle_time: CycleTime,
     waive_grace: Annotated[bool, typer.Option(help="Do not wait for late usage.")] = False,
+    tax: Taxes = None,
+    no_tax: NoTax = False,
     as_json: Json = False,
 ) -> None:
     """Issue the invoice of a cycle that has ended; a second time shows the same invoice."""
     request = invoice_service_pb2.IssueInvoiceRequest(
-        contract=contract, cycle_time=as_timestamp(cycle_time), waive_grace=waive_grace
+        contract=contract,
+        cycle_time=as_timestamp(cycle_time),
+        waive_grace=waive_grace,
+        taxes=given_taxes(tax, no_tax=no_tax),
     )
     with open_service() as channel:
         stub = invoice_service_pb2_grpc.InvoiceServiceStub(channel)
@@ -107,7 +124,7 @@ def trace(
     page_token: PageToken = "",
     as_json: Json = False,
 ) -> None:
-    """List the debits behind a line."""
+    """List what is behind a line: debits, or events of the contract."""
     request = invoice_service_pb2.TraceLineRequest(
         name=name, line_id=line_id, page_size=page_size, page_token=page_token
     )
@@ -119,6 +136,9 @@ def trace(
         ).invoice.asset
     if as_json:
         print_message(answer)
+        return
+    if answer.events:
+        _print_events(answer.events)
         return
     table = Table()
     table.add_column("position", justify="right")
@@ -134,6 +154,16 @@ def trace(
             units(found.amount_units, asset),
         )
     _print_page(table, answer.next_page_token)
+
+
+def _print_events(events: Iterable[invoice_service_pb2.LineEvent]) -> None:
+    table = Table()
+    table.add_column("position", justify="right")
+    for heading in ("stream", "version", "event"):
+        table.add_column(heading)
+    for event in events:
+        table.add_row(str(event.position), event.stream, str(event.version), event.topic)
+    Console().print(table)
 
 
 def _print_page(table: Table, next_page_token: str) -> None:

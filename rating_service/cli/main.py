@@ -23,6 +23,7 @@ from rating_service.cli import (
     usage_commands,
 )
 from rating_service.cli.connection import refusal_line
+from rating_service.cli.contract_list import list_contracts
 from rating_service.cli.diff_command import diff
 from rating_service.cli.service_commands import health, serve
 from rating_service.cli.yaml_source import FileRefused
@@ -49,6 +50,7 @@ agreement_commands.card_app.command()(diff)
 app.add_typer(agreement_commands.card_app, name="card")
 app.add_typer(price_commands.app, name="prices")
 app.add_typer(agreement_commands.plan_app, name="plan")
+contract_commands.app.command("list")(list_contracts)
 app.add_typer(contract_commands.app, name="contract")
 app.add_typer(rerating_commands.app, name="rerating")
 

@@ -6,11 +6,12 @@ invoice bills the statement, and every later invoice by how much the statement h
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from rating_service.domain.agreement import Contract
+from rating_service.domain.agreement import Contract, RateCard
 from rating_service.domain.commitments import CommitmentPeriod, cuts_of, periods_in, usage_in
 from rating_service.domain.cycles import CycleBounds
 from rating_service.domain.debits import DebitFact, GrantCategory, GrantFact, ReversalFact
@@ -19,6 +20,7 @@ from rating_service.domain.invoice_fees import fee_lines
 from rating_service.domain.invoice_lines import LineKind
 from rating_service.domain.invoice_minimums import bound_lines
 from rating_service.domain.invoice_usage import CycleUsage
+from rating_service.domain.rate_minimums import rate_minimum_lines
 from rating_service.domain.reversals import net_debits
 from rating_service.domain.stretches import Stretch, stretches
 
@@ -40,6 +42,9 @@ RUNNING_KINDS: Final = frozenset({LineKind.USAGE, LineKind.OVERAGE, LineKind.MAX
 """Kinds of what a cycle has come to while it runs: fees and minimums are due at its end."""
 
 
+NO_CARDS: Final[Mapping[str, RateCard]] = MappingProxyType({})
+
+
 class CycleFacts(NamedTuple):
     """The debits of a cycle, read while they are consumed, once; and what was taken back of debits."""
 
@@ -59,11 +64,16 @@ class Statement(NamedTuple):
 
 
 def state_cycle(
-    contract: Contract, facts: CycleFacts, grants: Iterable[GrantFact], watermark_position: int
+    contract: Contract,
+    facts: CycleFacts,
+    grants: Iterable[GrantFact],
+    watermark_position: int,
+    cards: Mapping[str, RateCard] = NO_CARDS,
 ) -> Statement:
     """Return what a cycle comes to. Debits outside the cycle, of other wallets or later are passed over.
 
-    Later reversals than the watermark, and those of other debits, change nothing.
+    `cards` are the rate cards that the contract names, by name; without them no rate has a minimum. Later reversals
+    than the watermark, and those of other debits, change nothing.
     """
     cycle = facts.cycle
     periods = periods_in(contract, cycle)
@@ -75,11 +85,15 @@ def state_cycle(
         for debit in facts.debits
         if debit.position <= watermark_position
         and debit.wallet == contract.wallet
-        and cycle.start_time <= debit.effective_time < cycle.end_time
+        and cycle.start_time <= debit.billed_time < cycle.end_time
     )
     usage.count(net_debits(inside, known))
     spent = usage.overage_nanos()
-    lines = [*fee_lines(parts, cycle), *usage.lines(cycle), *bound_lines(parts, spent, cycle)]
+    minimums = rate_minimum_lines(contract, parts, cards, usage.meters)
+    if minimums:
+        last = len(parts) - 1
+        spent[last] = spent.get(last, Fraction(0)) + sum(line.exact for line in minimums)
+    lines = [*fee_lines(parts, cycle), *usage.lines(cycle), *minimums, *bound_lines(parts, spent, cycle)]
     committed = [(period, usage_in(period, parts, spent)) for period in periods]
     return Statement(cycle, parts, lines, committed, usage.included_used_units)
 

@@ -52,6 +52,12 @@ class DebitFact(Record, frozen=True):
     feature: str = ""
 
     @property
+    def billed_time(self) -> datetime:
+        """The instant whose cycle the debit belongs to: that of its usage, or where an adjusted cycle begins."""
+        adjustment = None if self.charge is None else self.charge.adjustment
+        return self.effective_time if adjustment is None else adjustment.cycle_start_time
+
+    @property
     def name(self) -> str:
         """The debit's resource name."""
         return f"{self.wallet}/debits/{self.version}"

@@ -11,15 +11,15 @@ Amounts stay exact until the end: each cycle's sum is rounded once, and its line
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
 
-from rating_service.domain.agreement import Contract, ContractPhase, Money, TaxRate
+from rating_service.domain.agreement import Contract, ContractPhase, Money, RateCard, TaxRate
 from rating_service.domain.catalogue import find_contract_phase
 from rating_service.domain.contract_life import end_of, plan_at
-from rating_service.domain.cycle_statement import CycleFacts, Statement, state_cycle
+from rating_service.domain.cycle_statement import NO_CARDS, CycleFacts, Statement, state_cycle
 from rating_service.domain.cycles import CycleBounds
 from rating_service.domain.debits import DebitFact, GrantCategory, GrantFact, ReversalFact
 from rating_service.domain.invoice_document import (
@@ -68,6 +68,7 @@ def compute_invoice(
     taxes: tuple[TaxRate, ...] | None = None,
     open_credits: Sequence[OpenCredit] = (),
     purchases: Sequence[Purchase] = (),
+    cards: Mapping[str, RateCard] = NO_CARDS,
     kind: InvoiceKind = InvoiceKind.CYCLE,
     name: str = "",
     issue_time: datetime | None = None,
@@ -77,13 +78,21 @@ def compute_invoice(
 
     `reversals` are those of the wallet; later ones than the watermark, and those of other debits, change
     nothing. `grants` are those of the contract's wallet; they say which draws were of included units. The
-    order of debits does not matter. `taxes` replace those of the contract phase. A cycle in which the contract ends
-    is FINAL; of a THRESHOLD invoice only what usage has come to is billed. Refuses MIXED_CURRENCIES.
+    order of debits does not matter. `cards` are the rate cards that the contract names, by name. `taxes` replace
+    those of the contract phase. A cycle in which the contract ends is FINAL; of a THRESHOLD invoice only what usage
+    has come to is billed. Refuses MIXED_CURRENCIES.
     """
-    own = state_cycle(contract, CycleFacts(cycle, debits, reversals), grants, watermark_position)
     running = kind is InvoiceKind.THRESHOLD
+    facts = CycleFacts(cycle, debits, reversals)
+    own = state_cycle(contract, facts, grants, watermark_position, NO_CARDS if running else cards)
     parts = gather(
-        contract, own, earlier, watermark_position=watermark_position, taxes=taxes, running=running
+        contract,
+        own,
+        earlier,
+        watermark_position=watermark_position,
+        cards=cards,
+        taxes=taxes,
+        running=running,
     )
     currency = currency_of(contract, parts)
     settled = settle(due_lines(contract, parts, currency), open_credits, cycle, currency_code=currency)

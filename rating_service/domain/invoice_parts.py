@@ -4,13 +4,13 @@ and commitments have grown, and what was invoiced of the cycle while it ran.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from fractions import Fraction
 from typing import Final, NamedTuple
 
 from rating_service.domain.adjustments import BilledCycle, billed_cycle, grown_lines
-from rating_service.domain.agreement import Contract, TaxRate
+from rating_service.domain.agreement import Contract, RateCard, TaxRate
 from rating_service.domain.commitments import CommitmentBill, CommitmentPeriod, bill_of
 from rating_service.domain.cycle_statement import RUNNING_KINDS, CycleFacts, Statement, state_cycle
 from rating_service.domain.exact_lines import ExactLine
@@ -62,12 +62,13 @@ def gather(
     earlier: Earlier,
     *,
     watermark_position: int,
+    cards: Mapping[str, RateCard],
     taxes: tuple[TaxRate, ...] | None,
     running: bool,
 ) -> Parts:
     """Return what an invoice bills; of a running cycle only what usage has come to."""
     touched = () if running else earlier.touched
-    grown = list(_grown(contract, touched, earlier.closing, watermark_position))
+    grown = list(_grown(contract, touched, earlier.closing, watermark_position, cards))
     return Parts(
         own=own._replace(lines=_of_running_cycle(own.lines)) if running else own,
         grown=[each for each in grown if each.lines],
@@ -103,10 +104,11 @@ def _grown(
     touched: Iterable[CycleFacts],
     closing: Sequence[Invoice],
     watermark_position: int,
+    cards: Mapping[str, RateCard],
 ) -> Iterable[Growth]:
     for facts in touched:
         billed = billed_cycle(closing, facts.cycle)
-        statement = state_cycle(contract, facts, (), watermark_position)
+        statement = state_cycle(contract, facts, (), watermark_position, cards)
         yield Growth(billed, statement, grown_lines(billed, statement))
 
 

@@ -3,7 +3,8 @@
 A debit is part of a USAGE line, and of an OVERAGE line as well when lots did not cover it: each line is what debits
 of one contract phase, rate card phase and overage price have in common. What a debit carries of these (its charge)
 was recorded with it and is not looked up again. A debit without a charge is under the contract phase in force at
-its effective time; where there is none it is no business of the contract.
+its effective time; where there is none it is no business of the contract. A debit that puts right what an earlier cycle
+was charged belongs to that cycle, any other to the cycle of its effective time.
 
 The fold is by sums, so the order of debits does not matter, and memory does not grow with their number.
 """
@@ -78,7 +79,7 @@ class CycleUsage:
                 if key.kind is LineKind.USAGE:
                     self._count_charge(sums, debit)
                 elif key.unit_price is not None:
-                    place = (place_of(self._stretches, debit.effective_time), key.unit_price)
+                    place = (place_of(self._stretches, debit.billed_time), key.unit_price)
                     self._overage[place] = self._overage.get(place, 0) + units
             if self._included:
                 drawn = [each.amount_units for each in debit.draws if each.grant_version in self._included]

@@ -28,16 +28,32 @@ class NoteFact(Record, frozen=True):
     total_nanos: int
 
 
+class _Document(Record, frozen=True):
+    invoice: str = ""
+    credit_note: str = ""
+
+
+class _DocumentFact(Record, frozen=True):
+    event: _Document
+
+
 class _Fact(Record, frozen=True):
     event: NoteFact
 
 
+_documents: Final = msgspec.json.Decoder(_DocumentFact)
 _notes: Final = msgspec.json.Decoder(_Fact)
 
 
 def decode_note(state: bytes) -> NoteFact:
     """Return the credit note behind an event of NOTE_TOPIC. Raises msgspec.ValidationError."""
     return _notes.decode(state).event
+
+
+def recorded_document(state: bytes) -> str:
+    """Return the name of the document behind a record of an invoice or a credit note."""
+    event = _documents.decode(state).event
+    return event.credit_note or event.invoice
 
 
 def credits_left(before: Invoice | None, notes: Iterable[NoteFact]) -> tuple[OpenCredit, ...]:

@@ -15,7 +15,7 @@ from rating_service.application.verify_documents import DocumentVerification
 from rating_service.rpc.billing_servicer import BillingServicer
 from rating_service.rpc.credit_note_servicer import CreditNoteMethods
 from rating_service.rpc.invoice_messages import given_taxes, invoice
-from rating_service.rpc.messages import line_debit, required_instant
+from rating_service.rpc.messages import line_debit, line_event, required_instant
 
 
 class InvoiceServicer(CreditNoteMethods, BillingServicer):
@@ -88,10 +88,12 @@ class InvoiceServicer(CreditNoteMethods, BillingServicer):
     async def TraceLine(
         self, request: invoice_service_pb2.TraceLineRequest, context: Any = None
     ) -> invoice_service_pb2.TraceLineResponse:
-        """List the debits behind a line."""
+        """List what is behind a line."""
         page = await self._tracing.trace(
             request.name, request.line_id, page_size=request.page_size, token=request.page_token
         )
         return invoice_service_pb2.TraceLineResponse(
-            debits=map(line_debit, page.debits), next_page_token=page.next_page_token
+            debits=map(line_debit, page.debits),
+            events=map(line_event, page.events),
+            next_page_token=page.next_page_token,
         )

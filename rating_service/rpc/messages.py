@@ -10,6 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from credits.ledger.v1 import money_pb2, price_model_pb2
 from credits.rating.v1 import invoice_service_pb2, rating_service_pb2
+from rating_service.application.ports import LedgerEvent
 from rating_service.application.refusals import RequestReason, RequestRefused
 from rating_service.application.trace_line import LineDebit
 from rating_service.domain.agreement import Money, UnitPrice
@@ -114,4 +115,11 @@ def line_debit(traced: LineDebit) -> invoice_service_pb2.LineDebit:
         usage=debit.usage,
         amount_units=traced.amount_units,
         effective_time=timestamp(debit.effective_time),
+    )
+
+
+def line_event(event: LedgerEvent) -> invoice_service_pb2.LineEvent:
+    """Return an event behind a line as a message."""
+    return invoice_service_pb2.LineEvent(
+        stream=event.stream, version=event.version, position=event.position, topic=event.topic
     )

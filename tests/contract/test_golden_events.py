@@ -510,6 +510,16 @@ EXAMPLES: dict[str, e.Event] = {
         replaces_later=True,
         spend_cap=e.SpendCap(500, "P1M", EFFECTIVE, zone="Europe/Berlin"),
     ),
+    "wallet.WalletPolicyChanged.v1+3": e.WalletPolicyChanged(
+        "contracts/acme",
+        "trial",
+        ShortfallMode.HARD,
+        overage_limit_units=7,
+        ended_contract="contracts/old",
+        replaces_later=True,
+        spend_cap=e.SpendCap(500, "P1M", EFFECTIVE, zone="Europe/Berlin"),
+        alert_percents=(50, 100),
+    ),
     "plan.PlanPublished.v1+4": a.PlanPublished(2, CREDIT, (BILLED,), "Pro"),
     "plan.PlanPublished.v1+5": a.PlanPublished(2, CREDIT, (CARDED,), "Pro"),
     "contract.InvoiceIssued.v1": e.InvoiceIssued(

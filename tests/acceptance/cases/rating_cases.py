@@ -8,6 +8,8 @@ from typing import Final, NamedTuple
 from tests.acceptance.cases.case_files import Case
 from tests.acceptance.cases.expected import Expected
 from tests.acceptance.cases.fields import Fields
+from tests.acceptance.cases.rating_bills import plan_minimum, plan_split
+from tests.acceptance.cases.rating_draws import plan_credit_then_invoice, plan_next_period, plan_restore
 from tests.acceptance.cases.rating_invoices import plan_overage, plan_phase_change
 from tests.acceptance.cases.rating_models import plan_model
 from tests.acceptance.cases.rating_phases import plan_margins, plan_tier_counters
@@ -39,6 +41,11 @@ SHAPES: Final = (
     Shape(frozenset({"customer_price", "before", "after"}), plan_margins),
     Shape(frozenset({"phase_1", "phase_2", "tier_counter"}), plan_tier_counters),
     Shape(frozenset({"unit_charge", "count", "precision"}), plan_micro_charges),
+    Shape(frozenset({"minimum_amount", "usage_amount"}), plan_minimum),
+    Shape(frozenset({"total", "weights"}), plan_split),
+    Shape(frozenset({"charge", "credit_balance"}), plan_credit_then_invoice),
+    Shape(frozenset({"original_allocation", "restore"}), plan_restore),
+    Shape(frozenset({"units_per_period", "used"}), plan_next_period),
 )
 """Told in this order: the first shape all of whose fields are there."""
 

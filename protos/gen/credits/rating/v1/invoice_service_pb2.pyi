@@ -710,7 +710,7 @@ class PreviewInvoiceResponse(_message.Message):
     INVOICE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def invoice(self) -> Global___Invoice:
-        """The invoice as it would be issued now."""
+        """The invoice as it would be issued now, or as it was issued."""
 
     def __init__(
         self,
@@ -931,31 +931,73 @@ Global___TraceLineRequest: _TypeAlias = TraceLineRequest  # noqa: Y015
 
 @_typing.final
 class TraceLineResponse(_message.Message):
-    """TraceLineResponse is one page of debits."""
+    """TraceLineResponse is one page of what is behind a line."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     DEBITS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    EVENTS_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Token of the next page; empty if there is none."""
     @_builtins.property
     def debits(self) -> _containers.RepeatedCompositeFieldContainer[Global___LineDebit]:
-        """The debits behind the line, by position."""
+        """The debits behind a line of usage or overage, or an adjustment of one, by position."""
+
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___LineEvent]:
+        """The events behind any other line, all of them: what was agreed on the contract, or the record of the document that
+        the line rests on. CREDIT_DUE rests on the other lines and has none.
+        """
 
     def __init__(
         self,
         *,
         debits: _abc.Iterable[Global___LineDebit] | None = ...,
         next_page_token: _builtins.str = ...,
+        events: _abc.Iterable[Global___LineEvent] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["debits", b"debits", "next_page_token", b"next_page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["debits", b"debits", "events", b"events", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TraceLineResponse: _TypeAlias = TraceLineResponse  # noqa: Y015
+
+@_typing.final
+class LineEvent(_message.Message):
+    """LineEvent is an event of the ledger behind a line; HistoryService reads it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STREAM_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    TOPIC_FIELD_NUMBER: _builtins.int
+    stream: _builtins.str
+    """Stream of the event, for instance contracts/acme."""
+    version: _builtins.int
+    """Version within the stream, from 1."""
+    position: _builtins.int
+    """Position in the ledger's log."""
+    topic: _builtins.str
+    """What kind of event it is, for instance contract.ContractSigned.v1."""
+    def __init__(
+        self,
+        *,
+        stream: _builtins.str = ...,
+        version: _builtins.int = ...,
+        position: _builtins.int = ...,
+        topic: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["position", b"position", "stream", b"stream", "topic", b"topic", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LineEvent: _TypeAlias = LineEvent  # noqa: Y015
 
 @_typing.final
 class LineDebit(_message.Message):
@@ -975,7 +1017,7 @@ class LineDebit(_message.Message):
     usage: _builtins.str
     """Usage id, which is the debit's idempotency key."""
     amount_units: _builtins.int
-    """Units that the debit adds to the line."""
+    """Units that the debit adds to the line; below 0 where an adjustment takes them off."""
     @_builtins.property
     def effective_time(self) -> _timestamp_pb2.Timestamp:
         """When it counts."""

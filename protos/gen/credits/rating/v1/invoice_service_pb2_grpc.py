@@ -133,7 +133,7 @@ class InvoiceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def TraceLine(self, request, context):
-        """List the debits behind one line of an issued invoice.
+        """List what is behind one line of an issued invoice: debits, or events of the contract.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -45,7 +45,7 @@ class InvoiceServiceStub:
     ListInvoices: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ListInvoicesRequest, _invoice_service_pb2.ListInvoicesResponse]
     """List issued invoices in the order of their names."""
     TraceLine: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.TraceLineRequest, _invoice_service_pb2.TraceLineResponse]
-    """List the debits behind one line of an issued invoice."""
+    """List what is behind one line of an issued invoice: debits, or events of the contract."""
     IssueCreditNote: _grpc.UnaryUnaryMultiCallable[_credit_note_pb2.IssueCreditNoteRequest, _credit_note_pb2.IssueCreditNoteResponse]
     """Credit an issued invoice, whole or in part, never beyond it. Safe to retry with the same key."""
     GetCreditNote: _grpc.UnaryUnaryMultiCallable[_credit_note_pb2.GetCreditNoteRequest, _credit_note_pb2.GetCreditNoteResponse]
@@ -79,7 +79,7 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
     ListInvoices: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ListInvoicesRequest, _invoice_service_pb2.ListInvoicesResponse]  # type: ignore[assignment]
     """List issued invoices in the order of their names."""
     TraceLine: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.TraceLineRequest, _invoice_service_pb2.TraceLineResponse]  # type: ignore[assignment]
-    """List the debits behind one line of an issued invoice."""
+    """List what is behind one line of an issued invoice: debits, or events of the contract."""
     IssueCreditNote: _aio.UnaryUnaryMultiCallable[_credit_note_pb2.IssueCreditNoteRequest, _credit_note_pb2.IssueCreditNoteResponse]  # type: ignore[assignment]
     """Credit an issued invoice, whole or in part, never beyond it. Safe to retry with the same key."""
     GetCreditNote: _aio.UnaryUnaryMultiCallable[_credit_note_pb2.GetCreditNoteRequest, _credit_note_pb2.GetCreditNoteResponse]  # type: ignore[assignment]
@@ -140,7 +140,7 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _invoice_service_pb2.TraceLineRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_invoice_service_pb2.TraceLineResponse, _abc.Awaitable[_invoice_service_pb2.TraceLineResponse]]:
-        """List the debits behind one line of an issued invoice."""
+        """List what is behind one line of an issued invoice: debits, or events of the contract."""
 
     @_abc_1.abstractmethod
     def IssueCreditNote(
