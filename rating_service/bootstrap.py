@@ -29,14 +29,12 @@ from rating_service.application.rerating import Reratings
 from rating_service.application.rerating_sweep import ReratingSweep
 from rating_service.application.run_billing import BillingRunner
 from rating_service.application.stream_usage import StreamMetering
-from rating_service.application.trace_line import LineTracing
 from rating_service.bootstrap_billing import Opened, build_billing, build_invoicing
 from rating_service.bootstrap_documents import DocumentParts, build_documents
 from rating_service.bootstrap_usage import build_usage, open_limiter
 from rating_service.projections.facts import UnreadableHistoryError
 from rating_service.projections.follower import Follower
 from rating_service.rpc.health import HealthReporter
-from rating_service.rpc.invoice_servicer import InvoiceServicer
 from rating_service.rpc.metrics import LAG_EVENTS, POSITION
 from rating_service.rpc.rerating_servicer import ReratingServicer
 from rating_service.rpc.server import BoundServer, Certificates, ListenError, build_server
@@ -61,9 +59,9 @@ class Parts(NamedTuple):
     follower: Follower
     streams: StreamMetering
     health: HealthReporter
+    reratings: ReratingSweep
     billing: BillingRunner
     documents: DocumentParts
-    reratings: ReratingSweep
 
 
 async def serve(settings: Settings) -> None:
@@ -103,23 +101,20 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Parts:
     history = PostgresHistoryStore(pool)
     follower = Follower(ledger=ledger, store=history)
     opened = Opened(pool, url, channel, ledger, follower)
-    invoicing, invoices, facts = build_invoicing(settings, opened, stack)
-    tracing = LineTracing(invoicing=invoicing, facts=facts, store=invoices)
-    billing = build_billing(settings, opened, invoicing, invoices)
-    documents = build_documents(settings, opened, invoicing, invoices)
+    computing = build_invoicing(settings, opened, stack)
+    billing = build_billing(settings, opened, computing.invoicing, computing.invoices)
+    documents = build_documents(settings, opened, computing, billing)
     usage = build_usage(settings, pool, channel, ledger, follower, open_limiter(settings, stack))
-    reratings = build_reratings(settings, opened)
+    reratings = Reratings(
+        ledger=ledger,
+        decisions=ReratingClient(channel),
+        history=follower,
+        facts=PostgresReratingFacts(url),
+        clock=ledger if settings.sandbox else SystemClock(),
+    )
     served = build_server(
         rating=usage.servicer,
-        invoices=InvoiceServicer(
-            invoicing=invoicing,
-            tracing=tracing,
-            billing=billing.billing,
-            cycles=billing.cycles,
-            notes=documents.notes,
-            balances=documents.balances,
-            verification=documents.verification,
-        ),
+        invoices=documents.servicer,
         reratings=ReratingServicer(reratings),
         is_open=lambda: follower.is_caught_up,
         address=str(settings.listen),
@@ -130,9 +125,9 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Parts:
         follower,
         usage.streams,
         HealthReporter(served.health, is_ready=readiness(follower, history)),
+        ReratingSweep(reratings=reratings, history=follower, store=PostgresSettledPhases(pool)),
         billing.runner,
         documents,
-        ReratingSweep(reratings=reratings, history=follower, store=PostgresSettledPhases(pool)),
     )
 
 
@@ -149,17 +144,6 @@ async def database_url(settings: Settings, stack: AsyncExitStack) -> str:
         reason = str(cause).strip().partition("\n")[0]
         raise CannotRunError(f"RATING_DATABASE_URL: the database cannot be used: {reason}") from cause
     return url
-
-
-def build_reratings(settings: Settings, opened: Opened) -> Reratings:
-    """Return what puts phases for the past right."""
-    return Reratings(
-        ledger=opened.ledger,
-        decisions=ReratingClient(opened.channel),
-        history=opened.follower,
-        facts=PostgresReratingFacts(opened.url),
-        clock=opened.ledger if settings.sandbox else SystemClock(),
-    )
 
 
 def certificates(settings: Settings) -> Certificates | None:
@@ -191,13 +175,13 @@ async def run(parts: Parts, stop: asyncio.Event) -> None:
     log.info("listening", port=parts.served.port)
     following = asyncio.create_task(parts.follower.run(), name="follower")
     sweeping = asyncio.create_task(parts.streams.run(), name="streams")
+    settling = asyncio.create_task(parts.reratings.run(), name="reratings")
     billing = asyncio.create_task(parts.billing.run(), name="billing")
     recording = asyncio.create_task(parts.documents.run(), name="documents")
-    settling = asyncio.create_task(parts.reratings.run(), name="reratings")
     reporting = asyncio.create_task(parts.health.run(), name="health")
     stopping = asyncio.create_task(stop.wait(), name="stop")
     try:
-        working = {following, sweeping, billing, recording, settling, reporting}
+        working = {following, sweeping, settling, billing, recording, reporting}
         await asyncio.wait({*working, stopping}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         reporting.cancel()

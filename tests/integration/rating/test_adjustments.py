@@ -14,6 +14,7 @@ from rating_service.adapters.invoice_store import PostgresInvoiceStore
 from rating_service.adapters.postgres_pool import open_pool
 from rating_service.application.invoice_computation import recomputed
 from rating_service.application.invoices import Invoicing
+from rating_service.domain.agreement import Money
 from tests.fakes.fake_ledger import FakeLedger, iso
 from tests.integration.rating.harness import CONTRACT, DAY, START, WALLET, Service, refused, usage
 
@@ -342,12 +343,12 @@ async def test_invoices_of_a_running_cycle_are_given_back_by_its_own(
         grace=timedelta(0),
     )
     await record(service, "a", at=START)
-    first = (await invoicing.issue_threshold(CONTRACT, START)).invoice
+    first = (await invoicing.issue_threshold(CONTRACT, START, at_least=Money("USD", 1))).invoice
     await record(service, "b", at=START)
-    second = (await invoicing.issue_threshold(CONTRACT, START)).invoice
+    second = (await invoicing.issue_threshold(CONTRACT, START, at_least=Money("USD", 1))).invoice
     service.ledger.now = FEBRUARY
     january = await issue(service, START)
-    again = await invoicing.issue_threshold(CONTRACT, START)
+    again = await invoicing.issue_threshold(CONTRACT, START, at_least=Money("USD", 1))
     await pool.close()
 
     assert [first.total.nanos, second.total.nanos] == [6 * DOLLAR, 6 * DOLLAR]
