@@ -165,7 +165,7 @@ def _services(writer: Writer, reader: LogReader, views: Views, verify: Verify) -
         ),
         Service(
             contract_service_pb2.DESCRIPTOR.services_by_name["ContractService"],
-            ContractServicer(writer),
+            ContractServicer(writer, reader),
             contract_service_pb2_grpc.add_ContractServiceServicer_to_server,
         ),
         Service(

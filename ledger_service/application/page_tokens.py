@@ -32,8 +32,14 @@ class StatementToken(msgspec.Struct, frozen=True, array_like=True, tag="statemen
     posted_units: int
 
 
-Token = WalletsToken | GrantsToken | StatementToken
-T = TypeVar("T", WalletsToken, GrantsToken, StatementToken)
+class AgreementsToken(msgspec.Struct, frozen=True, array_like=True, tag="agreements"):
+    """After the contract or plan of this name."""
+
+    after: str
+
+
+Token = WalletsToken | GrantsToken | StatementToken | AgreementsToken
+T = TypeVar("T", WalletsToken, GrantsToken, StatementToken, AgreementsToken)
 
 
 def encode_token(token: Token) -> str:

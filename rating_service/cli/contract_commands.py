@@ -1,4 +1,4 @@
-"""`rating contract sign|show|schedule|extend-trial|change-plan|end`.
+"""`rating contract sign|show|list|schedule|extend-trial|change-plan|end`.
 
 A command may be repeated safely under the `--key` of its first time.
 """

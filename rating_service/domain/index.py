@@ -28,3 +28,8 @@ def put(index: Index[T], name: str, value: T) -> Index[T]:
     """Return the index with a value under a name, in place of what was there."""
     place = hash(name) % _BUCKETS
     return (*index[:place], {**index[place], name: value}, *index[place + 1 :])
+
+
+def names(index: Index[T]) -> list[str]:
+    """Return every name, in no order that means anything."""
+    return [name for bucket in index for name in bucket]

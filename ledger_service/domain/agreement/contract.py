@@ -176,6 +176,7 @@ def policies_of(
                 phase.terms.overage_limit_units,
                 replaces_later=replaces_later and index == 0,
                 spend_cap=spend_cap_of(phase.terms, cycle),
+                alert_percents=phase.terms.alert_percents,
             ),
             phase.from_time,
         )

@@ -595,9 +595,11 @@ class PlanPhase(_message.Message):
     key_tokens_per_minute: _builtins.int
     """Tokens in one minute that are entitled to each API key. 0 means no limit."""
     slow_down_from_percent: _builtins.int
-    """Percentage of a cap from which on Authorize asks its caller to wait, 1 to 99. 0 means never."""
+    """Percentage of a cap, or of the wallet's entitlement, from which on Authorize asks its caller to wait, 1 to 99.
+    0 means never.
+    """
     slow_down_max_delay_ms: _builtins.int
-    """The wait where a cap is used up, in milliseconds, up to 60,000; it grows evenly from 0 at slow_down_from_percent.
+    """The wait where a cap or the entitlement is used up, in milliseconds, up to 60,000; it grows evenly from 0 at slow_down_from_percent.
     Required with slow_down_from_percent, else 0.
     """
     upgrade_hint: _builtins.str
@@ -618,7 +620,9 @@ class PlanPhase(_message.Message):
 
     @_builtins.property
     def alert_percents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Percentages of what is included at which to alert, 1 to 100, ascending, at most 20. Empty means none."""
+        """Percentages of the wallet's entitlement at which to alert, 1 to 100, ascending, at most 20. While the phase lasts they
+        stand for those of the wallet's own rules, which hold if this is empty.
+        """
 
     @_builtins.property
     def additional_cards(self) -> _containers.RepeatedCompositeFieldContainer[Global___PhaseCard]:
