@@ -36,7 +36,6 @@ from rating_service.bootstrap_usage import build_usage, open_limiter
 from rating_service.projections.facts import UnreadableHistoryError
 from rating_service.projections.follower import Follower
 from rating_service.rpc.health import HealthReporter
-from rating_service.rpc.invoice_servicer import InvoiceServicer
 from rating_service.rpc.metrics import LAG_EVENTS, POSITION
 from rating_service.rpc.rerating_servicer import ReratingServicer
 from rating_service.rpc.server import BoundServer, Certificates, ListenError, build_server
@@ -104,9 +103,9 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Parts:
     history = PostgresHistoryStore(pool)
     follower = Follower(ledger=ledger, store=history)
     opened = Opened(pool, url, channel, ledger, follower)
-    invoicing, invoices, tracing = build_invoicing(settings, opened, stack)
-    billing = build_billing(settings, opened, invoicing, invoices)
-    documents = build_documents(settings, opened, invoicing, invoices)
+    computing = build_invoicing(settings, opened, stack)
+    billing = build_billing(settings, opened, computing.invoicing, computing.invoices)
+    documents = build_documents(settings, opened, computing, billing)
     reports = build_reports(pool, channel, follower, ledger if settings.sandbox else SystemClock())
     usage = build_usage(settings, pool, channel, ledger, follower, open_limiter(settings, stack))
     reratings = Reratings(
@@ -118,15 +117,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Parts:
     )
     served = build_server(
         rating=usage.servicer,
-        invoices=InvoiceServicer(
-            invoicing=invoicing,
-            tracing=tracing,
-            billing=billing.billing,
-            cycles=billing.cycles,
-            notes=documents.notes,
-            balances=documents.balances,
-            verification=documents.verification,
-        ),
+        invoices=documents.servicer,
         reratings=ReratingServicer(reratings),
         reports=reports.servicer,
         is_open=lambda: follower.is_caught_up,

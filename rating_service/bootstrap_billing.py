@@ -21,7 +21,6 @@ from rating_service.application.invoices import Invoicing
 from rating_service.application.issue_due import DueInvoices
 from rating_service.application.list_cycles import CycleListing
 from rating_service.application.run_billing import BillingRunner
-from rating_service.application.trace_line import LineTracing
 from rating_service.projections.follower import Follower
 from rating_service.rpc.causes import cause_of
 from rating_service.settings import Settings
@@ -50,7 +49,7 @@ class InvoicingParts(NamedTuple):
 
     invoicing: Invoicing
     invoices: PostgresInvoiceStore
-    tracing: LineTracing
+    facts: PostgresInvoiceFacts
 
 
 def build_invoicing(settings: Settings, opened: Opened, stack: AsyncExitStack) -> InvoicingParts:
@@ -66,8 +65,7 @@ def build_invoicing(settings: Settings, opened: Opened, stack: AsyncExitStack) -
         clock=opened.ledger if settings.sandbox else SystemClock(),
         grace=settings.grace,
     )
-    tracing = LineTracing(invoicing=invoicing, facts=facts, store=invoices)
-    return InvoicingParts(invoicing, invoices, tracing)
+    return InvoicingParts(invoicing, invoices, facts)
 
 
 def build_billing(

@@ -9,25 +9,23 @@ from rating_service.adapters.clocks import SystemClock
 from rating_service.adapters.credit_balance_store import PostgresCreditBalances
 from rating_service.adapters.credit_note_store import PostgresCreditNoteStore
 from rating_service.adapters.document_index import PostgresDocumentIndex
-from rating_service.adapters.invoice_store import PostgresInvoiceStore
 from rating_service.adapters.ledger_documents import LedgerDocuments
 from rating_service.adapters.record_store import PostgresRecordStore
 from rating_service.application.credit_due import CreditDue
 from rating_service.application.credit_notes import CreditNotes
 from rating_service.application.customer_balance import CustomerBalances
-from rating_service.application.invoices import Invoicing
 from rating_service.application.ledger_records import LedgerRecords
+from rating_service.application.trace_line import LineTracing
 from rating_service.application.verify_documents import DocumentVerification
-from rating_service.bootstrap_billing import Opened
+from rating_service.bootstrap_billing import BillingParts, InvoicingParts, Opened
+from rating_service.rpc.invoice_servicer import InvoiceServicer
 from rating_service.settings import Settings
 
 
 class DocumentParts(NamedTuple):
-    """What sees to issued documents."""
+    """What serves invoices and credit notes, and sees to those that were issued."""
 
-    notes: CreditNotes
-    balances: CustomerBalances
-    verification: DocumentVerification
+    servicer: InvoiceServicer
     records: LedgerRecords
     credit_due: CreditDue
 
@@ -37,9 +35,10 @@ class DocumentParts(NamedTuple):
 
 
 def build_documents(
-    settings: Settings, opened: Opened, invoicing: Invoicing, invoices: PostgresInvoiceStore
+    settings: Settings, opened: Opened, computing: InvoicingParts, billing: BillingParts
 ) -> DocumentParts:
-    """Return the parts that see to issued documents."""
+    """Return the parts that serve documents and see to them."""
+    invoicing, invoices, facts = computing
     clock = opened.ledger if settings.sandbox else SystemClock()
     ledger = LedgerDocuments(opened.channel)
     records = LedgerRecords(store=PostgresRecordStore(opened.pool), ledger=ledger)
@@ -48,6 +47,12 @@ def build_documents(
     notes = CreditNotes(
         invoicing=invoicing, store=store, records=records, history=opened.follower, clock=clock
     )
+    credit_due = CreditDue(notes=notes, store=store, invoicing=invoicing, owing=index)
+
+    async def catch_up() -> None:
+        await credit_due.sweep()
+        await records.sweep()
+
     verification = DocumentVerification(
         again=invoicing,
         invoices=invoices,
@@ -55,7 +60,15 @@ def build_documents(
         index=index,
         facts=ledger,
         history=opened.follower,
+        catch_up=catch_up,
     )
-    credit_due = CreditDue(notes=notes, store=store, invoicing=invoicing, owing=index)
-    balances = CustomerBalances(PostgresCreditBalances(opened.pool))
-    return DocumentParts(notes, balances, verification, records, credit_due)
+    servicer = InvoiceServicer(
+        invoicing=invoicing,
+        tracing=LineTracing(invoicing=invoicing, facts=facts, store=invoices),
+        billing=billing.billing,
+        cycles=billing.cycles,
+        notes=notes,
+        balances=CustomerBalances(PostgresCreditBalances(opened.pool)),
+        verification=verification,
+    )
+    return DocumentParts(servicer, records, credit_due)

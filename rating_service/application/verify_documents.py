@@ -8,7 +8,7 @@ its triggers cannot vouch for itself. A fact without a document is a document th
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from rating_service.application.credit_note_ports import CreditNoteStore, NoteFilter, StoredNote
@@ -84,8 +84,10 @@ class DocumentVerification:
         index: DocumentIndex,
         facts: DocumentFacts,
         history: History,
+        catch_up: Callable[[], Awaitable[None]],
     ) -> None:
-        """Compare stores with a history and a ledger."""
+        """Compare stores with a history and a ledger, once `catch_up` has done what only waits for its turn."""
+        self._catch_up = catch_up
         self._again = again
         self._invoices = invoices
         self._notes = notes
@@ -100,6 +102,7 @@ class DocumentVerification:
         """
         if contract:
             check_contract(contract, field="contract")
+        await self._catch_up()
         total = await self._index.count(contract)
         checked = 0
         for each in [contract] if contract else await self._contracts():

@@ -6,12 +6,14 @@ from fractions import Fraction
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from credits.ledger.v1 import money_pb2
 from credits.rating.v1 import invoice_service_pb2
 from rating_service.cli.amounts import money, units
 from rating_service.cli.instants import day
+from rating_service.cli.invoice_page import SETTLING
 
 
 def print_invoice(invoice: invoice_service_pb2.Invoice, *, note: str = "") -> None:
@@ -91,11 +93,30 @@ def _lines(invoice: invoice_service_pb2.Invoice) -> Table:
     table.add_column("debits", justify="right")
     table.add_column("amount", money(invoice.total), justify="right", footer_style="bold")
     for line in invoice.lines:
+        if line.kind in SETTLING:
+            continue
         used = units(line.amount_units, invoice.asset) if line.amount_units else ""
         price = f"{line.unit_price.price} {line.unit_price.currency_code}" if line.unit_price.price else ""
         debits = f"{line.debit_count:,}" if line.debit_count else ""
         table.add_row(line.line_id, _what(line), used, price, debits, money(line.amount))
+    _add_sums(table, invoice)
     return table
+
+
+def _add_sums(table: Table, invoice: invoice_service_pb2.Invoice) -> None:
+    """Add net, taxes and what settles below the lines, if there is any of it."""
+    settling = [line for line in invoice.lines if line.kind in SETTLING]
+    if not invoice.taxes and not settling:
+        return
+    table.add_section()
+    table.add_row("", "net", "", "", "", money(invoice.net), style="dim")
+    for tax in invoice.taxes:
+        where = f" {tax.rate.jurisdiction}" if tax.rate.jurisdiction else ""
+        table.add_row(
+            "", escape(f"{tax.rate.name} {tax.rate.percent} %{where}"), "", "", "", money(tax.amount)
+        )
+    for line in settling:
+        table.add_row(line.line_id, _what(line), "", "", "", money(line.amount))
 
 
 def _what(line: invoice_service_pb2.InvoiceLine) -> str:
@@ -104,7 +125,7 @@ def _what(line: invoice_service_pb2.InvoiceLine) -> str:
         details = [_detail(detail) for detail in line.details]
     else:
         details = [f"  {name} {quantity:,}" for name, quantity in sorted(line.quantities.items())]
-    return "\n".join([line.description, *details])
+    return escape("\n".join([line.description, *details]))
 
 
 def _detail(detail: invoice_service_pb2.LineDetail) -> str:

@@ -16,6 +16,7 @@ from rating_service.cli import (
     authorization_commands,
     billing_commands,
     contract_commands,
+    credit_note_commands,
     invoice_commands,
     price_commands,
     quarantine_commands,
@@ -27,6 +28,7 @@ from rating_service.cli.connection import refusal_line
 from rating_service.cli.contract_list import list_contracts
 from rating_service.cli.diff_command import diff
 from rating_service.cli.service_commands import health, serve
+from rating_service.cli.verify_command import verify
 from rating_service.cli.yaml_source import FileRefused
 from rating_service.settings import SettingsError
 
@@ -47,6 +49,8 @@ report_commands.add_to(usage_commands.app)
 app.add_typer(usage_commands.app, name="usage")
 app.add_typer(quarantine_commands.app, name="quarantine")
 app.add_typer(invoice_commands.app, name="invoice")
+app.add_typer(credit_note_commands.app, name="credit-note")
+app.command()(verify)
 app.add_typer(billing_commands.app, name="billing")
 agreement_commands.card_app.command()(diff)
 app.add_typer(agreement_commands.card_app, name="card")

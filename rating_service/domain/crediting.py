@@ -21,9 +21,8 @@ is on, and against no line of it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from fractions import Fraction
-from typing import Final
 
 import msgspec
 
@@ -37,10 +36,9 @@ from rating_service.domain.credit_note import (
     NoteOrder,
 )
 from rating_service.domain.invoice_lines import LineKind
+from rating_service.domain.proration import share_of_time
 from rating_service.domain.refusals import Reason, Refusal
 from rating_service.domain.rounding import minor_unit_nanos, round_half_up, split_by_weight
-
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def compute_credit_note(
@@ -195,8 +193,7 @@ def _unused_nanos(line: CreditableLine, unused_from: datetime, *, step: int) -> 
             f"line {line.line_id} is not for a span of time, so no part of it is unused from an instant on",
             line_id=line.line_id,
         )
-    unused = max(line.to_time - max(unused_from, line.from_time), timedelta(0))
-    share = Fraction(unused // _MICROSECOND, (line.to_time - line.from_time) // _MICROSECOND)
+    share = share_of_time(unused_from, line.to_time, whole_from=line.from_time, whole_to=line.to_time)
     return round_half_up(line.nanos * share, step=step)
 
 

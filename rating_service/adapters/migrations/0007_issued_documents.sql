@@ -34,7 +34,7 @@ CREATE TRIGGER ledger_records_are_never_emptied BEFORE TRUNCATE ON rating.ledger
 CREATE TABLE rating.credit_notes (
     name text COLLATE "C" PRIMARY KEY,
     number bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
-    invoice text COLLATE "C" NOT NULL REFERENCES rating.invoices (name),
+    invoice text COLLATE "C" NOT NULL,
     contract text NOT NULL,
     customer text NOT NULL,
     currency_code text NOT NULL,

@@ -9,6 +9,7 @@ from tests.acceptance.cases.case_files import Case
 from tests.acceptance.cases.expected import Expected
 from tests.acceptance.cases.fields import Fields
 from tests.acceptance.cases.rating_bills import plan_minimum, plan_split
+from tests.acceptance.cases.rating_credit_notes import plan_unused_days
 from tests.acceptance.cases.rating_draws import plan_credit_then_invoice, plan_next_period, plan_restore
 from tests.acceptance.cases.rating_invoices import plan_overage, plan_phase_change
 from tests.acceptance.cases.rating_models import plan_model
@@ -43,6 +44,7 @@ SHAPES: Final = (
     Shape(frozenset({"unit_charge", "count", "precision"}), plan_micro_charges),
     Shape(frozenset({"minimum_amount", "usage_amount"}), plan_minimum),
     Shape(frozenset({"total", "weights"}), plan_split),
+    Shape(frozenset({"amount_per_period", "days_unused", "days_in_period"}), plan_unused_days),
     Shape(frozenset({"charge", "credit_balance"}), plan_credit_then_invoice),
     Shape(frozenset({"original_allocation", "restore"}), plan_restore),
     Shape(frozenset({"units_per_period", "used"}), plan_next_period),

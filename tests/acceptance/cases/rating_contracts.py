@@ -32,9 +32,9 @@ class Terms(NamedTuple):
     base_fee: Decimal | None = None
     included_units: int = 0
     overage_price: Decimal | None = Decimal(1)
+    included_roll_over: billing_terms_pb2.IncludedRollOver | None = None
     minimum_spend: Decimal | None = None
     tax_percent: Decimal | None = None
-    included_roll_over: billing_terms_pb2.IncludedRollOver | None = None
 
 
 class Signed(NamedTuple):
