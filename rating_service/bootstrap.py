@@ -24,10 +24,12 @@ from rating_service.adapters.postgres_pool import open_pool
 from rating_service.adapters.rerating_client import ReratingClient
 from rating_service.adapters.rerating_facts import PostgresReratingFacts
 from rating_service.adapters.settled_phases import PostgresSettledPhases
+from rating_service.adapters.simulation_process import SimulationProcess
 from rating_service.application.ports import StoreUnavailableError
 from rating_service.application.rerating import Reratings
 from rating_service.application.rerating_sweep import ReratingSweep
 from rating_service.application.run_billing import BillingRunner
+from rating_service.application.simulate import Simulating
 from rating_service.application.stream_usage import StreamMetering
 from rating_service.bootstrap_billing import Opened, build_billing, build_invoicing
 from rating_service.bootstrap_documents import DocumentParts, build_documents
@@ -39,6 +41,7 @@ from rating_service.rpc.health import HealthReporter
 from rating_service.rpc.metrics import LAG_EVENTS, POSITION
 from rating_service.rpc.rerating_servicer import ReratingServicer
 from rating_service.rpc.server import BoundServer, Certificates, ListenError, build_server
+from rating_service.rpc.simulation_servicer import SimulationServicer
 from rating_service.settings import Settings
 
 DRAIN_SECONDS: Final = 20.0
@@ -120,6 +123,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Parts:
         invoices=documents.servicer,
         reratings=ReratingServicer(reratings),
         reports=reports.servicer,
+        simulations=SimulationServicer(Simulating(history=follower, runner=SimulationProcess(url))),
         is_open=lambda: follower.is_caught_up,
         address=str(settings.listen),
         certificates=certificates(settings),

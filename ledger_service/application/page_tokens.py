@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import date
 from typing import TypeVar
 
 import msgspec
@@ -32,14 +33,27 @@ class StatementToken(msgspec.Struct, frozen=True, array_like=True, tag="statemen
     posted_units: int
 
 
+class JournalToken(msgspec.Struct, frozen=True, array_like=True, tag="journal"):
+    """After the row of the journal with this key."""
+
+    posting_day: date
+    record_day: date
+    effective_day: date
+    entity: str
+    account: str
+    movement: str
+    product: str
+    source: str
+
+
 class AgreementsToken(msgspec.Struct, frozen=True, array_like=True, tag="agreements"):
     """After the contract or plan of this name."""
 
     after: str
 
 
-Token = WalletsToken | GrantsToken | StatementToken | AgreementsToken
-T = TypeVar("T", WalletsToken, GrantsToken, StatementToken, AgreementsToken)
+Token = WalletsToken | GrantsToken | StatementToken | AgreementsToken | JournalToken
+T = TypeVar("T", WalletsToken, GrantsToken, StatementToken, AgreementsToken, JournalToken)
 
 
 def encode_token(token: Token) -> str:

@@ -17,9 +17,11 @@ from ledger_service import bootstrap
 from ledger_service.cli import (
     budgets,
     credit,
+    finance,
     history,
     holds,
     rules,
+    sales,
     top_ups,
     totals,
     trace,
@@ -42,6 +44,8 @@ app.add_typer(trace.app)
 app.add_typer(watch.app)
 app.add_typer(budgets.app)
 app.add_typer(totals.app)
+app.add_typer(finance.app)
+app.add_typer(sales.app)
 
 
 def main() -> None:

@@ -52,7 +52,7 @@ IGNORED_WALLET_EVENTS: Final = frozenset(
     "WalletOpened WalletUpdated WalletPolicyChanged WalletClosed CreditsExpired CreditsHeld HoldReleased DebtRepaid "
     "GrantExpiryExtended GrantRefunded ThresholdCrossed TopUpRequested "
     "TopUpSettled CreditsTransferredOut CreditsTransferredIn TransferSettled TransferReturned GrantChargedBack "
-    "ReceivableLowered".split()
+    "ReceivableLowered BreakageEstimateRevised BreakageDeclaredRemote ConsiderationEscheated RefundSettled".split()
 )
 """What happens to wallets without changing any debit. What is not here and not followed is not known.
 

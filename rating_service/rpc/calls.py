@@ -46,6 +46,9 @@ METHODS: Final = {
         "VerifyDocuments",
         "RunBilling",
         "ListCycles",
+        "PreviewPlanChange",
+        "CommitPlanChange",
+        "MigrateContracts",
     ),
     "credits.rating.v1.ReratingService": (
         "ShowRerating",
@@ -59,10 +62,21 @@ METHODS: Final = {
         "ListBills",
         "CheckUsage",
     ),
+    "credits.rating.v1.SimulationService": ("SimulateRateCard",),
 }
 """Methods by service; a test compares them with the protos."""
 
-STREAMS: Final = frozenset({"StreamUsage", "VerifyDocuments", "RunBilling", "ShowRerating", "AcceptRerating"})
+STREAMS: Final = frozenset(
+    {
+        "StreamUsage",
+        "VerifyDocuments",
+        "RunBilling",
+        "MigrateContracts",
+        "ShowRerating",
+        "AcceptRerating",
+        "SimulateRateCard",
+    }
+)
 """Methods whose answers are streams."""
 
 Method = Callable[[Any, Any], Awaitable[Any]]

@@ -14,6 +14,7 @@ from credits.rating.v1 import (
     invoice_service_pb2_grpc,
     rating_service_pb2_grpc,
     rerating_service_pb2_grpc,
+    simulation_service_pb2_grpc,
     usage_report_service_pb2_grpc,
 )
 from rating_service.rpc.calls import METHODS, STREAMS, wrap, wrap_stream
@@ -21,6 +22,7 @@ from rating_service.rpc.invoice_servicer import InvoiceServicer
 from rating_service.rpc.rating_servicer import RatingServicer
 from rating_service.rpc.report_servicer import ReportServicer
 from rating_service.rpc.rerating_servicer import ReratingServicer
+from rating_service.rpc.simulation_servicer import SimulationServicer
 
 MESSAGE_BYTES_MAX: Final = 32 * 1024 * 1024
 """Largest request: 5,000 usages with long properties."""
@@ -59,13 +61,14 @@ def build_server(
     invoices: InvoiceServicer,
     reratings: ReratingServicer,
     reports: ReportServicer,
+    simulations: SimulationServicer,
     is_open: Callable[[], bool],
     address: str,
     certificates: Certificates | None,
 ) -> BoundServer:
     """Return a server bound to an address; its methods answer while `is_open`. Raises ListenError."""
     server = grpc.aio.server(options=OPTIONS)
-    servicers = (rating, invoices, reratings, reports)
+    servicers = (rating, invoices, reratings, reports, simulations)
     for servicer, methods in zip(servicers, METHODS.values(), strict=True):
         for name in methods:
             wrapped = wrap_stream if name in STREAMS else wrap
@@ -74,6 +77,7 @@ def build_server(
     invoice_service_pb2_grpc.add_InvoiceServiceServicer_to_server(invoices, server)
     rerating_service_pb2_grpc.add_ReratingServiceServicer_to_server(reratings, server)
     usage_report_service_pb2_grpc.add_UsageReportServiceServicer_to_server(reports, server)
+    simulation_service_pb2_grpc.add_SimulationServiceServicer_to_server(simulations, server)
     health_servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     reflection.enable_server_reflection((*METHODS, health.SERVICE_NAME, reflection.SERVICE_NAME), server)

@@ -9,6 +9,7 @@ from credits.rating.v1 import (
     invoice_service_pb2,
     rating_service_pb2,
     rerating_service_pb2,
+    simulation_service_pb2,
     usage_report_service_pb2,
 )
 from rating_service.application.ports import LedgerRefused, LedgerUnavailableError, StoreUnavailableError
@@ -40,6 +41,7 @@ def test_every_method_of_the_protos_is_wrapped() -> None:
         *invoice_service_pb2.DESCRIPTOR.services_by_name.values(),
         *rerating_service_pb2.DESCRIPTOR.services_by_name.values(),
         *usage_report_service_pb2.DESCRIPTOR.services_by_name.values(),
+        *simulation_service_pb2.DESCRIPTOR.services_by_name.values(),
     ]
 
     assert {

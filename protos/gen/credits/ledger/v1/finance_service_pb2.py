@@ -22,23 +22,24 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from credits.ledger.v1 import finance_commands_pb2 as credits_dot_ledger_dot_v1_dot_finance__commands__pb2
 from credits.ledger.v1 import money_pb2 as credits_dot_ledger_dot_v1_dot_money__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'credits/ledger/v1/finance_service.proto\x12\x11\x63redits.ledger.v1\x1a\x1d\x63redits/ledger/v1/money.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa0\x01\n\x15GetRollForwardRequest\x12-\n\tfrom_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07to_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rcurrency_code\x18\x03 \x01(\t\x12\x14\n\x0cmin_position\x18\x04 \x01(\x03\"\x8d\x01\n\x16GetRollForwardResponse\x12\x30\n\x05total\x18\x01 \x01(\x0b\x32!.credits.ledger.v1.RollForwardRow\x12/\n\x04\x64\x61ys\x18\x02 \x03(\x0b\x32!.credits.ledger.v1.RollForwardRow\x12\x10\n\x08position\x18\x03 \x01(\x03\"\x84\x03\n\x0eRollForwardRow\x12-\n\tfrom_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07to_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x07opening\x18\x03 \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12*\n\x08\x62illings\x18\x04 \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12\x32\n\x10recognised_usage\x18\x05 \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12\x35\n\x13recognised_breakage\x18\x06 \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12)\n\x07\x63losing\x18\x07 \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12)\n\x07refunds\x18\x08 \x01(\x0b\x32\x18.credits.ledger.v1.Money2w\n\x0e\x46inanceService\x12\x65\n\x0eGetRollForward\x12(.credits.ledger.v1.GetRollForwardRequest\x1a).credits.ledger.v1.GetRollForwardResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'credits/ledger/v1/finance_service.proto\x12\x11\x63redits.ledger.v1\x1a(credits/ledger/v1/finance_commands.proto\x1a\x1d\x63redits/ledger/v1/money.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe0\x01\n\x15GetRollForwardRequest\x12-\n\tfrom_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07to_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rcurrency_code\x18\x03 \x01(\t\x12\x14\n\x0cmin_position\x18\x04 \x01(\x03\x12\x0e\n\x06\x65ntity\x18\x05 \x01(\t\x12.\n\nknown_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x8d\x01\n\x16GetRollForwardResponse\x12\x30\n\x05total\x18\x01 \x01(\x0b\x32!.credits.ledger.v1.RollForwardRow\x12/\n\x04\x64\x61ys\x18\x02 \x03(\x0b\x32!.credits.ledger.v1.RollForwardRow\x12\x10\n\x08position\x18\x03 \x01(\x03\"\xba\x05\n\x0eRollForwardRow\x12-\n\tfrom_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07to_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x07opening\x18\x03 \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12*\n\x08\x62illings\x18\x04 \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12\x32\n\x10recognised_usage\x18\x05 \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12\x35\n\x13recognised_breakage\x18\x06 \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12)\n\x07\x63losing\x18\x07 \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12)\n\x07refunds\x18\x08 \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12)\n\x07\x65scheat\x18\t \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12\x36\n\x14recognised_over_time\x18\n \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12\x31\n\x0foverage_revenue\x18\x0b \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12\x35\n\x13unbilled_receivable\x18\x0c \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12\x32\n\x10refund_liability\x18\r \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12\x33\n\x11\x63ommitments_drawn\x18\x0e \x01(\x0b\x32\x18.credits.ledger.v1.Money2\xed\x08\n\x0e\x46inanceService\x12\x65\n\x0eGetRollForward\x12(.credits.ledger.v1.GetRollForwardRequest\x1a).credits.ledger.v1.GetRollForwardResponse\x12_\n\x0cListPaidLots\x12&.credits.ledger.v1.ListPaidLotsRequest\x1a\'.credits.ledger.v1.ListPaidLotsResponse\x12h\n\x0fListJournalDays\x12).credits.ledger.v1.ListJournalDaysRequest\x1a*.credits.ledger.v1.ListJournalDaysResponse\x12}\n\x16ReviseBreakageEstimate\x12\x30.credits.ledger.v1.ReviseBreakageEstimateRequest\x1a\x31.credits.ledger.v1.ReviseBreakageEstimateResponse\x12z\n\x15\x44\x65\x63lareBreakageRemote\x12/.credits.ledger.v1.DeclareBreakageRemoteRequest\x1a\x30.credits.ledger.v1.DeclareBreakageRemoteResponse\x12\x62\n\rRecordEscheat\x12\'.credits.ledger.v1.RecordEscheatRequest\x1a(.credits.ledger.v1.RecordEscheatResponse\x12_\n\x0cSettleRefund\x12&.credits.ledger.v1.SettleRefundRequest\x1a\'.credits.ledger.v1.SettleRefundResponse\x12q\n\x12\x43reateBreakagePool\x12,.credits.ledger.v1.CreateBreakagePoolRequest\x1a-.credits.ledger.v1.CreateBreakagePoolResponse\x12z\n\x15\x43loseAccountingPeriod\x12/.credits.ledger.v1.CloseAccountingPeriodRequest\x1a\x30.credits.ledger.v1.CloseAccountingPeriodResponse\x12z\n\x15ListAccountingPeriods\x12/.credits.ledger.v1.ListAccountingPeriodsRequest\x1a\x30.credits.ledger.v1.ListAccountingPeriodsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'credits.ledger.v1.finance_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GETROLLFORWARDREQUEST']._serialized_start=127
-  _globals['_GETROLLFORWARDREQUEST']._serialized_end=287
-  _globals['_GETROLLFORWARDRESPONSE']._serialized_start=290
-  _globals['_GETROLLFORWARDRESPONSE']._serialized_end=431
-  _globals['_ROLLFORWARDROW']._serialized_start=434
-  _globals['_ROLLFORWARDROW']._serialized_end=822
-  _globals['_FINANCESERVICE']._serialized_start=824
-  _globals['_FINANCESERVICE']._serialized_end=943
+  _globals['_GETROLLFORWARDREQUEST']._serialized_start=169
+  _globals['_GETROLLFORWARDREQUEST']._serialized_end=393
+  _globals['_GETROLLFORWARDRESPONSE']._serialized_start=396
+  _globals['_GETROLLFORWARDRESPONSE']._serialized_end=537
+  _globals['_ROLLFORWARDROW']._serialized_start=540
+  _globals['_ROLLFORWARDROW']._serialized_end=1238
+  _globals['_FINANCESERVICE']._serialized_start=1241
+  _globals['_FINANCESERVICE']._serialized_end=2374
 # @@protoc_insertion_point(module_scope)
