@@ -199,7 +199,7 @@ def _services(
         ),
         Service(
             contract_service_pb2.DESCRIPTOR.services_by_name["ContractService"],
-            ContractServicer(writer),
+            ContractServicer(writer, reader),
             contract_service_pb2_grpc.add_ContractServiceServicer_to_server,
         ),
         Service(

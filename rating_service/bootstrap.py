@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Final, NamedTuple
 
-import grpc
 import psycopg
 import structlog
 from prometheus_client import start_http_server
@@ -17,42 +16,28 @@ from prometheus_client import start_http_server
 from rating_service.adapters.clocks import SystemClock
 from rating_service.adapters.embedded_postgres import DataDirectoryError, EmbeddedPostgres
 from rating_service.adapters.history_store import PostgresHistoryStore
-from rating_service.adapters.invoice_store import PostgresInvoiceFacts, PostgresInvoiceStore
 from rating_service.adapters.ledger_channel import open_channel
 from rating_service.adapters.ledger_client import LedgerClient
-from rating_service.adapters.ledger_holds import LedgerHolds
-from rating_service.adapters.ledger_messages import charge_message
 from rating_service.adapters.logs import configure_logs
-from rating_service.adapters.memory_limits import MemoryLimiter
 from rating_service.adapters.migrations import SchemaError, migrate
-from rating_service.adapters.postgres_pool import Pool, open_pool
-from rating_service.adapters.quarantine_store import PostgresQuarantineStore
-from rating_service.adapters.redis_limits import RedisLimiter
+from rating_service.adapters.postgres_pool import open_pool
 from rating_service.adapters.rerating_client import ReratingClient
 from rating_service.adapters.rerating_facts import PostgresReratingFacts
-from rating_service.adapters.stream_store import PostgresStreamStore
-from rating_service.adapters.wallet_client import WalletClient
-from rating_service.application.authorization_ports import Limiter
-from rating_service.application.authorize import Authorizing
-from rating_service.application.intake import UsageIntake
-from rating_service.application.invoices import Invoicing
+from rating_service.adapters.settled_phases import PostgresSettledPhases
 from rating_service.application.ports import StoreUnavailableError
-from rating_service.application.quarantine import Quarantine
-from rating_service.application.rate_usage import UsageRating
 from rating_service.application.rerating import Reratings
-from rating_service.application.settle import Settling
+from rating_service.application.rerating_sweep import ReratingSweep
+from rating_service.application.run_billing import BillingRunner
 from rating_service.application.stream_usage import StreamMetering
-from rating_service.application.trace_line import LineTracing
+from rating_service.bootstrap_billing import Opened, build_billing, build_invoicing
+from rating_service.bootstrap_documents import DocumentParts, build_documents
+from rating_service.bootstrap_usage import build_usage, open_limiter
 from rating_service.projections.facts import UnreadableHistoryError
 from rating_service.projections.follower import Follower
-from rating_service.rpc.causes import cause_of
 from rating_service.rpc.health import HealthReporter
-from rating_service.rpc.invoice_servicer import InvoiceServicer
 from rating_service.rpc.metrics import LAG_EVENTS, POSITION
-from rating_service.rpc.rating_servicer import RatingServicer
 from rating_service.rpc.rerating_servicer import ReratingServicer
 from rating_service.rpc.server import BoundServer, Certificates, ListenError, build_server
-from rating_service.rpc.usage_messages import read_stored
 from rating_service.settings import Settings
 
 DRAIN_SECONDS: Final = 20.0
@@ -74,13 +59,9 @@ class Parts(NamedTuple):
     follower: Follower
     streams: StreamMetering
     health: HealthReporter
-
-
-class UsageParts(NamedTuple):
-    """What takes usage in."""
-
-    servicer: RatingServicer
-    streams: StreamMetering
+    reratings: ReratingSweep
+    billing: BillingRunner
+    documents: DocumentParts
 
 
 async def serve(settings: Settings) -> None:
@@ -119,96 +100,35 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Parts:
     ledger = LedgerClient(channel)
     history = PostgresHistoryStore(pool)
     follower = Follower(ledger=ledger, store=history)
-    invoices = PostgresInvoiceStore(pool)
-    invoicing = Invoicing(
-        ledger=ledger,
-        history=follower,
-        facts=PostgresInvoiceFacts(url),
-        store=invoices,
-        clock=ledger if settings.sandbox else SystemClock(),
-        grace=settings.grace,
-    )
-    tracing = LineTracing(invoicing=invoicing, history=follower, store=invoices)
+    opened = Opened(pool, url, channel, ledger, follower)
+    computing = build_invoicing(settings, opened, stack)
+    billing = build_billing(settings, opened, computing.invoicing, computing.invoices)
+    documents = build_documents(settings, opened, computing, billing)
     usage = build_usage(settings, pool, channel, ledger, follower, open_limiter(settings, stack))
+    reratings = Reratings(
+        ledger=ledger,
+        decisions=ReratingClient(channel),
+        history=follower,
+        facts=PostgresReratingFacts(url),
+        clock=ledger if settings.sandbox else SystemClock(),
+    )
     served = build_server(
         rating=usage.servicer,
-        invoices=InvoiceServicer(invoicing=invoicing, tracing=tracing),
-        reratings=ReratingServicer(
-            Reratings(
-                ledger=ledger,
-                decisions=ReratingClient(channel),
-                history=follower,
-                facts=PostgresReratingFacts(url),
-                clock=ledger if settings.sandbox else SystemClock(),
-            )
-        ),
+        invoices=documents.servicer,
+        reratings=ReratingServicer(reratings),
         is_open=lambda: follower.is_caught_up,
         address=str(settings.listen),
         certificates=certificates(settings),
     )
     return Parts(
-        served, follower, usage.streams, HealthReporter(served.health, is_ready=readiness(follower, history))
+        served,
+        follower,
+        usage.streams,
+        HealthReporter(served.health, is_ready=readiness(follower, history)),
+        ReratingSweep(reratings=reratings, history=follower, store=PostgresSettledPhases(pool)),
+        billing.runner,
+        documents,
     )
-
-
-def build_usage(
-    settings: Settings,
-    pool: Pool,
-    channel: grpc.aio.Channel,
-    ledger: LedgerClient,
-    follower: Follower,
-    limiter: Limiter,
-) -> UsageParts:
-    """Return the parts that take usage in."""
-    clock = ledger if settings.sandbox else SystemClock()
-    rating = UsageRating(ledger=ledger, history=follower)
-    entries = PostgresQuarantineStore(pool)
-    intake = UsageIntake(
-        rating=rating,
-        store=entries,
-        ledger=ledger,
-        history=follower,
-        clock=clock,
-        max_lateness=settings.max_lateness,
-        cause_of=cause_of,
-    )
-    streams = StreamMetering(
-        rating=rating,
-        intake=intake,
-        store=PostgresStreamStore(pool),
-        holds=LedgerHolds(channel),
-        clock=clock,
-        read=read_stored,
-        cause_of=cause_of,
-    )
-    wallets = WalletClient(channel)
-    servicer = RatingServicer(
-        rating,
-        authorizing=Authorizing(
-            wallets=wallets, history=follower, limiter=limiter, clock=clock, rating=rating
-        ),
-        settling=Settling(
-            ledger=ledger,
-            wallets=wallets,
-            limiter=limiter,
-            clock=clock,
-            rating=rating,
-        ),
-        intake=intake,
-        quarantine=Quarantine(rating=rating, store=entries, read=read_stored, cause_of=cause_of),
-        streams=streams,
-        charge_message=charge_message,
-    )
-    return UsageParts(servicer, streams)
-
-
-def open_limiter(settings: Settings, stack: AsyncExitStack) -> Limiter:
-    """Return what counts rate limits: Redis if several instances share them, else this process."""
-    if settings.limits_url is None:
-        return MemoryLimiter()
-    limiter = RedisLimiter.at(settings.limits_url)
-    stack.push_async_callback(limiter.close)
-    return limiter
 
 
 async def database_url(settings: Settings, stack: AsyncExitStack) -> str:
@@ -255,19 +175,23 @@ async def run(parts: Parts, stop: asyncio.Event) -> None:
     log.info("listening", port=parts.served.port)
     following = asyncio.create_task(parts.follower.run(), name="follower")
     sweeping = asyncio.create_task(parts.streams.run(), name="streams")
+    settling = asyncio.create_task(parts.reratings.run(), name="reratings")
+    billing = asyncio.create_task(parts.billing.run(), name="billing")
+    recording = asyncio.create_task(parts.documents.run(), name="documents")
     reporting = asyncio.create_task(parts.health.run(), name="health")
     stopping = asyncio.create_task(stop.wait(), name="stop")
     try:
-        await asyncio.wait({following, sweeping, reporting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        working = {following, sweeping, settling, billing, recording, reporting}
+        await asyncio.wait({*working, stopping}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         reporting.cancel()
         await parts.health.report(serving=False)
         log.info("draining")
         await parts.served.server.stop(DRAIN_SECONDS)
         stopping.cancel()
-        sweeping.cancel()
-        following.cancel()
-        ended = await asyncio.gather(following, sweeping, reporting, stopping, return_exceptions=True)
+        for task in working:
+            task.cancel()
+        ended = await asyncio.gather(*working, stopping, return_exceptions=True)
     for outcome in ended:
         if isinstance(outcome, UnreadableHistoryError):
             raise CannotRunError(f"the ledger's history cannot be followed: {outcome}") from outcome

@@ -19,6 +19,8 @@ GRACE_SECONDS_DEFAULT: Final = 24 * 3600
 MAX_LATENESS_SECONDS_DEFAULT: Final = 35 * 24 * 3600
 MAX_LATENESS_SECONDS_MAX: Final = 36_500 * 24 * 3600
 """A hundred years: history that is loaded anew is not late."""
+BILLING_INTERVAL_DEFAULT: Final[timedelta | None] = timedelta(seconds=5)
+BILLING_INTERVAL_SECONDS_MAX: Final = 24 * 3600
 GRACE_SECONDS_MAX: Final = 400 * 24 * 3600
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
@@ -68,6 +70,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     allow_plaintext: bool
     grace: timedelta
     """How long after a cycle's end its invoice waits for late usage."""
+    billing_interval: timedelta | None
+    """How often billing looks for what is due; None bills only when asked to."""
     max_lateness: timedelta
     """How long after it happened a usage may be received; what comes later is quarantined."""
     metrics_port: int | None
@@ -92,6 +96,12 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         allow_plaintext=read(environment, "RATING_ALLOW_PLAINTEXT", parse_switch, False),
         grace=read(
             environment, "RATING_GRACE_SECONDS", parse_grace, timedelta(seconds=GRACE_SECONDS_DEFAULT)
+        ),
+        billing_interval=read(
+            environment,
+            "RATING_BILLING_INTERVAL_SECONDS",
+            parse_billing_interval,
+            BILLING_INTERVAL_DEFAULT,
         ),
         max_lateness=read(
             environment,
@@ -191,6 +201,13 @@ def parse_grace(text: str) -> timedelta:
     if not (text.isascii() and text.isdigit() and int(text) <= GRACE_SECONDS_MAX):
         raise ValueError(f"expected whole seconds, 0 to {GRACE_SECONDS_MAX}")
     return timedelta(seconds=int(text))
+
+
+def parse_billing_interval(text: str) -> timedelta | None:
+    """Return whole seconds, 1 to BILLING_INTERVAL_SECONDS_MAX, as a duration, None for 0. Raises ValueError."""
+    if not (text.isascii() and text.isdigit() and int(text) <= BILLING_INTERVAL_SECONDS_MAX):
+        raise ValueError(f"expected whole seconds, 0 to {BILLING_INTERVAL_SECONDS_MAX}")
+    return timedelta(seconds=int(text)) or None
 
 
 def parse_lateness(text: str) -> timedelta:

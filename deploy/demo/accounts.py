@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Final
 
 from credits.ledger.v1 import agreement_pb2, contract_service_pb2, money_pb2, wallet_pb2, wallet_service_pb2
+from credits.rating.v1 import billing_pb2
 from deploy.demo.customers import (
     PACKS,
     PROMOTION_CREDITS,
@@ -17,7 +18,7 @@ from deploy.demo.customers import (
     Pack,
     PlanName,
 )
-from deploy.demo.services import CALL_SECONDS_MAX, Services, stamp
+from deploy.demo.services import CALL_SECONDS_MAX, DemoFailed, Services, stamp
 from deploy.demo.timeline import Timeline
 
 PACK_LIFE: Final = timedelta(days=365)
@@ -32,7 +33,7 @@ def open_accounts(services: Services, customers: Sequence[Customer], timeline: T
 
 
 def open_account(services: Services, customer: Customer, timeline: Timeline) -> int:
-    """Open a wallet, sign the contract, and grant what the plan includes and what is given away."""
+    """Open a wallet, sign the contract, and grant what is given away."""
     asset = money_pb2.Asset(code="CREDIT", scale=SCALE)
     services.wallets.OpenWallet(
         wallet_service_pb2.OpenWalletRequest(
@@ -64,25 +65,11 @@ def contract_for(customer: Customer, start: datetime) -> agreement_pb2.Contract:
     )
 
 
-def grant_included(services: Services, customers: Sequence[Customer], start: datetime, end: datetime) -> None:
-    """Grant what each customer's plan includes in the cycle [start, end)."""
-    included = {plan: included_units(services, plan) for plan in PlanName}
-    for customer in customers:
-        grant = wallet_pb2.Grant(
-            amount_units=included[customer.plan],
-            category=wallet_pb2.GRANT_CATEGORY_INCLUDED,
-            contract=customer.contract,
-            effective_time=stamp(start),
-            expire_time=stamp(end),
-            reference=f"included in {start:%B %Y}",
-        )
-        send_grant(services, customer.wallet, f"included-{start:%Y-%m}", grant)
-
-
-def included_units(services: Services, plan: PlanName) -> int:
-    """Return the units that a plan includes in each cycle."""
-    request = contract_service_pb2.GetPlanRequest(name=f"plans/{plan.value}")
-    return services.contracts.GetPlan(request, timeout=CALL_SECONDS_MAX).plan.phases[0].included_units
+def run_billing(services: Services) -> None:
+    """Have the service grant what each plan includes, and issue what is due, before time goes on."""
+    for progress in services.invoices.RunBilling(billing_pb2.RunBillingRequest(), timeout=CALL_SECONDS_MAX):
+        for failure in progress.failures:
+            raise DemoFailed(f"{failure.contract} cannot be billed: {failure.message}")
 
 
 def grant_promotion(services: Services, customer: Customer, timeline: Timeline) -> None:

@@ -139,11 +139,10 @@ def check_verification(verification: VerificationFigures, books: Books) -> Check
 
 
 def amounts(balance: wallet_pb2.Balance) -> tuple[int, ...]:
-    """Return the units of a balance."""
+    """Return the units of a balance that are effective; next month's credit is recorded, and in no replay yet."""
     return (
         balance.posted_units,
         balance.held_units,
-        balance.pending_units,
         balance.overage_units,
         balance.debited_units,
         balance.expired_units,

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Final
 
+from credits.ledger.v1 import history_service_pb2
 from credits.rating.v1 import invoice_service_pb2
 from deploy.demo.accounts import cycles
 from deploy.demo.customers import Customer
 from deploy.demo.report import InvoiceFigures, LineFigures
-from deploy.demo.services import CALL_SECONDS_MAX, Services, instant_of, stamp
+from deploy.demo.services import CALL_SECONDS_MAX, DemoFailed, Services, instant_of, stamp
 from deploy.demo.timeline import Timeline
 
 Invoice = invoice_service_pb2.Invoice
+RECORD_TOPIC: Final = "contract.InvoiceIssued.v1"
+RECORDS_MAX: Final = 5_000
+"""Far more than the demo has invoices."""
+RECORDS_POLL_SECONDS: Final = 0.05
 
 
 def issue_invoices(
@@ -29,6 +36,16 @@ def issue_invoices(
             issued.append(issue(services, customer.contract, start).invoice)
             on_progress(1)
     return issued
+
+
+def await_records(services: Services, count: int) -> None:
+    """Return once the ledger was told of so many invoices, which happens behind their issue. Raises DemoFailed."""
+    request = history_service_pb2.ReadEventsRequest(topics=[RECORD_TOPIC], page_size=RECORDS_MAX)
+    deadline = time.monotonic() + CALL_SECONDS_MAX
+    while (found := len(services.history.ReadEvents(request, timeout=CALL_SECONDS_MAX).events)) < count:
+        if time.monotonic() > deadline:
+            raise DemoFailed(f"the ledger was told of {found} of {count} invoices")
+        time.sleep(RECORDS_POLL_SECONDS)
 
 
 def issue(

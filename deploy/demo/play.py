@@ -7,16 +7,16 @@ from datetime import timedelta
 from functools import partial
 
 from deploy.demo import reckoning
-from deploy.demo.accounts import cycles, grant_included, open_accounts, sell_packs
+from deploy.demo.accounts import cycles, open_accounts, run_billing, sell_packs
 from deploy.demo.books import projections
 from deploy.demo.customers import Customer, all_customers
 from deploy.demo.inspection import Played, inspect
-from deploy.demo.invoices import Invoice, issue_invoices
+from deploy.demo.invoices import Invoice, await_records, issue_invoices
 from deploy.demo.offer import CARD, CUT, Published, publish_phase, publish_plans
 from deploy.demo.replay import Milestone, Replay
 from deploy.demo.report import Report
 from deploy.demo.scene import Source, World, clock_start
-from deploy.demo.timeline import GRACE, next_month
+from deploy.demo.timeline import GRACE
 
 
 def play(source: Source, world: World) -> Report:
@@ -25,7 +25,7 @@ def play(source: Source, world: World) -> Report:
     before = prepare(source, world, customers)
     replay = Replay(world.services, world.clock, served=source.served)
     replay.min_position = before.position
-    after = use(source, world, customers, replay)
+    after = use(source, world, replay)
     lag_events = max(each.lag_events for each in projections(world.services))
     invoices = issue_all(source, world, customers)
     priced = reckoning.reckon(
@@ -50,7 +50,7 @@ def prepare(source: Source, world: World, customers: Sequence[Customer]) -> Publ
     return Published(card.price_list, position)
 
 
-def use(source: Source, world: World, customers: Sequence[Customer], replay: Replay) -> Published:
+def use(source: Source, world: World, replay: Replay) -> Published:
     """Replay the usages with all that happens meanwhile; return the price cut."""
     timeline, services = source.timeline, world.services
     cut: list[Published] = []
@@ -62,7 +62,8 @@ def use(source: Source, world: World, customers: Sequence[Customer], replay: Rep
     milestones = [
         Milestone(source.usages[-1].time + timedelta(microseconds=1), replay.send_again),
         *(
-            Milestone(start, partial(grant_included, services, customers, start, next_month(start)))
+            # By itself it would come about a second late, and the demo's clock stands still meanwhile.
+            Milestone(start, partial(run_billing, services))
             for start in timeline.cycle_starts
         ),
         Milestone(timeline.packs_time, partial(sell_packs, services, timeline)),
@@ -77,8 +78,11 @@ def use(source: Source, world: World, customers: Sequence[Customer], replay: Rep
 
 
 def issue_all(source: Source, world: World, customers: Sequence[Customer]) -> list[Invoice]:
-    """Let the grace period pass and issue every invoice."""
+    """Let the grace period pass, have every invoice issued, and read them."""
     count = len(customers) * len(cycles(source.timeline))
     with world.stages.stage("invoices issued", total=count) as advance:
         world.clock.advance(source.timeline.end + GRACE)
-        return issue_invoices(world.services, customers, source.timeline, on_progress=advance)
+        run_billing(world.services)
+        invoices = issue_invoices(world.services, customers, source.timeline, on_progress=advance)
+        await_records(world.services, len(invoices))
+    return invoices

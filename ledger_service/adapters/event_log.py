@@ -45,7 +45,6 @@ from ledger_service.application.ports import (
 
 READERS_MAX: Final = 4
 """Connections of one reader: more queries at once only contend for the same cores."""
-
 READER_WAIT_SECONDS: Final = 5.0
 """Longest wait for one of them before the store counts as unavailable."""
 
@@ -234,6 +233,12 @@ class PostgresLogReader:
             filtered = (stream, after, text_array(topics), limit)
             return await self._fetch(self._statements.read_stream_topics, filtered)
         return await self._fetch(self._statements.read_stream, (stream, after, limit))
+
+    async def read_collection(self, collection: str, *, after: str, limit: int) -> list[StoredEvent]:
+        """Return all events of so many streams of a collection after a name, in order of name and version."""
+        # "0" is the character after "/", so all names of the collection lie below it.
+        span = (after or f"{collection}/", f"{collection}0", limit)
+        return await self._fetch(self._statements.read_collection, span)
 
     async def head_position(self) -> int:
         """Return the position of the newest event, 0 for an empty log."""

@@ -82,6 +82,17 @@ SELECT notification_id, originator_id, originator_version, topic, state
 FROM {schema}.stored_events WHERE originator_id = %b::text AND originator_version > %b {topics}
 ORDER BY originator_version LIMIT %b"""
 
+# A stream is found by its first event, so that the page is one of streams whatever their length.
+_READ_COLLECTION: Final = """
+WITH found AS (
+    SELECT originator_id FROM {schema}.stored_events
+    WHERE originator_id > %b::text AND originator_id < %b::text AND originator_version = 1
+    ORDER BY originator_id LIMIT %b
+)
+SELECT e.notification_id, e.originator_id, e.originator_version, e.topic, e.state
+FROM found JOIN {schema}.stored_events AS e USING (originator_id)
+ORDER BY e.originator_id, e.originator_version"""
+
 _HEAD_POSITION: Final = "SELECT coalesce(max(notification_id), 0) FROM {schema}.stored_events"
 
 
@@ -109,5 +120,6 @@ class Statements:
         self.head_position: Final = SQL(_HEAD_POSITION).format(schema=name).as_bytes()
         self.read_log: Final = SQL(_READ_LOG).format(schema=name, topics=empty).as_bytes()
         self.read_log_topics: Final = SQL(_READ_LOG).format(schema=name, topics=topics).as_bytes()
+        self.read_collection: Final = SQL(_READ_COLLECTION).format(schema=name).as_bytes()
         self.read_stream: Final = SQL(_READ_STREAM).format(schema=name, topics=empty).as_bytes()
         self.read_stream_topics: Final = SQL(_READ_STREAM).format(schema=name, topics=topics).as_bytes()

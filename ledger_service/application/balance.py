@@ -7,6 +7,7 @@ from datetime import datetime
 import msgspec
 
 from ledger_service.domain.values import Asset, Money
+from ledger_service.domain.wallet.alerts import measure
 from ledger_service.domain.wallet.burn_down import Lot
 from ledger_service.domain.wallet.payments import OpenTopUp, PendingGrant
 from ledger_service.domain.wallet.settle import settled
@@ -42,6 +43,9 @@ class Balance(msgspec.Struct, frozen=True):
     pending_grants: tuple[PendingGrant, ...] = ()
     """Grants that wait for a payment, oldest first; in no other figure."""
     open_top_ups: tuple[OpenTopUp, ...] = ()
+    entitlement_units: int = 0
+    entitlement_used_units: int = 0
+    """What the lots in force were issued with, and what of it is debited or held: as alerts measure it."""
 
     @property
     def awaiting_payment_units(self) -> int:
@@ -61,6 +65,7 @@ def balance_at(name: str, wallet: Wallet, instant: datetime, *, feature: str = "
     active = [lot for lot in lots if lot.effective_time <= instant]
     pending = [lot for lot in lots if lot.effective_time > instant]
     owed_units = debt_units(wallet)
+    figures = measure(wallet, instant)
     return Balance(
         name=name,
         asset=wallet.asset,
@@ -81,6 +86,8 @@ def balance_at(name: str, wallet: Wallet, instant: datetime, *, feature: str = "
         close_time=wallet.close_time,
         pending_grants=wallet.payments.pending_grants,
         open_top_ups=wallet.payments.open_top_ups,
+        entitlement_units=figures.entitlement_units,
+        entitlement_used_units=figures.entitlement_units - figures.available_units,
     )
 
 

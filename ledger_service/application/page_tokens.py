@@ -46,6 +46,12 @@ class JournalToken(msgspec.Struct, frozen=True, array_like=True, tag="journal"):
     source: str
 
 
+class AgreementsToken(msgspec.Struct, frozen=True, array_like=True, tag="agreements"):
+    """After the contract or plan of this name."""
+
+    after: str
+
+
 class ExportToken(msgspec.Struct, frozen=True, array_like=True, tag="export"):
     """After so many entries of a wallet, as of a position and an instant, in the export that was asked for.
 
@@ -68,8 +74,12 @@ class EntriesToken(msgspec.Struct, frozen=True, array_like=True, tag="entries"):
     entries: int
 
 
-Token = WalletsToken | GrantsToken | StatementToken | JournalToken | ExportToken | EntriesToken
-T = TypeVar("T", WalletsToken, GrantsToken, StatementToken, JournalToken, ExportToken, EntriesToken)
+Token = (
+    WalletsToken | GrantsToken | StatementToken | AgreementsToken | JournalToken | ExportToken | EntriesToken
+)
+T = TypeVar(
+    "T", WalletsToken, GrantsToken, StatementToken, AgreementsToken, JournalToken, ExportToken, EntriesToken
+)
 
 
 def encode_token(token: Token) -> str:

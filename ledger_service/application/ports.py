@@ -97,6 +97,12 @@ class LogReader(Protocol):
     ) -> list[StoredEvent]:
         """Return a stream's events after a version, in order. Raises StoreUnavailableError."""
 
+    async def read_collection(self, collection: str, *, after: str, limit: int) -> list[StoredEvent]:
+        """Return all events of so many streams of a collection after a name, in order of name and version.
+
+        Raises StoreUnavailableError.
+        """
+
     async def head_position(self) -> int:
         """Return the position of the newest event, 0 for an empty log. Raises StoreUnavailableError."""
 

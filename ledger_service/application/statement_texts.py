@@ -186,7 +186,9 @@ def _describe_policy(policy: WalletPolicyChanged) -> str:
     later = "; what it had scheduled later no longer holds" if policy.replaces_later else ""
     cap = policy.spend_cap
     capped = "" if cap is None else f", spend cap {cap.amount_units} units in {cap.period}"
-    return f"{what}, shortfall {policy.shortfall_mode.value}{capped}{later}"
+    percents = ", ".join(f"{percent} %" for percent in policy.alert_percents)
+    told = f", alerts at {percents}" if percents else ""
+    return f"{what}, shortfall {policy.shortfall_mode.value}{capped}{told}{later}"
 
 
 def _drawn_units(debited: CreditsDebited | HoldCaptured) -> int:
@@ -237,6 +239,11 @@ def _by(event: CreditsDebited | CreditsHeld | HoldCaptured) -> str:
 def _describe_usage(what: str, feature: str, charge: Charge | None) -> str:
     if charge is None:
         return f"{what} for {feature}" if feature else what
+    if charge.adjustment is not None:
+        adjusted = charge.adjustment
+        cycle = f"the cycle from {adjusted.cycle_start_time.isoformat()}"
+        figures = f"{adjusted.charged_units} units were charged and {adjusted.rated_units} are due"
+        return f"Adjustment of {cycle}: {figures} ({charge.rate_card_phase})"
     usage = ", ".join(f"{line.quantity} {line.dimension}" for line in charge.lines if line.quantity)
     model = charge.properties.get("model", "")
     return f"Usage{' of ' + model if model else ''}: {usage or 'none'} ({charge.rate_card_phase})"

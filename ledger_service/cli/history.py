@@ -125,6 +125,8 @@ def roll_forward(
     from_time: Annotated[str, typer.Option("--from", help="First day.")],
     to_time: Annotated[str, typer.Option("--to", help="Day after the last.")],
     currency: Annotated[str, typer.Option(help="ISO 4217 code.")] = "USD",
+    entity: Annotated[str, typer.Option(help="Only this legal entity.")] = "",
+    known: Annotated[str, typer.Option(help="As it was known at the beginning of this day.")] = "",
     address: Address = ADDRESS_DEFAULT,
     ca_file: CaFile = "",
     json: AsJson = False,
@@ -134,6 +136,8 @@ def roll_forward(
         from_time=read_instant(from_time, option="--from"),
         to_time=read_instant(to_time, option="--to"),
         currency_code=currency,
+        entity=entity,
+        known_time=read_instant(known, option="--known") if known else None,
     )
     with connect(address, ca_file) as channel:
         response = finance_service_pb2_grpc.FinanceServiceStub(channel).GetRollForward(

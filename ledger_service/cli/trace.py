@@ -59,7 +59,11 @@ def trace_tree(trace: debit_trace_pb2.DebitTrace) -> Tree:
     total = f"[bold]{show_units(debit.amount_units, scale)} {code}[/]"
     tree = Tree(f"[bold]{debit.name}[/]  {total}  [dim]({debit.amount_units:,} units)[/]")
     tree.add(_facts(trace))
-    if debit.HasField("charge"):
+    if debit.charge.HasField("adjustment"):
+        _add_adjustment(tree, debit.charge)
+        _add_phase(tree, trace)
+        _add_units(tree, trace.units)
+    elif debit.HasField("charge"):
         _add_usage(tree, debit.charge)
         _add_phase(tree, trace)
         _add_lines(tree, trace)
@@ -103,6 +107,25 @@ def _add_usage(tree: Tree, charge: wallet_pb2.Charge) -> None:
     for name, value in sorted(charge.properties.items()):
         table.add_row(f"[dim]{name}[/]", value)
     branch.add(table)
+
+
+def _add_adjustment(tree: Tree, charge: wallet_pb2.Charge) -> None:
+    adjusted = charge.adjustment
+    span = f"{show_instant(adjusted.cycle_start_time)} to {show_instant(adjusted.cycle_end_time)}"
+    branch = tree.add(f"[cyan]Adjustment {adjusted.number}[/] of the cycle {span}")
+    table = Table.grid(padding=(0, 2))
+    for label, text in (
+        ("was charged", adjusted.charged_units),
+        ("is charged now", charge.exact_units),
+        ("is left for the next", adjusted.left_units),
+        ("costs", adjusted.rated_units),
+    ):
+        table.add_row(f"[dim]{label}[/]", text)
+    branch.add(table)
+    for part in adjusted.taken_back:
+        branch.add(f"{part.amount_units:,} units taken back of {part.debit}")
+    for move in adjusted.meters:
+        branch.add(f"[dim]cycle total {move.quantity_before:,} -> {move.quantity:,}: {move.meter}[/]")
 
 
 def _add_phase(tree: Tree, trace: debit_trace_pb2.DebitTrace) -> None:

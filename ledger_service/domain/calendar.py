@@ -43,7 +43,8 @@ def check_period(period: str, *, field: str) -> None:
 def add_period(instant: datetime, period: str, zone: str, *, times: int = 1) -> datetime:
     """Return the instant so many periods later in the calendar of a zone; a day that the month lacks becomes its last.
 
-    Counted from the instant itself, so that the 31st comes back after a February. Hours are absolute.
+    Counted from the instant itself, so that the 31st comes back after a February. Hours are absolute. A local time
+    that comes twice is the first, unless the instant is itself the second.
     Raises TimeMalformed beyond the years 1 to 9999, in the zone's own calendar.
     """
     match = _PERIOD.fullmatch(period)
@@ -52,11 +53,12 @@ def add_period(instant: datetime, period: str, zone: str, *, times: int = 1) -> 
         if match[3]:
             return instant + timedelta(hours=int(match[3]) * times)
         count, unit = int(match[1]) * times, match[2]
-        local = instant.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+        local = instant.astimezone(ZoneInfo(zone))
+        fold, local = local.fold, local.replace(tzinfo=None)
         months = count * _MONTHS.get(unit, 0)
         days = {"D": count, "W": 7 * count}.get(unit, 0)
         moved = _later_month(local, months) if months else local + timedelta(days=days)
-        return moved.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
+        return moved.replace(tzinfo=ZoneInfo(zone), fold=fold).astimezone(UTC)
     except (OverflowError, ValueError) as error:
         raise TimeMalformed(
             f"{period} after {instant.isoformat()} lies outside the years 1 to 9999"
@@ -89,13 +91,22 @@ def period_at(instant: datetime, anchor_time: datetime, period: str, zone: str) 
     itself. A boundary beyond the years 1 to 9999 becomes the first or last instant that there is. Raises
     TimeMalformed if the anchor has no local time in the zone.
     """
+    number = periods_before(instant, anchor_time, period, zone)
+    return _boundary(anchor_time, period, zone, number), _boundary(anchor_time, period, zone, number + 1)
+
+
+def periods_before(instant: datetime, anchor_time: datetime, period: str, zone: str) -> int:
+    """Return how many whole periods lie between the anchor and the period that holds an instant; negative before it.
+
+    Raises TimeMalformed if the anchor has no local time in the zone.
+    """
     add_period(anchor_time, period, zone, times=0)
     number = (instant - anchor_time) // _mean_length(period)
     while _boundary(anchor_time, period, zone, number) > instant:
         number -= 1
-    while (end := _boundary(anchor_time, period, zone, number + 1)) <= instant:
+    while _boundary(anchor_time, period, zone, number + 1) <= instant:
         number += 1
-    return _boundary(anchor_time, period, zone, number), end
+    return number
 
 
 def _mean_length(period: str) -> timedelta:

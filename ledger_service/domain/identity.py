@@ -232,6 +232,7 @@ def _granted(event: CreditsGranted) -> Identity:
         zone=event.recurrence.zone,
         period_count=0 if left is None else left + 1,
         roll_over=event.recurrence.roll_over,
+        anchor_time=None if event.recurrence.periods_before is None else event.recurrence.anchor_time,
     )
     return granted | {"recurrence": terms, "expire_time": None}
 

@@ -15,9 +15,10 @@ import msgspec
 
 from ledger_service.application.ports import StoredEvent
 from ledger_service.domain.finance.journal import JournalEntry, Posting, lines_of
-from ledger_service.projections.book_events import BookEvent, read_page_events
-from ledger_service.projections.books import FIRST_DAY, Books, ContractRow, flush_all
+from ledger_service.projections.book_events import BookEvent, PageEvents, read_page_events
+from ledger_service.projections.books import FIRST_DAY, Books, ContractRow, flush
 from ledger_service.projections.journal import post
+from ledger_service.projections.journal_touched import touched_by
 from ledger_service.projections.pool_tallies import PoolTally, PoolTerms
 from ledger_service.projections.wallet_events import WalletEvent
 
@@ -61,10 +62,18 @@ class EntryBook:
                 entity: locks.open_day(event.position) for entity, locks in self._locks.items()
             }
             post(self._books, event)
-            flush_all(self._books)
+            self._measure(event)
             posted = [Posting(key, nanos) for key, nanos in self._books.sums.items() if nanos]
             self._books.sums.clear()
             yield from _entries(event, topics[event.position], posted)
+
+    def _measure(self, event: WalletEvent | BookEvent) -> None:
+        """Measure the lots on which the event moved something: no other event waits."""
+        if isinstance(event, WalletEvent):
+            for key in touched_by(PageEvents([event])).lots:
+                held = self._books.lots.get(key)
+                if held is not None:
+                    flush(self._books, held)
 
 
 def _entries(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ledger_service.application.debit_trace import LotRevenue
 from ledger_service.application.ports import StoredEvent
 from ledger_service.domain.finance.lots import moved
-from ledger_service.projections.books import Books, LotKey, flush, flush_all
+from ledger_service.projections.books import Books, LotKey, flush
 from ledger_service.projections.journal import post
 from ledger_service.projections.pool_tallies import PoolTally, PoolTerms
 from ledger_service.projections.wallet_events import read_wallet_events
@@ -27,8 +27,6 @@ class PaidLots:
         self._wallet = event.stream
         for each in read_wallet_events([event]):
             post(self._books, each)
-        flush_all(self._books)
-        self._books.sums.clear()
 
     def revenue(self, grant_version: int, *, more_units: int = 0) -> LotRevenue | None:
         """Return a paid lot as if so many more units were drawn; None for a lot without consideration."""

@@ -12,6 +12,7 @@ from credits.ledger.v1 import (
     rerating_pb2,
 )
 from ledger_service.application.calls import Outcome
+from ledger_service.application.ports import LogReader
 from ledger_service.application.writer import Writer
 from ledger_service.domain.agreement.contract import Contract
 from ledger_service.domain.agreement.plan import Plan
@@ -26,6 +27,7 @@ from ledger_service.domain.events import (
 )
 from ledger_service.domain.names import check_name
 from ledger_service.domain.refusals import ContractNotFound, PlanNotFound, RateCardNotFound
+from ledger_service.rpc.agreement_list_service import AgreementListServicer
 from ledger_service.rpc.agreement_messages import (
     read_accept_phase,
     read_create_rate_card,
@@ -124,11 +126,12 @@ class RateCardServicer(rate_card_service_pb2_grpc.RateCardServiceServicer):
         return rate_card_service_pb2.GetRateCardResponse(rate_card=write_rate_card(request.name, card))
 
 
-class ContractServicer(ContractChangeServicer, BillingRecordServicer):
+class ContractServicer(ContractChangeServicer, BillingRecordServicer, AgreementListServicer):
     """Publishes plans and binds customers to them."""
 
-    def __init__(self, writer: Writer) -> None:
-        """Serve from a writer."""
+    def __init__(self, writer: Writer, reader: LogReader) -> None:
+        """Serve from a writer and the log."""
+        self._reader = reader
         self._writer = writer
 
     async def PublishPlan(

@@ -34,6 +34,8 @@ def write_balance(balance: Balance) -> wallet_pb2.Balance:
         in_transit_units=balance.in_transit_units,
         receivables=[write_money(owed) for owed in balance.receivables],
         close_time=None if balance.close_time is None else write_time(balance.close_time),
+        entitlement_units=balance.entitlement_units,
+        entitlement_used_units=balance.entitlement_used_units,
     )
 
 

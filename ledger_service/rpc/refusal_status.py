@@ -102,6 +102,7 @@ STATUS_OF: Final[Mapping[type[Refusal], grpc.StatusCode]] = {
     refusals.ContractNotFound: Code.NOT_FOUND,
     refusals.ContractExists: Code.ALREADY_EXISTS,
     refusals.ContractNotInForce: Code.FAILED_PRECONDITION,
+    refusals.ContractChanged: Code.ABORTED,
     refusals.PhaseNotFound: Code.NOT_FOUND,
     refusals.PhaseIsLast: Code.FAILED_PRECONDITION,
     refusals.CustomerMismatch: Code.FAILED_PRECONDITION,

@@ -120,6 +120,8 @@ def write_recurrence(recurrence: Recurrence) -> wallet_pb2.Recurrence:
         zone=recurrence.zone,
         period_count=0 if left is None else recurrence.number + left,
     )
+    if recurrence.periods_before is not None:
+        message.anchor_time.CopyFrom(write_time(recurrence.anchor_time))
     roll_over = recurrence.roll_over
     if roll_over is not None:
         message.roll_over.CopyFrom(

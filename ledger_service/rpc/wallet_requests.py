@@ -121,8 +121,11 @@ def _read_recurrence(recurrence: wallet_pb2.Recurrence) -> RecurrenceTerms:
         wire = recurrence.roll_over
         cap_units = wire.cap_units if wire.HasField("cap_units") else None
         roll_over = RollOver(wire.percent, wire.times, cap_units)
+    anchor_time = None
+    if recurrence.HasField("anchor_time"):
+        anchor_time = read_time(recurrence.anchor_time, field="grant.recurrence.anchor_time")
     return RecurrenceTerms(
-        recurrence.period, recurrence.zone or ZONE_DEFAULT, recurrence.period_count, roll_over
+        recurrence.period, recurrence.zone or ZONE_DEFAULT, recurrence.period_count, roll_over, anchor_time
     )
 
 

@@ -24,7 +24,6 @@ REVERSAL_COLUMNS: Final = sql.SQL(
     "r.position, r.wallet, r.version, r.debit_version, r.effective_time, r.amount_units, r.overage_units,"
     " r.returned"
 )
-GRANT_COLUMNS: Final = sql.SQL("wallet, version, effective_time, amount_units, expire_time, contract")
 
 _draws: Final = msgspec.json.Decoder(tuple[Draw, ...])
 _returned: Final = msgspec.json.Decoder(tuple[Returned, ...])
@@ -63,7 +62,7 @@ def reversal_from_row(row: Any) -> ReversalFact:
 
 
 def grant_from_row(row: Any) -> GrantFact:
-    """Return the grant behind a row of GRANT_COLUMNS."""
+    """Return the grant behind a row of wallet, version, effective time, units, expiry and contract."""
     wallet, version, effective_time, amount_units, expire_time, contract = row
     return GrantFact(
         wallet, version, effective_time, amount_units, GrantCategory.INCLUDED, expire_time, contract

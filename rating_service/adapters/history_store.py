@@ -6,12 +6,13 @@ happens a page counts exactly once: a second follower, a kill at any moment, a c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import psycopg
 
 from rating_service.adapters.postgres_pool import Pool, connection
-from rating_service.application.ports import Effect, LedgerEvent, PositionMovedError
+from rating_service.application.ports import Effect, LedgerEvent, PositionMovedError, UnbilledRow
 
 MOVE: Final = "UPDATE rating.tracking SET position = %s WHERE position = %s"
 
@@ -27,6 +28,29 @@ ADD_REVERSAL: Final = """
     INSERT INTO rating.debit_reversals
         (position, wallet, version, debit_version, effective_time, amount_units, overage_units, returned)
     VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
+"""
+ADD_WITHDRAWAL: Final = """
+    INSERT INTO rating.included_withdrawals (position, wallet, grant_version, amount_units)
+    SELECT %(position)s, wallet, version, %(amount_units)s FROM rating.included_grants
+    WHERE wallet = %(wallet)s AND version = %(grant_version)s
+"""
+MAKE_DUE: Final = """
+    INSERT INTO rating.billing (contract) VALUES (%s)
+    ON CONFLICT (contract) DO UPDATE SET due_time = '-infinity', revision = billing.revision + 1
+"""
+GROW_UNBILLED: Final = """
+    INSERT INTO rating.unbilled_overage (contract, cycle_start_time, nanos) VALUES (%s, %s, %s)
+    ON CONFLICT (contract, cycle_start_time) DO UPDATE SET nanos = unbilled_overage.nanos + excluded.nanos
+    RETURNING nanos
+"""
+ADD_PURCHASE: Final = """
+    INSERT INTO rating.purchases
+        (wallet, version, position, effective_time, amount_units, currency_code, nanos, reference, top_up_version)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+"""
+ADD_PAYMENT: Final = """
+    UPDATE rating.purchases SET position = %(position)s, effective_time = %(effective_time)s
+    WHERE wallet = %(wallet)s AND version = %(version)s
 """
 COPY_DEBITS: Final = """
     COPY rating.debits (position, wallet, version, effective_time, usage, amount_units, overage_units, draws,
@@ -71,11 +95,33 @@ async def _add(lent: psycopg.AsyncConnection[tuple[object, ...]], effect: Effect
     async with lent.cursor() as cursor:
         if effect.agreements:
             await cursor.executemany(ADD_AGREEMENT, effect.agreements)
+        # One pass in the order of contracts, which is the order in which billing locks them.
+        due = {*effect.contracts, *await _grown_beyond(cursor, effect.unbilled)}
+        if due:
+            await cursor.executemany(MAKE_DUE, [(contract,) for contract in sorted(due)])
         if effect.grants:
             await cursor.executemany(ADD_GRANT, effect.grants)
+        if effect.withdrawals:
+            await cursor.executemany(ADD_WITHDRAWAL, [each._asdict() for each in effect.withdrawals])
         if effect.reversals:
             await cursor.executemany(ADD_REVERSAL, effect.reversals)
+        if effect.purchases:
+            await cursor.executemany(ADD_PURCHASE, effect.purchases)
+        if effect.payments:
+            await cursor.executemany(ADD_PAYMENT, [payment._asdict() for payment in effect.payments])
         if effect.debits:
             async with cursor.copy(COPY_DEBITS) as copy:
                 for debit in effect.debits:
                     await copy.write_row(debit)
+
+
+async def _grown_beyond(
+    cursor: psycopg.AsyncCursor[tuple[object, ...]], unbilled: Sequence[UnbilledRow]
+) -> list[str]:
+    """Add to what is unbilled, and return the contracts that have come to their threshold."""
+    beyond = []
+    for row in unbilled:
+        grown: Any = await (await cursor.execute(GROW_UNBILLED, row[:3])).fetchone()
+        if grown[0] >= row.threshold_nanos:
+            beyond.append(row.contract)
+    return beyond

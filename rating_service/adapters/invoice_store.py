@@ -1,4 +1,4 @@
-"""Facts to compute invoices from, and the invoices issued, in PostgreSQL.
+"""The invoices issued, and the debits behind their lines, in PostgreSQL.
 
 Invoices are only ever inserted; triggers in the schema refuse every other change. The debits behind a line
 are not stored with it: wallet, cycle, watermark and the line's keys find the same ones again, for ever.
@@ -6,99 +6,61 @@ are not stored with it: wallet, cycle, watermark and the line's keys find the sa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final
 
-import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
 from rating_service.adapters.debit_rows import (
     DEBIT_COLUMNS,
-    GRANT_COLUMNS,
     REVERSAL_COLUMNS,
     debit_from_row,
-    grant_from_row,
     reversal_from_row,
 )
 from rating_service.adapters.postgres_pool import Pool, connection
-from rating_service.application.ports import Facts, Span, StoredInvoice, StoreUnavailableError
-from rating_service.domain.debits import DebitFact
-from rating_service.domain.invoice import LineKey, LineKind
-from rating_service.domain.reversals import net_debits
+from rating_service.adapters.record_store import add_record
+from rating_service.application.ports import KnownDebit, Span, StoredInvoice
+from rating_service.domain.invoice_document import read_document
+from rating_service.domain.invoice_lines import LineKey, LineKind
+from rating_service.domain.invoice_record import invoice_record
+from rating_service.domain.reversals import by_debit
 
-ROWS_AT_A_TIME: Final = 1_000
-"""Rows that a stream fetches at once; above 1,000 nothing is gained."""
-
-IN_SPAN: Final = sql.SQL(
-    "wallet = %(wallet)s AND effective_time >= %(from_time)s AND effective_time < %(to_time)s"
-    " AND position <= %(watermark_position)s"
-)
-READ_SPAN: Final = sql.SQL("SELECT {columns} FROM rating.debits WHERE {in_span}").format(
-    columns=DEBIT_COLUMNS, in_span=IN_SPAN
-)
 READ_LINE: Final = sql.SQL(
-    "SELECT {columns} FROM rating.debits WHERE {in_span} AND position > %(after)s"
+    "SELECT {columns} FROM rating.debits WHERE wallet = %(wallet)s AND position <= %(watermark_position)s"
+    " AND (adjusted_cycle_time IS NULL AND effective_time >= %(from_time)s AND effective_time < %(to_time)s"
+    " OR adjusted_cycle_time >= %(from_time)s AND adjusted_cycle_time < %(to_time)s"
+    " AND contract = %(contract)s)"
     " AND contract_phase = %(contract_phase)s AND rate_card_phase = %(rate_card_phase)s"
-    " AND (overage_units > 0 OR NOT %(only_overage)s)"
-    " AND (amount_units = 0 OR amount_units > (SELECT coalesce(sum(r.amount_units), 0)"
-    " FROM rating.debit_reversals AS r WHERE r.wallet = debits.wallet AND r.debit_version = debits.version"
-    " AND r.position <= %(watermark_position)s)) ORDER BY position LIMIT %(limit)s"
-).format(columns=DEBIT_COLUMNS, in_span=IN_SPAN)
-# A reversal comes after its debit, which lies minutes ahead of its clock at most. Some are of other debits; an
-# index on debits, to leave those out here, would cost each debit more than they do.
-READ_REVERSALS_OF_SPAN: Final = sql.SQL(
-    "SELECT {columns} FROM rating.debit_reversals AS r WHERE r.wallet = %(wallet)s"
-    " AND r.position <= %(watermark_position)s"
-    " AND r.effective_time >= %(from_time)s::timestamptz - interval '1 day' ORDER BY r.position"
-).format(columns=REVERSAL_COLUMNS)
+    " AND position > %(after)s AND (overage_units > 0 OR NOT %(only_overage)s)"
+    " AND (position > %(since)s OR EXISTS (SELECT FROM rating.debit_reversals AS r"
+    " WHERE r.wallet = debits.wallet AND r.debit_version = debits.version"
+    " AND r.position > %(since)s AND r.position <= %(watermark_position)s))"
+    " ORDER BY position LIMIT %(limit)s"
+).format(columns=DEBIT_COLUMNS)
 READ_REVERSALS_OF_DEBITS: Final = sql.SQL(
     "SELECT {columns} FROM rating.debit_reversals AS r WHERE r.wallet = %(wallet)s"
     " AND r.debit_version = ANY(%(debit_versions)s) AND r.position <= %(watermark_position)s"
     " ORDER BY r.position"
 ).format(columns=REVERSAL_COLUMNS)
-READ_GRANTS: Final = sql.SQL(
-    "SELECT {columns} FROM rating.included_grants"
-    " WHERE wallet = %(wallet)s AND position <= %(watermark_position)s ORDER BY version"
-).format(columns=GRANT_COLUMNS)
 INVOICE_COLUMNS: Final = sql.SQL(
-    "name, contract, cycle_start_time, cycle_end_time, issue_time, watermark_position, hash, document"
+    "name, contract, cycle_start_time, cycle_end_time, issue_time, watermark_position, hash, document, kind,"
+    " sequence"
 )
 ADD_INVOICE: Final = sql.SQL(
     "INSERT INTO rating.invoices ({columns}) VALUES (%(name)s, %(contract)s, %(cycle_start_time)s,"
-    " %(cycle_end_time)s, %(issue_time)s, %(watermark_position)s, %(hash)s, %(document)s)"
+    " %(cycle_end_time)s, %(issue_time)s, %(watermark_position)s, %(hash)s, %(document)s, %(kind)s,"
+    " %(sequence)s)"
     " ON CONFLICT DO NOTHING"
 ).format(columns=INVOICE_COLUMNS)
 READ_INVOICE: Final = sql.SQL("SELECT {columns} FROM rating.invoices ").format(columns=INVOICE_COLUMNS)
-OF_CYCLE: Final = sql.SQL("WHERE contract = %(contract)s AND cycle_start_time = %(cycle_start_time)s")
+OF_CYCLE: Final = sql.SQL(
+    "WHERE contract = %(contract)s AND cycle_start_time = %(cycle_start_time)s AND kind <> 'THRESHOLD'"
+)
 NAMED: Final = sql.SQL("WHERE name = %(name)s")
 PAGE: Final = sql.SQL(
     "WHERE name > %(after)s AND (%(contract)s = '' OR contract = %(contract)s) ORDER BY name LIMIT %(limit)s"
 )
-
-
-class PostgresInvoiceFacts:
-    """InvoiceFacts in PostgreSQL, on a connection of its own for each read."""
-
-    def __init__(self, url: str) -> None:
-        """Read from a database."""
-        self._url = url
-
-    @contextmanager
-    def read(self, span: Span) -> Iterator[Facts]:
-        """Lend the facts of a span, from one state of the database. Raises StoreUnavailableError."""
-        values = span._asdict()
-        try:
-            with psycopg.connect(self._url) as lent:
-                lent.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-                grants = [grant_from_row(row) for row in lent.execute(READ_GRANTS, values)]
-                reversals = [reversal_from_row(row) for row in lent.execute(READ_REVERSALS_OF_SPAN, values)]
-                rows = lent.cursor().stream(READ_SPAN, values, size=ROWS_AT_A_TIME)
-                yield Facts(map(debit_from_row, rows), grants, reversals)
-        except psycopg.OperationalError as cause:
-            raise StoreUnavailableError(f"the database cannot be reached ({type(cause).__name__})") from cause
 
 
 class PostgresInvoiceStore:
@@ -108,15 +70,18 @@ class PostgresInvoiceStore:
         """Use connections of a pool."""
         self._pool = pool
 
-    async def line_debits(self, span: Span, key: LineKey, *, after: int, limit: int) -> list[DebitFact]:
-        """Return debits that may be behind a line, net of reversals, after a position, by position.
+    async def line_debits(
+        self, span: Span, key: LineKey, *, since: int, after: int, limit: int
+    ) -> list[KnownDebit]:
+        """Return debits that may be behind a line, after a position, by position.
 
-        Those that were taken back whole are left out by the statement, so that a short answer is the last.
+        Only those that were recorded or taken back, in part or whole, after the position `since`.
         """
         values = span._asdict() | {
             "contract_phase": key.contract_phase,
             "rate_card_phase": key.rate_card_phase,
-            "only_overage": key.kind is LineKind.OVERAGE,
+            "only_overage": LineKind.OVERAGE in (key.kind, key.adjusted_kind),
+            "since": since,
             "after": after,
             "limit": limit,
         }
@@ -124,18 +89,24 @@ class PostgresInvoiceStore:
             rows: list[Any] = await (await lent.execute(READ_LINE, values)).fetchall()
             debits = [debit_from_row(row) for row in rows]
             values["debit_versions"] = [debit.version for debit in debits]
-            reversals: list[Any] = await (await lent.execute(READ_REVERSALS_OF_DEBITS, values)).fetchall()
-        return list(net_debits(debits, map(reversal_from_row, reversals)))
+            found: list[Any] = await (await lent.execute(READ_REVERSALS_OF_DEBITS, values)).fetchall()
+        reversals = by_debit(map(reversal_from_row, found))
+        return [KnownDebit(debit, reversals.get((debit.wallet, debit.version), ())) for debit in debits]
 
     async def add(self, invoice: StoredInvoice) -> bool:
-        """Store an invoice; False if its cycle has one already. Nothing is ever overwritten."""
+        """Store an invoice; False if its sequence is taken, or its cycle closed. Nothing is ever overwritten.
+
+        What the ledger is to be told of it is stored in the same transaction.
+        """
         values = {name: getattr(invoice, name) for name in invoice.__struct_fields__}
         async with connection(self._pool) as lent:
             added = await lent.execute(ADD_INVOICE, values)
+            if added.rowcount == 1:
+                await add_record(lent, invoice_record(read_document(invoice.document), invoice.hash))
         return added.rowcount == 1
 
     async def of_cycle(self, contract: str, cycle_start_time: datetime) -> StoredInvoice | None:
-        """Return the invoice of a cycle, None if it was not issued."""
+        """Return the invoice that closed a cycle, None if it was not issued."""
         found = await self._read(
             READ_INVOICE + OF_CYCLE,
             {"contract": contract, "cycle_start_time": cycle_start_time},

@@ -37,7 +37,7 @@ def write_debit(request: wallet_service_pb2.DebitRequest, order: Order, *, deliv
 
 
 def write_instant(message: Timestamp, moment: datetime) -> None:
-    """Write an instant into a message."""
+    """Write an instant into a message; exact to the microsecond."""
     since = moment - _EPOCH
     message.seconds = since // _SECOND
     message.nanos = since.microseconds * 1_000

@@ -21,7 +21,7 @@ from rating_service.application.authorization_ports import (
     WalletStanding,
 )
 from rating_service.application.ports import LedgerRefused, Posted
-from rating_service.domain.authorization import CapStanding, Denial, DenialReason
+from rating_service.domain.authorization import CapStanding, Denial, DenialReason, EntitlementStanding
 
 DENIALS: Final = {
     "SPEND_CAP_EXCEEDED": DenialReason.SPEND_CAP,
@@ -94,6 +94,7 @@ class WalletClient:
         return WalletStanding(
             balance.balance.available_units,
             [_cap(use) for use in read.cap_uses],
+            EntitlementStanding(balance.balance.entitlement_units, balance.balance.entitlement_used_units),
         )
 
 

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import NamedTuple, Protocol
 
 from rating_service.application.ports import Posted
-from rating_service.domain.authorization import CapStanding, Denial, Spender
+from rating_service.domain.authorization import CapStanding, Denial, EntitlementStanding, Spender
 from rating_service.domain.rate_windows import Decision, Share
 from rating_service.domain.usage import Charge
 
@@ -73,10 +73,11 @@ class Released(NamedTuple):
 
 
 class WalletStanding(NamedTuple):
-    """What a wallet has to spend for a feature, and how its caps stand."""
+    """What a wallet has to spend for a feature, and how its caps and its entitlement stand."""
 
     available_units: int
     caps: Sequence[CapStanding]
+    entitlement: EntitlementStanding | None = None
 
 
 class WalletHolds(Protocol):

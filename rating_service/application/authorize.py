@@ -33,6 +33,7 @@ from rating_service.domain.authorization import (
     CapStanding,
     Denial,
     DenialReason,
+    EntitlementStanding,
     LimitStanding,
     RateLimit,
     cap_denials,
@@ -95,6 +96,7 @@ class _Credit(msgspec.Struct, frozen=True):
     denials: tuple[Denial, ...] = ()
     held: Held | None = None
     caps: tuple[CapStanding, ...] = ()
+    entitlement: EntitlementStanding | None = None
 
 
 class Authorizing:
@@ -190,18 +192,18 @@ class Authorizing:
             case.contract.wallet, case.entry, case.units, case.request.spender, case.request.hold_ttl
         )
         if not case.phase.slow_down_from_percent:
-            return _as_held(case, await self._wallets.hold(order, case.now), ())
-        # Side by side, so that it stays one round trip; how the caps stand is advice, and no reason to fail.
+            return _as_held(case, await self._wallets.hold(order, case.now), None)
+        # Side by side, so that it stays one round trip; how the wallet stands is advice, and no reason to fail.
         held, standing = await asyncio.gather(
             self._wallets.hold(order, case.now), self._standing(case), return_exceptions=True
         )
         if isinstance(held, BaseException):
             raise held
         if isinstance(standing, LedgerRefused | LedgerUnavailableError):
-            return _as_held(case, held, ())
+            return _as_held(case, held, None)
         if isinstance(standing, BaseException):
             raise standing
-        return _as_held(case, held, standing.caps)
+        return _as_held(case, held, standing)
 
     async def _standing(self, case: _Case) -> WalletStanding:
         return await self._wallets.standing(case.contract.wallet, case.request.spender.feature)
@@ -218,18 +220,19 @@ def _as_read(case: _Case, standing: WalletStanding) -> _Credit:
                 f"{standing.available_units} units are available and {case.units} are needed",
             )
         )
-    return _Credit(tuple(denials), None, caps)
+    return _Credit(tuple(denials), None, caps, standing.entitlement)
 
 
-def _as_held(case: _Case, held: Held | Denial, read: Sequence[CapStanding]) -> _Credit:
+def _as_held(case: _Case, held: Held | Denial, read: WalletStanding | None) -> _Credit:
     """Return what the ledger's answer to a hold says; where the phase allows overage, none is needed."""
-    caps = tuple(counting_caps(read, case.request.spender))
+    caps = () if read is None else tuple(counting_caps(read.caps, case.request.spender))
+    entitlement = None if read is None else read.entitlement
     if isinstance(held, Held):
-        return _Credit((), held, caps)
+        return _Credit((), held, caps, entitlement)
     is_short = held.reason is DenialReason.INSUFFICIENT_CREDIT
     if is_short and case.phase.shortfall_mode is not ShortfallMode.HARD:
-        return _Credit((), None, caps)
-    return _Credit((held,), None, caps)
+        return _Credit((), None, caps, entitlement)
+    return _Credit((held,), None, caps, entitlement)
 
 
 def _no(case: _Case, denials: Sequence[Denial], standings: Sequence[LimitStanding]) -> Answer:
@@ -244,7 +247,7 @@ def _no(case: _Case, denials: Sequence[Denial], standings: Sequence[LimitStandin
 
 def _yes(case: _Case, tokens: int, credit: _Credit, standings: Sequence[LimitStanding]) -> Answer:
     spender = case.request.spender
-    delay = slow_down(case.phase, credit.caps)
+    delay = slow_down(case.phase, credit.caps, credit.entitlement)
     held = credit.held
     ticket = Ticket(
         entry=case.entry,

@@ -8,11 +8,29 @@ because the store takes the first one only.
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
-from typing import Final, NamedTuple
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
 
 import msgspec
 
+from rating_service.application.invoice_computation import (
+    Basis,
+    InvoiceOrder,
+    OvertakenError,
+    basis_of,
+    invoice_on,
+    recomputed,
+)
+from rating_service.application.invoice_names import (
+    InvoicePage,
+    ReadInvoice,
+    as_read,
+    invoice_name,
+    read_stored,
+    stored_invoice,
+)
+from rating_service.application.invoice_ports import InvoiceFacts
 from rating_service.application.names import (
     check_contract,
     check_invoice,
@@ -24,37 +42,32 @@ from rating_service.application.names import (
 from rating_service.application.ports import (
     Clock,
     History,
-    InvoiceFacts,
+    InvoiceHead,
     InvoiceStore,
     Ledger,
-    Span,
     StoredInvoice,
 )
 from rating_service.application.refusals import RequestReason, RequestRefused
 from rating_service.domain import catalogue as catalogues
-from rating_service.domain.agreement import Contract
-from rating_service.domain.contract_life import end_of
-from rating_service.domain.cycles import CycleBounds, cycle_at
-from rating_service.domain.invoice import Invoice, compute_invoice, document, document_hash, read_document
+from rating_service.domain.agreement import Money, TaxRate
+from rating_service.domain.cycles import CycleBounds
+from rating_service.domain.invoice import Invoice, InvoiceKind
 
-NAME_TIME_FORMAT: Final = "%Y%m%dT%H%M%SZ"
-
-
-class ReadInvoice(msgspec.Struct, frozen=True):
-    """An invoice with its document as stored, or as it would be."""
-
-    invoice: Invoice
-    document: bytes
-    hash: str
-    replayed: bool = False
-    """True if an earlier call had issued it."""
+ISSUE_ATTEMPTS_MAX: Final = 8
+"""How often an invoice is computed again because another of the contract was issued meanwhile."""
 
 
-class InvoicePage(NamedTuple):
-    """Invoices by name, and the token of the next page, empty if there is none."""
+Check = Callable[[Basis, datetime], str]
+"""Refuses what may not be issued at an instant, and returns the name of what may."""
 
-    invoices: list[ReadInvoice]
-    next_page_token: str
+
+class BelowThresholdError(Exception):
+    """The usage of a cycle has not come to the threshold."""
+
+    def __init__(self, net_nanos: int) -> None:
+        """Keep what it has come to."""
+        super().__init__(f"{net_nanos} nanos are below the threshold")
+        self.net_nanos = net_nanos
 
 
 class Invoicing:
@@ -78,37 +91,82 @@ class Invoicing:
         self._clock = clock
         self._grace = grace
 
-    async def preview(self, contract_name: str, cycle_time: datetime, *, min_position: int) -> ReadInvoice:
-        """Return the invoice of the cycle that holds an instant, as it would be issued now."""
+    async def preview(
+        self,
+        contract_name: str,
+        cycle_time: datetime,
+        *,
+        min_position: int = 0,
+        watermark_position: int = 0,
+        taxes: tuple[TaxRate, ...] | None = None,
+    ) -> ReadInvoice:
+        """Return the invoice of the cycle that holds an instant, as it would be issued now; or that was issued.
+
+        A watermark gives it as it would have been issued at that position. Refuses WATERMARK_BEYOND_LOG,
+        WATERMARK_BEFORE_CONTRACT.
+        """
         check_contract(contract_name, field="contract")
         if checked_position(min_position):
             await self._history.wait_for(min_position)
             watermark = self._history.position
         else:
             watermark = await self._head()
-        contract, cycle = self._cycle(contract_name, cycle_time)
-        return _as_read(await asyncio.to_thread(self._compute, contract, cycle, watermark))
+        if watermark_position:
+            watermark = _checked_watermark(watermark_position, head=watermark)
+        self._check_known(contract_name)
+        order = InvoiceOrder(contract_name, cycle_time, watermark, taxes=taxes, as_known=True)
+        computed = await asyncio.to_thread(self._computed, order)
+        return as_read(computed) if isinstance(computed, Invoice) else await self.get(computed.name)
 
-    async def issue(self, contract_name: str, cycle_time: datetime, *, waive_grace: bool) -> ReadInvoice:
+    async def issue(
+        self,
+        contract_name: str,
+        cycle_time: datetime,
+        *,
+        waive_grace: bool,
+        taxes: tuple[TaxRate, ...] | None = None,
+    ) -> ReadInvoice:
         """Issue the invoice of the cycle that holds an instant, or return the one that was issued.
 
         Refuses CYCLE_NOT_ENDED, GRACE_NOT_OVER.
         """
         check_contract(contract_name, field="contract")
-        watermark = await self._head()
-        contract, cycle = self._cycle(contract_name, cycle_time)
-        earlier = await self._store.of_cycle(contract.name, cycle.start_time)
-        if earlier is not None:
-            return _read(earlier, replayed=True)
-        now = await self._clock.now()
-        self._check_ended(cycle, now, waive_grace=waive_grace)
-        invoice = await asyncio.to_thread(
-            self._compute, contract, cycle, watermark, name=invoice_name(contract.name, cycle), issue_time=now
+
+        def check(basis: Basis, now: datetime) -> str:
+            self._check_ended(basis.cycle, now, waive_grace=waive_grace)
+            return invoice_name(contract_name, basis.cycle)
+
+        return await self._issue(contract_name, cycle_time, InvoiceKind.CYCLE, taxes, check)
+
+    async def issue_threshold(
+        self,
+        contract_name: str,
+        cycle_time: datetime,
+        *,
+        at_least: Money,
+        taxes: tuple[TaxRate, ...] | None = None,
+    ) -> ReadInvoice:
+        """Issue what the usage of a running cycle has come to, less what was issued of it so far.
+
+        If the cycle's own invoice was issued, that one is returned. Raises BelowThresholdError if the net amount is
+        less than so much, or in another currency.
+        """
+        check_contract(contract_name, field="contract")
+
+        def check(basis: Basis, now: datetime) -> str:
+            del now
+            return f"{invoice_name(contract_name, basis.cycle)}-{basis.sequence}"
+
+        return await self._issue(
+            contract_name, cycle_time, InvoiceKind.THRESHOLD, taxes, check, at_least=at_least
         )
-        stored = _stored(invoice, issue_time=now)
-        if await self._store.add(stored):
-            return _read(stored)
-        return await self._issued_meanwhile(contract, cycle)
+
+    async def recomputed(self, stored: StoredInvoice) -> bytes:
+        """Return the document of an issued invoice, computed from history as of its watermark.
+
+        Raises Refusal, RequestRefused, StoreUnavailableError.
+        """
+        return await asyncio.to_thread(recomputed, self._facts, stored)
 
     async def get(self, name: str) -> ReadInvoice:
         """Return an issued invoice. Refuses INVOICE_NOT_FOUND."""
@@ -116,7 +174,7 @@ class Invoicing:
         stored = await self._store.named(name)
         if stored is None:
             raise RequestRefused(RequestReason.INVOICE_NOT_FOUND, f"{name} was not issued", field="name")
-        return _read(stored)
+        return read_stored(stored)
 
     async def list(self, *, contract: str, page_size: int, token: str) -> InvoicePage:
         """Return a page of issued invoices by name, only a contract's unless it is empty."""
@@ -126,7 +184,39 @@ class Invoicing:
         found = await self._store.page(contract=contract, after=last_of_page(token), limit=limit + 1)
         more = len(found) > limit
         return InvoicePage(
-            [_read(stored) for stored in found[:limit]], page_token(found[limit - 1].name) if more else ""
+            [read_stored(stored) for stored in found[:limit]],
+            page_token(found[limit - 1].name) if more else "",
+        )
+
+    async def _issue(
+        self,
+        contract_name: str,
+        cycle_time: datetime,
+        kind: InvoiceKind,
+        taxes: tuple[TaxRate, ...] | None,
+        check: Check,
+        *,
+        at_least: Money | None = None,
+    ) -> ReadInvoice:
+        """Compute and store an invoice; again if another of the contract was issued meanwhile."""
+        for _ in range(ISSUE_ATTEMPTS_MAX):
+            watermark = await self._head()
+            self._check_known(contract_name)
+            now = await self._clock.now()
+            order = InvoiceOrder(contract_name, cycle_time, watermark, kind=kind, taxes=taxes, issue_time=now)
+            try:
+                computed = await asyncio.to_thread(self._computed, order, check)
+            except OvertakenError:
+                continue
+            if isinstance(computed, InvoiceHead):
+                return msgspec.structs.replace(await self.get(computed.name), replayed=True)
+            if at_least is not None:
+                _check_reached(computed.net, at_least)
+            stored = stored_invoice(computed, issue_time=now)
+            if await self._store.add(stored):
+                return read_stored(stored)
+        raise RequestRefused(
+            RequestReason.INVOICES_CONTENDED, f"{contract_name} is being invoiced; try again"
         )
 
     async def _head(self) -> int:
@@ -135,17 +225,9 @@ class Invoicing:
         await self._history.wait_for(head)
         return head
 
-    def _cycle(self, contract_name: str, cycle_time: datetime) -> tuple[Contract, CycleBounds]:
-        contract = catalogues.contract(self._history.catalogue, contract_name)
-        cycle = cycle_at(contract.cycle, cycle_time)
-        last_end = end_of(contract)
-        if cycle.end_time <= contract.start_time or (last_end is not None and cycle.start_time >= last_end):
-            raise RequestRefused(
-                RequestReason.CYCLE_OUTSIDE_CONTRACT,
-                f"{contract_name} was not in force in the cycle from {cycle.start_time:%Y-%m-%d}",
-                field="cycle_time",
-            )
-        return contract, cycle
+    def _check_known(self, contract_name: str) -> None:
+        """Refuse UNKNOWN_CONTRACT."""
+        catalogues.contract(self._history.catalogue, contract_name)
 
     def _check_ended(self, cycle: CycleBounds, now: datetime, *, waive_grace: bool) -> None:
         if now < cycle.end_time:
@@ -164,61 +246,40 @@ class Invoicing:
                 grace_end_time=issuable.isoformat(),
             )
 
-    def _compute(
-        self,
-        contract: Contract,
-        cycle: CycleBounds,
-        watermark: int,
-        *,
-        name: str = "",
-        issue_time: datetime | None = None,
-    ) -> Invoice:
-        """Compute in a worker thread, while the event loop goes on serving."""
-        with self._facts.read(Span(contract.wallet, cycle.start_time, cycle.end_time, watermark)) as facts:
-            return compute_invoice(
-                contract=contract,
-                cycle=cycle,
-                debits=facts.debits,
-                grants=facts.grants,
-                reversals=facts.reversals,
-                watermark_position=watermark,
-                name=name,
-                issue_time=issue_time,
-            )
+    def _computed(self, order: InvoiceOrder, check: Check | None = None) -> Invoice | InvoiceHead:
+        """Compute in a worker thread, while the event loop goes on serving. Return which invoice closed the cycle.
 
-    async def _issued_meanwhile(self, contract: Contract, cycle: CycleBounds) -> ReadInvoice:
-        stored = await self._store.of_cycle(contract.name, cycle.start_time)
-        assert stored is not None, "the store refused an invoice of a cycle that has none"
-        return _read(stored, replayed=True)
+        Raises OvertakenError.
+        """
+        with self._facts.open() as facts:
+            basis = basis_of(facts, order)
+            if basis.closed_by is not None:
+                return basis.closed_by
+            if check is not None:
+                assert order.issue_time is not None, "what is issued has a time"
+                order = msgspec.structs.replace(order, name=check(basis, order.issue_time))
+            return invoice_on(facts, basis, order)
 
 
-def invoice_name(contract_name: str, cycle: CycleBounds) -> str:
-    """Return the name of a cycle's invoice: contract and first second, so that names sort by cycle.
-
-    The time has a fixed length, so two contracts never share a name.
-    """
-    start = cycle.start_time.astimezone(UTC).strftime(NAME_TIME_FORMAT)
-    return f"invoices/{contract_name.removeprefix('contracts/')}-{start}"
-
-
-def _stored(invoice: Invoice, *, issue_time: datetime) -> StoredInvoice:
-    text = document(invoice)
-    return StoredInvoice(
-        name=invoice.name,
-        contract=invoice.contract,
-        cycle_start_time=invoice.cycle.start_time,
-        cycle_end_time=invoice.cycle.end_time,
-        issue_time=issue_time,
-        watermark_position=invoice.watermark_position,
-        hash=document_hash(text),
-        document=text,
-    )
+def _check_reached(net: Money | None, at_least: Money) -> None:
+    """Raise BelowThresholdError unless an amount is so much or more."""
+    if net is None or net.currency_code != at_least.currency_code:
+        raise BelowThresholdError(0)
+    if net.nanos < at_least.nanos:
+        raise BelowThresholdError(net.nanos)
 
 
-def _read(stored: StoredInvoice, *, replayed: bool = False) -> ReadInvoice:
-    return ReadInvoice(read_document(stored.document), stored.document, stored.hash, replayed)
-
-
-def _as_read(preview: Invoice) -> ReadInvoice:
-    text = document(preview)
-    return ReadInvoice(preview, text, document_hash(text))
+def _checked_watermark(watermark_position: int, *, head: int) -> int:
+    """Return a position of the log. Refuses NUMBER_OUT_OF_RANGE, WATERMARK_BEYOND_LOG."""
+    if watermark_position < 0:
+        raise RequestRefused(
+            RequestReason.NUMBER_OUT_OF_RANGE, "watermark_position is negative", field="watermark_position"
+        )
+    if watermark_position > head:
+        raise RequestRefused(
+            RequestReason.WATERMARK_BEYOND_LOG,
+            f"the log ends at position {head}",
+            field="watermark_position",
+            head_position=str(head),
+        )
+    return watermark_position

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
@@ -11,8 +10,10 @@ import msgspec
 
 from rating_service.domain.catalogue import Catalogue
 from rating_service.domain.cycle_totals import Counts
-from rating_service.domain.debits import DebitFact, GrantFact, ReversalFact
-from rating_service.domain.invoice import LineKey
+from rating_service.domain.cycles import CycleBounds
+from rating_service.domain.debits import DebitFact, ReversalFact
+from rating_service.domain.invoice_document import InvoiceKind
+from rating_service.domain.invoice_lines import LineKey
 from rating_service.domain.usage import Charge, TotalBefore
 
 
@@ -80,6 +81,47 @@ class GrantRow(NamedTuple):
     amount_units: int
 
 
+class WithdrawalRow(NamedTuple):
+    """Units of a grant that were revoked."""
+
+    position: int
+    wallet: str
+    grant_version: int
+    amount_units: int
+
+
+class UnbilledRow(NamedTuple):
+    """What the overage of an open cycle has grown by, and from how much on its contract wants an invoice."""
+
+    contract: str
+    cycle_start_time: datetime
+    nanos: int
+    threshold_nanos: int
+
+
+class PurchaseRow(NamedTuple):
+    """A grant with a consideration. `position` is that of its payment, None while it waits for it."""
+
+    wallet: str
+    version: int
+    position: int | None
+    effective_time: datetime
+    amount_units: int
+    currency_code: str
+    nanos: int
+    reference: str
+    top_up_version: int
+
+
+class PaymentRow(NamedTuple):
+    """The payment that a grant waited for."""
+
+    wallet: str
+    version: int
+    position: int
+    effective_time: datetime
+
+
 class Effect(NamedTuple):
     """What a page of history changes in the store: all of it, with the position, or nothing."""
 
@@ -89,6 +131,13 @@ class Effect(NamedTuple):
     debits: Sequence[DebitRow] = ()
     grants: Sequence[GrantRow] = ()
     reversals: Sequence[ReversalRow] = ()
+    purchases: Sequence[PurchaseRow] = ()
+    payments: Sequence[PaymentRow] = ()
+    withdrawals: Sequence[WithdrawalRow] = ()
+    contracts: Sequence[str] = ()
+    """Those that were signed or changed: their billing is due."""
+    unbilled: Sequence[UnbilledRow] = ()
+    """What overages come to in money, for the contracts that want to know."""
 
 
 class StoreUnavailableError(Exception):
@@ -123,46 +172,57 @@ class StoredInvoice(msgspec.Struct, frozen=True, kw_only=True):
     watermark_position: int
     hash: str
     document: bytes
+    kind: str = "CYCLE"
+    sequence: int
+
+
+class InvoiceHead(NamedTuple):
+    """Which invoice of a contract was issued, what for, and up to which position facts were counted in it."""
+
+    name: str
+    kind: InvoiceKind
+    sequence: int
+    cycle: CycleBounds
+    watermark_position: int
 
 
 class Span(NamedTuple):
-    """Debits of a wallet with effective time in [from_time, to_time) and position up to the watermark."""
+    """Debits of a wallet that belong to [from_time, to_time), with positions up to the watermark.
 
+    A debit that puts right what a cycle of the contract was charged belongs where that cycle begins, any other to its
+    effective time.
+    """
+
+    contract: str
     wallet: str
     from_time: datetime
     to_time: datetime
     watermark_position: int
 
 
-class Facts(NamedTuple):
-    """What an invoice is computed from. `debits` is read while it is consumed, once.
+class KnownDebit(NamedTuple):
+    """A debit, and everything that was taken back of it by a watermark."""
 
-    `reversals` holds at least those up to the watermark of debits of the span.
-    """
-
-    debits: Iterable[DebitFact]
-    grants: Sequence[GrantFact]
-    reversals: Sequence[ReversalFact] = ()
-
-
-class InvoiceFacts(Protocol):
-    """Facts to compute invoices from. Blocking, for a worker thread: a cycle may hold millions of debits."""
-
-    def read(self, span: Span) -> AbstractContextManager[Facts]:
-        """Lend the facts of a span, from one state of the database. Raises StoreUnavailableError."""
+    debit: DebitFact
+    reversals: Sequence[ReversalFact]
 
 
 class InvoiceStore(Protocol):
     """The invoices issued, and the debits behind them. Every method raises StoreUnavailableError."""
 
-    async def line_debits(self, span: Span, key: LineKey, *, after: int, limit: int) -> list[DebitFact]:
-        """Return debits that may be behind a line, net of reversals, after a position, by position."""
+    async def line_debits(
+        self, span: Span, key: LineKey, *, since: int, after: int, limit: int
+    ) -> list[KnownDebit]:
+        """Return debits that may be behind a line, after a position, by position.
+
+        Only those that were recorded or taken back, in part or whole, after the position `since`.
+        """
 
     async def add(self, invoice: StoredInvoice) -> bool:
-        """Store an invoice; False if its cycle has one already. Nothing is ever overwritten."""
+        """Store an invoice; False if its sequence is taken, or its cycle closed. Nothing is ever overwritten."""
 
     async def of_cycle(self, contract: str, cycle_start_time: datetime) -> StoredInvoice | None:
-        """Return the invoice of a cycle, None if it was not issued."""
+        """Return the invoice that closed a cycle, None if it was not issued."""
 
     async def named(self, name: str) -> StoredInvoice | None:
         """Return an invoice by its name, None if there is none."""

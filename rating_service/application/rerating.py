@@ -110,9 +110,15 @@ class Reratings:
                     yield Accepting(0, 0)
                     continue
                 await self._accept(shown.rerating, token)
-            case = await self._case(name)
-        async for progress in self._settled(case):
+        async for progress in self.settle(name):
             yield progress
+
+    async def settle(self, name: str) -> AsyncIterator[Accepting]:
+        """Post what an accepted phase still changes. Refuses RERATING_NOT_FOUND, LedgerRefused."""
+        case = await self._case(name)
+        if case.is_accepted:
+            async for progress in self._settled(case):
+                yield progress
 
     async def reject(self, name: str) -> tuple[bool, int]:
         """Reject a phase; return whether that was done before, and its position. Refuses LedgerRefused."""

@@ -23,7 +23,14 @@ from credits.ledger.v1 import (
 )
 from rating_service.cli.card_file import RateCardFile, read_plan, read_rate_card
 from rating_service.cli.card_publication import content_key, ensure_card, publish_phase
-from rating_service.cli.connection import CALL_SECONDS_MAX, open_ledger, print_message, printed_json
+from rating_service.cli.card_use import card_use, warn_unused
+from rating_service.cli.connection import (
+    CALL_SECONDS_MAX,
+    open_ledger,
+    print_message,
+    print_message_with,
+    printed_json,
+)
 from rating_service.cli.instants import day
 from rating_service.cli.plan_table import plan_table
 from rating_service.cli.price_table import price_rows
@@ -38,10 +45,12 @@ File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="YAML fi
 def check(file: File, as_json: Annotated[bool, printed_json()] = False) -> None:
     """Check a rate card file and show what it says; nothing is sent."""
     card = _read_card(file)
+    name = f"rateCards/{card.rate_card_id}"
+    used = card_use(name)
     if as_json:
-        whole = agreement_pb2.RateCard(name=f"rateCards/{card.rate_card_id}", phases=card.phases)
+        whole = agreement_pb2.RateCard(name=name, phases=card.phases)
         whole.MergeFrom(card.rate_card)
-        print_message(whole)
+        print_message_with(whole, used=used)
     else:
         console = Console()
         for phase in card.phases:
@@ -51,6 +60,7 @@ def check(file: File, as_json: Annotated[bool, printed_json()] = False) -> None:
     undefined = {rate.dimension for phase in card.phases for rate in phase.rates}
     for dimension in sorted(undefined - set(card.rate_card.unit_definitions)):
         print(f"warning: {file}: unit_definitions does not say what one of {dimension} is", file=sys.stderr)
+    warn_unused(name, used)
 
 
 @card_app.command("publish")
@@ -65,14 +75,16 @@ def publish_card(
     card = _read_card(file)
     with open_ledger() as channel:
         ensure_card(channel, card)
+        used = card_use(f"rateCards/{card.rate_card_id}")
         for phase in card.phases:
             answer = publish_phase(channel, card.rate_card_id, phase, retroactive=retroactive)
             if as_json:
-                print_message(answer)
+                print_message_with(answer, used=used)
             else:
                 done = "proposed" if answer.proposed else "published"
                 state = f"was {done} before" if answer.replayed else done
                 print(f"{answer.phase.name} from {day(answer.phase.from_time)}: {state}")
+    warn_unused(f"rateCards/{card.rate_card_id}", used)
 
 
 @card_app.command()

@@ -9,11 +9,18 @@ from credits.ledger.v1 import money_pb2
 
 NANO_DIGITS: Final = 9
 CENT_DIGITS: Final = 2
+MINUS: Final = "\N{MINUS SIGN}"
+"""As wide as a plus or a figure, so that columns stay in line."""
 
 
 def money(amount: money_pb2.Money) -> str:
     """Return money with two decimals, more only where they hold something: 12.50 USD, 0.0035 USD."""
     return f"{_decimal(amount.nanos, NANO_DIGITS, at_least=CENT_DIGITS)} {amount.currency_code}".rstrip()
+
+
+def figure(amount: money_pb2.Money) -> str:
+    """Return money without its currency, for a column of one currency: 12.50, −3.00."""
+    return _decimal(amount.nanos, NANO_DIGITS, at_least=CENT_DIGITS).replace("-", MINUS)
 
 
 def units(amount_units: int, asset: money_pb2.Asset) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 
 import grpc
 import typer
-from google.protobuf.json_format import MessageToJson
+from google.protobuf.json_format import MessageToDict, MessageToJson
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
@@ -59,6 +59,12 @@ def printed_json() -> Any:
 def print_message(message: Message) -> None:
     """Print a message as JSON, unset fields included."""
     print(MessageToJson(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True))
+
+
+def print_message_with(message: Message, **fields: object) -> None:
+    """Print a message as JSON, unset fields included, with more fields beside its own."""
+    tree = MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
+    print(json.dumps({**tree, **fields}, indent=2))
 
 
 def print_json(value: object) -> None:

@@ -29,3 +29,8 @@ def day(message: Timestamp) -> str:
     instant = message.ToDatetime(tzinfo=UTC)
     midnight = instant == instant.replace(hour=0, minute=0, second=0, microsecond=0)
     return f"{instant:%Y-%m-%d}" if midnight else f"{instant:%Y-%m-%d %H:%M:%S}"
+
+
+def span(from_time: Timestamp, to_time: Timestamp) -> str:
+    """Return a half-open span of time in words; its end is no part of it."""
+    return f"{day(from_time)} until {day(to_time)}"

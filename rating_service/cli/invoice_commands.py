@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,8 +13,11 @@ from rich.table import Table
 from credits.rating.v1 import invoice_service_pb2, invoice_service_pb2_grpc
 from rating_service.cli.amounts import money, units
 from rating_service.cli.connection import CALL_SECONDS_MAX, open_service, print_message, printed_json
+from rating_service.cli.document_page import html
 from rating_service.cli.instants import as_timestamp, day
+from rating_service.cli.invoice_page import invoice_page
 from rating_service.cli.invoice_table import print_invoice
+from rating_service.cli.tax_options import NoTax, Taxes, given_taxes
 
 app = typer.Typer(help="Preview, issue and read invoices.", no_args_is_help=True)
 
@@ -20,15 +25,26 @@ Contract = Annotated[str, typer.Argument(help="contracts/{contract}")]
 CycleTime = Annotated[str, typer.Argument(help="Any instant or day within the cycle, ISO 8601.")]
 Name = Annotated[str, typer.Argument(help="invoices/{invoice}")]
 Json = Annotated[bool, printed_json()]
+HtmlFile = Annotated[Path | None, typer.Option("--html", help="Write a page to this file instead.")]
 PageSize = Annotated[int, typer.Option(help="Most entries to show, 1 to 1,000.")]
 PageToken = Annotated[str, typer.Option(help="Token of the page before.")]
 
 
 @app.command()
-def preview(contract: Contract, cycle_time: CycleTime, as_json: Json = False) -> None:
-    """Show the invoice of a cycle as it would be issued now."""
+def preview(
+    contract: Contract,
+    cycle_time: CycleTime,
+    watermark: Annotated[int, typer.Option(help="As it was known at this position of the log.")] = 0,
+    tax: Taxes = None,
+    no_tax: NoTax = False,
+    as_json: Json = False,
+) -> None:
+    """Show the invoice of a cycle as it would be issued now, or as it was issued."""
     request = invoice_service_pb2.PreviewInvoiceRequest(
-        contract=contract, cycle_time=as_timestamp(cycle_time)
+        contract=contract,
+        cycle_time=as_timestamp(cycle_time),
+        watermark_position=watermark,
+        taxes=given_taxes(tax, no_tax=no_tax),
     )
     with open_service() as channel:
         stub = invoice_service_pb2_grpc.InvoiceServiceStub(channel)
@@ -44,11 +60,16 @@ def issue(
     contract: Contract,
     cycle_time: CycleTime,
     waive_grace: Annotated[bool, typer.Option(help="Do not wait for late usage.")] = False,
+    tax: Taxes = None,
+    no_tax: NoTax = False,
     as_json: Json = False,
 ) -> None:
     """Issue the invoice of a cycle that has ended; a second time shows the same invoice."""
     request = invoice_service_pb2.IssueInvoiceRequest(
-        contract=contract, cycle_time=as_timestamp(cycle_time), waive_grace=waive_grace
+        contract=contract,
+        cycle_time=as_timestamp(cycle_time),
+        waive_grace=waive_grace,
+        taxes=given_taxes(tax, no_tax=no_tax),
     )
     with open_service() as channel:
         stub = invoice_service_pb2_grpc.InvoiceServiceStub(channel)
@@ -60,14 +81,16 @@ def issue(
 
 
 @app.command()
-def show(name: Name, as_json: Json = False) -> None:
-    """Show an issued invoice."""
+def show(name: Name, html_file: HtmlFile = None, as_json: Json = False) -> None:
+    """Show an issued invoice, or set it as a page that a browser shows and prints."""
     with open_service() as channel:
         stub = invoice_service_pb2_grpc.InvoiceServiceStub(channel)
         answer = stub.GetInvoice(invoice_service_pb2.GetInvoiceRequest(name=name), timeout=CALL_SECONDS_MAX)
+    if html_file is not None:
+        html_file.write_text(html(invoice_page(answer.invoice)), encoding="utf-8")
     if as_json:
         print_message(answer)
-    else:
+    elif html_file is None:
         print_invoice(answer.invoice)
 
 
@@ -107,7 +130,7 @@ def trace(
     page_token: PageToken = "",
     as_json: Json = False,
 ) -> None:
-    """List the debits behind a line."""
+    """List what is behind a line: its debits, or the events of a line that no debit is behind."""
     request = invoice_service_pb2.TraceLineRequest(
         name=name, line_id=line_id, page_size=page_size, page_token=page_token
     )
@@ -119,6 +142,9 @@ def trace(
         ).invoice.asset
     if as_json:
         print_message(answer)
+        return
+    if answer.events:
+        _print_page(_events(answer.events), answer.next_page_token)
         return
     table = Table()
     table.add_column("position", justify="right")
@@ -134,6 +160,17 @@ def trace(
             units(found.amount_units, asset),
         )
     _print_page(table, answer.next_page_token)
+
+
+def _events(events: Iterable[invoice_service_pb2.LineEvent]) -> Table:
+    table = Table()
+    table.add_column("position", justify="right")
+    table.add_column("stream")
+    table.add_column("version", justify="right")
+    table.add_column("event")
+    for found in events:
+        table.add_row(str(found.position), found.stream, str(found.version), found.topic)
+    return table
 
 
 def _print_page(table: Table, next_page_token: str) -> None:

@@ -14,7 +14,9 @@ import typer
 from rating_service.cli import (
     agreement_commands,
     authorization_commands,
+    billing_commands,
     contract_commands,
+    credit_note_commands,
     invoice_commands,
     price_commands,
     quarantine_commands,
@@ -22,8 +24,10 @@ from rating_service.cli import (
     usage_commands,
 )
 from rating_service.cli.connection import refusal_line
+from rating_service.cli.contract_list import list_contracts
 from rating_service.cli.diff_command import diff
 from rating_service.cli.service_commands import health, serve
+from rating_service.cli.verify_command import verify
 from rating_service.cli.yaml_source import FileRefused
 from rating_service.settings import SettingsError
 
@@ -43,10 +47,14 @@ app.command()(authorization_commands.cancel)
 app.add_typer(usage_commands.app, name="usage")
 app.add_typer(quarantine_commands.app, name="quarantine")
 app.add_typer(invoice_commands.app, name="invoice")
+app.add_typer(credit_note_commands.app, name="credit-note")
+app.command()(verify)
+app.add_typer(billing_commands.app, name="billing")
 agreement_commands.card_app.command()(diff)
 app.add_typer(agreement_commands.card_app, name="card")
 app.add_typer(price_commands.app, name="prices")
 app.add_typer(agreement_commands.plan_app, name="plan")
+contract_commands.app.command("list")(list_contracts)
 app.add_typer(contract_commands.app, name="contract")
 app.add_typer(rerating_commands.app, name="rerating")
 

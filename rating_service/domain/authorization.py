@@ -70,6 +70,13 @@ class CapStanding(Record, frozen=True):
     period_end_time: datetime | None = None
 
 
+class EntitlementStanding(Record, frozen=True):
+    """What a wallet's lots in force were issued with, and what of it is debited or held."""
+
+    entitled_units: int
+    used_units: int
+
+
 class Spender(NamedTuple):
     """On whose account a request runs; empty where nobody is named."""
 
@@ -209,16 +216,22 @@ def cap_standings(caps: Iterable[CapStanding]) -> list[LimitStanding]:
     ]
 
 
-def slow_down(phase: PlanPhase, caps: Iterable[CapStanding]) -> timedelta:
-    """Return how long a request is to wait: by the fullest cap, evenly from the phase's percentage to 100 %.
+def slow_down(
+    phase: PlanPhase, caps: Iterable[CapStanding], entitlement: EntitlementStanding | None = None
+) -> timedelta:
+    """Return how long a request is to wait, evenly from the phase's percentage to 100 % of what is used most.
 
-    Rounded down to a microsecond.
+    That is a cap or the entitlement; a wallet that is entitled to nothing is slowed down by caps alone. Rounded
+    down to a microsecond.
     """
     start = phase.slow_down_from_percent
     if not start:
         return timedelta()
     delay_us = phase.slow_down_max_delay_ms * 1_000
-    return timedelta(microseconds=max((_delay_us(cap, start, delay_us) for cap in caps), default=0))
+    uses = [(cap.used_units, cap.limit_units) for cap in caps]
+    if entitlement is not None and entitlement.entitled_units:
+        uses.append((entitlement.used_units, entitlement.entitled_units))
+    return timedelta(microseconds=max((_delay_us(*use, start, delay_us) for use in uses), default=0))
 
 
 def longest_wait(denials: Sequence[Denial]) -> timedelta | None:
@@ -227,12 +240,11 @@ def longest_wait(denials: Sequence[Denial]) -> timedelta | None:
     return max(waits, default=None) if len(waits) == len(denials) else None
 
 
-def _delay_us(cap: CapStanding, start: int, delay_us: int) -> int:
-    used = min(cap.used_units, cap.limit_units)
-    if not cap.limit_units:
+def _delay_us(used_units: int, limit_units: int, start: int, delay_us: int) -> int:
+    if not limit_units:
         return delay_us
-    above = used * 100 - start * cap.limit_units
-    return max(delay_us * above // ((100 - start) * cap.limit_units), 0)
+    above = min(used_units, limit_units) * 100 - start * limit_units
+    return max(delay_us * above // ((100 - start) * limit_units), 0)
 
 
 def _rate_denial(limit: RateLimit, standing: Standing) -> Denial:

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from rating_service.domain.agreement import Record
+from rating_service.domain.agreement import Money, Record
 from rating_service.domain.usage import Charge
 
 DEBIT_TOPIC: Final = "wallet.CreditsDebited.v1"
@@ -19,6 +19,7 @@ CAPTURE_TOPIC: Final = "wallet.HoldCaptured.v1"
 REVERSAL_TOPIC: Final = "wallet.DebitReversed.v1"
 GRANT_TOPIC: Final = "wallet.CreditsGranted.v1"
 ROLL_OVER_TOPIC: Final = "wallet.CreditsRolledOver.v1"
+ACTIVATION_TOPIC: Final = "wallet.GrantActivated.v1"
 
 
 class GrantCategory(Enum):
@@ -51,13 +52,19 @@ class DebitFact(Record, frozen=True):
     feature: str = ""
 
     @property
+    def billed_time(self) -> datetime:
+        """The instant whose cycle the debit belongs to: that of its usage, or where an adjusted cycle begins."""
+        adjustment = None if self.charge is None else self.charge.adjustment
+        return self.effective_time if adjustment is None else adjustment.cycle_start_time
+
+    @property
     def name(self) -> str:
         """The debit's resource name."""
         return f"{self.wallet}/debits/{self.version}"
 
 
 class GrantFact(Record, frozen=True):
-    """Credit was issued; `version` is what draws refer to."""
+    """Credit was issued; `version` is what draws refer to. A pending one waits for its payment."""
 
     wallet: str
     version: int
@@ -66,6 +73,19 @@ class GrantFact(Record, frozen=True):
     category: GrantCategory
     expire_time: datetime | None = None
     contract: str = ""
+    consideration: Money | None = None
+    reference: str = ""
+    top_up_version: int = 0
+    pending: bool = False
+
+
+class ActivationFact(Record, frozen=True):
+    """The payment that the grant at `grant_version` waited for came; its credit begins at `effective_time`."""
+
+    position: int
+    wallet: str
+    grant_version: int
+    effective_time: datetime
 
 
 class Returned(Record, frozen=True):
@@ -107,6 +127,10 @@ class _Granted(Record, frozen=True):
     category: GrantCategory
     expire_time: datetime | None = None
     contract: str = ""
+    consideration: Money | None = None
+    reference: str = ""
+    top_up_version: int = 0
+    pending: bool = False
 
 
 class _GrantFact(Record, frozen=True):
@@ -146,6 +170,19 @@ class _LotTerms(Record, frozen=True):
     expire_time: datetime | None = None
 
 
+class _ActivatedLot(Record, frozen=True):
+    effective_time: datetime
+
+
+class _Activated(Record, frozen=True):
+    grant_version: int
+    lot: _ActivatedLot
+
+
+class _ActivationFact(Record, frozen=True):
+    event: _Activated
+
+
 class _RolledOver(Record, frozen=True):
     amount_units: int
     lot: _LotTerms
@@ -160,6 +197,7 @@ _debits: Final = msgspec.json.Decoder(_DebitFact)
 _captures: Final = msgspec.json.Decoder(_CaptureFact)
 _reversals: Final = msgspec.json.Decoder(_ReversalFact)
 _grants: Final = msgspec.json.Decoder(_GrantFact)
+_activations: Final = msgspec.json.Decoder(_ActivationFact)
 _roll_overs: Final = msgspec.json.Decoder(_RollOverFact)
 
 
@@ -191,7 +229,17 @@ def decode_grant(*, stream: str, version: int, state: bytes) -> GrantFact:
         category=fact.event.category,
         expire_time=fact.event.expire_time,
         contract=fact.event.contract,
+        consideration=fact.event.consideration,
+        reference=fact.event.reference,
+        top_up_version=fact.event.top_up_version,
+        pending=fact.event.pending,
     )
+
+
+def decode_activation(*, position: int, stream: str, state: bytes) -> ActivationFact:
+    """Return the payment behind an event of ACTIVATION_TOPIC. Raises msgspec.ValidationError."""
+    event = _activations.decode(state).event
+    return ActivationFact(position, stream, event.grant_version, event.lot.effective_time)
 
 
 def decode_capture(*, position: int, stream: str, version: int, state: bytes) -> DebitFact:

@@ -1,7 +1,8 @@
 """The invoice as a value and as bytes.
 
 Issued bytes never change: members may be added with a default, never renamed or removed, and the bytes of an
-issued invoice are stored, not written anew.
+issued invoice are stored, not written anew. What was given with the call, and is in no log (taxes, open
+credits), stands in the document, so that it can be computed again from it and the log.
 """
 
 from __future__ import annotations
@@ -13,41 +14,94 @@ from typing import Final
 
 import msgspec
 
-from rating_service.domain.agreement import Asset, Money, Record, UnitPrice
+from rating_service.domain.agreement import Asset, Money, Record, TaxRate
 from rating_service.domain.cycles import CycleBounds
+from rating_service.domain.invoice_lines import InvoiceLine, LineDetail, LineKey, LineKind
+
+__all__ = [
+    "CommitmentState",
+    "Invoice",
+    "InvoiceKind",
+    "InvoiceLine",
+    "LineDetail",
+    "LineKey",
+    "LineKind",
+    "OpenCredit",
+    "Purchase",
+    "TaxLine",
+    "document",
+    "document_hash",
+    "read_document",
+]
 
 
-class LineKind(Enum):
-    """What a line is for, in the order in which lines stand."""
+class InvoiceKind(Enum):
+    """What an invoice closes."""
 
-    BASE_FEE = "BASE_FEE"
-    USAGE = "USAGE"
-    OVERAGE = "OVERAGE"
-
-
-class LineKey(Record, frozen=True):
-    """What the debits of one line have in common."""
-
-    kind: LineKind
-    contract_phase: str
-    rate_card_phase: str = ""
-    unit_price: UnitPrice | None = None
+    CYCLE = "CYCLE"
+    """A cycle that ended, with what was learned since about earlier ones."""
+    THRESHOLD = "THRESHOLD"
+    """What a running cycle's usage has come to; the cycle's own invoice gives it back as THRESHOLD_CREDIT."""
+    FINAL = "FINAL"
+    """The last cycle of a contract that has ended."""
 
 
-class InvoiceLine(Record, frozen=True):
-    """One line. The lines' amounts add up to the total."""
+class TaxLine(Record, frozen=True):
+    """One tax on the net amount of the lines that it applies to, rounded once, half up."""
 
-    line_id: str
-    key: LineKey
-    description: str
+    rate: TaxRate
+    net: Money
     amount: Money
-    amount_units: int = 0
-    debit_count: int = 0
-    quantities: dict[str, int] = msgspec.field(default_factory=dict)
+
+
+class Purchase(Record, frozen=True):
+    """A paid grant of the cycle: what was bought, and what was paid for it. Nothing of it is due.
+
+    `top_up` names the top-up that paid for it, if one did; `reference` is the payer's own.
+    """
+
+    grant: str
+    effective_time: datetime
+    amount_units: int
+    paid: Money
+    reference: str = ""
+    top_up: str = ""
+
+
+class CommitmentState(Record, frozen=True):
+    """A commitment's period and what it has come to, this invoice included.
+
+    `used_nanos` is what usage has cost, the sum of `cycles`, by the first instant of the cycle that it was in. `billed`
+    is what was billed of the commitment itself, by line kind. All are exact: whole numbers or fractions, as in lines;
+    `billed_nanos` is what the lines were rounded to, together.
+    """
+
+    from_time: datetime
+    to_time: datetime
+    amount: Money
+    overage_factor: str = "1"
+    prepaid: bool = False
+    used_nanos: str = "0"
+    cycles: dict[str, str] = msgspec.field(default_factory=dict)
+    billed: dict[str, str] = msgspec.field(default_factory=dict)
+    billed_nanos: int = 0
+
+
+class OpenCredit(Record, frozen=True):
+    """What is left of a credit note that was settled as credit, before this invoice."""
+
+    credit_note: str
+    left: Money
 
 
 class Invoice(Record, frozen=True):
-    """What a customer owes for one cycle. A preview has no name and no issue time."""
+    """What a customer owes for one cycle. A preview has no name and no issue time.
+
+    total = sum of the lines + taxes, never below zero: what is due to the customer instead is `credit_due`, and
+    stands among the lines as CREDIT_DUE until a credit note settles it. `net` is the sum of the lines that tax is
+    reckoned on. `sequence` counts the invoices of a contract from 1, in the order of issue. `tax_rates` are those
+    of the invoice's own lines. Purchases were paid before and are no part of the total.
+    """
 
     contract: str
     customer: str
@@ -62,6 +116,18 @@ class Invoice(Record, frozen=True):
     included_used_units: int
     name: str = ""
     issue_time: datetime | None = None
+    kind: InvoiceKind = InvoiceKind.CYCLE
+    sequence: int = 0
+    net: Money | None = None
+    taxes: tuple[TaxLine, ...] = ()
+    tax: Money | None = None
+    credit_due: Money | None = None
+    included_left_units: int = 0
+    purchases: tuple[Purchase, ...] = ()
+    tax_rates: tuple[TaxRate, ...] = ()
+    taxes_given: bool = False
+    commitments: tuple[CommitmentState, ...] = ()
+    open_credits: tuple[OpenCredit, ...] = ()
 
 
 _encoder: Final = msgspec.json.Encoder(order="sorted")

@@ -37,6 +37,8 @@ def by_debit(reversals: Iterable[ReversalFact]) -> ReversalsOfDebits:
 
 def net_debit(debit: DebitFact, reversals: Sequence[ReversalFact]) -> DebitFact | None:
     """Return what reversals leave of their debit, None if they leave nothing."""
+    if not reversals:
+        return debit
     amount_units = debit.amount_units - sum(each.amount_units for each in reversals)
     if amount_units <= 0:
         return None

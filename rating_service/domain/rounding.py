@@ -52,6 +52,26 @@ def round_parts(parts: Sequence[Fraction], *, step: int) -> tuple[int, ...]:
     return _cut(parts, total=round_half_up(sum(parts, Fraction(0)), step=step), step=step)
 
 
+def round_growth(parts: Sequence[Fraction], *, total: int, step: int) -> tuple[int, ...]:
+    """Return multiples of `step` near the parts that add up to `total`, itself such a multiple.
+
+    For what a sum has grown by since it was rounded before: the total may be a step or two off the sum of the parts,
+    and so may each of them. A part of nothing stays nothing, unless all are. Raises ValueError for no parts.
+    """
+    if not parts:
+        raise ValueError("a total needs parts")
+    moving = [place for place, part in enumerate(parts) if part] or list(range(len(parts)))
+    floors = [floor(parts[place] / step) * step for place in moving]
+    missing = (total - sum(floors)) // step
+    each, rest = divmod(missing, len(moving))
+    by_loss = sorted(range(len(moving)), key=lambda at: floors[at] - parts[moving[at]])
+    favoured = frozenset(by_loss[:rest])
+    found = [0] * len(parts)
+    for at, place in enumerate(moving):
+        found[place] = floors[at] + step * (each + (at in favoured))
+    return tuple(found)
+
+
 def split_by_weight(total: int, weights: Sequence[int], *, step: int) -> tuple[int, ...]:
     """Return multiples of `step` in proportion to the weights that add up to `total`, itself such a multiple.
 

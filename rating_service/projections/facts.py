@@ -13,7 +13,16 @@ from typing import Final
 
 import msgspec
 
-from rating_service.application.ports import DebitRow, Effect, GrantRow, LedgerEvent, ReversalRow
+from rating_service.application.ports import (
+    DebitRow,
+    Effect,
+    GrantRow,
+    LedgerEvent,
+    PaymentRow,
+    PurchaseRow,
+    ReversalRow,
+    WithdrawalRow,
+)
 from rating_service.domain.catalogue import (
     IGNORED_FAMILIES,
     BrokenLogError,
@@ -21,7 +30,9 @@ from rating_service.domain.catalogue import (
     UnknownTopicError,
     evolve,
 )
+from rating_service.domain.contract_life import CHANGE_TYPES
 from rating_service.domain.debits import (
+    ACTIVATION_TOPIC,
     CAPTURE_TOPIC,
     DEBIT_TOPIC,
     GRANT_TOPIC,
@@ -30,6 +41,7 @@ from rating_service.domain.debits import (
     Draw,
     GrantCategory,
     GrantFact,
+    decode_activation,
     decode_grant,
     decode_reversal,
     decode_roll_over,
@@ -38,7 +50,7 @@ from rating_service.domain.debits import (
 WALLET_FAMILY: Final = "wallet"
 IGNORED_WALLET_EVENTS: Final = frozenset(
     "WalletOpened WalletUpdated WalletPolicyChanged WalletClosed CreditsExpired CreditsHeld HoldReleased DebtRepaid "
-    "GrantActivated GrantExpiryExtended GrantRevoked GrantRefunded ThresholdCrossed TopUpRequested "
+    "GrantExpiryExtended GrantRefunded ThresholdCrossed TopUpRequested "
     "TopUpSettled CreditsTransferredOut CreditsTransferredIn TransferSettled TransferReturned GrantChargedBack "
     "ReceivableLowered BreakageEstimateRevised BreakageDeclaredRemote ConsiderationEscheated RefundSettled".split()
 )
@@ -46,6 +58,10 @@ IGNORED_WALLET_EVENTS: Final = frozenset(
 
 Debt that is repaid was part of its debit already.
 """
+
+REVOCATION_TOPIC: Final = "wallet.GrantRevoked.v1"
+CONTRACT_TOPICS: Final = frozenset({"contract.ContractSigned.v1", *CHANGE_TYPES})
+"""What changes what a contract is to be billed."""
 
 _NO_DRAWS: Final = msgspec.Raw(b"[]")
 _NO_CHARGE: Final = msgspec.Raw(b"")
@@ -93,9 +109,19 @@ class _CaptureFact(msgspec.Struct):
     idempotency_key: str = ""
 
 
+class _Revoked(msgspec.Struct):
+    grant_version: int
+    amount_units: int
+
+
+class _RevokedFact(msgspec.Struct):
+    event: _Revoked
+
+
 _UNCHARGED: Final = _ChargeKeys("", "", "")
 _debits: Final = msgspec.json.Decoder(_DebitFact)
 _captures: Final = msgspec.json.Decoder(_CaptureFact)
+_revocations: Final = msgspec.json.Decoder(_RevokedFact)
 _charge_keys: Final = msgspec.json.Decoder(_ChargeKeys)
 
 
@@ -104,6 +130,9 @@ class _Collected(msgspec.Struct):
     debits: list[DebitRow] = []
     grants: list[GrantRow] = []
     reversals: list[ReversalRow] = []
+    purchases: list[PurchaseRow] = []
+    payments: list[PaymentRow] = []
+    withdrawals: list[WithdrawalRow] = []
 
 
 def effect_of(events: Sequence[LedgerEvent], *, from_position: int, to_position: int) -> Effect:
@@ -118,8 +147,18 @@ def effect_of(events: Sequence[LedgerEvent], *, from_position: int, to_position:
             _collect(effect, event)
         except (UnknownTopicError, msgspec.MsgspecError) as cause:
             raise UnreadableHistoryError(f"{event.topic} at position {event.position}: {cause}") from cause
+    contracts = {event.stream for event in effect.agreements if event.topic in CONTRACT_TOPICS}
     return Effect(
-        from_position, to_position, effect.agreements, effect.debits, effect.grants, effect.reversals
+        from_position,
+        to_position,
+        effect.agreements,
+        effect.debits,
+        effect.grants,
+        effect.reversals,
+        effect.purchases,
+        effect.payments,
+        effect.withdrawals,
+        sorted(contracts),
     )
 
 
@@ -143,9 +182,19 @@ def _collect(effect: _Collected, event: LedgerEvent) -> None:
     elif event.topic == GRANT_TOPIC:
         fact = decode_grant(stream=event.stream, version=event.version, state=event.state)
         effect.grants += _grant_rows(event, fact)
+        effect.purchases += _purchase_rows(event, fact)
     elif event.topic == ROLL_OVER_TOPIC:
         fact = decode_roll_over(stream=event.stream, version=event.version, state=event.state)
         effect.grants += _grant_rows(event, fact)
+    elif event.topic == ACTIVATION_TOPIC:
+        paid = decode_activation(position=event.position, stream=event.stream, state=event.state)
+        effect.payments.append(
+            PaymentRow(paid.wallet, paid.grant_version, paid.position, paid.effective_time)
+        )
+    elif event.topic == REVOCATION_TOPIC:
+        revoked = _revocations.decode(event.state).event
+        row = WithdrawalRow(event.position, event.stream, revoked.grant_version, revoked.amount_units)
+        effect.withdrawals.append(row)
     elif not _is_ignored(event.topic):
         effect.agreements.append(event)
 
@@ -226,5 +275,24 @@ def _grant_rows(event: LedgerEvent, fact: GrantFact) -> list[GrantRow]:
         fact.effective_time,
         fact.expire_time,
         fact.amount_units,
+    )
+    return [row]
+
+
+def _purchase_rows(event: LedgerEvent, fact: GrantFact) -> list[PurchaseRow]:
+    """Return the grant if it was bought: paid, or waiting for its payment."""
+    paid = fact.consideration
+    if paid is None or not paid.nanos:
+        return []
+    row = PurchaseRow(
+        event.stream,
+        event.version,
+        None if fact.pending else event.position,
+        fact.effective_time,
+        fact.amount_units,
+        paid.currency_code,
+        paid.nanos,
+        fact.reference,
+        fact.top_up_version,
     )
     return [row]

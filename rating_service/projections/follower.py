@@ -28,6 +28,7 @@ from rating_service.application.ports import (
 from rating_service.application.refusals import RequestReason, RequestRefused
 from rating_service.domain.catalogue import EMPTY, Catalogue
 from rating_service.projections.facts import UnreadableHistoryError, effect_of, next_catalogue
+from rating_service.projections.unbilled import unbilled_of
 
 BACKOFF_SECONDS_MIN: Final = 0.05
 BACKOFF_SECONDS_MAX: Final = 2.0
@@ -59,6 +60,8 @@ class Follower:
         self._caught_up = False
         self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
         self._tickets = count()
+        self.contract_changes = asyncio.Event()
+        """Set when billing may be due for another reason than time; whoever waits for that clears it."""
 
     @property
     def catalogue(self) -> Catalogue:
@@ -148,8 +151,11 @@ class Follower:
             effect = effect_of(page.events, from_position=self._position, to_position=page.position)
             # Folded before it is stored, because what cannot be read must not be stored; shown only after.
             catalogue = next_catalogue(self._catalogue, effect.agreements)
+            effect = effect._replace(unbilled=unbilled_of(effect.debits, catalogue))
             await self._store.write(effect)
             self._advance(catalogue, page.position)
+            if effect.contracts or effect.unbilled:
+                self.contract_changes.set()
         self._connected = True
         if self.lag_events <= CAUGHT_UP_LAG_EVENTS_MAX:
             self._caught_up = True

@@ -39,6 +39,16 @@ METHODS: Final = {
         "GetInvoice",
         "ListInvoices",
         "TraceLine",
+        "IssueCreditNote",
+        "GetCreditNote",
+        "ListCreditNotes",
+        "GetCustomerBalance",
+        "VerifyDocuments",
+        "RunBilling",
+        "ListCycles",
+        "PreviewPlanChange",
+        "CommitPlanChange",
+        "MigrateContracts",
     ),
     "credits.rating.v1.ReratingService": (
         "ShowRerating",
@@ -48,7 +58,9 @@ METHODS: Final = {
 }
 """Methods by service; a test compares them with the protos."""
 
-STREAMS: Final = frozenset({"StreamUsage", "ShowRerating", "AcceptRerating"})
+STREAMS: Final = frozenset(
+    {"StreamUsage", "VerifyDocuments", "RunBilling", "MigrateContracts", "ShowRerating", "AcceptRerating"}
+)
 """Methods whose answers are streams."""
 
 Method = Callable[[Any, Any], Awaitable[Any]]
@@ -79,7 +91,10 @@ def wrap(method: Method, name: str, *, is_open: Callable[[], bool]) -> Method:
 
 
 def wrap_stream(method: StreamMethod, name: str, *, is_open: Callable[[], bool]) -> StreamMethod:
-    """Return a streaming method with all that belongs around it; it counts its answers."""
+    """Return a method that answers by a stream with all that belongs around it; it counts its answers.
+
+    What it refuses after some answers ends the stream with the status.
+    """
 
     async def call(requests: Any, context: Any) -> AsyncIterator[Any]:
         started = perf_counter()

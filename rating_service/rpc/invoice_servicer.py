@@ -4,26 +4,60 @@ from __future__ import annotations
 
 from typing import Any
 
-from credits.rating.v1 import invoice_service_pb2, invoice_service_pb2_grpc
+from credits.rating.v1 import invoice_service_pb2
+from rating_service.application.billing import Billing
+from rating_service.application.credit_notes import CreditNotes
+from rating_service.application.customer_balance import CustomerBalances
 from rating_service.application.invoices import Invoicing
+from rating_service.application.list_cycles import CycleListing
+from rating_service.application.migrate_contracts import Migration
+from rating_service.application.plan_changes import PlanChanging
 from rating_service.application.trace_line import LineTracing
-from rating_service.rpc.messages import invoice, line_debit, required_instant
+from rating_service.application.verify_documents import DocumentVerification
+from rating_service.rpc.billing_servicer import BillingServicer
+from rating_service.rpc.credit_note_servicer import CreditNoteMethods
+from rating_service.rpc.invoice_messages import given_taxes, invoice
+from rating_service.rpc.messages import line_debit, line_event, required_instant
+from rating_service.rpc.plan_change_servicer import PlanChangeServicer
 
 
-class InvoiceServicer(invoice_service_pb2_grpc.InvoiceServiceServicer):
+class InvoiceServicer(CreditNoteMethods, BillingServicer, PlanChangeServicer):
     """Hands requests to the application and its invoices back."""
 
-    def __init__(self, *, invoicing: Invoicing, tracing: LineTracing) -> None:
+    def __init__(
+        self,
+        *,
+        invoicing: Invoicing,
+        tracing: LineTracing,
+        billing: Billing,
+        cycles: CycleListing,
+        notes: CreditNotes,
+        balances: CustomerBalances,
+        verification: DocumentVerification,
+        changing: PlanChanging,
+        migration: Migration,
+    ) -> None:
         """Serve an application."""
         self._invoicing = invoicing
         self._tracing = tracing
+        self._billing = billing
+        self._cycles = cycles
+        self._notes = notes
+        self._balances = balances
+        self._verification = verification
+        self._changing = changing
+        self._migration = migration
 
     async def PreviewInvoice(
         self, request: invoice_service_pb2.PreviewInvoiceRequest, context: Any = None
     ) -> invoice_service_pb2.PreviewInvoiceResponse:
         """Compute the invoice of a cycle without issuing it."""
         preview = await self._invoicing.preview(
-            request.contract, required_instant(request), min_position=request.min_position
+            request.contract,
+            required_instant(request),
+            min_position=request.min_position,
+            watermark_position=request.watermark_position,
+            taxes=given_taxes(request),
         )
         return invoice_service_pb2.PreviewInvoiceResponse(invoice=invoice(preview))
 
@@ -32,7 +66,10 @@ class InvoiceServicer(invoice_service_pb2_grpc.InvoiceServiceServicer):
     ) -> invoice_service_pb2.IssueInvoiceResponse:
         """Issue the invoice of an ended cycle, once."""
         issued = await self._invoicing.issue(
-            request.contract, required_instant(request), waive_grace=request.waive_grace
+            request.contract,
+            required_instant(request),
+            waive_grace=request.waive_grace,
+            taxes=given_taxes(request),
         )
         return invoice_service_pb2.IssueInvoiceResponse(invoice=invoice(issued), replayed=issued.replayed)
 
@@ -58,10 +95,12 @@ class InvoiceServicer(invoice_service_pb2_grpc.InvoiceServiceServicer):
     async def TraceLine(
         self, request: invoice_service_pb2.TraceLineRequest, context: Any = None
     ) -> invoice_service_pb2.TraceLineResponse:
-        """List the debits behind a line."""
+        """List what is behind a line."""
         page = await self._tracing.trace(
             request.name, request.line_id, page_size=request.page_size, token=request.page_token
         )
         return invoice_service_pb2.TraceLineResponse(
-            debits=map(line_debit, page.debits), next_page_token=page.next_page_token
+            debits=map(line_debit, page.debits),
+            events=map(line_event, page.events),
+            next_page_token=page.next_page_token,
         )

@@ -10,11 +10,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from credits.ledger.v1 import money_pb2, price_model_pb2
 from credits.rating.v1 import invoice_service_pb2, rating_service_pb2
-from rating_service.application.invoices import ReadInvoice
+from rating_service.application.ports import LedgerEvent
 from rating_service.application.refusals import RequestReason, RequestRefused
 from rating_service.application.trace_line import LineDebit
 from rating_service.domain.agreement import Money, UnitPrice
-from rating_service.domain.invoice import InvoiceLine, LineKind
 from rating_service.domain.running_total import RunningTotal
 from rating_service.domain.usage import Usage
 
@@ -24,12 +23,6 @@ _SECONDS_MIN: Final = -62_135_596_800
 _SECONDS_MAX: Final = 253_402_300_799
 """0001-01-01 and the last second of 9999, the range of a Timestamp."""
 _NANOS_MAX: Final = 999_999_999
-
-_KINDS: Final = {
-    LineKind.BASE_FEE: invoice_service_pb2.LINE_KIND_BASE_FEE,
-    LineKind.USAGE: invoice_service_pb2.LINE_KIND_USAGE,
-    LineKind.OVERAGE: invoice_service_pb2.LINE_KIND_OVERAGE,
-}
 
 
 def read_instant(message: Timestamp, *, field: str) -> datetime:
@@ -113,28 +106,6 @@ def unit_price(price: UnitPrice | None) -> money_pb2.UnitPrice | None:
     return money_pb2.UnitPrice(currency_code=price.currency_code, price=price.price)
 
 
-def invoice(read: ReadInvoice) -> invoice_service_pb2.Invoice:
-    """Return an invoice as a message."""
-    value = read.invoice
-    return invoice_service_pb2.Invoice(
-        name=value.name,
-        contract=value.contract,
-        customer=value.customer,
-        plan=value.plan,
-        cycle_start_time=timestamp(value.cycle.start_time),
-        cycle_end_time=timestamp(value.cycle.end_time),
-        issue_time=timestamp(value.issue_time),
-        watermark_position=value.watermark_position,
-        lines=[_line(line) for line in value.lines],
-        total=money(value.total),
-        included_units=value.included_units,
-        included_used_units=value.included_used_units,
-        hash=read.hash,
-        document=read.document,
-        asset=money_pb2.Asset(code=value.asset.code, scale=value.asset.scale),
-    )
-
-
 def line_debit(traced: LineDebit) -> invoice_service_pb2.LineDebit:
     """Return a debit's part in a line as a message."""
     debit = traced.debit
@@ -147,16 +118,8 @@ def line_debit(traced: LineDebit) -> invoice_service_pb2.LineDebit:
     )
 
 
-def _line(line: InvoiceLine) -> invoice_service_pb2.InvoiceLine:
-    return invoice_service_pb2.InvoiceLine(
-        line_id=line.line_id,
-        kind=_KINDS[line.key.kind],
-        description=line.description,
-        contract_phase=line.key.contract_phase,
-        rate_card_phase=line.key.rate_card_phase,
-        amount_units=line.amount_units,
-        unit_price=unit_price(line.key.unit_price),
-        amount=money(line.amount),
-        debit_count=line.debit_count,
-        quantities=line.quantities,
+def line_event(event: LedgerEvent) -> invoice_service_pb2.LineEvent:
+    """Return an event behind a line as a message."""
+    return invoice_service_pb2.LineEvent(
+        stream=event.stream, version=event.version, position=event.position, topic=event.topic
     )

@@ -60,10 +60,38 @@ PACKAGES = {
 FILES = {
     "settings": layer("settings"),
     "bootstrap": layer(
-        "settings", "bootstrap", "domain", "application", "projections", "adapters", "rpc", speaks_grpc=True
+        "settings",
+        "bootstrap",
+        "bootstrap_billing",
+        "bootstrap_documents",
+        "bootstrap_usage",
+        "domain",
+        "application",
+        "projections",
+        "adapters",
+        "rpc",
+        speaks_grpc=True,
+    ),
+    "bootstrap_billing": layer(
+        "settings", "domain", "application", "projections", "adapters", "rpc", speaks_grpc=True
+    ),
+    "bootstrap_usage": layer(
+        "settings", "domain", "application", "projections", "adapters", "rpc", speaks_grpc=True
+    ),
+    "bootstrap_documents": layer(
+        "settings",
+        "bootstrap_billing",
+        "domain",
+        "application",
+        "projections",
+        "adapters",
+        "rpc",
+        speaks_grpc=True,
     ),
     "__main__": layer("cli", "settings", "bootstrap"),
 }
+ONLY_OF = dict.fromkeys(("bootstrap_billing", "bootstrap_documents", "bootstrap_usage"), ("rating_service",))
+"""Files of some services only."""
 # Rating reaches the ledger over gRPC only, through adapters of its own.
 SPEAKS_GRPC_TOO = frozenset({("rating_service", "adapters")})
 

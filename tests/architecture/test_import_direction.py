@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.architecture.import_rules import FILES, PACKAGES, violations
+from tests.architecture.import_rules import FILES, ONLY_OF, PACKAGES, violations
 from tests.architecture.sources import SERVICES, module_from_source, modules_below
 
 
@@ -21,8 +21,9 @@ def test_the_rules_saw_modules_in_every_layer(service: str, package: str) -> Non
     assert [name for name in names if name.startswith(f"{service}.{package}.")] != []
 
 
-@pytest.mark.parametrize("service", SERVICES)
-@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize(
+    ("service", "file"), [(service, file) for file in FILES for service in ONLY_OF.get(file, SERVICES)]
+)
 def test_the_rules_saw_every_top_module(service: str, file: str) -> None:
     assert f"{service}.{file}" in [module.name for module in modules_below(service)]
 

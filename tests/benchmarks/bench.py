@@ -128,13 +128,13 @@ class Bench:
             yield self._serving(process)
 
     @contextmanager
-    def rating(self, url: str, ledger: Server) -> Iterator[Server]:
-        """Run a rating service on a database and a ledger until left."""
+    def rating(self, url: str, ledger: Server, **settings: object) -> Iterator[Server]:
+        """Run a rating service on a database and a ledger until left, with its defaults but for `settings`."""
         environment = {
             "RATING_DATABASE_URL": url,
             "RATING_LISTEN": "127.0.0.1:0",
             "RATING_LEDGER_ADDRESS": ledger.target,
-        }
+        } | {f"RATING_{name.upper()}": str(value) for name, value in settings.items()}
         with Process(
             "rating_service", "serve", log_file=self.log_file("rating"), environment=environment
         ) as process:

@@ -91,6 +91,9 @@ class Agree(Job, frozen=True, kw_only=True):
 
     target: str
     contracts: int
+    days_ago: int = 1
+    """When they begin."""
+    included_units: int = 0
 
 
 class BatchUsage(Job, frozen=True, kw_only=True):
@@ -105,8 +108,14 @@ class BatchUsage(Job, frozen=True, kw_only=True):
     min_position: int
 
 
+class RunBilling(Job, frozen=True, kw_only=True):
+    """Run billing to its end. Answers Throughput of contracts."""
+
+    target: str
+
+
 LedgerJob = AwaitServing | SampleDebit | UnaryDebits | BatchDebits | AlternateDebits | FollowEvents
-AnyJob = LedgerJob | InsertRows | StreamRows | Agree | BatchUsage
+AnyJob = LedgerJob | InsertRows | StreamRows | Agree | BatchUsage | RunBilling
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True):

@@ -199,6 +199,8 @@ async def perform(job: AnyJob) -> object:
             return row_jobs.stream_rows(job)
         case jobs.Agree():
             return await usage_jobs.agree(job, channel_to(job.target))
+        case jobs.RunBilling():
+            return await usage_jobs.run_billing(channel_to(job.target))
         case jobs.BatchUsage():
             batches, send = usage_jobs.usage_batches(job, channel_to(job.target))
             return await send_batches(batches, send, job.in_flight)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -22,8 +23,13 @@ from credits.ledger.v1 import (
     wallet_service_pb2,
     wallet_service_pb2_grpc,
 )
-from credits.rating.v1 import rating_service_pb2, rating_service_pb2_grpc
-from tests.benchmarks.jobs import Agree, BatchUsage, Done, wallet_name
+from credits.rating.v1 import (
+    billing_pb2,
+    invoice_service_pb2_grpc,
+    rating_service_pb2,
+    rating_service_pb2_grpc,
+)
+from tests.benchmarks.jobs import Agree, BatchUsage, Done, Throughput, wallet_name
 
 PRICES: Final = {"input_tokens": "3", "cached_input_tokens": "0.3", "output_tokens": "15"}
 """Per million tokens, in whole credits."""
@@ -40,9 +46,9 @@ def timestamp(instant: datetime) -> Timestamp:
 
 async def agree(job: Agree, channel: grpc.aio.Channel) -> Done:
     """Publish the card and the plan, then open a wallet and sign a contract for each customer."""
-    # A day ago, so that usage of now is inside every phase.
-    start = timestamp(datetime.now(UTC).replace(microsecond=0) - timedelta(days=1))
-    await _publish(channel, start)
+    # Some days ago, so that usage of now is inside every phase.
+    start = timestamp(datetime.now(UTC).replace(microsecond=0) - timedelta(days=job.days_ago))
+    await _publish(channel, start, job.included_units)
     remaining = iter(range(job.contracts))
     positions: list[int] = []
 
@@ -55,7 +61,19 @@ async def agree(job: Agree, channel: grpc.aio.Channel) -> Done:
     return Done(position=max(positions))
 
 
-async def _publish(channel: grpc.aio.Channel, start: Timestamp) -> None:
+async def run_billing(channel: grpc.aio.Channel) -> Throughput:
+    """Run billing to its end. Raises RuntimeError if a contract fails."""
+    stub: Any = invoice_service_pb2_grpc.InvoiceServiceStub(channel)
+    begun = time.perf_counter()
+    contracts = 0
+    async for progress in stub.RunBilling(billing_pb2.RunBillingRequest()):
+        for failure in progress.failures:
+            raise RuntimeError(f"{failure.contract}: {failure.message}")
+        contracts = progress.contracts_done
+    return Throughput(items=contracts, seconds=time.perf_counter() - begun)
+
+
+async def _publish(channel: grpc.aio.Channel, start: Timestamp, included_units: int) -> None:
     cards: Any = rate_card_service_pb2_grpc.RateCardServiceStub(channel)
     plans: Any = contract_service_pb2_grpc.ContractServiceStub(channel)
     asset = money_pb2.Asset(code="CREDIT", scale=6)
@@ -79,7 +97,10 @@ async def _publish(channel: grpc.aio.Channel, start: Timestamp) -> None:
         )
     )
     phase = agreement_pb2.PlanPhase(
-        key="main", rate_card="rateCards/llm", shortfall_mode=wallet_pb2.SHORTFALL_MODE_SOFT
+        key="main",
+        rate_card="rateCards/llm",
+        shortfall_mode=wallet_pb2.SHORTFALL_MODE_SOFT,
+        included_units=included_units,
     )
     await plans.PublishPlan(
         contract_service_pb2.PublishPlanRequest(

@@ -350,3 +350,25 @@ async def test_a_stream_is_read_after_a_version(log: PostgresEventLog, reader: P
 
 async def test_an_empty_log_has_head_position_zero(reader: PostgresLogReader) -> None:
     assert await reader.head_position() == 0
+
+
+async def test_a_collection_is_read_by_streams_with_all_their_events(
+    log: PostgresEventLog, reader: PostgresLogReader
+) -> None:
+    await log.append(
+        [
+            *events(1, 2, stream="contracts/b"),
+            *events(3, 3, stream="contracts/a"),
+            *events(4, 4, stream="contractsx/c"),
+            *events(5, 5, stream="wallets/a"),
+        ]
+    )
+
+    both = await reader.read_collection("contracts", after="", limit=9)
+    first = await reader.read_collection("contracts", after="", limit=1)
+    rest = await reader.read_collection("contracts", after="contracts/a", limit=9)
+
+    named = [("contracts/a", 1), ("contracts/b", 1), ("contracts/b", 2)]
+    assert [(event.stream, event.version) for event in both] == named
+    assert [(event.stream, event.version) for event in first] == named[:1]
+    assert [(event.stream, event.version) for event in rest] == named[1:]

@@ -20,6 +20,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from credits.ledger.v1 import (
+    contract_service_pb2_grpc,
     history_service_pb2,
     history_service_pb2_grpc,
     meter_totals_pb2,
@@ -30,6 +31,7 @@ from credits.ledger.v1 import (
     wallet_service_pb2,
     wallet_service_pb2_grpc,
 )
+from tests.fakes.fake_contracts import FakeContracts
 
 PAGE_EVENTS_MAX = 1_000
 LIFE_SECONDS = 0.2
@@ -53,6 +55,9 @@ class FakeLedger:
         self.batch_calls = 0
         self.stale_debits = 0
         self.totals: dict[MeterKey, list[int]] = {}
+        self.note_came = asyncio.Event()
+        self.stall_before, self.stall_after = asyncio.Event(), asyncio.Event()
+        self.notes_go_on()
         self._versions: dict[str, int] = {}
         self._lots: dict[str, dict[int, int]] = {}
         self._fractions: dict[str, Decimal] = {}
@@ -73,6 +78,15 @@ class FakeLedger:
         async with self._grown:
             self._grown.notify_all()
         return appended
+
+    def notes_stall(self, *, after_record: bool) -> None:
+        """Let credit notes wait before or after they are recorded, until `notes_go_on`."""
+        (self.stall_after if after_record else self.stall_before).clear()
+
+    def notes_go_on(self) -> None:
+        """Let credit notes be recorded and answered."""
+        self.stall_before.set()
+        self.stall_after.set()
 
     async def grant(self, wallet: str, amount_units: int, **event: Any) -> int:
         """Append a grant and return its version."""
@@ -309,7 +323,15 @@ class _History(history_service_pb2_grpc.HistoryServiceServicer):
         self._ledger = ledger
 
     async def ReadEvents(self, request: Any, context: Any) -> Any:  # noqa: N802, the name is the protos'
-        return history_service_pb2.ReadEventsResponse(head_position=len(self._ledger.events))
+        events = [
+            event
+            for event in self._ledger.events
+            if request.stream and event.stream == request.stream and event.version > request.after
+        ]
+        return history_service_pb2.ReadEventsResponse(
+            events=[event for event in events if not request.topics or event.topic in request.topics],
+            head_position=len(self._ledger.events),
+        )
 
     async def FollowEvents(self, request: Any, context: Any) -> Any:  # noqa: N802, the name is the protos'
         async for page in self._ledger.pages(request.after_position, set(request.topics)):
@@ -339,6 +361,7 @@ async def start_fake_ledger(ledger: FakeLedger, address: str = "127.0.0.1:0") ->
     )
     wallet_service_pb2_grpc.add_WalletServiceServicer_to_server(_Wallets(ledger), server)  # type: ignore[abstract]
     history_service_pb2_grpc.add_HistoryServiceServicer_to_server(_History(ledger), server)  # type: ignore[abstract]
+    contract_service_pb2_grpc.add_ContractServiceServicer_to_server(FakeContracts(ledger), server)  # type: ignore[abstract]
     sandbox_service_pb2_grpc.add_SandboxServiceServicer_to_server(_Sandbox(ledger), server)  # type: ignore[abstract]
     port = server.add_insecure_port(address)
     await server.start()

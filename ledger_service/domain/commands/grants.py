@@ -11,12 +11,17 @@ from ledger_service.domain.values import GrantCategory, Money
 
 
 class RecurrenceTerms(Command, frozen=True):
-    """How a grant comes again: every period, so many periods in all (0: for ever), and what rolls over."""
+    """How a grant comes again: every period, so many periods in all (0: for ever), and what rolls over.
+
+    Periods are counted from the grant's effective time, or from `anchor_time`: then the first grant covers what is
+    left of the period that holds its effective time.
+    """
 
     period: str
     zone: str = "UTC"
     period_count: int = 0
     roll_over: RollOver | None = None
+    anchor_time: datetime | None = None
 
 
 class GrantCredits(Command, frozen=True):

@@ -18,7 +18,11 @@ class RollOver(Record, frozen=True):
 
 
 class Recurrence(Record, frozen=True):
-    """A grant issued anew every period, in the calendar of a zone; None of periods left means for ever."""
+    """A grant issued anew every period, in the calendar of a zone; None of periods left means for ever.
+
+    Periods are counted from `anchor_time`: the first grant's own effective time, or an instant that was asked for, of
+    which `periods_before` whole periods lie before the first; only that has it.
+    """
 
     period: str
     anchor_time: datetime
@@ -26,6 +30,7 @@ class Recurrence(Record, frozen=True):
     number: int = 1
     periods_left: int | None = None
     roll_over: RollOver | None = None
+    periods_before: int | None = None
 
 
 class CreditsGranted(Record, frozen=True):

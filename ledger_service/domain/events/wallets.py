@@ -34,7 +34,8 @@ class WalletPolicyChanged(Record, frozen=True):
 
     `ended_contract` is the contract that ends where no phase begins; events of old lack it. With `replaces_later`
     nothing holds any more that this contract had brought for the same instant or later ones before. `spend_cap` is
-    the phase's own, beside that of the wallet's rules.
+    the phase's own, beside that of the wallet's rules; `alert_percents`, if there are any, stand for those of the
+    wallet's rules while the phase lasts.
     """
 
     contract: str
@@ -44,6 +45,7 @@ class WalletPolicyChanged(Record, frozen=True):
     ended_contract: str = ""
     replaces_later: bool = False
     spend_cap: SpendCap | None = None
+    alert_percents: tuple[int, ...] = ()
 
 
 class WalletUpdated(Record, frozen=True):

@@ -17,6 +17,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+import msgspec
+
 from ledger_service.domain.events import (
     AlertRules,
     CreditsDebited,
@@ -28,7 +30,7 @@ from ledger_service.domain.events import (
 from ledger_service.domain.exact import exact
 from ledger_service.domain.values import AlertKind, CrossingDirection
 from ledger_service.domain.wallet.burn_down import Lot
-from ledger_service.domain.wallet.state import Wallet
+from ledger_service.domain.wallet.state import Wallet, policy_at
 from ledger_service.domain.wallet.usage import Usage, units_in, window_of
 
 
@@ -42,6 +44,15 @@ class Measure(NamedTuple):
 def is_watched(alerts: AlertRules) -> bool:
     """Say whether anything can cross."""
     return bool(alerts.entitlement_percents or alerts.low_balance_units or alerts.fast_rise is not None)
+
+
+def alerts_in_force(wallet: Wallet, instant: datetime) -> AlertRules:
+    """Return the rules of a wallet, with the percentages of the contract's phase if that brings any."""
+    alerts = wallet.rules.alerts
+    if not wallet.has_phase_alerts:
+        return alerts
+    percents = policy_at(wallet, instant).alert_percents
+    return msgspec.structs.replace(alerts, entitlement_percents=percents) if percents else alerts
 
 
 def measure(wallet: Wallet, instant: datetime) -> Measure:
@@ -65,7 +76,7 @@ def counts(lot: Lot, instant: datetime) -> bool:
 
 
 def crossings_of_debit(
-    wallet: Wallet, event: CreditsDebited, *, instant: datetime, record_time: datetime
+    wallet: Wallet, event: CreditsDebited, alerts: AlertRules, *, instant: datetime, record_time: datetime
 ) -> Sequence[ThresholdCrossed]:
     """Return what a debit on this wallet crosses, without folding it: it takes draws out and changes nothing else."""
     # One pass over the lots, and an answer as soon as nothing can have been crossed: the path of every request.
@@ -81,7 +92,6 @@ def crossings_of_debit(
     if wallet.usage.spent:
         entitlement_units += _spent_units(wallet.usage, instant)
     drawn_units = event.amount_units - event.overage_units - event.debt_units - uncounted_units
-    alerts = wallet.rules.alerts
     if alerts.fast_rise is None and not alerts.low_balance_units:
         if not entitlement_units:
             return ()
@@ -91,14 +101,19 @@ def crossings_of_debit(
             return ()
     before = Measure(available_units, entitlement_units)
     after = Measure(available_units - drawn_units, entitlement_units)
-    return list(crossings(wallet, event, before, after, record_time=record_time))
+    return list(crossings(wallet, event, alerts, before, after, record_time=record_time))
 
 
 def crossings(
-    wallet: Wallet, event: Event, before: Measure, after: Measure, *, record_time: datetime
+    wallet: Wallet,
+    event: Event,
+    alerts: AlertRules,
+    before: Measure,
+    after: Measure,
+    *,
+    record_time: datetime,
 ) -> Iterator[ThresholdCrossed]:
     """Yield what an event on this wallet crosses, in the order in which the figure passed the thresholds."""
-    alerts = wallet.rules.alerts
     if before != after:
         yield from _of_entitlement(alerts.entitlement_percents, before, after)
         yield from _of_balance(alerts.low_balance_units, before, after)

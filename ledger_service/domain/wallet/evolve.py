@@ -92,7 +92,11 @@ def _changes(wallet: Wallet, fact: Fact[Event], version: int) -> dict[str, Any]:
             return expired(wallet, event, fact.effective_time)
         case WalletPolicyChanged() as event:
             policies = _with_policy(wallet.policies, event, fact.effective_time)
-            return {"policies": policies, "caps": with_agreed(wallet.caps, phase_policies(policies))}
+            return {
+                "policies": policies,
+                "caps": with_agreed(wallet.caps, phase_policies(policies)),
+                "has_phase_alerts": any(policy.alert_percents for policy in policies),
+            }
         case WalletUpdated() as event:
             return _updated(wallet, event, fact, version)
         case CreditsHeld(slices=slices) as event:
@@ -187,6 +191,7 @@ def _with_policy(
         event.contract_phase,
         ended_contract=event.ended_contract,
         spend_cap=event.spend_cap,
+        alert_percents=event.alert_percents,
     )
     if event.replaces_later:
         contract = event.contract or event.ended_contract

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from ledger_service.domain.calendar import check_period, check_zone
+from ledger_service.domain.calendar import check_period, check_zone, periods_before
 from ledger_service.domain.commands import GrantCredits, OpenWallet, RecurrenceTerms
 from ledger_service.domain.drafts import Draft
 from ledger_service.domain.events import CreditsGranted, Recurrence, RollOver, WalletOpened
@@ -122,7 +122,7 @@ def grant(wallet: Wallet, command: GrantCredits, now: datetime) -> list[Draft]:
 
 
 def _recurring(
-    event: CreditsGranted, terms: RecurrenceTerms, anchor_time: datetime, now: datetime
+    event: CreditsGranted, terms: RecurrenceTerms, effective_time: datetime, now: datetime
 ) -> CreditsGranted:
     check_period(terms.period, field="grant.recurrence.period")
     check_zone(terms.zone, field="grant.recurrence.zone")
@@ -137,10 +137,11 @@ def _recurring(
         _check_roll_over(terms.roll_over)
     recurrence = Recurrence(
         period=terms.period,
-        anchor_time=anchor_time,
+        anchor_time=terms.anchor_time or effective_time,
         zone=terms.zone,
         periods_left=terms.period_count - 1 if terms.period_count else None,
         roll_over=terms.roll_over,
+        periods_before=_periods_before(terms, effective_time),
     )
     expire_time = boundary(recurrence, 1)
     if due_steps(recurrence, now, most=DUE_STEPS_MAX) > DUE_STEPS_MAX:
@@ -149,6 +150,12 @@ def _recurring(
             field="grant.recurrence.period",
         )
     return msgspec.structs.replace(event, expire_time=expire_time, recurrence=recurrence)
+
+
+def _periods_before(terms: RecurrenceTerms, effective_time: datetime) -> int | None:
+    if terms.anchor_time is None:
+        return None
+    return periods_before(effective_time, terms.anchor_time, terms.period, terms.zone)
 
 
 def _check_roll_over(roll_over: RollOver) -> None:

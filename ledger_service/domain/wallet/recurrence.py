@@ -1,7 +1,8 @@
 """Recurring grants: credit issued anew every period, and what rolls over at a period's end.
 
-Period n of a series covers [boundary n-1, boundary n), counted from the first grant's effective time in the
-calendar of its zone, so month ends and daylight saving never drift. Nothing here needs a job: settling a
+Period n of a series covers [boundary n-1, boundary n), counted in the calendar of its zone from the first grant's
+effective time, or from an anchor of its own, so month ends and daylight saving never drift. With an anchor the
+first grant may begin within its period. Nothing here needs a job: settling a
 wallet issues what fell due, each with its exact instant.
 """
 
@@ -34,7 +35,8 @@ class Series(msgspec.Struct, frozen=True):
 
 def boundary(recurrence: Recurrence, number: int) -> datetime:
     """Return the end of a period, the first being number 1. Raises TimeMalformed beyond the year 9999."""
-    return add_period(recurrence.anchor_time, recurrence.period, recurrence.zone, times=number)
+    times = number + (recurrence.periods_before or 0)
+    return add_period(recurrence.anchor_time, recurrence.period, recurrence.zone, times=times)
 
 
 def series_of(series: tuple[Series, ...], granted: CreditsGranted, version: int) -> tuple[Series, ...]:

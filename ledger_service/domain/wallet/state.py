@@ -40,6 +40,8 @@ class Policy(msgspec.Struct, frozen=True):
     """The contract that ends here, if it is an end and was recorded with the name."""
     spend_cap: SpendCap | None = None
     """That of the contract's phase."""
+    alert_percents: tuple[int, ...] = ()
+    """Those of the contract's phase; empty: the wallet's own rules say."""
 
 
 class Binding(msgspec.Struct, frozen=True):
@@ -134,6 +136,8 @@ class Wallet(msgspec.Struct, frozen=True, gc=False):
     payments: Payments = NO_PAYMENTS
     totals: Totals = ()
     """Running totals of meters, of cycles whose usage may still come."""
+    has_phase_alerts: bool = False
+    """Whether a policy brings percentages of its own, so that most wallets need not look for the one in force."""
 
 
 def policy_at(wallet: Wallet, instant: datetime) -> Policy:

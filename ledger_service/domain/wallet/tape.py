@@ -10,7 +10,13 @@ from datetime import datetime
 
 from ledger_service.domain.drafts import Draft
 from ledger_service.domain.events import CreditsDebited, Event, Fact
-from ledger_service.domain.wallet.alerts import crossings, crossings_of_debit, is_watched, measure
+from ledger_service.domain.wallet.alerts import (
+    alerts_in_force,
+    crossings,
+    crossings_of_debit,
+    is_watched,
+    measure,
+)
 from ledger_service.domain.wallet.evolve import evolve
 from ledger_service.domain.wallet.state import Wallet
 
@@ -36,20 +42,22 @@ class Tape:
         """Add an event and fold it in, and after it the alerts that it causes."""
         before = self.wallet
         self._fold(event, effective_time, answers=answers)
-        if is_watched(before.rules.alerts):
+        alerts = alerts_in_force(before, self.instant)
+        if is_watched(alerts):
             figures = measure(before, self.instant), measure(self.wallet, self.instant)
-            for crossing in crossings(before, event, *figures, record_time=self.now):
+            for crossing in crossings(before, event, alerts, *figures, record_time=self.now):
                 self._fold(crossing, self.instant)
 
     def end(self, event: Event, effective_time: datetime) -> list[Draft]:
         """Add the event that answers the command, after which nothing is decided, and return all drafts."""
-        if not is_watched(self.wallet.rules.alerts):
+        alerts = alerts_in_force(self.wallet, self.instant)
+        if not is_watched(alerts):
             self.drafts.append(Draft(self.name, event, effective_time, answers=True))
         elif isinstance(event, CreditsDebited) and not event.late_grants:
             # The path of every request: what a debit does to the figures is known without folding it.
             self.drafts.append(Draft(self.name, event, effective_time, answers=True))
             for crossing in crossings_of_debit(
-                self.wallet, event, instant=self.instant, record_time=self.now
+                self.wallet, event, alerts, instant=self.instant, record_time=self.now
             ):
                 self.drafts.append(Draft(self.name, crossing, self.instant))
         else:

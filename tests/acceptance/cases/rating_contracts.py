@@ -7,8 +7,15 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from credits.ledger.v1 import agreement_pb2, contract_service_pb2, money_pb2, wallet_pb2, wallet_service_pb2
-from credits.rating.v1 import invoice_service_pb2, rating_service_pb2
+from credits.ledger.v1 import (
+    agreement_pb2,
+    billing_terms_pb2,
+    contract_service_pb2,
+    money_pb2,
+    wallet_pb2,
+    wallet_service_pb2,
+)
+from credits.rating.v1 import billing_pb2, invoice_service_pb2, rating_service_pb2
 from tests.acceptance.cases.amounts import price_text, to_nanos
 from tests.acceptance.cases.fields import timestamp
 from tests.acceptance.cases.rating_cards import CURRENCY, USD, Card
@@ -19,12 +26,15 @@ PLAN_PHASE_KEY = "main"
 
 
 class Terms(NamedTuple):
-    """What a plan asks for; overage costs `overage_price` in USD a whole asset."""
+    """What a plan asks for; overage costs `overage_price` in USD a whole asset, nothing without one."""
 
     asset: money_pb2.Asset = USD
     base_fee: Decimal | None = None
     included_units: int = 0
-    overage_price: Decimal = Decimal(1)
+    overage_price: Decimal | None = Decimal(1)
+    included_roll_over: billing_terms_pb2.IncludedRollOver | None = None
+    minimum_spend: Decimal | None = None
+    tax_percent: Decimal | None = None
 
 
 class Signed(NamedTuple):
@@ -61,16 +71,16 @@ async def _open_wallet(session: Session, playing: Playing, customer: str, asset:
 
 
 async def _publish_plan(session: Session, playing: Playing, card: Card, terms: Terms) -> str:
-    base_fee = None
-    if terms.base_fee is not None:
-        base_fee = money_pb2.Money(currency_code=CURRENCY, nanos=to_nanos(terms.base_fee))
     phase = agreement_pb2.PlanPhase(
         key=PLAN_PHASE_KEY,
         rate_card=card.name,
-        base_fee=base_fee,
+        base_fee=_money(terms.base_fee),
         included_units=terms.included_units,
+        included_roll_over=terms.included_roll_over,
         shortfall_mode=wallet_pb2.SHORTFALL_MODE_SOFT,
-        overage_price=money_pb2.UnitPrice(currency_code=CURRENCY, price=price_text(terms.overage_price)),
+        overage_price=_unit_price(terms.overage_price),
+        minimum_spend=_money(terms.minimum_spend),
+        tax_rates=_tax_rates(terms.tax_percent),
     )
     request = contract_service_pb2.PublishPlanRequest(
         plan_id=playing.key,
@@ -78,6 +88,22 @@ async def _publish_plan(session: Session, playing: Playing, card: Card, terms: T
         idempotency_key=playing.next_key(),
     )
     return (await call(session.services.contracts.PublishPlan, request)).plan.name
+
+
+def _money(amount: Decimal | None) -> money_pb2.Money | None:
+    return None if amount is None else money_pb2.Money(currency_code=CURRENCY, nanos=to_nanos(amount))
+
+
+def _unit_price(price: Decimal | None) -> money_pb2.UnitPrice | None:
+    if price is None:
+        return None
+    return money_pb2.UnitPrice(currency_code=CURRENCY, price=price_text(price))
+
+
+def _tax_rates(percent: Decimal | None) -> list[billing_terms_pb2.TaxRate]:
+    if percent is None:
+        return []
+    return [billing_terms_pb2.TaxRate(name="VAT", percent=price_text(percent))]
 
 
 async def record(
@@ -118,3 +144,11 @@ async def preview(session: Session, signed: Signed, cycle_time: datetime) -> inv
         contract=signed.contract, cycle_time=timestamp(cycle_time)
     )
     return (await call(session.services.invoices.PreviewInvoice, request)).invoice
+
+
+async def bill(session: Session, signed: Signed) -> None:
+    """Have the contract billed, so that what its plan includes is in the wallet. Raises Refused."""
+    request = billing_pb2.RunBillingRequest(contract=signed.contract)
+    async for progress in session.services.invoices.RunBilling(request):
+        for failure in progress.failures:
+            raise Refused("RunBilling", failure.reason, failure.message)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from credits.ledger.v1 import agreement_pb2, money_pb2, wallet_pb2, wallet_service_pb2
+from credits.ledger.v1 import agreement_pb2, money_pb2
 from credits.rating.v1 import invoice_service_pb2
 from tests.acceptance.cases.amounts import (
     SCALE_DEFAULT,
@@ -21,8 +21,7 @@ from tests.acceptance.cases.amounts import (
 from tests.acceptance.cases.expected import Expected
 from tests.acceptance.cases.fields import Fields, timestamp
 from tests.acceptance.cases.rating_cards import CardPhase, priced, publish_card, rate_of
-from tests.acceptance.cases.rating_contracts import Signed, Terms, preview, record, sign
-from tests.acceptance.cases.services import call
+from tests.acceptance.cases.rating_contracts import Signed, Terms, bill, preview, record, sign
 from tests.acceptance.cases.timeline import Playing, Rank, Session, Step
 from tests.acceptance.cases.verdicts import Unsupported, is_list
 
@@ -171,21 +170,11 @@ def plan_overage(given: Fields, expected: Expected, playing: Playing) -> list[St
         cycle = agreement_pb2.Cycle(interval=agreement_pb2.CYCLE_INTERVAL_MONTH)
         signed = await sign(session, playing, card, terms, cycle, session.now)
         if included_units:
-            await _grant_included(session, playing, signed, included_units)
+            await bill(session, signed)
         await record(session, playing, signed, {CREDITS: used.parts})
         expected.compare(playing, _invoice_figures(await preview(session, signed, session.now)))
 
     return [Step(None, Rank.USE, run)]
-
-
-async def _grant_included(session: Session, playing: Playing, signed: Signed, units: int) -> None:
-    grant = wallet_pb2.Grant(
-        amount_units=units, category=wallet_pb2.GRANT_CATEGORY_INCLUDED, contract=signed.contract
-    )
-    request = wallet_service_pb2.GrantRequest(
-        name=signed.wallet, idempotency_key=playing.next_key(), grant=grant
-    )
-    await call(session.services.wallets.Grant, request)
 
 
 def _invoice_figures(invoice: invoice_service_pb2.Invoice) -> dict[str, object]:

@@ -221,6 +221,19 @@ async def test_a_customer_is_slowed_down_as_the_cap_nears(gateway: Gateway, used
     assert answer.upgrade_hint == ("plans/team" if delay_ms else "")
 
 
+@pytest.mark.parametrize(("used", "delay_ms"), [(80, 0), (90, 500)])
+async def test_a_customer_is_slowed_down_as_the_entitlement_runs_out(
+    gateway: Gateway, used: int, delay_ms: int
+) -> None:
+    signed = await gateway.sign(units=100, slow_down_from_percent=80, slow_down_max_delay_ms=1_000)
+    first = await gateway.authorize(signed, tokens=used)
+    await gateway.settle(first.authorization, tokens=used)
+
+    answer = await gateway.authorize(signed, tokens=1, holds=False)
+
+    assert answer.slow_down.ToTimedelta() == timedelta(milliseconds=delay_ms)
+
+
 async def test_a_request_with_a_hold_is_slowed_down_too(gateway: Gateway) -> None:
     signed = await gateway.sign(spend_cap_units=100, slow_down_from_percent=50, slow_down_max_delay_ms=1_000)
     first = await gateway.authorize(signed, tokens=75)

@@ -38,19 +38,23 @@ async def test_a_customers_month_from_the_command_line(service: Service) -> None
     recorded = await rating(service, "usage", "record", "u-1", "--contract", CONTRACT, *price)
     service.ledger.now = START + timedelta(days=60)
     preview = await rating(service, "invoice", "preview", CONTRACT, "2026-01-15", "--json")
-    issued = await rating(service, "invoice", "issue", CONTRACT, "2026-01-15")
+    taxed = ["--tax", "VAT=19@DE"]
+    issued = await rating(service, "invoice", "issue", CONTRACT, "2026-01-15", *taxed)
     shown = await rating(service, "invoice", "show", "invoices/acme-20260101T000000Z")
     listed = await rating(service, "invoice", "list", "--json")
     traced = await rating(service, "invoice", "trace", "invoices/acme-20260101T000000Z", "3")
+    agreed = await rating(service, "invoice", "trace", "invoices/acme-20260101T000000Z", "1")
 
     assert "3 whole assets" in quoted.stdout
     assert f"{WALLET}/debits/2: 3,000,000 units, 1,000,000 of them overage" in recorded.stdout
     assert json.loads(preview.stdout)["invoice"]["total"]["nanos"] == "22000000000"
     for screen in (issued.stdout, shown.stdout):
-        assert "22.00 USD" in screen
+        assert "VAT 19 %, DE" in screen
+        assert "26.18 USD" in screen
         assert "Included: 2 CREDIT used of 5 CREDIT" in screen
     assert [each["contract"] for each in json.loads(listed.stdout)["invoices"]] == [CONTRACT]
     assert "u-1" in traced.stdout
+    assert "ContractSigned" in agreed.stdout
     assert {each.returncode for each in (quoted, recorded, preview, issued, shown, listed, traced)} == {0}
 
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from io import StringIO
 
-from credits.ledger.v1 import meter_totals_pb2
+from rich.console import Console
+
+from credits.ledger.v1 import debit_trace_pb2, meter_totals_pb2
+from ledger_service.cli.trace import trace_tree
 from tests.integration.authorization.gateway import refusal
 from tests.integration.rerating.customer import HOUR, Customer, linear_rate, rates, tiered
 
@@ -75,7 +79,6 @@ async def test_totals_of_a_cycle_go_on_under_the_accepted_prices(customer: Custo
     assert posted.difference_units == "53"
     assert more.charge.exact_units == "10"
     assert await customer.used_units() == 100 + 200 + 115 + 10
-    assert await customer.findings() == []
 
 
 async def test_meters_that_a_phase_counts_anew_are_moved(customer: Customer) -> None:
@@ -106,7 +109,6 @@ async def test_meters_that_a_phase_does_not_count_are_forgotten(customer: Custom
     assert posted.difference_units == str(8 * 7 - 62)
     assert not totals.totals
     assert await customer.accept(linear.phase.name) == []
-    assert await customer.findings() == []
 
 
 async def test_a_lower_price_after_a_higher_one_first_takes_back_what_the_higher_one_charged(
@@ -121,7 +123,23 @@ async def test_a_lower_price_after_a_higher_one_first_takes_back_what_the_higher
 
     assert (posted.difference_units, posted.returned_units) == ("-150", 150)
     assert await customer.used_units() == 362 + 50
-    assert await customer.findings() == []
+
+
+async def test_an_adjustment_explains_itself_in_its_trace(customer: Customer) -> None:
+    await used(customer)
+    cheaper = await customer.publish(rates(tokens="0.5"), customer.start + HOUR)
+    [posted] = await customer.accept(cheaper.phase.name)
+
+    answer = await customer.ledger.history.TraceDebit(debit_trace_pb2.TraceDebitRequest(name=posted.debit))
+    console = Console(width=160, record=True, file=StringIO())
+    console.print(trace_tree(answer.trace))
+    text = console.export_text()
+
+    adjustment = answer.trace.debit.charge.adjustment
+    assert (adjustment.charged_units, adjustment.rated_units, adjustment.number) == ("362", "262", 1)
+    assert [part.amount_units for part in adjustment.taken_back] == [100]
+    assert "Adjustment 1 of the cycle" in text
+    assert f"100 units taken back of {adjustment.taken_back[0].debit}" in text
 
 
 async def test_the_same_prices_propose_nothing_and_a_rejected_phase_is_gone(customer: Customer) -> None:

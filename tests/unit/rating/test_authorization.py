@@ -11,6 +11,7 @@ from rating_service.domain.authorization import (
     CapStanding,
     Denial,
     DenialReason,
+    EntitlementStanding,
     LimitKind,
     cap_denials,
     longest_wait,
@@ -51,6 +52,17 @@ def test_the_fullest_cap_decides_the_delay_and_overdrawn_is_full() -> None:
     assert slow_down(phase, [CapStanding(10, 5, 5), CapStanding(4, 3, 1)]) == SECOND / 2
     assert slow_down(phase, [CapStanding(10, 15, 0)]) == SECOND
     assert slow_down(phase, [CapStanding(0, 0, 0)]) == SECOND
+
+
+@pytest.mark.parametrize(
+    ("used", "delay"), [(50, timedelta()), (51, SECOND / 50), (75, SECOND / 2), (100, SECOND), (130, SECOND)]
+)
+def test_the_entitlement_slows_down_as_a_cap_does(used: int, delay: timedelta) -> None:
+    phase = msgspec.structs.replace(plan_phase(), slow_down_from_percent=50, slow_down_max_delay_ms=1_000)
+
+    assert slow_down(phase, [], EntitlementStanding(100, used)) == delay
+    assert slow_down(phase, [CapStanding(4, 3, 1)], EntitlementStanding(100, used)) == max(delay, SECOND / 2)
+    assert slow_down(phase, [], EntitlementStanding(0, 0)) == timedelta()
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,9 @@ def test_a_debit_outside_the_contract_is_on_no_line() -> None:
 
     assert line_units(late_start, debit(2, units=5)) == {}
     assert line_units(late_start, debit(3, units=5, priced=elsewhere)) == {}
-    assert amounts(invoice(debit(2, units=5), of=late_start)) == [(LineKind.BASE_FEE, dollars("29"))]
+    assert amounts(invoice(debit(2, units=5), of=late_start)) == [
+        (LineKind.PRORATION_CHARGE, dollars("20.58"))
+    ]
 
 
 def test_only_draws_on_included_grants_use_up_what_is_included() -> None:
@@ -165,15 +167,15 @@ def test_only_draws_on_included_grants_use_up_what_is_included() -> None:
     assert found.included_used_units == 5
 
 
-def test_the_fee_is_that_of_the_phase_in_force_when_the_cycle_begins() -> None:
+def test_a_trial_that_ends_in_mid_cycle_is_followed_by_the_fee_of_the_rest() -> None:
     changing = contract(
         ContractPhase(JANUARY, plan_phase("trial"), at("2026-01-15T00:00")),
         ContractPhase(at("2026-01-15T00:00"), plan_phase("paid", fee="29")),
     )
     second = cycle_at(changing.cycle, FEBRUARY)
 
-    assert invoice(of=changing).total == dollars("0")
-    assert invoice(of=changing, cycle=second).total == dollars("29")
+    assert amounts(invoice(of=changing)) == [(LineKind.PRORATION_CHARGE, dollars("15.90"))]
+    assert amounts(invoice(of=changing, cycle=second)) == [(LineKind.BASE_FEE, dollars("29"))]
 
 
 def test_lines_are_rounded_so_that_they_sum_to_the_total() -> None:
@@ -208,7 +210,9 @@ def test_the_document_is_canonical_and_reads_back_as_the_invoice() -> None:
     assert read_document(content) == found
     assert document(read_document(content)) == content
     assert document_hash(content) == sha256(content).hexdigest()
-    assert content.startswith(b'{"asset":{"code":"CREDIT","scale":6},"contract":"contracts/acme","customer":')
+    assert content.startswith(
+        b'{"asset":{"code":"CREDIT","scale":6},"contract":"contracts/acme","credit_due":'
+    )
 
 
 def test_the_document_of_a_fixed_invoice_never_changes() -> None:
@@ -223,7 +227,7 @@ def test_the_document_of_a_fixed_invoice_never_changes() -> None:
     )
 
     assert (
-        document_hash(document(found)) == "2e022be0558deaeefc01f2c5800d5db2c38f35ad90143aa3aecab4b15b15394a"
+        document_hash(document(found)) == "c66d3de87c9c7d40336c431896a5cef4dc8bd3ff883706619979d614dc4fddad"
     )
 
 

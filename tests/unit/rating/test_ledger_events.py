@@ -92,6 +92,20 @@ def test_a_rate_card_phase_is_read_as_it_was_written() -> None:
     assert same(phase.multipliers, PHASE.multipliers)
 
 
+def test_a_phase_for_the_past_is_read_as_it_was_written() -> None:
+    created = followed("rateCards/llm", events.RateCardCreated(asset=ASSET))
+    proposed = followed("rateCards/llm", events.RateCardPhaseProposed(PHASE), created)
+    accepted = followed("rateCards/llm", events.RateCardPhaseAccepted(1, 7, "hash"), proposed)
+    rejected = followed("rateCards/llm", events.RateCardPhaseRejected(1), proposed)
+
+    proposal = rate_card(proposed, "rateCards/llm").proposal
+    assert proposal is not None
+    assert (proposal.name, proposal.retroactive) == ("rateCards/llm/phases/1", True)
+    assert same(proposal.rates, PHASE.rates)
+    assert rate_card(accepted, "rateCards/llm").phases == (proposal,)
+    assert rate_card(rejected, "rateCards/llm").phases == ()
+
+
 def test_a_plan_is_read_as_it_was_written() -> None:
     found = plan(
         followed("plans/starter", events.PlanPublished(1, ASSET, (TERMS,), "Starter")),
@@ -118,6 +132,16 @@ def test_a_debit_and_its_charge_are_read_as_they_were_written() -> None:
         exact_units="17500",
         properties={"model": "gpt-4o"},
         overage_price=PRICE,
+        adjustment=events.Adjustment(
+            cycle_start_time=JANUARY,
+            cycle_end_time=JANUARY + timedelta(days=31),
+            charged_units="9.5",
+            rated_units="17509",
+            number=2,
+            left_units="0.5",
+            taken_back=(events.TakenBack(2, 1),),
+            meters=(events.MeterMoved("m", 1, 2, 3, 4),),
+        ),
     )
     event = events.CreditsDebited(
         amount_units=6,

@@ -28,6 +28,8 @@ def test_nothing_set_means_loopback_plain_text_and_a_day_of_grace() -> None:
         ("RATING_LEDGER_ADDRESS", ":7401"),
         ("RATING_GRACE_SECONDS", "-1"),
         ("RATING_GRACE_SECONDS", "1.5"),
+        ("RATING_BILLING_INTERVAL_SECONDS", "86401"),
+        ("RATING_BILLING_INTERVAL_SECONDS", "0.5"),
         ("RATING_METRICS_PORT", "http"),
         ("RATING_LOG_LEVEL", "loud"),
         ("RATING_SANDBOX", "maybe"),
@@ -66,3 +68,11 @@ def test_a_certificate_without_its_key_is_refused(tmp_path: Path) -> None:
 
 def test_an_address_of_version_six_is_written_in_brackets() -> None:
     assert str(Address("::1", 7)) == "[::1]:7"
+
+
+@pytest.mark.parametrize(
+    ("text", "interval"), [("1", timedelta(seconds=1)), ("86400", timedelta(days=1)), ("0", None)]
+)
+def test_billing_looks_at_an_interval_or_only_when_asked_to(text: str, interval: timedelta | None) -> None:
+    assert read_settings({}).billing_interval == timedelta(seconds=5)
+    assert read_settings({"RATING_BILLING_INTERVAL_SECONDS": text}).billing_interval == interval

@@ -179,3 +179,10 @@ def test_the_period_of_an_instant_is_the_one_that_counting_finds(period: str, zo
             continue
         for instant in (start, start + (end - start) / 3, end - MICROSECOND):
             assert period_at(instant, anchor, period, zone) == (start, end)
+
+
+def test_a_local_time_that_comes_twice_is_the_second_if_the_first_instant_was() -> None:
+    second = datetime(2026, 10, 25, 1, 30, tzinfo=UTC)
+
+    assert add_period(second, "P1D", "Europe/Berlin", times=0) == second
+    assert add_period(second, "P1D", "Europe/Berlin") == datetime(2026, 10, 26, 1, 30, tzinfo=UTC)

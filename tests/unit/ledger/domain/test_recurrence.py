@@ -10,11 +10,20 @@ from ledger_service.domain.events import (
     CreditsExpired,
     CreditsGranted,
     CreditsRolledOver,
+    Fact,
     HoldReleased,
     Recurrence,
     RollOver,
 )
-from ledger_service.domain.refusals import FieldMalformed, FieldNotAllowed, NumberOutOfRange, TimeMalformed
+from ledger_service.domain.identity import check_same_call
+from ledger_service.domain.refusals import (
+    FieldMalformed,
+    FieldNotAllowed,
+    IdempotencyKeyReused,
+    NumberOutOfRange,
+    TimeMalformed,
+)
+from ledger_service.domain.topics import GENESIS_HASH
 from ledger_service.domain.values import UNITS_MAX
 from ledger_service.domain.wallet.grant import DUE_STEPS_MAX, PERIOD_COUNT_MAX
 from ledger_service.domain.wallet.recurrence import boundary
@@ -461,3 +470,53 @@ def test_what_fell_due_at_an_instant_comes_before_a_debit_of_that_instant() -> N
     ledger.run(debit(20), NOW + HOUR)
 
     assert posted_units(ledger.wallet()) == 0
+
+
+# An anchor of its own
+
+
+def test_an_anchored_grant_covers_the_rest_of_the_period_that_holds_its_effective_time() -> None:
+    anchor, start = utc("2026-01-31T00:00"), utc("2026-02-10T12:00")
+    terms = RecurrenceTerms("P1M", period_count=2, roll_over=RollOver("100", 1), anchor_time=anchor)
+    ledger = book(open_wallet(), grant(10, effective_time=start, recurrence=terms), now=anchor)
+    ledger.run(settle(), utc("2026-06-30T00:00"))
+
+    granted = [
+        (each.fact.effective_time, each.fact.event.expire_time)
+        for each in ledger.log
+        if isinstance(each.fact.event, CreditsGranted)
+    ]
+    moved = [
+        (each.fact.effective_time, each.fact.event.lot.expire_time)
+        for each in ledger.log
+        if isinstance(each.fact.event, CreditsRolledOver)
+    ]
+    assert granted == [
+        (start, utc("2026-02-28T00:00")),
+        (utc("2026-02-28T00:00"), utc("2026-03-31T00:00")),
+    ]
+    assert moved == [
+        (utc("2026-02-28T00:00"), utc("2026-03-31T00:00")),
+        (utc("2026-03-31T00:00"), utc("2026-04-30T00:00")),
+    ]
+
+
+def test_an_anchor_may_lie_after_the_grant() -> None:
+    terms = RecurrenceTerms("P1M", period_count=1, anchor_time=utc("2026-05-31T00:00"))
+    ledger = book(open_wallet(), grant(10, effective_time=utc("2026-02-01T00:00"), recurrence=terms))
+
+    assert ledger.wallet().lots[0].expire_time == utc("2026-02-28T00:00")
+
+
+def test_the_same_anchored_grant_again_gives_the_first_answer_and_another_anchor_is_refused() -> None:
+    anchor = utc("2026-01-31T00:00")
+    terms = RecurrenceTerms("P1M", period_count=1, anchor_time=anchor)
+    asked = grant(10, effective_time=anchor, recurrence=terms)
+    granted = events_of(book(open_wallet()).run(asked, anchor))[-1]
+    recorded = Fact(granted, anchor + HOUR, anchor, GENESIS_HASH)
+    other = msgspec.structs.replace(asked, recurrence=msgspec.structs.replace(terms, anchor_time=None))
+
+    check_same_call(asked, recorded)
+    with pytest.raises(IdempotencyKeyReused) as refused:
+        check_same_call(other, recorded)
+    assert refused.value.metadata["differing_field"] == "recurrence"

@@ -23,33 +23,34 @@ _sym_db = _symbol_database.Default()
 
 
 from credits.ledger.v1 import agreement_pb2 as credits_dot_ledger_dot_v1_dot_agreement__pb2
+from credits.ledger.v1 import agreement_lists_pb2 as credits_dot_ledger_dot_v1_dot_agreement__lists__pb2
 from credits.ledger.v1 import billing_records_pb2 as credits_dot_ledger_dot_v1_dot_billing__records__pb2
 from credits.ledger.v1 import contract_changes_pb2 as credits_dot_ledger_dot_v1_dot_contract__changes__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(credits/ledger/v1/contract_service.proto\x12\x11\x63redits.ledger.v1\x1a!credits/ledger/v1/agreement.proto\x1a\'credits/ledger/v1/billing_records.proto\x1a(credits/ledger/v1/contract_changes.proto\"e\n\x12PublishPlanRequest\x12\x0f\n\x07plan_id\x18\x01 \x01(\t\x12%\n\x04plan\x18\x02 \x01(\x0b\x32\x17.credits.ledger.v1.Plan\x12\x17\n\x0fidempotency_key\x18\x03 \x01(\t\"`\n\x13PublishPlanResponse\x12%\n\x04plan\x18\x01 \x01(\x0b\x32\x17.credits.ledger.v1.Plan\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12\x10\n\x08position\x18\x03 \x01(\x03\"/\n\x0eGetPlanRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\"8\n\x0fGetPlanResponse\x12%\n\x04plan\x18\x01 \x01(\x0b\x32\x17.credits.ledger.v1.Plan\"r\n\x13SignContractRequest\x12\x13\n\x0b\x63ontract_id\x18\x01 \x01(\t\x12-\n\x08\x63ontract\x18\x02 \x01(\x0b\x32\x1b.credits.ledger.v1.Contract\x12\x17\n\x0fidempotency_key\x18\x03 \x01(\t\"i\n\x14SignContractResponse\x12-\n\x08\x63ontract\x18\x01 \x01(\x0b\x32\x1b.credits.ledger.v1.Contract\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12\x10\n\x08position\x18\x03 \x01(\x03\"\"\n\x12GetContractRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"D\n\x13GetContractResponse\x12-\n\x08\x63ontract\x18\x01 \x01(\x0b\x32\x1b.credits.ledger.v1.Contract2\xe4\x07\n\x0f\x43ontractService\x12\\\n\x0bPublishPlan\x12%.credits.ledger.v1.PublishPlanRequest\x1a&.credits.ledger.v1.PublishPlanResponse\x12P\n\x07GetPlan\x12!.credits.ledger.v1.GetPlanRequest\x1a\".credits.ledger.v1.GetPlanResponse\x12_\n\x0cSignContract\x12&.credits.ledger.v1.SignContractRequest\x1a\'.credits.ledger.v1.SignContractResponse\x12z\n\x15ScheduleContractPhase\x12/.credits.ledger.v1.ScheduleContractPhaseRequest\x1a\x30.credits.ledger.v1.ScheduleContractPhaseResponse\x12\\\n\x0b\x45xtendTrial\x12%.credits.ledger.v1.ExtendTrialRequest\x1a&.credits.ledger.v1.ExtendTrialResponse\x12Y\n\nChangePlan\x12$.credits.ledger.v1.ChangePlanRequest\x1a%.credits.ledger.v1.ChangePlanResponse\x12\\\n\x0b\x45ndContract\x12%.credits.ledger.v1.EndContractRequest\x1a&.credits.ledger.v1.EndContractResponse\x12\x62\n\rRecordInvoice\x12\'.credits.ledger.v1.RecordInvoiceRequest\x1a(.credits.ledger.v1.RecordInvoiceResponse\x12k\n\x10RecordCreditNote\x12*.credits.ledger.v1.RecordCreditNoteRequest\x1a+.credits.ledger.v1.RecordCreditNoteResponse\x12\\\n\x0bGetContract\x12%.credits.ledger.v1.GetContractRequest\x1a&.credits.ledger.v1.GetContractResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(credits/ledger/v1/contract_service.proto\x12\x11\x63redits.ledger.v1\x1a!credits/ledger/v1/agreement.proto\x1a\'credits/ledger/v1/agreement_lists.proto\x1a\'credits/ledger/v1/billing_records.proto\x1a(credits/ledger/v1/contract_changes.proto\"e\n\x12PublishPlanRequest\x12\x0f\n\x07plan_id\x18\x01 \x01(\t\x12%\n\x04plan\x18\x02 \x01(\x0b\x32\x17.credits.ledger.v1.Plan\x12\x17\n\x0fidempotency_key\x18\x03 \x01(\t\"`\n\x13PublishPlanResponse\x12%\n\x04plan\x18\x01 \x01(\x0b\x32\x17.credits.ledger.v1.Plan\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12\x10\n\x08position\x18\x03 \x01(\x03\"/\n\x0eGetPlanRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\"8\n\x0fGetPlanResponse\x12%\n\x04plan\x18\x01 \x01(\x0b\x32\x17.credits.ledger.v1.Plan\"r\n\x13SignContractRequest\x12\x13\n\x0b\x63ontract_id\x18\x01 \x01(\t\x12-\n\x08\x63ontract\x18\x02 \x01(\x0b\x32\x1b.credits.ledger.v1.Contract\x12\x17\n\x0fidempotency_key\x18\x03 \x01(\t\"i\n\x14SignContractResponse\x12-\n\x08\x63ontract\x18\x01 \x01(\x0b\x32\x1b.credits.ledger.v1.Contract\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12\x10\n\x08position\x18\x03 \x01(\x03\"\"\n\x12GetContractRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"D\n\x13GetContractResponse\x12-\n\x08\x63ontract\x18\x01 \x01(\x0b\x32\x1b.credits.ledger.v1.Contract2\xa0\t\n\x0f\x43ontractService\x12\\\n\x0bPublishPlan\x12%.credits.ledger.v1.PublishPlanRequest\x1a&.credits.ledger.v1.PublishPlanResponse\x12P\n\x07GetPlan\x12!.credits.ledger.v1.GetPlanRequest\x1a\".credits.ledger.v1.GetPlanResponse\x12_\n\x0cSignContract\x12&.credits.ledger.v1.SignContractRequest\x1a\'.credits.ledger.v1.SignContractResponse\x12z\n\x15ScheduleContractPhase\x12/.credits.ledger.v1.ScheduleContractPhaseRequest\x1a\x30.credits.ledger.v1.ScheduleContractPhaseResponse\x12\\\n\x0b\x45xtendTrial\x12%.credits.ledger.v1.ExtendTrialRequest\x1a&.credits.ledger.v1.ExtendTrialResponse\x12Y\n\nChangePlan\x12$.credits.ledger.v1.ChangePlanRequest\x1a%.credits.ledger.v1.ChangePlanResponse\x12\\\n\x0b\x45ndContract\x12%.credits.ledger.v1.EndContractRequest\x1a&.credits.ledger.v1.EndContractResponse\x12\x62\n\rRecordInvoice\x12\'.credits.ledger.v1.RecordInvoiceRequest\x1a(.credits.ledger.v1.RecordInvoiceResponse\x12k\n\x10RecordCreditNote\x12*.credits.ledger.v1.RecordCreditNoteRequest\x1a+.credits.ledger.v1.RecordCreditNoteResponse\x12\\\n\x0bGetContract\x12%.credits.ledger.v1.GetContractRequest\x1a&.credits.ledger.v1.GetContractResponse\x12\x62\n\rListContracts\x12\'.credits.ledger.v1.ListContractsRequest\x1a(.credits.ledger.v1.ListContractsResponse\x12V\n\tListPlans\x12#.credits.ledger.v1.ListPlansRequest\x1a$.credits.ledger.v1.ListPlansResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'credits.ledger.v1.contract_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PUBLISHPLANREQUEST']._serialized_start=181
-  _globals['_PUBLISHPLANREQUEST']._serialized_end=282
-  _globals['_PUBLISHPLANRESPONSE']._serialized_start=284
-  _globals['_PUBLISHPLANRESPONSE']._serialized_end=380
-  _globals['_GETPLANREQUEST']._serialized_start=382
-  _globals['_GETPLANREQUEST']._serialized_end=429
-  _globals['_GETPLANRESPONSE']._serialized_start=431
-  _globals['_GETPLANRESPONSE']._serialized_end=487
-  _globals['_SIGNCONTRACTREQUEST']._serialized_start=489
-  _globals['_SIGNCONTRACTREQUEST']._serialized_end=603
-  _globals['_SIGNCONTRACTRESPONSE']._serialized_start=605
-  _globals['_SIGNCONTRACTRESPONSE']._serialized_end=710
-  _globals['_GETCONTRACTREQUEST']._serialized_start=712
-  _globals['_GETCONTRACTREQUEST']._serialized_end=746
-  _globals['_GETCONTRACTRESPONSE']._serialized_start=748
-  _globals['_GETCONTRACTRESPONSE']._serialized_end=816
-  _globals['_CONTRACTSERVICE']._serialized_start=819
-  _globals['_CONTRACTSERVICE']._serialized_end=1815
+  _globals['_PUBLISHPLANREQUEST']._serialized_start=222
+  _globals['_PUBLISHPLANREQUEST']._serialized_end=323
+  _globals['_PUBLISHPLANRESPONSE']._serialized_start=325
+  _globals['_PUBLISHPLANRESPONSE']._serialized_end=421
+  _globals['_GETPLANREQUEST']._serialized_start=423
+  _globals['_GETPLANREQUEST']._serialized_end=470
+  _globals['_GETPLANRESPONSE']._serialized_start=472
+  _globals['_GETPLANRESPONSE']._serialized_end=528
+  _globals['_SIGNCONTRACTREQUEST']._serialized_start=530
+  _globals['_SIGNCONTRACTREQUEST']._serialized_end=644
+  _globals['_SIGNCONTRACTRESPONSE']._serialized_start=646
+  _globals['_SIGNCONTRACTRESPONSE']._serialized_end=751
+  _globals['_GETCONTRACTREQUEST']._serialized_start=753
+  _globals['_GETCONTRACTREQUEST']._serialized_end=787
+  _globals['_GETCONTRACTRESPONSE']._serialized_start=789
+  _globals['_GETCONTRACTRESPONSE']._serialized_end=857
+  _globals['_CONTRACTSERVICE']._serialized_start=860
+  _globals['_CONTRACTSERVICE']._serialized_end=2044
 # @@protoc_insertion_point(module_scope)

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from credits.ledger.v1 import agreement_lists_pb2 as credits_dot_ledger_dot_v1_dot_agreement__lists__pb2
 from credits.ledger.v1 import billing_records_pb2 as credits_dot_ledger_dot_v1_dot_billing__records__pb2
 from credits.ledger.v1 import contract_changes_pb2 as credits_dot_ledger_dot_v1_dot_contract__changes__pb2
 from credits.ledger.v1 import contract_service_pb2 as credits_dot_ledger_dot_v1_dot_contract__service__pb2
@@ -87,6 +88,16 @@ class ContractServiceStub:
                 request_serializer=credits_dot_ledger_dot_v1_dot_contract__service__pb2.GetContractRequest.SerializeToString,
                 response_deserializer=credits_dot_ledger_dot_v1_dot_contract__service__pb2.GetContractResponse.FromString,
                 _registered_method=True)
+        self.ListContracts = channel.unary_unary(
+                '/credits.ledger.v1.ContractService/ListContracts',
+                request_serializer=credits_dot_ledger_dot_v1_dot_agreement__lists__pb2.ListContractsRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_agreement__lists__pb2.ListContractsResponse.FromString,
+                _registered_method=True)
+        self.ListPlans = channel.unary_unary(
+                '/credits.ledger.v1.ContractService/ListPlans',
+                request_serializer=credits_dot_ledger_dot_v1_dot_agreement__lists__pb2.ListPlansRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_agreement__lists__pb2.ListPlansResponse.FromString,
+                _registered_method=True)
 
 
 class ContractServiceServicer:
@@ -166,6 +177,20 @@ class ContractServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListContracts(self, request, context):
+        """List contracts by name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPlans(self, request, context):
+        """List plans by name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ContractServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -218,6 +243,16 @@ def add_ContractServiceServicer_to_server(servicer, server):
                     servicer.GetContract,
                     request_deserializer=credits_dot_ledger_dot_v1_dot_contract__service__pb2.GetContractRequest.FromString,
                     response_serializer=credits_dot_ledger_dot_v1_dot_contract__service__pb2.GetContractResponse.SerializeToString,
+            ),
+            'ListContracts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListContracts,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_agreement__lists__pb2.ListContractsRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_agreement__lists__pb2.ListContractsResponse.SerializeToString,
+            ),
+            'ListPlans': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPlans,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_agreement__lists__pb2.ListPlansRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_agreement__lists__pb2.ListPlansResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -491,6 +526,60 @@ class ContractService:
             '/credits.ledger.v1.ContractService/GetContract',
             credits_dot_ledger_dot_v1_dot_contract__service__pb2.GetContractRequest.SerializeToString,
             credits_dot_ledger_dot_v1_dot_contract__service__pb2.GetContractResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListContracts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.ContractService/ListContracts',
+            credits_dot_ledger_dot_v1_dot_agreement__lists__pb2.ListContractsRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_agreement__lists__pb2.ListContractsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPlans(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.ContractService/ListPlans',
+            credits_dot_ledger_dot_v1_dot_agreement__lists__pb2.ListPlansRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_agreement__lists__pb2.ListPlansResponse.FromString,
             options,
             channel_credentials,
             insecure,

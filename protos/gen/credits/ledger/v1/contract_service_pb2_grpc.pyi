@@ -4,6 +4,7 @@ isort:skip_file
 Commands and reads of plans and contracts."""
 
 from collections import abc as _abc
+from credits.ledger.v1 import agreement_lists_pb2 as _agreement_lists_pb2
 from credits.ledger.v1 import billing_records_pb2 as _billing_records_pb2
 from credits.ledger.v1 import contract_changes_pb2 as _contract_changes_pb2
 from credits.ledger.v1 import contract_service_pb2 as _contract_service_pb2
@@ -61,6 +62,10 @@ class ContractServiceStub:
     """Record a credit note on a recorded invoice; all notes on it never exceed it. Safe to retry with the same key."""
     GetContract: _grpc.UnaryUnaryMultiCallable[_contract_service_pb2.GetContractRequest, _contract_service_pb2.GetContractResponse]
     """Read a contract with its phases."""
+    ListContracts: _grpc.UnaryUnaryMultiCallable[_agreement_lists_pb2.ListContractsRequest, _agreement_lists_pb2.ListContractsResponse]
+    """List contracts by name."""
+    ListPlans: _grpc.UnaryUnaryMultiCallable[_agreement_lists_pb2.ListPlansRequest, _agreement_lists_pb2.ListPlansResponse]
+    """List plans by name."""
 
 @_typing.type_check_only
 class ContractServiceAsyncStub(ContractServiceStub):
@@ -93,6 +98,10 @@ class ContractServiceAsyncStub(ContractServiceStub):
     """Record a credit note on a recorded invoice; all notes on it never exceed it. Safe to retry with the same key."""
     GetContract: _aio.UnaryUnaryMultiCallable[_contract_service_pb2.GetContractRequest, _contract_service_pb2.GetContractResponse]  # type: ignore[assignment]
     """Read a contract with its phases."""
+    ListContracts: _aio.UnaryUnaryMultiCallable[_agreement_lists_pb2.ListContractsRequest, _agreement_lists_pb2.ListContractsResponse]  # type: ignore[assignment]
+    """List contracts by name."""
+    ListPlans: _aio.UnaryUnaryMultiCallable[_agreement_lists_pb2.ListPlansRequest, _agreement_lists_pb2.ListPlansResponse]  # type: ignore[assignment]
+    """List plans by name."""
 
 class ContractServiceServicer(metaclass=_abc_1.ABCMeta):
     """ContractService publishes plans and binds customers to them."""
@@ -182,5 +191,21 @@ class ContractServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_contract_service_pb2.GetContractResponse, _abc.Awaitable[_contract_service_pb2.GetContractResponse]]:
         """Read a contract with its phases."""
+
+    @_abc_1.abstractmethod
+    def ListContracts(
+        self,
+        request: _agreement_lists_pb2.ListContractsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agreement_lists_pb2.ListContractsResponse, _abc.Awaitable[_agreement_lists_pb2.ListContractsResponse]]:
+        """List contracts by name."""
+
+    @_abc_1.abstractmethod
+    def ListPlans(
+        self,
+        request: _agreement_lists_pb2.ListPlansRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agreement_lists_pb2.ListPlansResponse, _abc.Awaitable[_agreement_lists_pb2.ListPlansResponse]]:
+        """List plans by name."""
 
 def add_ContractServiceServicer_to_server(servicer: ContractServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

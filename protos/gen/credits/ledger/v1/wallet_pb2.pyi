@@ -338,7 +338,7 @@ Global___Grant: _TypeAlias = Grant  # noqa: Y015
 @_typing.final
 class Recurrence(_message.Message):
     """Recurrence issues a grant anew every period, in the calendar of a zone. Periods are counted from the grant's
-    effective time; a day that a month lacks becomes its last. The series ends before all grants of the wallet
+    effective time or from anchor_time; a day that a month lacks becomes its last. The series ends before all grants of the wallet
     together would exceed int64.
     """
 
@@ -348,6 +348,7 @@ class Recurrence(_message.Message):
     ZONE_FIELD_NUMBER: _builtins.int
     PERIOD_COUNT_FIELD_NUMBER: _builtins.int
     ROLL_OVER_FIELD_NUMBER: _builtins.int
+    ANCHOR_TIME_FIELD_NUMBER: _builtins.int
     period: _builtins.str
     """ISO 8601 period of hours, days, weeks, months or years: PT1H, P1D, P1W, P1M, P1Y. Required.
     At most 10,000 periods and roll-overs of a backdated grant may be due when it is made.
@@ -360,6 +361,12 @@ class Recurrence(_message.Message):
     def roll_over(self) -> Global___RollOver:
         """What moves on at a period's end. Absent means nothing: the rest expires."""
 
+    @_builtins.property
+    def anchor_time(self) -> _timestamp_pb2.Timestamp:
+        """Count periods from this instant, for instance where the cycles of a contract begin: the first grant covers what is
+        left of the period that holds its effective time, before or after the anchor. Default: the effective time.
+        """
+
     def __init__(
         self,
         *,
@@ -367,10 +374,11 @@ class Recurrence(_message.Message):
         zone: _builtins.str = ...,
         period_count: _builtins.int = ...,
         roll_over: Global___RollOver | None = ...,
+        anchor_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["roll_over", b"roll_over"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["anchor_time", b"anchor_time", "roll_over", b"roll_over"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["period", b"period", "period_count", b"period_count", "roll_over", b"roll_over", "zone", b"zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchor_time", b"anchor_time", "period", b"period", "period_count", b"period_count", "roll_over", b"roll_over", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -867,6 +875,8 @@ class Balance(_message.Message):
     CLOSE_TIME_FIELD_NUMBER: _builtins.int
     AWAITING_PAYMENT_UNITS_FIELD_NUMBER: _builtins.int
     OPEN_TOP_UPS_FIELD_NUMBER: _builtins.int
+    ENTITLEMENT_UNITS_FIELD_NUMBER: _builtins.int
+    ENTITLEMENT_USED_UNITS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """wallets/{wallet}."""
     posted_units: _builtins.int
@@ -891,6 +901,12 @@ class Balance(_message.Message):
     """Units that left for other wallets and are not known to have arrived. They are not posted here any more."""
     awaiting_payment_units: _builtins.int
     """Units of grants that wait for their payment; in no other figure, and not lots."""
+    entitlement_units: _builtins.int
+    """What the lots in force were issued with, less what was withdrawn; a used-up lot counts until it would have expired.
+    Whatever the feature.
+    """
+    entitlement_used_units: _builtins.int
+    """What of the entitlement is debited or held."""
     @_builtins.property
     def lots(self) -> _containers.RepeatedCompositeFieldContainer[Global___LotBalance]:
         """The lots that hold something, in burn-down order, pending ones last."""
@@ -941,10 +957,12 @@ class Balance(_message.Message):
         close_time: _timestamp_pb2.Timestamp | None = ...,
         awaiting_payment_units: _builtins.int = ...,
         open_top_ups: _abc.Iterable[_top_up_pb2.TopUp] | None = ...,
+        entitlement_units: _builtins.int = ...,
+        entitlement_used_units: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "asset", b"asset", "close_time", b"close_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "asset", b"asset", "available_units", b"available_units", "awaiting_payment_units", b"awaiting_payment_units", "close_time", b"close_time", "debited_units", b"debited_units", "debt_units", b"debt_units", "expired_units", b"expired_units", "held_units", b"held_units", "holds", b"holds", "in_transit_units", b"in_transit_units", "lots", b"lots", "name", b"name", "open_top_ups", b"open_top_ups", "overage_units", b"overage_units", "pending_units", b"pending_units", "posted_units", b"posted_units", "receivables", b"receivables", "revoked_units", b"revoked_units"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "asset", b"asset", "available_units", b"available_units", "awaiting_payment_units", b"awaiting_payment_units", "close_time", b"close_time", "debited_units", b"debited_units", "debt_units", b"debt_units", "entitlement_units", b"entitlement_units", "entitlement_used_units", b"entitlement_used_units", "expired_units", b"expired_units", "held_units", b"held_units", "holds", b"holds", "in_transit_units", b"in_transit_units", "lots", b"lots", "name", b"name", "open_top_ups", b"open_top_ups", "overage_units", b"overage_units", "pending_units", b"pending_units", "posted_units", b"posted_units", "receivables", b"receivables", "revoked_units", b"revoked_units"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -335,7 +335,7 @@ class AuthorizeResponse(_message.Message):
 
     @_builtins.property
     def slow_down(self) -> _duration_pb2.Duration:
-        """Wait so long before the request runs: it grows as a cap nears. Absent means not at all."""
+        """Wait so long before the request runs: it grows as a cap or the end of the entitlement nears. Absent means not at all."""
 
     def __init__(
         self,

@@ -23,10 +23,14 @@ _sym_db = _symbol_database.Default()
 
 
 from credits.ledger.v1 import money_pb2 as credits_dot_ledger_dot_v1_dot_money__pb2
+from credits.rating.v1 import credit_note_pb2 as credits_dot_rating_dot_v1_dot_credit__note__pb2
+from credits.rating.v1 import document_verification_pb2 as credits_dot_rating_dot_v1_dot_document__verification__pb2
+from credits.rating.v1 import billing_pb2 as credits_dot_rating_dot_v1_dot_billing__pb2
+from credits.rating.v1 import plan_change_pb2 as credits_dot_rating_dot_v1_dot_plan__change__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'credits/rating/v1/invoice_service.proto\x12\x11\x63redits.rating.v1\x1a\x1d\x63redits/ledger/v1/money.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8d\x03\n\x0bInvoiceLine\x12\x0f\n\x07line_id\x18\x01 \x01(\t\x12)\n\x04kind\x18\x02 \x01(\x0e\x32\x1b.credits.rating.v1.LineKind\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x16\n\x0e\x63ontract_phase\x18\x04 \x01(\t\x12\x17\n\x0frate_card_phase\x18\x05 \x01(\t\x12\x14\n\x0c\x61mount_units\x18\x06 \x01(\x03\x12\x30\n\nunit_price\x18\x07 \x01(\x0b\x32\x1c.credits.ledger.v1.UnitPrice\x12(\n\x06\x61mount\x18\x08 \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12\x13\n\x0b\x64\x65\x62it_count\x18\t \x01(\x03\x12\x42\n\nquantities\x18\n \x03(\x0b\x32..credits.rating.v1.InvoiceLine.QuantitiesEntry\x1a\x31\n\x0fQuantitiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xd5\x03\n\x07Invoice\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x63ontract\x18\x02 \x01(\t\x12\x10\n\x08\x63ustomer\x18\x03 \x01(\t\x12\x0c\n\x04plan\x18\x04 \x01(\t\x12\x34\n\x10\x63ycle_start_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63ycle_end_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nissue_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1a\n\x12watermark_position\x18\x08 \x01(\x03\x12-\n\x05lines\x18\t \x03(\x0b\x32\x1e.credits.rating.v1.InvoiceLine\x12\'\n\x05total\x18\n \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12\x16\n\x0eincluded_units\x18\x0b \x01(\x03\x12\x1b\n\x13included_used_units\x18\x0c \x01(\x03\x12\x0c\n\x04hash\x18\r \x01(\t\x12\x10\n\x08\x64ocument\x18\x0e \x01(\x0c\x12\'\n\x05\x61sset\x18\x0f \x01(\x0b\x32\x18.credits.ledger.v1.Asset\"o\n\x15PreviewInvoiceRequest\x12\x10\n\x08\x63ontract\x18\x01 \x01(\t\x12.\n\ncycle_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cmin_position\x18\x03 \x01(\x03\"E\n\x16PreviewInvoiceResponse\x12+\n\x07invoice\x18\x01 \x01(\x0b\x32\x1a.credits.rating.v1.Invoice\"l\n\x13IssueInvoiceRequest\x12\x10\n\x08\x63ontract\x18\x01 \x01(\t\x12.\n\ncycle_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bwaive_grace\x18\x03 \x01(\x08\"U\n\x14IssueInvoiceResponse\x12+\n\x07invoice\x18\x01 \x01(\x0b\x32\x1a.credits.rating.v1.Invoice\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"!\n\x11GetInvoiceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"A\n\x12GetInvoiceResponse\x12+\n\x07invoice\x18\x01 \x01(\x0b\x32\x1a.credits.rating.v1.Invoice\"N\n\x13ListInvoicesRequest\x12\x10\n\x08\x63ontract\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"]\n\x14ListInvoicesResponse\x12,\n\x08invoices\x18\x01 \x03(\x0b\x32\x1a.credits.rating.v1.Invoice\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"X\n\x10TraceLineRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07line_id\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"Z\n\x11TraceLineResponse\x12,\n\x06\x64\x65\x62its\x18\x01 \x03(\x0b\x32\x1c.credits.rating.v1.LineDebit\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x85\x01\n\tLineDebit\x12\r\n\x05\x64\x65\x62it\x18\x01 \x01(\t\x12\x10\n\x08position\x18\x02 \x01(\x03\x12\r\n\x05usage\x18\x03 \x01(\t\x12\x14\n\x0c\x61mount_units\x18\x04 \x01(\x03\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*i\n\x08LineKind\x12\x19\n\x15LINE_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12LINE_KIND_BASE_FEE\x10\x01\x12\x13\n\x0fLINE_KIND_USAGE\x10\x02\x12\x15\n\x11LINE_KIND_OVERAGE\x10\x03\x32\xec\x03\n\x0eInvoiceService\x12\x65\n\x0ePreviewInvoice\x12(.credits.rating.v1.PreviewInvoiceRequest\x1a).credits.rating.v1.PreviewInvoiceResponse\x12_\n\x0cIssueInvoice\x12&.credits.rating.v1.IssueInvoiceRequest\x1a\'.credits.rating.v1.IssueInvoiceResponse\x12Y\n\nGetInvoice\x12$.credits.rating.v1.GetInvoiceRequest\x1a%.credits.rating.v1.GetInvoiceResponse\x12_\n\x0cListInvoices\x12&.credits.rating.v1.ListInvoicesRequest\x1a\'.credits.rating.v1.ListInvoicesResponse\x12V\n\tTraceLine\x12#.credits.rating.v1.TraceLineRequest\x1a$.credits.rating.v1.TraceLineResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'credits/rating/v1/invoice_service.proto\x12\x11\x63redits.rating.v1\x1a\x1d\x63redits/ledger/v1/money.proto\x1a#credits/rating/v1/credit_note.proto\x1a-credits/rating/v1/document_verification.proto\x1a\x1f\x63redits/rating/v1/billing.proto\x1a#credits/rating/v1/plan_change.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa6\x01\n\nLineDetail\x12\x11\n\tdimension\x18\x01 \x01(\t\x12\x10\n\x08quantity\x18\x02 \x01(\x03\x12\x12\n\nunit_price\x18\x03 \x01(\t\x12\x11\n\tunit_size\x18\x04 \x01(\x03\x12\x12\n\nmultiplier\x18\x05 \x01(\t\x12\r\n\x05model\x18\x06 \x01(\t\x12\x13\n\x0b\x65xact_units\x18\x07 \x01(\t\x12\x14\n\x0c\x63harge_count\x18\x08 \x01(\x03\"\x8c\x01\n\x0f\x41\x64justedInvoice\x12\x0f\n\x07invoice\x18\x01 \x01(\t\x12\x34\n\x10\x63ycle_start_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63ycle_end_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xdc\x05\n\x0bInvoiceLine\x12\x0f\n\x07line_id\x18\x01 \x01(\t\x12)\n\x04kind\x18\x02 \x01(\x0e\x32\x1b.credits.rating.v1.LineKind\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x16\n\x0e\x63ontract_phase\x18\x04 \x01(\t\x12\x17\n\x0frate_card_phase\x18\x05 \x01(\t\x12\x14\n\x0c\x61mount_units\x18\x06 \x01(\x03\x12\x30\n\nunit_price\x18\x07 \x01(\x0b\x32\x1c.credits.ledger.v1.UnitPrice\x12(\n\x06\x61mount\x18\x08 \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12\x13\n\x0b\x64\x65\x62it_count\x18\t \x01(\x03\x12\x42\n\nquantities\x18\n \x03(\x0b\x32..credits.rating.v1.InvoiceLine.QuantitiesEntry\x12\x13\n\x0b\x65xact_nanos\x18\x0b \x01(\t\x12-\n\tfrom_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07to_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\x07\x64\x65tails\x18\x0e \x03(\x0b\x32\x1d.credits.rating.v1.LineDetail\x12\x32\n\rprorated_kind\x18\x0f \x01(\x0e\x32\x1b.credits.rating.v1.LineKind\x12\x32\n\radjusted_kind\x18\x10 \x01(\x0e\x32\x1b.credits.rating.v1.LineKind\x12\x34\n\x08\x61\x64justed\x18\x11 \x01(\x0b\x32\".credits.rating.v1.AdjustedInvoice\x12\x0e\n\x06source\x18\x12 \x01(\t\x1a\x31\n\x0fQuantitiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"E\n\x0eInvoiceTaxRate\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07percent\x18\x02 \x01(\t\x12\x14\n\x0cjurisdiction\x18\x03 \x01(\t\"\x92\x01\n\x0eInvoiceTaxLine\x12/\n\x04rate\x18\x01 \x01(\x0b\x32!.credits.rating.v1.InvoiceTaxRate\x12%\n\x03net\x18\x02 \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12(\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x18.credits.ledger.v1.Money\"\xb5\x01\n\x0fInvoicePurchase\x12\r\n\x05grant\x18\x01 \x01(\t\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0c\x61mount_units\x18\x03 \x01(\x03\x12&\n\x04paid\x18\x04 \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12\x11\n\treference\x18\x05 \x01(\t\x12\x0e\n\x06top_up\x18\x06 \x01(\t\"\xd6\x01\n\x11InvoiceCommitment\x12-\n\tfrom_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07to_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12\x16\n\x0eoverage_factor\x18\x04 \x01(\t\x12\x0f\n\x07prepaid\x18\x05 \x01(\x08\x12\x12\n\nused_nanos\x18\x06 \x01(\t\"\xd2\x06\n\x07Invoice\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x63ontract\x18\x02 \x01(\t\x12\x10\n\x08\x63ustomer\x18\x03 \x01(\t\x12\x0c\n\x04plan\x18\x04 \x01(\t\x12\x34\n\x10\x63ycle_start_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63ycle_end_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nissue_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1a\n\x12watermark_position\x18\x08 \x01(\x03\x12-\n\x05lines\x18\t \x03(\x0b\x32\x1e.credits.rating.v1.InvoiceLine\x12\'\n\x05total\x18\n \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12\x16\n\x0eincluded_units\x18\x0b \x01(\x03\x12\x1b\n\x13included_used_units\x18\x0c \x01(\x03\x12\x0c\n\x04hash\x18\r \x01(\t\x12\x10\n\x08\x64ocument\x18\x0e \x01(\x0c\x12\'\n\x05\x61sset\x18\x0f \x01(\x0b\x32\x18.credits.ledger.v1.Asset\x12,\n\x04kind\x18\x10 \x01(\x0e\x32\x1e.credits.rating.v1.InvoiceKind\x12\x10\n\x08sequence\x18\x11 \x01(\x03\x12%\n\x03net\x18\x12 \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12\x30\n\x05taxes\x18\x13 \x03(\x0b\x32!.credits.rating.v1.InvoiceTaxLine\x12%\n\x03tax\x18\x14 \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12,\n\ncredit_due\x18\x15 \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12\x1b\n\x13included_left_units\x18\x16 \x01(\x03\x12\x35\n\tpurchases\x18\x17 \x03(\x0b\x32\".credits.rating.v1.InvoicePurchase\x12\x39\n\x0b\x63ommitments\x18\x18 \x03(\x0b\x32$.credits.rating.v1.InvoiceCommitment\">\n\nTaxesGiven\x12\x30\n\x05rates\x18\x01 \x03(\x0b\x32!.credits.rating.v1.InvoiceTaxRate\"\xb9\x01\n\x15PreviewInvoiceRequest\x12\x10\n\x08\x63ontract\x18\x01 \x01(\t\x12.\n\ncycle_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cmin_position\x18\x03 \x01(\x03\x12\x1a\n\x12watermark_position\x18\x04 \x01(\x03\x12,\n\x05taxes\x18\x05 \x01(\x0b\x32\x1d.credits.rating.v1.TaxesGiven\"E\n\x16PreviewInvoiceResponse\x12+\n\x07invoice\x18\x01 \x01(\x0b\x32\x1a.credits.rating.v1.Invoice\"\x9a\x01\n\x13IssueInvoiceRequest\x12\x10\n\x08\x63ontract\x18\x01 \x01(\t\x12.\n\ncycle_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bwaive_grace\x18\x03 \x01(\x08\x12,\n\x05taxes\x18\x04 \x01(\x0b\x32\x1d.credits.rating.v1.TaxesGiven\"U\n\x14IssueInvoiceResponse\x12+\n\x07invoice\x18\x01 \x01(\x0b\x32\x1a.credits.rating.v1.Invoice\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"!\n\x11GetInvoiceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"A\n\x12GetInvoiceResponse\x12+\n\x07invoice\x18\x01 \x01(\x0b\x32\x1a.credits.rating.v1.Invoice\"N\n\x13ListInvoicesRequest\x12\x10\n\x08\x63ontract\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"]\n\x14ListInvoicesResponse\x12,\n\x08invoices\x18\x01 \x03(\x0b\x32\x1a.credits.rating.v1.Invoice\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"X\n\x10TraceLineRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07line_id\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"\x88\x01\n\x11TraceLineResponse\x12,\n\x06\x64\x65\x62its\x18\x01 \x03(\x0b\x32\x1c.credits.rating.v1.LineDebit\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12,\n\x06\x65vents\x18\x03 \x03(\x0b\x32\x1c.credits.rating.v1.LineEvent\"M\n\tLineEvent\x12\x0e\n\x06stream\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x10\n\x08position\x18\x03 \x01(\x03\x12\r\n\x05topic\x18\x04 \x01(\t\"\x85\x01\n\tLineDebit\x12\r\n\x05\x64\x65\x62it\x18\x01 \x01(\t\x12\x10\n\x08position\x18\x02 \x01(\x03\x12\r\n\x05usage\x18\x03 \x01(\t\x12\x14\n\x0c\x61mount_units\x18\x04 \x01(\x03\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*w\n\x0bInvoiceKind\x12\x1c\n\x18INVOICE_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12INVOICE_KIND_CYCLE\x10\x01\x12\x1a\n\x16INVOICE_KIND_THRESHOLD\x10\x02\x12\x16\n\x12INVOICE_KIND_FINAL\x10\x03*\xda\x03\n\x08LineKind\x12\x19\n\x15LINE_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12LINE_KIND_BASE_FEE\x10\x01\x12\x13\n\x0fLINE_KIND_USAGE\x10\x02\x12\x15\n\x11LINE_KIND_OVERAGE\x10\x03\x12\x13\n\x0fLINE_KIND_SEATS\x10\x04\x12\x1e\n\x1aLINE_KIND_PRORATION_CREDIT\x10\x05\x12\x1e\n\x1aLINE_KIND_PRORATION_CHARGE\x10\x06\x12\x1a\n\x16LINE_KIND_RATE_MINIMUM\x10\x07\x12\x15\n\x11LINE_KIND_MINIMUM\x10\x08\x12\x15\n\x11LINE_KIND_MAXIMUM\x10\t\x12\x18\n\x14LINE_KIND_COMMITMENT\x10\n\x12\"\n\x1eLINE_KIND_COMMITMENT_DRAW_DOWN\x10\x0b\x12 \n\x1cLINE_KIND_COMMITMENT_OVERAGE\x10\x0c\x12\x18\n\x14LINE_KIND_ADJUSTMENT\x10\r\x12\x1e\n\x1aLINE_KIND_THRESHOLD_CREDIT\x10\x0e\x12\x1c\n\x18LINE_KIND_CREDIT_APPLIED\x10\x0f\x12\x18\n\x14LINE_KIND_CREDIT_DUE\x10\x10\x32\x87\x0c\n\x0eInvoiceService\x12\x65\n\x0ePreviewInvoice\x12(.credits.rating.v1.PreviewInvoiceRequest\x1a).credits.rating.v1.PreviewInvoiceResponse\x12_\n\x0cIssueInvoice\x12&.credits.rating.v1.IssueInvoiceRequest\x1a\'.credits.rating.v1.IssueInvoiceResponse\x12Y\n\nGetInvoice\x12$.credits.rating.v1.GetInvoiceRequest\x1a%.credits.rating.v1.GetInvoiceResponse\x12_\n\x0cListInvoices\x12&.credits.rating.v1.ListInvoicesRequest\x1a\'.credits.rating.v1.ListInvoicesResponse\x12V\n\tTraceLine\x12#.credits.rating.v1.TraceLineRequest\x1a$.credits.rating.v1.TraceLineResponse\x12h\n\x0fIssueCreditNote\x12).credits.rating.v1.IssueCreditNoteRequest\x1a*.credits.rating.v1.IssueCreditNoteResponse\x12\x62\n\rGetCreditNote\x12\'.credits.rating.v1.GetCreditNoteRequest\x1a(.credits.rating.v1.GetCreditNoteResponse\x12h\n\x0fListCreditNotes\x12).credits.rating.v1.ListCreditNotesRequest\x1a*.credits.rating.v1.ListCreditNotesResponse\x12q\n\x12GetCustomerBalance\x12,.credits.rating.v1.GetCustomerBalanceRequest\x1a-.credits.rating.v1.GetCustomerBalanceResponse\x12j\n\x0fVerifyDocuments\x12).credits.rating.v1.VerifyDocumentsRequest\x1a*.credits.rating.v1.VerifyDocumentsResponse0\x01\x12[\n\nRunBilling\x12$.credits.rating.v1.RunBillingRequest\x1a%.credits.rating.v1.RunBillingResponse0\x01\x12Y\n\nListCycles\x12$.credits.rating.v1.ListCyclesRequest\x1a%.credits.rating.v1.ListCyclesResponse\x12n\n\x11PreviewPlanChange\x12+.credits.rating.v1.PreviewPlanChangeRequest\x1a,.credits.rating.v1.PreviewPlanChangeResponse\x12k\n\x10\x43ommitPlanChange\x12*.credits.rating.v1.CommitPlanChangeRequest\x1a+.credits.rating.v1.CommitPlanChangeResponse\x12m\n\x10MigrateContracts\x12*.credits.rating.v1.MigrateContractsRequest\x1a+.credits.rating.v1.MigrateContractsResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,36 +39,54 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_INVOICELINE_QUANTITIESENTRY']._loaded_options = None
   _globals['_INVOICELINE_QUANTITIESENTRY']._serialized_options = b'8\001'
-  _globals['_LINEKIND']._serialized_start=1974
-  _globals['_LINEKIND']._serialized_end=2079
-  _globals['_INVOICELINE']._serialized_start=127
-  _globals['_INVOICELINE']._serialized_end=524
-  _globals['_INVOICELINE_QUANTITIESENTRY']._serialized_start=475
-  _globals['_INVOICELINE_QUANTITIESENTRY']._serialized_end=524
-  _globals['_INVOICE']._serialized_start=527
-  _globals['_INVOICE']._serialized_end=996
-  _globals['_PREVIEWINVOICEREQUEST']._serialized_start=998
-  _globals['_PREVIEWINVOICEREQUEST']._serialized_end=1109
-  _globals['_PREVIEWINVOICERESPONSE']._serialized_start=1111
-  _globals['_PREVIEWINVOICERESPONSE']._serialized_end=1180
-  _globals['_ISSUEINVOICEREQUEST']._serialized_start=1182
-  _globals['_ISSUEINVOICEREQUEST']._serialized_end=1290
-  _globals['_ISSUEINVOICERESPONSE']._serialized_start=1292
-  _globals['_ISSUEINVOICERESPONSE']._serialized_end=1377
-  _globals['_GETINVOICEREQUEST']._serialized_start=1379
-  _globals['_GETINVOICEREQUEST']._serialized_end=1412
-  _globals['_GETINVOICERESPONSE']._serialized_start=1414
-  _globals['_GETINVOICERESPONSE']._serialized_end=1479
-  _globals['_LISTINVOICESREQUEST']._serialized_start=1481
-  _globals['_LISTINVOICESREQUEST']._serialized_end=1559
-  _globals['_LISTINVOICESRESPONSE']._serialized_start=1561
-  _globals['_LISTINVOICESRESPONSE']._serialized_end=1654
-  _globals['_TRACELINEREQUEST']._serialized_start=1656
-  _globals['_TRACELINEREQUEST']._serialized_end=1744
-  _globals['_TRACELINERESPONSE']._serialized_start=1746
-  _globals['_TRACELINERESPONSE']._serialized_end=1836
-  _globals['_LINEDEBIT']._serialized_start=1839
-  _globals['_LINEDEBIT']._serialized_end=1972
-  _globals['_INVOICESERVICE']._serialized_start=2082
-  _globals['_INVOICESERVICE']._serialized_end=2574
+  _globals['_INVOICEKIND']._serialized_start=4089
+  _globals['_INVOICEKIND']._serialized_end=4208
+  _globals['_LINEKIND']._serialized_start=4211
+  _globals['_LINEKIND']._serialized_end=4685
+  _globals['_LINEDETAIL']._serialized_start=281
+  _globals['_LINEDETAIL']._serialized_end=447
+  _globals['_ADJUSTEDINVOICE']._serialized_start=450
+  _globals['_ADJUSTEDINVOICE']._serialized_end=590
+  _globals['_INVOICELINE']._serialized_start=593
+  _globals['_INVOICELINE']._serialized_end=1325
+  _globals['_INVOICELINE_QUANTITIESENTRY']._serialized_start=1276
+  _globals['_INVOICELINE_QUANTITIESENTRY']._serialized_end=1325
+  _globals['_INVOICETAXRATE']._serialized_start=1327
+  _globals['_INVOICETAXRATE']._serialized_end=1396
+  _globals['_INVOICETAXLINE']._serialized_start=1399
+  _globals['_INVOICETAXLINE']._serialized_end=1545
+  _globals['_INVOICEPURCHASE']._serialized_start=1548
+  _globals['_INVOICEPURCHASE']._serialized_end=1729
+  _globals['_INVOICECOMMITMENT']._serialized_start=1732
+  _globals['_INVOICECOMMITMENT']._serialized_end=1946
+  _globals['_INVOICE']._serialized_start=1949
+  _globals['_INVOICE']._serialized_end=2799
+  _globals['_TAXESGIVEN']._serialized_start=2801
+  _globals['_TAXESGIVEN']._serialized_end=2863
+  _globals['_PREVIEWINVOICEREQUEST']._serialized_start=2866
+  _globals['_PREVIEWINVOICEREQUEST']._serialized_end=3051
+  _globals['_PREVIEWINVOICERESPONSE']._serialized_start=3053
+  _globals['_PREVIEWINVOICERESPONSE']._serialized_end=3122
+  _globals['_ISSUEINVOICEREQUEST']._serialized_start=3125
+  _globals['_ISSUEINVOICEREQUEST']._serialized_end=3279
+  _globals['_ISSUEINVOICERESPONSE']._serialized_start=3281
+  _globals['_ISSUEINVOICERESPONSE']._serialized_end=3366
+  _globals['_GETINVOICEREQUEST']._serialized_start=3368
+  _globals['_GETINVOICEREQUEST']._serialized_end=3401
+  _globals['_GETINVOICERESPONSE']._serialized_start=3403
+  _globals['_GETINVOICERESPONSE']._serialized_end=3468
+  _globals['_LISTINVOICESREQUEST']._serialized_start=3470
+  _globals['_LISTINVOICESREQUEST']._serialized_end=3548
+  _globals['_LISTINVOICESRESPONSE']._serialized_start=3550
+  _globals['_LISTINVOICESRESPONSE']._serialized_end=3643
+  _globals['_TRACELINEREQUEST']._serialized_start=3645
+  _globals['_TRACELINEREQUEST']._serialized_end=3733
+  _globals['_TRACELINERESPONSE']._serialized_start=3736
+  _globals['_TRACELINERESPONSE']._serialized_end=3872
+  _globals['_LINEEVENT']._serialized_start=3874
+  _globals['_LINEEVENT']._serialized_end=3951
+  _globals['_LINEDEBIT']._serialized_start=3954
+  _globals['_LINEDEBIT']._serialized_end=4087
+  _globals['_INVOICESERVICE']._serialized_start=4688
+  _globals['_INVOICESERVICE']._serialized_end=6231
 # @@protoc_insertion_point(module_scope)

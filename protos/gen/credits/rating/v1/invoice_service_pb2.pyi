@@ -21,6 +21,34 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _InvoiceKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _InvoiceKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_InvoiceKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    INVOICE_KIND_UNSPECIFIED: _InvoiceKind.ValueType  # 0
+    """Not a kind."""
+    INVOICE_KIND_CYCLE: _InvoiceKind.ValueType  # 1
+    """A cycle that ended, with what was learned since about earlier ones."""
+    INVOICE_KIND_THRESHOLD: _InvoiceKind.ValueType  # 2
+    """What a running cycle's usage has come to; the cycle's own invoice gives it back as THRESHOLD_CREDIT."""
+    INVOICE_KIND_FINAL: _InvoiceKind.ValueType  # 3
+    """The last cycle of a contract that has ended."""
+
+class InvoiceKind(_InvoiceKind, metaclass=_InvoiceKindEnumTypeWrapper):
+    """InvoiceKind says what an invoice closes."""
+
+INVOICE_KIND_UNSPECIFIED: InvoiceKind.ValueType  # 0
+"""Not a kind."""
+INVOICE_KIND_CYCLE: InvoiceKind.ValueType  # 1
+"""A cycle that ended, with what was learned since about earlier ones."""
+INVOICE_KIND_THRESHOLD: InvoiceKind.ValueType  # 2
+"""What a running cycle's usage has come to; the cycle's own invoice gives it back as THRESHOLD_CREDIT."""
+INVOICE_KIND_FINAL: InvoiceKind.ValueType  # 3
+"""The last cycle of a contract that has ended."""
+Global___InvoiceKind: _TypeAlias = InvoiceKind  # noqa: Y015
+
 class _LineKind:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -35,6 +63,32 @@ class _LineKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LineKind.Val
     """Usage paid with credit; costs no money."""
     LINE_KIND_OVERAGE: _LineKind.ValueType  # 3
     """Usage that no credit covered, at the overage price of its contract phase."""
+    LINE_KIND_SEATS: _LineKind.ValueType  # 4
+    """Fee of the cycle for the seats."""
+    LINE_KIND_PRORATION_CREDIT: _LineKind.ValueType  # 5
+    """The part of a fee that a change in mid-cycle left unused; below zero, and never more than was charged."""
+    LINE_KIND_PRORATION_CHARGE: _LineKind.ValueType  # 6
+    """A fee that applies from mid-cycle on, for the rest of the cycle."""
+    LINE_KIND_RATE_MINIMUM: _LineKind.ValueType  # 7
+    """What a rate costs at least in a cycle, where nothing at all was used of it."""
+    LINE_KIND_MINIMUM: _LineKind.ValueType  # 8
+    """What is missing to the minimum of the cycle."""
+    LINE_KIND_MAXIMUM: _LineKind.ValueType  # 9
+    """What is above the maximum of the cycle; below zero."""
+    LINE_KIND_COMMITMENT: _LineKind.ValueType  # 10
+    """A commitment in advance, or at the end of its period what is missing to it."""
+    LINE_KIND_COMMITMENT_DRAW_DOWN: _LineKind.ValueType  # 11
+    """Usage that a commitment paid in advance covers; below zero."""
+    LINE_KIND_COMMITMENT_OVERAGE: _LineKind.ValueType  # 12
+    """What usage beyond a commitment costs more (or less) than its price."""
+    LINE_KIND_ADJUSTMENT: _LineKind.ValueType  # 13
+    """What was learned about a cycle that was invoiced before: what it comes to now less what was billed so far."""
+    LINE_KIND_THRESHOLD_CREDIT: _LineKind.ValueType  # 14
+    """What was invoiced of the cycle before it ended; below zero."""
+    LINE_KIND_CREDIT_APPLIED: _LineKind.ValueType  # 15
+    """Credit of an earlier credit note; below zero. After tax."""
+    LINE_KIND_CREDIT_DUE: _LineKind.ValueType  # 16
+    """What is due to the customer where the rest would be below zero: carried to a credit note. After tax."""
 
 class LineKind(_LineKind, metaclass=_LineKindEnumTypeWrapper):
     """LineKind says what a line is for."""
@@ -47,11 +101,121 @@ LINE_KIND_USAGE: LineKind.ValueType  # 2
 """Usage paid with credit; costs no money."""
 LINE_KIND_OVERAGE: LineKind.ValueType  # 3
 """Usage that no credit covered, at the overage price of its contract phase."""
+LINE_KIND_SEATS: LineKind.ValueType  # 4
+"""Fee of the cycle for the seats."""
+LINE_KIND_PRORATION_CREDIT: LineKind.ValueType  # 5
+"""The part of a fee that a change in mid-cycle left unused; below zero, and never more than was charged."""
+LINE_KIND_PRORATION_CHARGE: LineKind.ValueType  # 6
+"""A fee that applies from mid-cycle on, for the rest of the cycle."""
+LINE_KIND_RATE_MINIMUM: LineKind.ValueType  # 7
+"""What a rate costs at least in a cycle, where nothing at all was used of it."""
+LINE_KIND_MINIMUM: LineKind.ValueType  # 8
+"""What is missing to the minimum of the cycle."""
+LINE_KIND_MAXIMUM: LineKind.ValueType  # 9
+"""What is above the maximum of the cycle; below zero."""
+LINE_KIND_COMMITMENT: LineKind.ValueType  # 10
+"""A commitment in advance, or at the end of its period what is missing to it."""
+LINE_KIND_COMMITMENT_DRAW_DOWN: LineKind.ValueType  # 11
+"""Usage that a commitment paid in advance covers; below zero."""
+LINE_KIND_COMMITMENT_OVERAGE: LineKind.ValueType  # 12
+"""What usage beyond a commitment costs more (or less) than its price."""
+LINE_KIND_ADJUSTMENT: LineKind.ValueType  # 13
+"""What was learned about a cycle that was invoiced before: what it comes to now less what was billed so far."""
+LINE_KIND_THRESHOLD_CREDIT: LineKind.ValueType  # 14
+"""What was invoiced of the cycle before it ended; below zero."""
+LINE_KIND_CREDIT_APPLIED: LineKind.ValueType  # 15
+"""Credit of an earlier credit note; below zero. After tax."""
+LINE_KIND_CREDIT_DUE: LineKind.ValueType  # 16
+"""What is due to the customer where the rest would be below zero: carried to a credit note. After tax."""
 Global___LineKind: _TypeAlias = LineKind  # noqa: Y015
 
 @_typing.final
+class LineDetail(_message.Message):
+    """LineDetail is the usage of one dimension at one price behind a USAGE line."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DIMENSION_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    UNIT_PRICE_FIELD_NUMBER: _builtins.int
+    UNIT_SIZE_FIELD_NUMBER: _builtins.int
+    MULTIPLIER_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    EXACT_UNITS_FIELD_NUMBER: _builtins.int
+    CHARGE_COUNT_FIELD_NUMBER: _builtins.int
+    dimension: _builtins.str
+    """Dimension of the usage."""
+    quantity: _builtins.int
+    """Quantity that was used."""
+    unit_price: _builtins.str
+    """Price of unit_size: decimal text, in whole assets. Empty for price models with tiers."""
+    unit_size: _builtins.int
+    """How much of the dimension unit_price is for."""
+    multiplier: _builtins.str
+    """Factor of the multipliers' tiers: decimal text."""
+    model: _builtins.str
+    """Price model."""
+    exact_units: _builtins.str
+    """Sum of the exact amounts of its charges, in units of the asset: unrounded decimal text."""
+    charge_count: _builtins.int
+    """Charge lines that were summed."""
+    def __init__(
+        self,
+        *,
+        dimension: _builtins.str = ...,
+        quantity: _builtins.int = ...,
+        unit_price: _builtins.str = ...,
+        unit_size: _builtins.int = ...,
+        multiplier: _builtins.str = ...,
+        model: _builtins.str = ...,
+        exact_units: _builtins.str = ...,
+        charge_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charge_count", b"charge_count", "dimension", b"dimension", "exact_units", b"exact_units", "model", b"model", "multiplier", b"multiplier", "quantity", b"quantity", "unit_price", b"unit_price", "unit_size", b"unit_size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LineDetail: _TypeAlias = LineDetail  # noqa: Y015
+
+@_typing.final
+class AdjustedInvoice(_message.Message):
+    """AdjustedInvoice is what an adjustment corrects."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INVOICE_FIELD_NUMBER: _builtins.int
+    CYCLE_START_TIME_FIELD_NUMBER: _builtins.int
+    CYCLE_END_TIME_FIELD_NUMBER: _builtins.int
+    invoice: _builtins.str
+    """invoices/{invoice}."""
+    @_builtins.property
+    def cycle_start_time(self) -> _timestamp_pb2.Timestamp:
+        """First instant of its cycle."""
+
+    @_builtins.property
+    def cycle_end_time(self) -> _timestamp_pb2.Timestamp:
+        """First instant after it."""
+
+    def __init__(
+        self,
+        *,
+        invoice: _builtins.str = ...,
+        cycle_start_time: _timestamp_pb2.Timestamp | None = ...,
+        cycle_end_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cycle_end_time", b"cycle_end_time", "cycle_start_time", b"cycle_start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cycle_end_time", b"cycle_end_time", "cycle_start_time", b"cycle_start_time", "invoice", b"invoice"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AdjustedInvoice: _TypeAlias = AdjustedInvoice  # noqa: Y015
+
+@_typing.final
 class InvoiceLine(_message.Message):
-    """InvoiceLine is one line. The lines' amounts add up to the total."""
+    """InvoiceLine is one line. The lines' amounts and the taxes add up to the total."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -85,6 +249,14 @@ class InvoiceLine(_message.Message):
     AMOUNT_FIELD_NUMBER: _builtins.int
     DEBIT_COUNT_FIELD_NUMBER: _builtins.int
     QUANTITIES_FIELD_NUMBER: _builtins.int
+    EXACT_NANOS_FIELD_NUMBER: _builtins.int
+    FROM_TIME_FIELD_NUMBER: _builtins.int
+    TO_TIME_FIELD_NUMBER: _builtins.int
+    DETAILS_FIELD_NUMBER: _builtins.int
+    PRORATED_KIND_FIELD_NUMBER: _builtins.int
+    ADJUSTED_KIND_FIELD_NUMBER: _builtins.int
+    ADJUSTED_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
     line_id: _builtins.str
     """Names the line within the invoice, for instance 3."""
     kind: Global___LineKind.ValueType
@@ -92,16 +264,24 @@ class InvoiceLine(_message.Message):
     description: _builtins.str
     """One sentence for people."""
     contract_phase: _builtins.str
-    """Key of the contract phase."""
+    """Key of the contract phase; empty for a line of the whole invoice."""
     rate_card_phase: _builtins.str
-    """rateCards/{rate_card}/phases/{phase}; empty for a base fee."""
+    """rateCards/{rate_card}/phases/{phase}; only for usage, overage and minimum of a rate."""
     amount_units: _builtins.int
-    """Units of the asset: debited (USAGE: covered by lots; OVERAGE: not covered). 0 for a base fee."""
+    """Units of the asset: debited (USAGE: covered by lots; OVERAGE: not covered). In an adjustment, the difference."""
     debit_count: _builtins.int
-    """Debits behind the line."""
+    """Debits behind the line. In an adjustment, how many more there are, or fewer."""
+    exact_nanos: _builtins.str
+    """The amount before rounding, in nanos: a whole number, or a fraction such as 100/3."""
+    prorated_kind: Global___LineKind.ValueType
+    """For PRORATION_CREDIT and PRORATION_CHARGE, and their adjustments: BASE_FEE or SEATS."""
+    adjusted_kind: Global___LineKind.ValueType
+    """For ADJUSTMENT: the kind of the line that it corrects."""
+    source: _builtins.str
+    """Document that a settling line rests on: invoices/{invoice} or creditNotes/{credit_note}; else empty."""
     @_builtins.property
     def unit_price(self) -> _money_pb2.UnitPrice:
-        """Price of one whole asset; only for OVERAGE."""
+        """Price of one whole asset; only for OVERAGE and RATE_MINIMUM."""
 
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
@@ -110,6 +290,22 @@ class InvoiceLine(_message.Message):
     @_builtins.property
     def quantities(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """Quantity by dimension, for USAGE."""
+
+    @_builtins.property
+    def from_time(self) -> _timestamp_pb2.Timestamp:
+        """First instant of the service that the line is for."""
+
+    @_builtins.property
+    def to_time(self) -> _timestamp_pb2.Timestamp:
+        """First instant after it."""
+
+    @_builtins.property
+    def details(self) -> _containers.RepeatedCompositeFieldContainer[Global___LineDetail]:
+        """Dimensions and prices of a USAGE line."""
+
+    @_builtins.property
+    def adjusted(self) -> Global___AdjustedInvoice:
+        """For ADJUSTMENT: the invoice that it corrects."""
 
     def __init__(
         self,
@@ -124,18 +320,186 @@ class InvoiceLine(_message.Message):
         amount: _money_pb2.Money | None = ...,
         debit_count: _builtins.int = ...,
         quantities: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        exact_nanos: _builtins.str = ...,
+        from_time: _timestamp_pb2.Timestamp | None = ...,
+        to_time: _timestamp_pb2.Timestamp | None = ...,
+        details: _abc.Iterable[Global___LineDetail] | None = ...,
+        prorated_kind: Global___LineKind.ValueType = ...,
+        adjusted_kind: Global___LineKind.ValueType = ...,
+        adjusted: Global___AdjustedInvoice | None = ...,
+        source: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "unit_price", b"unit_price"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["adjusted", b"adjusted", "amount", b"amount", "from_time", b"from_time", "to_time", b"to_time", "unit_price", b"unit_price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "amount_units", b"amount_units", "contract_phase", b"contract_phase", "debit_count", b"debit_count", "description", b"description", "kind", b"kind", "line_id", b"line_id", "quantities", b"quantities", "rate_card_phase", b"rate_card_phase", "unit_price", b"unit_price"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjusted", b"adjusted", "adjusted_kind", b"adjusted_kind", "amount", b"amount", "amount_units", b"amount_units", "contract_phase", b"contract_phase", "debit_count", b"debit_count", "description", b"description", "details", b"details", "exact_nanos", b"exact_nanos", "from_time", b"from_time", "kind", b"kind", "line_id", b"line_id", "prorated_kind", b"prorated_kind", "quantities", b"quantities", "rate_card_phase", b"rate_card_phase", "source", b"source", "to_time", b"to_time", "unit_price", b"unit_price"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___InvoiceLine: _TypeAlias = InvoiceLine  # noqa: Y015
 
 @_typing.final
+class InvoiceTaxRate(_message.Message):
+    """InvoiceTaxRate is a tax as data."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    PERCENT_FIELD_NUMBER: _builtins.int
+    JURISDICTION_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name of the tax, for instance VAT: 1 to 200 characters. Required."""
+    percent: _builtins.str
+    """Percent of the net amount: decimal text, 0 to 100, at most 9 decimals. Required."""
+    jurisdiction: _builtins.str
+    """Where it is levied, for instance DE. At most 200 characters."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        percent: _builtins.str = ...,
+        jurisdiction: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["jurisdiction", b"jurisdiction", "name", b"name", "percent", b"percent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InvoiceTaxRate: _TypeAlias = InvoiceTaxRate  # noqa: Y015
+
+@_typing.final
+class InvoiceTaxLine(_message.Message):
+    """InvoiceTaxLine is one tax of an invoice."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RATE_FIELD_NUMBER: _builtins.int
+    NET_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rate(self) -> Global___InvoiceTaxRate:
+        """Which tax."""
+
+    @_builtins.property
+    def net(self) -> _money_pb2.Money:
+        """Sum of the lines that it is levied on."""
+
+    @_builtins.property
+    def amount(self) -> _money_pb2.Money:
+        """The tax: percent of `net`, rounded once, half up, to the currency's minor unit."""
+
+    def __init__(
+        self,
+        *,
+        rate: Global___InvoiceTaxRate | None = ...,
+        net: _money_pb2.Money | None = ...,
+        amount: _money_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "net", b"net", "rate", b"rate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "net", b"net", "rate", b"rate"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InvoiceTaxLine: _TypeAlias = InvoiceTaxLine  # noqa: Y015
+
+@_typing.final
+class InvoicePurchase(_message.Message):
+    """InvoicePurchase is a paid grant of the cycle. It was paid before, so nothing of it is due."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GRANT_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_TIME_FIELD_NUMBER: _builtins.int
+    AMOUNT_UNITS_FIELD_NUMBER: _builtins.int
+    PAID_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    TOP_UP_FIELD_NUMBER: _builtins.int
+    grant: _builtins.str
+    """wallets/{wallet}/grants/{grant}."""
+    amount_units: _builtins.int
+    """Units bought."""
+    reference: _builtins.str
+    """Reference of the payment, as the grant has it."""
+    top_up: _builtins.str
+    """wallets/{wallet}/topUps/{top_up} that paid for it; empty if none did."""
+    @_builtins.property
+    def effective_time(self) -> _timestamp_pb2.Timestamp:
+        """When its credit began."""
+
+    @_builtins.property
+    def paid(self) -> _money_pb2.Money:
+        """What was paid for them, net of tax."""
+
+    def __init__(
+        self,
+        *,
+        grant: _builtins.str = ...,
+        effective_time: _timestamp_pb2.Timestamp | None = ...,
+        amount_units: _builtins.int = ...,
+        paid: _money_pb2.Money | None = ...,
+        reference: _builtins.str = ...,
+        top_up: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["effective_time", b"effective_time", "paid", b"paid"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_units", b"amount_units", "effective_time", b"effective_time", "grant", b"grant", "paid", b"paid", "reference", b"reference", "top_up", b"top_up"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InvoicePurchase: _TypeAlias = InvoicePurchase  # noqa: Y015
+
+@_typing.final
+class InvoiceCommitment(_message.Message):
+    """InvoiceCommitment is a commitment's period and what it has come to, the invoice included."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FROM_TIME_FIELD_NUMBER: _builtins.int
+    TO_TIME_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    OVERAGE_FACTOR_FIELD_NUMBER: _builtins.int
+    PREPAID_FIELD_NUMBER: _builtins.int
+    USED_NANOS_FIELD_NUMBER: _builtins.int
+    overage_factor: _builtins.str
+    """Times the price that usage beyond it costs: decimal text."""
+    prepaid: _builtins.bool
+    """Whether it was paid in advance."""
+    used_nanos: _builtins.str
+    """Usage of the period so far, in nanos: a whole number, or a fraction such as 100/3."""
+    @_builtins.property
+    def from_time(self) -> _timestamp_pb2.Timestamp:
+        """First instant of the period."""
+
+    @_builtins.property
+    def to_time(self) -> _timestamp_pb2.Timestamp:
+        """First instant after it."""
+
+    @_builtins.property
+    def amount(self) -> _money_pb2.Money:
+        """What was committed to for the period."""
+
+    def __init__(
+        self,
+        *,
+        from_time: _timestamp_pb2.Timestamp | None = ...,
+        to_time: _timestamp_pb2.Timestamp | None = ...,
+        amount: _money_pb2.Money | None = ...,
+        overage_factor: _builtins.str = ...,
+        prepaid: _builtins.bool = ...,
+        used_nanos: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "from_time", b"from_time", "to_time", b"to_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "from_time", b"from_time", "overage_factor", b"overage_factor", "prepaid", b"prepaid", "to_time", b"to_time", "used_nanos", b"used_nanos"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InvoiceCommitment: _TypeAlias = InvoiceCommitment  # noqa: Y015
+
+@_typing.final
 class Invoice(_message.Message):
-    """Invoice is what a customer owes for one cycle."""
+    """Invoice is what a customer owes for one cycle. total = sum of the lines + tax, never below zero."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -154,6 +518,15 @@ class Invoice(_message.Message):
     HASH_FIELD_NUMBER: _builtins.int
     DOCUMENT_FIELD_NUMBER: _builtins.int
     ASSET_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    NET_FIELD_NUMBER: _builtins.int
+    TAXES_FIELD_NUMBER: _builtins.int
+    TAX_FIELD_NUMBER: _builtins.int
+    CREDIT_DUE_FIELD_NUMBER: _builtins.int
+    INCLUDED_LEFT_UNITS_FIELD_NUMBER: _builtins.int
+    PURCHASES_FIELD_NUMBER: _builtins.int
+    COMMITMENTS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """invoices/{invoice}; empty in a preview."""
     contract: _builtins.str
@@ -172,6 +545,12 @@ class Invoice(_message.Message):
     """SHA-256 (hex) of `document`."""
     document: _builtins.bytes
     """The invoice as stored: canonical JSON text. These bytes never change."""
+    kind: Global___InvoiceKind.ValueType
+    """What the invoice closes."""
+    sequence: _builtins.int
+    """Counts the invoices of the contract from 1, in the order of issue."""
+    included_left_units: _builtins.int
+    """Included units that are left, of those that were granted for the cycle."""
     @_builtins.property
     def cycle_start_time(self) -> _timestamp_pb2.Timestamp:
         """First instant of the cycle."""
@@ -190,11 +569,35 @@ class Invoice(_message.Message):
 
     @_builtins.property
     def total(self) -> _money_pb2.Money:
-        """Sum of the lines."""
+        """Sum of the lines and the taxes: what is due."""
 
     @_builtins.property
     def asset(self) -> _money_pb2.Asset:
         """Asset of the units."""
+
+    @_builtins.property
+    def net(self) -> _money_pb2.Money:
+        """Sum of the lines that tax is levied on: all but CREDIT_APPLIED and CREDIT_DUE."""
+
+    @_builtins.property
+    def taxes(self) -> _containers.RepeatedCompositeFieldContainer[Global___InvoiceTaxLine]:
+        """The taxes, one line for each rate."""
+
+    @_builtins.property
+    def tax(self) -> _money_pb2.Money:
+        """Sum of the taxes."""
+
+    @_builtins.property
+    def credit_due(self) -> _money_pb2.Money:
+        """What is due to the customer, to be settled by a credit note; 0 unless the total is 0."""
+
+    @_builtins.property
+    def purchases(self) -> _containers.RepeatedCompositeFieldContainer[Global___InvoicePurchase]:
+        """What was bought in the cycle and is paid."""
+
+    @_builtins.property
+    def commitments(self) -> _containers.RepeatedCompositeFieldContainer[Global___InvoiceCommitment]:
+        """Commitments whose periods the cycle touches."""
 
     def __init__(
         self,
@@ -214,14 +617,47 @@ class Invoice(_message.Message):
         hash: _builtins.str = ...,
         document: _builtins.bytes = ...,
         asset: _money_pb2.Asset | None = ...,
+        kind: Global___InvoiceKind.ValueType = ...,
+        sequence: _builtins.int = ...,
+        net: _money_pb2.Money | None = ...,
+        taxes: _abc.Iterable[Global___InvoiceTaxLine] | None = ...,
+        tax: _money_pb2.Money | None = ...,
+        credit_due: _money_pb2.Money | None = ...,
+        included_left_units: _builtins.int = ...,
+        purchases: _abc.Iterable[Global___InvoicePurchase] | None = ...,
+        commitments: _abc.Iterable[Global___InvoiceCommitment] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "cycle_end_time", b"cycle_end_time", "cycle_start_time", b"cycle_start_time", "issue_time", b"issue_time", "total", b"total"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "credit_due", b"credit_due", "cycle_end_time", b"cycle_end_time", "cycle_start_time", b"cycle_start_time", "issue_time", b"issue_time", "net", b"net", "tax", b"tax", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "contract", b"contract", "customer", b"customer", "cycle_end_time", b"cycle_end_time", "cycle_start_time", b"cycle_start_time", "document", b"document", "hash", b"hash", "included_units", b"included_units", "included_used_units", b"included_used_units", "issue_time", b"issue_time", "lines", b"lines", "name", b"name", "plan", b"plan", "total", b"total", "watermark_position", b"watermark_position"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "commitments", b"commitments", "contract", b"contract", "credit_due", b"credit_due", "customer", b"customer", "cycle_end_time", b"cycle_end_time", "cycle_start_time", b"cycle_start_time", "document", b"document", "hash", b"hash", "included_left_units", b"included_left_units", "included_units", b"included_units", "included_used_units", b"included_used_units", "issue_time", b"issue_time", "kind", b"kind", "lines", b"lines", "name", b"name", "net", b"net", "plan", b"plan", "purchases", b"purchases", "sequence", b"sequence", "tax", b"tax", "taxes", b"taxes", "total", b"total", "watermark_position", b"watermark_position"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Invoice: _TypeAlias = Invoice  # noqa: Y015
+
+@_typing.final
+class TaxesGiven(_message.Message):
+    """TaxesGiven replaces the tax rates of the contract phase."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RATES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rates(self) -> _containers.RepeatedCompositeFieldContainer[Global___InvoiceTaxRate]:
+        """The taxes, at most 20, none of them twice. Empty means that no tax is levied."""
+
+    def __init__(
+        self,
+        *,
+        rates: _abc.Iterable[Global___InvoiceTaxRate] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rates", b"rates"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TaxesGiven: _TypeAlias = TaxesGiven  # noqa: Y015
 
 @_typing.final
 class PreviewInvoiceRequest(_message.Message):
@@ -232,13 +668,21 @@ class PreviewInvoiceRequest(_message.Message):
     CONTRACT_FIELD_NUMBER: _builtins.int
     CYCLE_TIME_FIELD_NUMBER: _builtins.int
     MIN_POSITION_FIELD_NUMBER: _builtins.int
+    WATERMARK_POSITION_FIELD_NUMBER: _builtins.int
+    TAXES_FIELD_NUMBER: _builtins.int
     contract: _builtins.str
     """contracts/{contract}. Required."""
     min_position: _builtins.int
     """Wait until this position of the ledger's log was followed. Default: the log's head at the time of the call."""
+    watermark_position: _builtins.int
+    """Compute from facts up to this position of the log, as it was known then. Default: all that was followed."""
     @_builtins.property
     def cycle_time(self) -> _timestamp_pb2.Timestamp:
         """Any instant within the cycle. Required."""
+
+    @_builtins.property
+    def taxes(self) -> Global___TaxesGiven:
+        """Taxes instead of those of the contract phase. Absent means those of the phase."""
 
     def __init__(
         self,
@@ -246,10 +690,12 @@ class PreviewInvoiceRequest(_message.Message):
         contract: _builtins.str = ...,
         cycle_time: _timestamp_pb2.Timestamp | None = ...,
         min_position: _builtins.int = ...,
+        watermark_position: _builtins.int = ...,
+        taxes: Global___TaxesGiven | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cycle_time", b"cycle_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cycle_time", b"cycle_time", "taxes", b"taxes"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "cycle_time", b"cycle_time", "min_position", b"min_position"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "cycle_time", b"cycle_time", "min_position", b"min_position", "taxes", b"taxes", "watermark_position", b"watermark_position"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -264,7 +710,7 @@ class PreviewInvoiceResponse(_message.Message):
     INVOICE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def invoice(self) -> Global___Invoice:
-        """The invoice as it would be issued now."""
+        """The invoice as it would be issued now, or as it was issued."""
 
     def __init__(
         self,
@@ -288,6 +734,7 @@ class IssueInvoiceRequest(_message.Message):
     CONTRACT_FIELD_NUMBER: _builtins.int
     CYCLE_TIME_FIELD_NUMBER: _builtins.int
     WAIVE_GRACE_FIELD_NUMBER: _builtins.int
+    TAXES_FIELD_NUMBER: _builtins.int
     contract: _builtins.str
     """contracts/{contract}. Required."""
     waive_grace: _builtins.bool
@@ -296,16 +743,21 @@ class IssueInvoiceRequest(_message.Message):
     def cycle_time(self) -> _timestamp_pb2.Timestamp:
         """Any instant within the cycle, which must have ended. Required."""
 
+    @_builtins.property
+    def taxes(self) -> Global___TaxesGiven:
+        """Taxes instead of those of the contract phase. Absent means those of the phase."""
+
     def __init__(
         self,
         *,
         contract: _builtins.str = ...,
         cycle_time: _timestamp_pb2.Timestamp | None = ...,
         waive_grace: _builtins.bool = ...,
+        taxes: Global___TaxesGiven | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cycle_time", b"cycle_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cycle_time", b"cycle_time", "taxes", b"taxes"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "cycle_time", b"cycle_time", "waive_grace", b"waive_grace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "cycle_time", b"cycle_time", "taxes", b"taxes", "waive_grace", b"waive_grace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -479,31 +931,73 @@ Global___TraceLineRequest: _TypeAlias = TraceLineRequest  # noqa: Y015
 
 @_typing.final
 class TraceLineResponse(_message.Message):
-    """TraceLineResponse is one page of debits."""
+    """TraceLineResponse is one page of what is behind a line."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     DEBITS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    EVENTS_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Token of the next page; empty if there is none."""
     @_builtins.property
     def debits(self) -> _containers.RepeatedCompositeFieldContainer[Global___LineDebit]:
-        """The debits behind the line, by position."""
+        """The debits behind a line of usage or overage, or an adjustment of one, by position."""
+
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___LineEvent]:
+        """The events behind any other line, all of them: what was agreed on the contract, or the record of the document that
+        the line rests on. CREDIT_DUE rests on the other lines and has none.
+        """
 
     def __init__(
         self,
         *,
         debits: _abc.Iterable[Global___LineDebit] | None = ...,
         next_page_token: _builtins.str = ...,
+        events: _abc.Iterable[Global___LineEvent] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["debits", b"debits", "next_page_token", b"next_page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["debits", b"debits", "events", b"events", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TraceLineResponse: _TypeAlias = TraceLineResponse  # noqa: Y015
+
+@_typing.final
+class LineEvent(_message.Message):
+    """LineEvent is an event of the ledger behind a line; HistoryService reads it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STREAM_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    TOPIC_FIELD_NUMBER: _builtins.int
+    stream: _builtins.str
+    """Stream of the event, for instance contracts/acme."""
+    version: _builtins.int
+    """Version within the stream, from 1."""
+    position: _builtins.int
+    """Position in the ledger's log."""
+    topic: _builtins.str
+    """What kind of event it is, for instance contract.ContractSigned.v1."""
+    def __init__(
+        self,
+        *,
+        stream: _builtins.str = ...,
+        version: _builtins.int = ...,
+        position: _builtins.int = ...,
+        topic: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["position", b"position", "stream", b"stream", "topic", b"topic", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LineEvent: _TypeAlias = LineEvent  # noqa: Y015
 
 @_typing.final
 class LineDebit(_message.Message):
@@ -523,7 +1017,7 @@ class LineDebit(_message.Message):
     usage: _builtins.str
     """Usage id, which is the debit's idempotency key."""
     amount_units: _builtins.int
-    """Units that the debit adds to the line."""
+    """Units that the debit adds to the line; below 0 where an adjustment takes them off."""
     @_builtins.property
     def effective_time(self) -> _timestamp_pb2.Timestamp:
         """When it counts."""

@@ -3,7 +3,11 @@
 import grpc
 import warnings
 
+from credits.rating.v1 import billing_pb2 as credits_dot_rating_dot_v1_dot_billing__pb2
+from credits.rating.v1 import credit_note_pb2 as credits_dot_rating_dot_v1_dot_credit__note__pb2
+from credits.rating.v1 import document_verification_pb2 as credits_dot_rating_dot_v1_dot_document__verification__pb2
 from credits.rating.v1 import invoice_service_pb2 as credits_dot_rating_dot_v1_dot_invoice__service__pb2
+from credits.rating.v1 import plan_change_pb2 as credits_dot_rating_dot_v1_dot_plan__change__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -60,6 +64,56 @@ class InvoiceServiceStub:
                 request_serializer=credits_dot_rating_dot_v1_dot_invoice__service__pb2.TraceLineRequest.SerializeToString,
                 response_deserializer=credits_dot_rating_dot_v1_dot_invoice__service__pb2.TraceLineResponse.FromString,
                 _registered_method=True)
+        self.IssueCreditNote = channel.unary_unary(
+                '/credits.rating.v1.InvoiceService/IssueCreditNote',
+                request_serializer=credits_dot_rating_dot_v1_dot_credit__note__pb2.IssueCreditNoteRequest.SerializeToString,
+                response_deserializer=credits_dot_rating_dot_v1_dot_credit__note__pb2.IssueCreditNoteResponse.FromString,
+                _registered_method=True)
+        self.GetCreditNote = channel.unary_unary(
+                '/credits.rating.v1.InvoiceService/GetCreditNote',
+                request_serializer=credits_dot_rating_dot_v1_dot_credit__note__pb2.GetCreditNoteRequest.SerializeToString,
+                response_deserializer=credits_dot_rating_dot_v1_dot_credit__note__pb2.GetCreditNoteResponse.FromString,
+                _registered_method=True)
+        self.ListCreditNotes = channel.unary_unary(
+                '/credits.rating.v1.InvoiceService/ListCreditNotes',
+                request_serializer=credits_dot_rating_dot_v1_dot_credit__note__pb2.ListCreditNotesRequest.SerializeToString,
+                response_deserializer=credits_dot_rating_dot_v1_dot_credit__note__pb2.ListCreditNotesResponse.FromString,
+                _registered_method=True)
+        self.GetCustomerBalance = channel.unary_unary(
+                '/credits.rating.v1.InvoiceService/GetCustomerBalance',
+                request_serializer=credits_dot_rating_dot_v1_dot_credit__note__pb2.GetCustomerBalanceRequest.SerializeToString,
+                response_deserializer=credits_dot_rating_dot_v1_dot_credit__note__pb2.GetCustomerBalanceResponse.FromString,
+                _registered_method=True)
+        self.VerifyDocuments = channel.unary_stream(
+                '/credits.rating.v1.InvoiceService/VerifyDocuments',
+                request_serializer=credits_dot_rating_dot_v1_dot_document__verification__pb2.VerifyDocumentsRequest.SerializeToString,
+                response_deserializer=credits_dot_rating_dot_v1_dot_document__verification__pb2.VerifyDocumentsResponse.FromString,
+                _registered_method=True)
+        self.RunBilling = channel.unary_stream(
+                '/credits.rating.v1.InvoiceService/RunBilling',
+                request_serializer=credits_dot_rating_dot_v1_dot_billing__pb2.RunBillingRequest.SerializeToString,
+                response_deserializer=credits_dot_rating_dot_v1_dot_billing__pb2.RunBillingResponse.FromString,
+                _registered_method=True)
+        self.ListCycles = channel.unary_unary(
+                '/credits.rating.v1.InvoiceService/ListCycles',
+                request_serializer=credits_dot_rating_dot_v1_dot_billing__pb2.ListCyclesRequest.SerializeToString,
+                response_deserializer=credits_dot_rating_dot_v1_dot_billing__pb2.ListCyclesResponse.FromString,
+                _registered_method=True)
+        self.PreviewPlanChange = channel.unary_unary(
+                '/credits.rating.v1.InvoiceService/PreviewPlanChange',
+                request_serializer=credits_dot_rating_dot_v1_dot_plan__change__pb2.PreviewPlanChangeRequest.SerializeToString,
+                response_deserializer=credits_dot_rating_dot_v1_dot_plan__change__pb2.PreviewPlanChangeResponse.FromString,
+                _registered_method=True)
+        self.CommitPlanChange = channel.unary_unary(
+                '/credits.rating.v1.InvoiceService/CommitPlanChange',
+                request_serializer=credits_dot_rating_dot_v1_dot_plan__change__pb2.CommitPlanChangeRequest.SerializeToString,
+                response_deserializer=credits_dot_rating_dot_v1_dot_plan__change__pb2.CommitPlanChangeResponse.FromString,
+                _registered_method=True)
+        self.MigrateContracts = channel.unary_stream(
+                '/credits.rating.v1.InvoiceService/MigrateContracts',
+                request_serializer=credits_dot_rating_dot_v1_dot_plan__change__pb2.MigrateContractsRequest.SerializeToString,
+                response_deserializer=credits_dot_rating_dot_v1_dot_plan__change__pb2.MigrateContractsResponse.FromString,
+                _registered_method=True)
 
 
 class InvoiceServiceServicer:
@@ -95,7 +149,81 @@ class InvoiceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def TraceLine(self, request, context):
-        """List the debits behind one line of an issued invoice.
+        """List what is behind one line of an issued invoice: debits, or events of the contract.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def IssueCreditNote(self, request, context):
+        """Credit an issued invoice, whole or in part, never beyond it. Safe to retry with the same key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetCreditNote(self, request, context):
+        """Read an issued credit note.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCreditNotes(self, request, context):
+        """List issued credit notes in the order of their issue.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetCustomerBalance(self, request, context):
+        """Read what credit notes have left for later invoices of a contract.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VerifyDocuments(self, request, context):
+        """Compute every issued document again from history, and compare it with what is stored and what the ledger has
+        recorded of it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RunBilling(self, request, context):
+        """Grant the included credit and issue the invoices that are due, and report progress until it is done. Ending the
+        call ends the run after the contracts at hand. Safe to retry: what was done is not done again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCycles(self, request, context):
+        """List billing cycles: how far each is, and why one could not be billed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PreviewPlanChange(self, request, context):
+        """Show what a change of plan would come to: fees in proportion to time, included credit. Nothing is changed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CommitPlanChange(self, request, context):
+        """Change the plan just as it was shown. Refused if the contract has changed since, or the instant has come. Safe to
+        retry with the same key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MigrateContracts(self, request, context):
+        """Change the plan of all contracts of a plan, one after the other, and tell of each. Safe to retry: what was done
+        is not done twice.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -128,6 +256,56 @@ def add_InvoiceServiceServicer_to_server(servicer, server):
                     servicer.TraceLine,
                     request_deserializer=credits_dot_rating_dot_v1_dot_invoice__service__pb2.TraceLineRequest.FromString,
                     response_serializer=credits_dot_rating_dot_v1_dot_invoice__service__pb2.TraceLineResponse.SerializeToString,
+            ),
+            'IssueCreditNote': grpc.unary_unary_rpc_method_handler(
+                    servicer.IssueCreditNote,
+                    request_deserializer=credits_dot_rating_dot_v1_dot_credit__note__pb2.IssueCreditNoteRequest.FromString,
+                    response_serializer=credits_dot_rating_dot_v1_dot_credit__note__pb2.IssueCreditNoteResponse.SerializeToString,
+            ),
+            'GetCreditNote': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCreditNote,
+                    request_deserializer=credits_dot_rating_dot_v1_dot_credit__note__pb2.GetCreditNoteRequest.FromString,
+                    response_serializer=credits_dot_rating_dot_v1_dot_credit__note__pb2.GetCreditNoteResponse.SerializeToString,
+            ),
+            'ListCreditNotes': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCreditNotes,
+                    request_deserializer=credits_dot_rating_dot_v1_dot_credit__note__pb2.ListCreditNotesRequest.FromString,
+                    response_serializer=credits_dot_rating_dot_v1_dot_credit__note__pb2.ListCreditNotesResponse.SerializeToString,
+            ),
+            'GetCustomerBalance': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCustomerBalance,
+                    request_deserializer=credits_dot_rating_dot_v1_dot_credit__note__pb2.GetCustomerBalanceRequest.FromString,
+                    response_serializer=credits_dot_rating_dot_v1_dot_credit__note__pb2.GetCustomerBalanceResponse.SerializeToString,
+            ),
+            'VerifyDocuments': grpc.unary_stream_rpc_method_handler(
+                    servicer.VerifyDocuments,
+                    request_deserializer=credits_dot_rating_dot_v1_dot_document__verification__pb2.VerifyDocumentsRequest.FromString,
+                    response_serializer=credits_dot_rating_dot_v1_dot_document__verification__pb2.VerifyDocumentsResponse.SerializeToString,
+            ),
+            'RunBilling': grpc.unary_stream_rpc_method_handler(
+                    servicer.RunBilling,
+                    request_deserializer=credits_dot_rating_dot_v1_dot_billing__pb2.RunBillingRequest.FromString,
+                    response_serializer=credits_dot_rating_dot_v1_dot_billing__pb2.RunBillingResponse.SerializeToString,
+            ),
+            'ListCycles': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCycles,
+                    request_deserializer=credits_dot_rating_dot_v1_dot_billing__pb2.ListCyclesRequest.FromString,
+                    response_serializer=credits_dot_rating_dot_v1_dot_billing__pb2.ListCyclesResponse.SerializeToString,
+            ),
+            'PreviewPlanChange': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewPlanChange,
+                    request_deserializer=credits_dot_rating_dot_v1_dot_plan__change__pb2.PreviewPlanChangeRequest.FromString,
+                    response_serializer=credits_dot_rating_dot_v1_dot_plan__change__pb2.PreviewPlanChangeResponse.SerializeToString,
+            ),
+            'CommitPlanChange': grpc.unary_unary_rpc_method_handler(
+                    servicer.CommitPlanChange,
+                    request_deserializer=credits_dot_rating_dot_v1_dot_plan__change__pb2.CommitPlanChangeRequest.FromString,
+                    response_serializer=credits_dot_rating_dot_v1_dot_plan__change__pb2.CommitPlanChangeResponse.SerializeToString,
+            ),
+            'MigrateContracts': grpc.unary_stream_rpc_method_handler(
+                    servicer.MigrateContracts,
+                    request_deserializer=credits_dot_rating_dot_v1_dot_plan__change__pb2.MigrateContractsRequest.FromString,
+                    response_serializer=credits_dot_rating_dot_v1_dot_plan__change__pb2.MigrateContractsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -266,6 +444,276 @@ class InvoiceService:
             '/credits.rating.v1.InvoiceService/TraceLine',
             credits_dot_rating_dot_v1_dot_invoice__service__pb2.TraceLineRequest.SerializeToString,
             credits_dot_rating_dot_v1_dot_invoice__service__pb2.TraceLineResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def IssueCreditNote(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.rating.v1.InvoiceService/IssueCreditNote',
+            credits_dot_rating_dot_v1_dot_credit__note__pb2.IssueCreditNoteRequest.SerializeToString,
+            credits_dot_rating_dot_v1_dot_credit__note__pb2.IssueCreditNoteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCreditNote(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.rating.v1.InvoiceService/GetCreditNote',
+            credits_dot_rating_dot_v1_dot_credit__note__pb2.GetCreditNoteRequest.SerializeToString,
+            credits_dot_rating_dot_v1_dot_credit__note__pb2.GetCreditNoteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCreditNotes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.rating.v1.InvoiceService/ListCreditNotes',
+            credits_dot_rating_dot_v1_dot_credit__note__pb2.ListCreditNotesRequest.SerializeToString,
+            credits_dot_rating_dot_v1_dot_credit__note__pb2.ListCreditNotesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCustomerBalance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.rating.v1.InvoiceService/GetCustomerBalance',
+            credits_dot_rating_dot_v1_dot_credit__note__pb2.GetCustomerBalanceRequest.SerializeToString,
+            credits_dot_rating_dot_v1_dot_credit__note__pb2.GetCustomerBalanceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyDocuments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/credits.rating.v1.InvoiceService/VerifyDocuments',
+            credits_dot_rating_dot_v1_dot_document__verification__pb2.VerifyDocumentsRequest.SerializeToString,
+            credits_dot_rating_dot_v1_dot_document__verification__pb2.VerifyDocumentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RunBilling(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/credits.rating.v1.InvoiceService/RunBilling',
+            credits_dot_rating_dot_v1_dot_billing__pb2.RunBillingRequest.SerializeToString,
+            credits_dot_rating_dot_v1_dot_billing__pb2.RunBillingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCycles(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.rating.v1.InvoiceService/ListCycles',
+            credits_dot_rating_dot_v1_dot_billing__pb2.ListCyclesRequest.SerializeToString,
+            credits_dot_rating_dot_v1_dot_billing__pb2.ListCyclesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewPlanChange(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.rating.v1.InvoiceService/PreviewPlanChange',
+            credits_dot_rating_dot_v1_dot_plan__change__pb2.PreviewPlanChangeRequest.SerializeToString,
+            credits_dot_rating_dot_v1_dot_plan__change__pb2.PreviewPlanChangeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CommitPlanChange(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.rating.v1.InvoiceService/CommitPlanChange',
+            credits_dot_rating_dot_v1_dot_plan__change__pb2.CommitPlanChangeRequest.SerializeToString,
+            credits_dot_rating_dot_v1_dot_plan__change__pb2.CommitPlanChangeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MigrateContracts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/credits.rating.v1.InvoiceService/MigrateContracts',
+            credits_dot_rating_dot_v1_dot_plan__change__pb2.MigrateContractsRequest.SerializeToString,
+            credits_dot_rating_dot_v1_dot_plan__change__pb2.MigrateContractsResponse.FromString,
             options,
             channel_credentials,
             insecure,

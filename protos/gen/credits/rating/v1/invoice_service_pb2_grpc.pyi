@@ -4,7 +4,11 @@ isort:skip_file
 Invoices: computed from recorded facts only; once issued, their bytes never change."""
 
 from collections import abc as _abc
+from credits.rating.v1 import billing_pb2 as _billing_pb2
+from credits.rating.v1 import credit_note_pb2 as _credit_note_pb2
+from credits.rating.v1 import document_verification_pb2 as _document_verification_pb2
 from credits.rating.v1 import invoice_service_pb2 as _invoice_service_pb2
+from credits.rating.v1 import plan_change_pb2 as _plan_change_pb2
 from grpc import aio as _aio
 import abc as _abc_1
 import grpc as _grpc
@@ -42,7 +46,35 @@ class InvoiceServiceStub:
     ListInvoices: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ListInvoicesRequest, _invoice_service_pb2.ListInvoicesResponse]
     """List issued invoices in the order of their names."""
     TraceLine: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.TraceLineRequest, _invoice_service_pb2.TraceLineResponse]
-    """List the debits behind one line of an issued invoice."""
+    """List what is behind one line of an issued invoice: debits, or events of the contract."""
+    IssueCreditNote: _grpc.UnaryUnaryMultiCallable[_credit_note_pb2.IssueCreditNoteRequest, _credit_note_pb2.IssueCreditNoteResponse]
+    """Credit an issued invoice, whole or in part, never beyond it. Safe to retry with the same key."""
+    GetCreditNote: _grpc.UnaryUnaryMultiCallable[_credit_note_pb2.GetCreditNoteRequest, _credit_note_pb2.GetCreditNoteResponse]
+    """Read an issued credit note."""
+    ListCreditNotes: _grpc.UnaryUnaryMultiCallable[_credit_note_pb2.ListCreditNotesRequest, _credit_note_pb2.ListCreditNotesResponse]
+    """List issued credit notes in the order of their issue."""
+    GetCustomerBalance: _grpc.UnaryUnaryMultiCallable[_credit_note_pb2.GetCustomerBalanceRequest, _credit_note_pb2.GetCustomerBalanceResponse]
+    """Read what credit notes have left for later invoices of a contract."""
+    VerifyDocuments: _grpc.UnaryStreamMultiCallable[_document_verification_pb2.VerifyDocumentsRequest, _document_verification_pb2.VerifyDocumentsResponse]
+    """Compute every issued document again from history, and compare it with what is stored and what the ledger has
+    recorded of it.
+    """
+    RunBilling: _grpc.UnaryStreamMultiCallable[_billing_pb2.RunBillingRequest, _billing_pb2.RunBillingResponse]
+    """Grant the included credit and issue the invoices that are due, and report progress until it is done. Ending the
+    call ends the run after the contracts at hand. Safe to retry: what was done is not done again.
+    """
+    ListCycles: _grpc.UnaryUnaryMultiCallable[_billing_pb2.ListCyclesRequest, _billing_pb2.ListCyclesResponse]
+    """List billing cycles: how far each is, and why one could not be billed."""
+    PreviewPlanChange: _grpc.UnaryUnaryMultiCallable[_plan_change_pb2.PreviewPlanChangeRequest, _plan_change_pb2.PreviewPlanChangeResponse]
+    """Show what a change of plan would come to: fees in proportion to time, included credit. Nothing is changed."""
+    CommitPlanChange: _grpc.UnaryUnaryMultiCallable[_plan_change_pb2.CommitPlanChangeRequest, _plan_change_pb2.CommitPlanChangeResponse]
+    """Change the plan just as it was shown. Refused if the contract has changed since, or the instant has come. Safe to
+    retry with the same key.
+    """
+    MigrateContracts: _grpc.UnaryStreamMultiCallable[_plan_change_pb2.MigrateContractsRequest, _plan_change_pb2.MigrateContractsResponse]
+    """Change the plan of all contracts of a plan, one after the other, and tell of each. Safe to retry: what was done
+    is not done twice.
+    """
 
 @_typing.type_check_only
 class InvoiceServiceAsyncStub(InvoiceServiceStub):
@@ -58,7 +90,35 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
     ListInvoices: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ListInvoicesRequest, _invoice_service_pb2.ListInvoicesResponse]  # type: ignore[assignment]
     """List issued invoices in the order of their names."""
     TraceLine: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.TraceLineRequest, _invoice_service_pb2.TraceLineResponse]  # type: ignore[assignment]
-    """List the debits behind one line of an issued invoice."""
+    """List what is behind one line of an issued invoice: debits, or events of the contract."""
+    IssueCreditNote: _aio.UnaryUnaryMultiCallable[_credit_note_pb2.IssueCreditNoteRequest, _credit_note_pb2.IssueCreditNoteResponse]  # type: ignore[assignment]
+    """Credit an issued invoice, whole or in part, never beyond it. Safe to retry with the same key."""
+    GetCreditNote: _aio.UnaryUnaryMultiCallable[_credit_note_pb2.GetCreditNoteRequest, _credit_note_pb2.GetCreditNoteResponse]  # type: ignore[assignment]
+    """Read an issued credit note."""
+    ListCreditNotes: _aio.UnaryUnaryMultiCallable[_credit_note_pb2.ListCreditNotesRequest, _credit_note_pb2.ListCreditNotesResponse]  # type: ignore[assignment]
+    """List issued credit notes in the order of their issue."""
+    GetCustomerBalance: _aio.UnaryUnaryMultiCallable[_credit_note_pb2.GetCustomerBalanceRequest, _credit_note_pb2.GetCustomerBalanceResponse]  # type: ignore[assignment]
+    """Read what credit notes have left for later invoices of a contract."""
+    VerifyDocuments: _aio.UnaryStreamMultiCallable[_document_verification_pb2.VerifyDocumentsRequest, _document_verification_pb2.VerifyDocumentsResponse]  # type: ignore[assignment]
+    """Compute every issued document again from history, and compare it with what is stored and what the ledger has
+    recorded of it.
+    """
+    RunBilling: _aio.UnaryStreamMultiCallable[_billing_pb2.RunBillingRequest, _billing_pb2.RunBillingResponse]  # type: ignore[assignment]
+    """Grant the included credit and issue the invoices that are due, and report progress until it is done. Ending the
+    call ends the run after the contracts at hand. Safe to retry: what was done is not done again.
+    """
+    ListCycles: _aio.UnaryUnaryMultiCallable[_billing_pb2.ListCyclesRequest, _billing_pb2.ListCyclesResponse]  # type: ignore[assignment]
+    """List billing cycles: how far each is, and why one could not be billed."""
+    PreviewPlanChange: _aio.UnaryUnaryMultiCallable[_plan_change_pb2.PreviewPlanChangeRequest, _plan_change_pb2.PreviewPlanChangeResponse]  # type: ignore[assignment]
+    """Show what a change of plan would come to: fees in proportion to time, included credit. Nothing is changed."""
+    CommitPlanChange: _aio.UnaryUnaryMultiCallable[_plan_change_pb2.CommitPlanChangeRequest, _plan_change_pb2.CommitPlanChangeResponse]  # type: ignore[assignment]
+    """Change the plan just as it was shown. Refused if the contract has changed since, or the instant has come. Safe to
+    retry with the same key.
+    """
+    MigrateContracts: _aio.UnaryStreamMultiCallable[_plan_change_pb2.MigrateContractsRequest, _plan_change_pb2.MigrateContractsResponse]  # type: ignore[assignment]
+    """Change the plan of all contracts of a plan, one after the other, and tell of each. Safe to retry: what was done
+    is not done twice.
+    """
 
 class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
     """InvoiceService turns ledger history into invoices."""
@@ -101,6 +161,94 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _invoice_service_pb2.TraceLineRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_invoice_service_pb2.TraceLineResponse, _abc.Awaitable[_invoice_service_pb2.TraceLineResponse]]:
-        """List the debits behind one line of an issued invoice."""
+        """List what is behind one line of an issued invoice: debits, or events of the contract."""
+
+    @_abc_1.abstractmethod
+    def IssueCreditNote(
+        self,
+        request: _credit_note_pb2.IssueCreditNoteRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_credit_note_pb2.IssueCreditNoteResponse, _abc.Awaitable[_credit_note_pb2.IssueCreditNoteResponse]]:
+        """Credit an issued invoice, whole or in part, never beyond it. Safe to retry with the same key."""
+
+    @_abc_1.abstractmethod
+    def GetCreditNote(
+        self,
+        request: _credit_note_pb2.GetCreditNoteRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_credit_note_pb2.GetCreditNoteResponse, _abc.Awaitable[_credit_note_pb2.GetCreditNoteResponse]]:
+        """Read an issued credit note."""
+
+    @_abc_1.abstractmethod
+    def ListCreditNotes(
+        self,
+        request: _credit_note_pb2.ListCreditNotesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_credit_note_pb2.ListCreditNotesResponse, _abc.Awaitable[_credit_note_pb2.ListCreditNotesResponse]]:
+        """List issued credit notes in the order of their issue."""
+
+    @_abc_1.abstractmethod
+    def GetCustomerBalance(
+        self,
+        request: _credit_note_pb2.GetCustomerBalanceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_credit_note_pb2.GetCustomerBalanceResponse, _abc.Awaitable[_credit_note_pb2.GetCustomerBalanceResponse]]:
+        """Read what credit notes have left for later invoices of a contract."""
+
+    @_abc_1.abstractmethod
+    def VerifyDocuments(
+        self,
+        request: _document_verification_pb2.VerifyDocumentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_document_verification_pb2.VerifyDocumentsResponse], _abc.AsyncIterator[_document_verification_pb2.VerifyDocumentsResponse]]:
+        """Compute every issued document again from history, and compare it with what is stored and what the ledger has
+        recorded of it.
+        """
+
+    @_abc_1.abstractmethod
+    def RunBilling(
+        self,
+        request: _billing_pb2.RunBillingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_billing_pb2.RunBillingResponse], _abc.AsyncIterator[_billing_pb2.RunBillingResponse]]:
+        """Grant the included credit and issue the invoices that are due, and report progress until it is done. Ending the
+        call ends the run after the contracts at hand. Safe to retry: what was done is not done again.
+        """
+
+    @_abc_1.abstractmethod
+    def ListCycles(
+        self,
+        request: _billing_pb2.ListCyclesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_billing_pb2.ListCyclesResponse, _abc.Awaitable[_billing_pb2.ListCyclesResponse]]:
+        """List billing cycles: how far each is, and why one could not be billed."""
+
+    @_abc_1.abstractmethod
+    def PreviewPlanChange(
+        self,
+        request: _plan_change_pb2.PreviewPlanChangeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_plan_change_pb2.PreviewPlanChangeResponse, _abc.Awaitable[_plan_change_pb2.PreviewPlanChangeResponse]]:
+        """Show what a change of plan would come to: fees in proportion to time, included credit. Nothing is changed."""
+
+    @_abc_1.abstractmethod
+    def CommitPlanChange(
+        self,
+        request: _plan_change_pb2.CommitPlanChangeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_plan_change_pb2.CommitPlanChangeResponse, _abc.Awaitable[_plan_change_pb2.CommitPlanChangeResponse]]:
+        """Change the plan just as it was shown. Refused if the contract has changed since, or the instant has come. Safe to
+        retry with the same key.
+        """
+
+    @_abc_1.abstractmethod
+    def MigrateContracts(
+        self,
+        request: _plan_change_pb2.MigrateContractsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_plan_change_pb2.MigrateContractsResponse], _abc.AsyncIterator[_plan_change_pb2.MigrateContractsResponse]]:
+        """Change the plan of all contracts of a plan, one after the other, and tell of each. Safe to retry: what was done
+        is not done twice.
+        """
 
 def add_InvoiceServiceServicer_to_server(servicer: InvoiceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,131 @@
+"""What invoices owe their customers becomes credit notes, by itself.
+
+An invoice whose adjustments exceed its charges comes to nothing and owes the rest (CREDIT_DUE). The rest is credited on
+the invoices that it gives back something of: those that its lines adjust, in their order, and where they have nothing
+left, earlier invoices of the contract, the newest first. The notes are settled as credit, which the next invoice
+applies. Each names the invoice whose debt it settles, so that a break in between leaves nothing undone and nothing
+done twice: what is settled already is read from the notes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from hashlib import sha256
+from typing import Final, Protocol
+
+import structlog
+
+from rating_service.application.credit_note_ports import CreditNoteStore, NoteFilter
+from rating_service.application.credit_notes import CreditNotes
+from rating_service.application.invoices import Invoicing
+from rating_service.application.ports import LedgerRefused, LedgerUnavailableError, StoreUnavailableError
+from rating_service.application.refusals import RequestRefused
+from rating_service.domain.agreement import Money
+from rating_service.domain.credit_note import NoteOrder, Settlement
+from rating_service.domain.invoice_document import Invoice
+from rating_service.domain.refusals import Refusal
+
+SWEEP_SECONDS: Final = 1.0
+SWEEP_INVOICES_MAX: Final = 100
+"""Invoices that are seen to in one sweep; the next takes the rest."""
+NOTES_MAX: Final = 1_000
+"""Notes of one invoice, or settling one, that are read: far more than there are."""
+UNSETTLED_PAUSE_SECONDS: Final = 60.0
+"""Pause after an invoice could not be settled: nothing earlier had anything left to credit."""
+
+log = structlog.get_logger("rating.credit_due")
+
+
+class OwingInvoices(Protocol):
+    """Finds invoices that owe something. Raises StoreUnavailableError."""
+
+    async def owing(self, *, without: list[str], limit: int) -> list[str]:
+        """Return invoices that owe something which no note has settled, but those named, the oldest first."""
+
+    async def earlier(self, invoice: str) -> list[str]:
+        """Return the invoices of the same contract that were issued before one, the newest first."""
+
+
+class CreditDue:
+    """Settles what invoices owe. `run` it in a task of its own."""
+
+    def __init__(
+        self, *, notes: CreditNotes, store: CreditNoteStore, invoicing: Invoicing, owing: OwingInvoices
+    ) -> None:
+        """Issue notes on invoices."""
+        self._notes = notes
+        self._store = store
+        self._invoicing = invoicing
+        self._owing = owing
+        self._resting: dict[str, float] = {}
+
+    async def run(self) -> None:
+        """Sweep for ever; what fails is tried again by the next sweep."""
+        while True:
+            try:
+                while await self.sweep() == SWEEP_INVOICES_MAX:
+                    pass
+            except (LedgerUnavailableError, LedgerRefused, StoreUnavailableError) as cause:
+                log.warning("sweep_broke_off", cause=f"{type(cause).__name__}: {cause}")
+            await asyncio.sleep(SWEEP_SECONDS)
+
+    async def sweep(self) -> int:
+        """Settle what is owed and return of how many invoices that was."""
+        now = asyncio.get_running_loop().time()
+        self._resting = {name: until for name, until in self._resting.items() if until > now}
+        names = await self._owing.owing(without=list(self._resting), limit=SWEEP_INVOICES_MAX)
+        for name in names:
+            try:
+                left_nanos = await self.settle(name)
+            except (Refusal, RequestRefused) as refusal:
+                log.warning("credit_due_not_settled", invoice=name, cause=refusal.message)
+                self._resting[name] = now + UNSETTLED_PAUSE_SECONDS
+                continue
+            if left_nanos:
+                log.warning("credit_due_not_settled", invoice=name, left_nanos=left_nanos)
+                self._resting[name] = now + UNSETTLED_PAUSE_SECONDS
+        return len(names)
+
+    async def settle(self, name: str) -> int:
+        """Credit what an invoice owes, and return how much of it found no invoice to be credited on, in nanos."""
+        invoice = (await self._invoicing.get(name)).invoice
+        due = invoice.credit_due
+        if due is None or due.nanos <= 0:
+            return 0
+        settling = await self._store.page(NoteFilter(settles=name), after=0, limit=NOTES_MAX)
+        left_nanos = due.nanos - sum(note.total_nanos for note in settling)
+        for credited in dict.fromkeys([*adjusted_by(invoice), *await self._owing.earlier(name)]):
+            if left_nanos <= 0:
+                break
+            left_nanos -= await self._credit(credited, name, Money(due.currency_code, left_nanos))
+        return left_nanos
+
+    async def _credit(self, credited: str, owing: str, wanted: Money) -> int:
+        """Credit as much of an amount as an invoice has left, and return that."""
+        invoice = (await self._invoicing.get(credited)).invoice
+        notes = await self._store.page(NoteFilter(invoice=credited), after=0, limit=NOTES_MAX)
+        left_nanos = invoice.total.nanos - sum(note.total_nanos for note in notes)
+        nanos = min(left_nanos, wanted.nanos)
+        if nanos <= 0 or invoice.total.currency_code != wanted.currency_code:
+            return 0
+        order = NoteOrder(
+            invoice=credited,
+            settlement=Settlement.CREDIT,
+            reason=f"Credit due by {owing}",
+            settles=owing,
+            total=Money(wanted.currency_code, nanos),
+        )
+        await self._notes.issue(order, key=_key(owing, credited, wanted.nanos))
+        return nanos
+
+
+def adjusted_by(invoice: Invoice) -> list[str]:
+    """Return the invoices that an invoice gives something back of, in the order of its lines."""
+    lines = [line for line in invoice.lines if line.amount.nanos < 0]
+    named = [line.adjusted.invoice if line.adjusted else line.source for line in lines]
+    return [name for name in named if name.startswith("invoices/")]
+
+
+def _key(owing: str, credited: str, wanted_nanos: int) -> str:
+    """Return the key of a note. Names are as long as a key may be, so they are hashed."""
+    return "credit-due/" + sha256(f"{owing}\n{credited}\n{wanted_nanos}".encode()).hexdigest()

@@ -1,0 +1,100 @@
+"""Builds what bills contracts from its parts. Beside `bootstrap`, which knows every other concrete class."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from typing import NamedTuple
+
+import grpc
+
+from rating_service.adapters.billing_store import PostgresBillingStore
+from rating_service.adapters.clocks import SystemClock
+from rating_service.adapters.included_grants import LedgerGrants
+from rating_service.adapters.invoice_facts import PostgresInvoiceFacts
+from rating_service.adapters.invoice_store import PostgresInvoiceStore
+from rating_service.adapters.ledger_client import LedgerClient
+from rating_service.adapters.postgres_pool import Pool
+from rating_service.application.bill_thresholds import Thresholds
+from rating_service.application.billing import Billing
+from rating_service.application.grant_included import IncludedCredit
+from rating_service.application.invoices import Invoicing
+from rating_service.application.issue_due import DueInvoices
+from rating_service.application.list_cycles import CycleListing
+from rating_service.application.run_billing import BillingRunner
+from rating_service.projections.follower import Follower
+from rating_service.rpc.causes import cause_of
+from rating_service.settings import Settings
+
+
+class Opened(NamedTuple):
+    """What reaches the outside."""
+
+    pool: Pool
+    url: str
+    channel: grpc.aio.Channel
+    ledger: LedgerClient
+    follower: Follower
+
+
+class BillingParts(NamedTuple):
+    """What bills contracts."""
+
+    billing: Billing
+    cycles: CycleListing
+    runner: BillingRunner
+
+
+class InvoicingParts(NamedTuple):
+    """What computes and keeps invoices."""
+
+    invoicing: Invoicing
+    invoices: PostgresInvoiceStore
+    facts: PostgresInvoiceFacts
+
+
+def build_invoicing(settings: Settings, opened: Opened, stack: AsyncExitStack) -> InvoicingParts:
+    """Return the parts that compute and keep invoices; `stack` takes them down again."""
+    facts = PostgresInvoiceFacts(opened.url)
+    stack.callback(facts.close)
+    invoices = PostgresInvoiceStore(opened.pool)
+    invoicing = Invoicing(
+        ledger=opened.ledger,
+        history=opened.follower,
+        facts=facts,
+        store=invoices,
+        clock=opened.ledger if settings.sandbox else SystemClock(),
+        grace=settings.grace,
+    )
+    return InvoicingParts(invoicing, invoices, facts)
+
+
+def build_billing(
+    settings: Settings, opened: Opened, invoicing: Invoicing, invoices: PostgresInvoiceStore
+) -> BillingParts:
+    """Return the parts that bill contracts."""
+    clock = opened.ledger if settings.sandbox else SystemClock()
+    store = PostgresBillingStore(opened.pool, opened.url)
+    thresholds = Thresholds(store=store, invoicing=invoicing)
+    billing = Billing(
+        included=IncludedCredit(store=store, grants=LedgerGrants(opened.channel), cause_of=cause_of),
+        invoices=DueInvoices(
+            invoicing=invoicing, thresholds=thresholds, grace=settings.grace, cause_of=cause_of
+        ),
+        thresholds=thresholds,
+        ledger=opened.ledger,
+        history=opened.follower,
+        store=store,
+        clock=clock,
+        grace=settings.grace,
+    )
+    cycles = CycleListing(
+        history=opened.follower, store=store, invoices=invoices, clock=clock, grace=settings.grace
+    )
+    runner = BillingRunner(
+        billing=billing,
+        store=store,
+        clock=clock,
+        changes=opened.follower.contract_changes,
+        interval=settings.billing_interval,
+    )
+    return BillingParts(billing, cycles, runner)

@@ -1,0 +1,69 @@
+"""The lines of an invoice before it is settled: in order, and rounded so that each cycle's sum is rounded once."""
+
+from __future__ import annotations
+
+from rating_service.domain.adjustments import corrects, original_key, rounded_growth
+from rating_service.domain.agreement import Contract, TaxRate
+from rating_service.domain.commitments import CommitmentBill
+from rating_service.domain.exact_lines import ExactLine
+from rating_service.domain.invoice_lines import LineKey, LineKind
+from rating_service.domain.invoice_parts import Growth, Parts
+from rating_service.domain.invoice_settlement import DueLine, threshold_credits
+from rating_service.domain.rounding import minor_unit_nanos, round_growth, round_half_up, round_parts
+
+
+def due_lines(contract: Contract, parts: Parts, currency: str) -> list[DueLine]:
+    """Return everything that tax is reckoned on, in the order of lines, rounded."""
+    own = sorted(parts.own.lines, key=lambda line: _order(contract, line.key))
+    rounded = round_parts([line.exact for line in own], step=minor_unit_nanos(currency))
+    lines = [DueLine(line, nanos, parts.rates) for line, nanos in zip(own, rounded, strict=True)]
+    for bill in parts.commitments:
+        lines += _commitment_lines(bill, parts.rates, currency)
+    for each in sorted(parts.grown, key=lambda each: each.billed.cycle.start_time):
+        lines += _adjustment_lines(contract, each, currency)
+    return [*lines, *threshold_credits(parts.thresholds, parts.own.cycle)]
+
+
+def _adjustment_lines(contract: Contract, growth: Growth, currency: str) -> list[DueLine]:
+    """Return the adjustments of a cycle, in the order of the lines that they correct."""
+    grown = sorted(growth.lines, key=lambda line: _order(contract, original_key(line.key)))
+    amounts = rounded_growth(growth.billed, growth.statement, grown, currency_code=currency)
+    return [
+        DueLine(line, nanos, growth.billed.tax_rates, corrects(growth.billed))
+        for line, nanos in zip(grown, amounts, strict=True)
+    ]
+
+
+def _commitment_lines(bill: CommitmentBill, rates: tuple[TaxRate, ...], currency: str) -> list[DueLine]:
+    growth = [(kind, exact) for kind, exact in bill.growth.items() if exact]
+    if not growth:
+        return []
+    step = minor_unit_nanos(currency)
+    total = round_half_up(bill.exact_total, step=step) - bill.state.billed_nanos
+    amounts = round_growth([exact for _, exact in growth], total=total, step=step)
+    period = bill.period
+    return [
+        DueLine(
+            ExactLine(
+                LineKey(kind, period.contract_phase, from_time=period.from_time),
+                exact,
+                period.from_time,
+                period.to_time,
+                bill.state.amount.currency_code,
+            ),
+            nanos,
+            rates,
+        )
+        for (kind, exact), nanos in zip(growth, amounts, strict=True)
+    ]
+
+
+def _order(contract: Contract, key: LineKey) -> tuple[int, int, str, str, int, str, str]:
+    """Return what lines are sorted by: kind, contract phase in time, rate card and its phase, price, time."""
+    phases = [phase.terms.key for phase in contract.phases]
+    place = phases.index(key.contract_phase) if key.contract_phase in phases else len(phases)
+    card, _, number = key.rate_card_phase.rpartition("/")
+    price = key.unit_price.price if key.unit_price else ""
+    kind = list(LineKind).index(key.kind)
+    since = f"{key.from_time.isoformat() if key.from_time else ''} {key.prorated_kind} {key.dimension}"
+    return kind, place, key.contract_phase, card, int(number) if number.isdigit() else 0, price, since

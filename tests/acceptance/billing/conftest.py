@@ -1,0 +1,5 @@
+"""The run's own PostgreSQL server."""
+
+from tests.postgres import postgres_server
+
+__all__ = ["postgres_server"]
