@@ -43,8 +43,8 @@ class PlanFile(NamedTuple):
 def read_rate_card(text: str, *, file: str) -> RateCardFile:
     """Return what a rate card file asks for. Raises FileRefused, which names file, line and field."""
     source = read_source(text, file=file)
-    tree = _checked(source, "rate_card.schema.json")
-    _refuse(source, [*rate_problems(tree), *_tier_problems(tree), *_instant_problems(tree)])
+    tree = checked_tree(source, "rate_card.schema.json")
+    refuse(source, [*rate_problems(tree), *_tier_problems(tree), *_instant_problems(tree)])
     return card_of(tree)
 
 
@@ -61,9 +61,9 @@ def card_of(tree: dict[str, Any]) -> RateCardFile:
 def read_plan(text: str, *, file: str) -> PlanFile:
     """Return what a plan file asks for. Raises FileRefused, which names file, line and field."""
     source = read_source(text, file=file)
-    tree = _checked(source, "plan.schema.json")
+    tree = checked_tree(source, "plan.schema.json")
     scale = tree["asset"]["scale"]
-    _refuse(source, _units_problems(tree, scale))
+    refuse(source, _units_problems(tree, scale))
     plan = agreement_pb2.Plan(
         display_name=tree.get("display_name", ""),
         asset=_asset(tree["asset"]),
@@ -72,16 +72,16 @@ def read_plan(text: str, *, file: str) -> PlanFile:
     return PlanFile(tree["plan"], plan)
 
 
-def _checked(source: Source, schema_name: str) -> dict[str, Any]:
+def checked_tree(source: Source, schema_name: str) -> dict[str, Any]:
     """Return the values of a file that fits its schema. Raises FileRefused with all that does not."""
     schema = json.loads((files("rating_service.cli") / "schemas" / schema_name).read_text("utf-8"))
     errors = Draft202012Validator(schema).iter_errors(source.tree)
-    _refuse(source, [found for error in errors for found in _schema_problems(error)])
+    refuse(source, [found for error in errors for found in _schema_problems(error)])
     assert isinstance(source.tree, dict)
     return source.tree
 
 
-def _refuse(source: Source, found: Iterable[tuple[Path, str]]) -> None:
+def refuse(source: Source, found: Iterable[tuple[Path, str]]) -> None:
     """Raise FileRefused with what was found, in the order of the lines; return if there is nothing."""
     problems = [Problem(source.file, source.line_of(path), field_name(path), text) for path, text in found]
     if problems:

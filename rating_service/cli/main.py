@@ -20,6 +20,7 @@ from rating_service.cli import (
     invoice_commands,
     price_commands,
     quarantine_commands,
+    report_commands,
     rerating_commands,
     usage_commands,
 )
@@ -27,6 +28,7 @@ from rating_service.cli.connection import refusal_line
 from rating_service.cli.contract_list import list_contracts
 from rating_service.cli.diff_command import diff
 from rating_service.cli.service_commands import health, serve
+from rating_service.cli.simulate_command import simulate
 from rating_service.cli.verify_command import verify
 from rating_service.cli.yaml_source import FileRefused
 from rating_service.settings import SettingsError
@@ -41,9 +43,11 @@ app = typer.Typer(
 app.command()(serve)
 app.command()(health)
 app.command()(usage_commands.quote)
+app.command()(simulate)
 app.command()(authorization_commands.authorize)
 app.command()(authorization_commands.settle)
 app.command()(authorization_commands.cancel)
+report_commands.add_to(usage_commands.app)
 app.add_typer(usage_commands.app, name="usage")
 app.add_typer(quarantine_commands.app, name="quarantine")
 app.add_typer(invoice_commands.app, name="invoice")

@@ -121,6 +121,52 @@ def price(pricer: Pricer, usage: Usage, terms: ChargeTerms = NO_TERMS, totals: T
     )
 
 
+class LinearAmounts(Record, frozen=True):
+    """What `price` says of a usage whose prices are all plain products: exact amounts, before they become text.
+
+    `amounts` are by line, in 10^-decimals units; `cost` is in 10^-cost_decimals, None unless every line has one.
+    """
+
+    amounts: list[tuple[str, int]]
+    decimals: int
+    cost: int | None
+    cost_decimals: int
+
+
+def linear_amounts(pricer: Pricer, usage: Usage) -> LinearAmounts | None:
+    """Return the amounts that `price` tells, or None where only `price` can say: tiers, conditions, refusals.
+
+    For whoever adds up millions of usages: the texts of a charge cost more than its arithmetic.
+    """
+    quantities = usage.quantities
+    if not quantities or not quantities.keys() <= pricer.known_dimensions or min(quantities.values()) < 0:
+        return None
+    properties = with_brackets(pricer.brackets, usage) if pricer.brackets else usage.properties
+    price_list = _price_list_for(pricer, usage, properties)
+    if price_list.entries:
+        return None
+    costs = price_list.costs
+    total = cost = 0
+    known = bool(costs)
+    amounts: list[tuple[str, int]] = []
+    for line in price_list.lines:
+        quantity = quantities.get(line.dimension)
+        if quantity is None:
+            continue
+        amount = quantity * line.numerator
+        total += amount
+        amounts.append((line.dimension, amount))
+        if known:
+            cost_of_one = costs.get(line.dimension)
+            if cost_of_one is None:
+                known = False
+            else:
+                cost += quantity * cost_of_one
+    if len(amounts) < len(quantities) or total > price_list.numerator_max:
+        return None
+    return LinearAmounts(amounts, price_list.decimals, cost if known else None, price_list.cost_decimals)
+
+
 def _check_quantities(pricer: Pricer, quantities: Mapping[str, int]) -> None:
     """Refuse NO_QUANTITIES, NEGATIVE_QUANTITY, UNKNOWN_DIMENSION."""
     if quantities.keys().isdisjoint(pricer.rates) and quantities.keys() <= pricer.known_dimensions:

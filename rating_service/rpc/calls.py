@@ -55,11 +55,27 @@ METHODS: Final = {
         "AcceptRerating",
         "RejectRerating",
     ),
+    "credits.rating.v1.UsageReportService": (
+        "GetUsage",
+        "GetRemainingCredit",
+        "GetForecast",
+        "ListBills",
+        "CheckUsage",
+    ),
+    "credits.rating.v1.SimulationService": ("SimulateRateCard",),
 }
 """Methods by service; a test compares them with the protos."""
 
 STREAMS: Final = frozenset(
-    {"StreamUsage", "VerifyDocuments", "RunBilling", "MigrateContracts", "ShowRerating", "AcceptRerating"}
+    {
+        "StreamUsage",
+        "VerifyDocuments",
+        "RunBilling",
+        "MigrateContracts",
+        "ShowRerating",
+        "AcceptRerating",
+        "SimulateRateCard",
+    }
 )
 """Methods whose answers are streams."""
 

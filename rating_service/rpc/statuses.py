@@ -35,7 +35,10 @@ CODES: Final[Mapping[Reason | RequestReason, grpc.StatusCode]] = MappingProxyTyp
         Reason.TOO_LATE: _C.FAILED_PRECONDITION,
         Reason.UNKNOWN_CONTRACT: _C.NOT_FOUND,
         Reason.CONTRACT_NOT_IN_FORCE: _C.FAILED_PRECONDITION,
+        Reason.UNKNOWN_CUSTOMER: _C.NOT_FOUND,
         Reason.UNKNOWN_RATE_CARD: _C.NOT_FOUND,
+        Reason.UNKNOWN_PLAN: _C.NOT_FOUND,
+        Reason.ASSET_DIFFERS: _C.FAILED_PRECONDITION,
         Reason.NO_PHASE_IN_FORCE: _C.FAILED_PRECONDITION,
         Reason.NO_QUANTITIES: _C.INVALID_ARGUMENT,
         Reason.NEGATIVE_QUANTITY: _C.INVALID_ARGUMENT,
@@ -78,6 +81,8 @@ CODES: Final[Mapping[Reason | RequestReason, grpc.StatusCode]] = MappingProxyTyp
         RequestReason.PREVIEW_STALE: _C.ABORTED,
         RequestReason.PREVIEW_EXPIRED: _C.FAILED_PRECONDITION,
         RequestReason.INCLUDED_CREDIT_REFUSED: _C.FAILED_PRECONDITION,
+        RequestReason.EMPTY_SPAN: _C.INVALID_ARGUMENT,
+        RequestReason.SIMULATIONS_BUSY: _C.RESOURCE_EXHAUSTED,
         RequestReason.RERATING_NOT_FOUND: _C.NOT_FOUND,
         RequestReason.RERATING_CHANGED: _C.FAILED_PRECONDITION,
         RequestReason.RERATING_INCOMPLETE: _C.FAILED_PRECONDITION,
@@ -88,6 +93,10 @@ CODES: Final[Mapping[Reason | RequestReason, grpc.StatusCode]] = MappingProxyTyp
         RequestReason.STORE_UNAVAILABLE: _C.UNAVAILABLE,
     }
 )
+
+
+RETRIED: Final = frozenset({_C.UNAVAILABLE, _C.RESOURCE_EXHAUSTED})
+"""Codes after which coming back helps."""
 
 
 def status_of(known: Known) -> status_pb2.Status:
@@ -136,7 +145,7 @@ def _status(
     if field:
         violation = error_details_pb2.BadRequest.FieldViolation(field=field, description=message)
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
-    if code is _C.UNAVAILABLE:
+    if code in RETRIED:
         details.append(error_details_pb2.RetryInfo(retry_delay=Duration(seconds=RETRY_SECONDS)))
     return status_pb2.Status(code=_number(code), message=message, details=[_packed(each) for each in details])
 

@@ -50,6 +50,7 @@ TARGETS: Final[dict[str, Target]] = {
     "store_size": Target(unit="ms", ratio_max=1.3),
     "store_size_cold": Target(unit="ms", ratio_max=1.3),
     "price_usage": Target(unit="usages/s", ratio_min=1.0),
+    "simulate": Target(unit="usages/s", ratio_min=1.0),
     "record_usage": Target(unit="usages/s", ratio_min=0.6),
     "billing_run": Target(unit="contracts/s", ratio_min=1.0),
     "project": Target(unit="events/s", ratio_min=1.5),

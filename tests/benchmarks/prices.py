@@ -27,8 +27,8 @@ def price_usage(bench: Bench) -> dict[str, Figure]:
 
     Seconds are CPU seconds of this process: what else the machine does is not counted.
     """
-    usages = _usages(bench.sizes.priced_usages)
-    with_costs, without = _pricer(with_costs=True), _pricer(with_costs=False)
+    usages = some_usages(bench.sizes.priced_usages)
+    with_costs, without = priced_by(with_costs=True), priced_by(with_costs=False)
     for pricer in (with_costs, without):
         _per_second(pricer, usages)
     rounds = [
@@ -51,7 +51,8 @@ def _per_second(pricer: Pricer, usages: list[Usage]) -> float:
     return len(usages) / (time.process_time() - begun)
 
 
-def _pricer(*, with_costs: bool) -> Pricer:
+def priced_by(*, with_costs: bool) -> Pricer:
+    """Return a pricer of a card of many models."""
     rates = tuple(
         Rate(
             dimension=dimension,
@@ -68,7 +69,8 @@ def _pricer(*, with_costs: bool) -> Pricer:
     return compile_phase(phase, scale=6)
 
 
-def _usages(count: int) -> list[Usage]:
+def some_usages(count: int) -> list[Usage]:
+    """Return usages of three dimensions and many models, the same for the same count."""
     random = Random(count)
     return [
         Usage(

@@ -13,7 +13,7 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
-from tests.benchmarks import billing, debits, growth, history, prices, usage
+from tests.benchmarks import billing, debits, growth, history, prices, simulations, usage
 from tests.benchmarks.bench import Bench
 from tests.benchmarks.figures import Figure, figure_table, write_figures
 from tests.benchmarks.processes import REPOSITORY, BenchmarkError
@@ -28,6 +28,7 @@ BENCHMARKS: Final[dict[str, Callable[[Bench], dict[str, Figure]]]] = {
     "wallet_age": growth.wallet_age,
     "store_size": growth.store_size,
     "price_usage": prices.price_usage,
+    "simulate": simulations.simulate,
     "record_usage": usage.record_usage,
     "billing_run": billing.billing_run,
     "project": history.project,

@@ -32,6 +32,8 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     history_rounds: int = 3
     priced_usages: int = 50_000
     """Usages in each round of pricing alone."""
+    simulated_usages: int = 50_000
+    """Usages in each round of simulating."""
     contracts: int = 1_000
     usage_batches: int = 20
     memory_wallets: int = 100_000
@@ -53,6 +55,7 @@ SMOKE: Final = Sizes(
     history_events=2_000,
     history_rounds=1,
     priced_usages=2_000,
+    simulated_usages=1_000,
     contracts=5,
     usage_batches=2,
     memory_wallets=500,

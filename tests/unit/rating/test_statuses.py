@@ -5,7 +5,13 @@ from __future__ import annotations
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 
-from credits.rating.v1 import invoice_service_pb2, rating_service_pb2, rerating_service_pb2
+from credits.rating.v1 import (
+    invoice_service_pb2,
+    rating_service_pb2,
+    rerating_service_pb2,
+    simulation_service_pb2,
+    usage_report_service_pb2,
+)
 from rating_service.application.ports import LedgerRefused, LedgerUnavailableError, StoreUnavailableError
 from rating_service.application.refusals import RequestReason, RequestRefused
 from rating_service.domain.refusals import Reason, Refusal
@@ -34,6 +40,8 @@ def test_every_method_of_the_protos_is_wrapped() -> None:
         *rating_service_pb2.DESCRIPTOR.services_by_name.values(),
         *invoice_service_pb2.DESCRIPTOR.services_by_name.values(),
         *rerating_service_pb2.DESCRIPTOR.services_by_name.values(),
+        *usage_report_service_pb2.DESCRIPTOR.services_by_name.values(),
+        *simulation_service_pb2.DESCRIPTOR.services_by_name.values(),
     ]
 
     assert {
