@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import date
 
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger_service.domain.finance.accounts import Account
-from ledger_service.domain.finance.journal import Movement, check_balanced
+from ledger_service.domain.finance.journal import Movement
 from ledger_service.domain.finance.lots import PaidLot, declared_remote, escheated, estimated, moved
 from ledger_service.projections.books import FIRST_DAY
-from tests.builders import WALLET
-from tests.fakes.finance_log import PERIODS, POOL, Act, play, random_acts
+from tests.fakes.finance_log import POOL, Act, play, random_acts
 from tests.fakes.projection_log import MemoryJournal, stored
 from tests.lots import paid_lot
 
