@@ -148,6 +148,8 @@ def test_a_changed_amount_is_found(year: str, hledger: Path, tmp_path: Path) -> 
     path.write_text(
         exported(year, ExportFormat.HLEDGER, WHOLE).replace("  0.0", "  1.0", 1), encoding="utf-8"
     )
-    found = subprocess.run([hledger, "-f", path, "check"], capture_output=True, text=True, check=False)
+    found = subprocess.run(
+        [str(hledger), "-f", str(path), "check"], capture_output=True, text=True, check=False
+    )
 
     assert "could not balance" in found.stderr
