@@ -64,6 +64,7 @@ FILES = {
         "bootstrap",
         "bootstrap_billing",
         "bootstrap_documents",
+        "bootstrap_plans",
         "bootstrap_reports",
         "bootstrap_usage",
         "domain",
@@ -79,9 +80,13 @@ FILES = {
     "bootstrap_usage": layer(
         "settings", "domain", "application", "projections", "adapters", "rpc", speaks_grpc=True
     ),
+    "bootstrap_plans": layer(
+        "settings", "bootstrap_billing", "domain", "application", "adapters", speaks_grpc=True
+    ),
     "bootstrap_documents": layer(
         "settings",
         "bootstrap_billing",
+        "bootstrap_plans",
         "domain",
         "application",
         "projections",
@@ -93,7 +98,8 @@ FILES = {
     "__main__": layer("cli", "settings", "bootstrap"),
 }
 ONLY_OF = dict.fromkeys(
-    ("bootstrap_billing", "bootstrap_documents", "bootstrap_reports", "bootstrap_usage"), ("rating_service",)
+    ("bootstrap_billing", "bootstrap_documents", "bootstrap_plans", "bootstrap_reports", "bootstrap_usage"),
+    ("rating_service",),
 )
 """Files of some services only."""
 # Rating reaches the ledger over gRPC only, through adapters of its own.
