@@ -81,7 +81,7 @@ FILES = {
         "settings", "domain", "application", "projections", "adapters", "rpc", speaks_grpc=True
     ),
     "bootstrap_plans": layer(
-        "settings", "bootstrap_billing", "domain", "application", "adapters", speaks_grpc=True
+        "settings", "bootstrap_billing", "domain", "application", "adapters", "rpc", speaks_grpc=True
     ),
     "bootstrap_documents": layer(
         "settings",
