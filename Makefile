@@ -33,6 +33,9 @@ run: $(INSTALLED) ## start both services and the projector on an embedded Postgr
 test: lint ## every check and every test
 	@$(PY) -m pytest --numprocesses 2 --dist loadfile
 
+interop: $(INSTALLED) ## let hledger and beancount read exported books (fetches hledger where there is none)
+	@$(PY) -m pytest tests/interop --override-ini 'python_files=check_*.py'
+
 lint: $(INSTALLED) ## formatting, lint, types, protos, generated code
 	@sh deploy/check.sh
 

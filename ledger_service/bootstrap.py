@@ -30,21 +30,27 @@ from credits.ledger.v1 import (
     wallet_service_pb2_grpc,
 )
 from ledger_service.adapters import embedded_postgres, logs
+from ledger_service.adapters.chart_file import ChartFileError, read_chart
 from ledger_service.adapters.clocks import ManualClock, SystemClock
 from ledger_service.adapters.due_wallets import PostgresDueWallets
 from ledger_service.adapters.event_log import PostgresEventLog, PostgresLogReader
+from ledger_service.adapters.finance_process import FinanceProcesses
 from ledger_service.adapters.migrate import MigrationError, migrate
 from ledger_service.adapters.open_transfers import PostgresOpenTransfers
 from ledger_service.adapters.verification_process import verify_beside
+from ledger_service.adapters.view_pool import view_pool
 from ledger_service.application.courier import Courier
 from ledger_service.application.ports import LogReader
 from ledger_service.application.sweeper import Sweeper
 from ledger_service.application.verification import VerificationProgress
 from ledger_service.application.view_ports import Views
 from ledger_service.application.writer import Writer
+from ledger_service.domain.finance.accounts import Chart
+from ledger_service.projections.journal_views import PostgresFinanceViews
 from ledger_service.projections.lot_book import PaidLots
 from ledger_service.projections.projector import Projector, ProjectorSettings
 from ledger_service.projections.rebuild import Progress, rebuild
+from ledger_service.projections.report_views import PostgresFinanceReports
 from ledger_service.projections.verify import verify
 from ledger_service.projections.views import PostgresViews
 from ledger_service.rpc.agreement_services import ContractServicer, RateCardServicer
@@ -55,7 +61,6 @@ from ledger_service.rpc.server import Health, ListenError, Security, Service, bu
 from ledger_service.rpc.wallet_service import WalletServicer
 from ledger_service.settings import Settings, sandbox_start
 
-VIEW_CONNECTIONS_MAX: Final = 4
 GC_THRESHOLDS: Final = (100_000, 50, 1_000)
 """Allocations before a young collection, and how many of those before an older one."""
 CALLS_WAITING: Final = Gauge("ledger_calls_waiting", "Commands and reads inside that are not answered yet")
@@ -96,7 +101,7 @@ async def serve(settings: Settings) -> None:
     with database(settings) as url:
         async with (
             PostgresLogReader(url, schema=settings.schema) as reader,
-            _view_pool(url) as pool,
+            view_pool(url) as pool,
         ):
             await _serve(settings, url, reader, pool, stopping)
 
@@ -113,7 +118,22 @@ async def _serve(
     sweeper = Sweeper(writer, PostgresDueWallets(pool, schema=settings.schema))
     courier = Courier(writer, PostgresOpenTransfers(pool, schema=settings.schema))
     views = PostgresViews(pool, schema=settings.schema)
-    services = _services(writer, reader, views, lambda: verify_beside(url, schema=settings.schema))
+    finance = PostgresFinanceViews(pool, schema=settings.schema)
+    services = _services(
+        writer,
+        reader,
+        views,
+        WalletServicer(writer, reader, views, functional_currency=settings.functional_currency),
+        FinanceServicer(
+            writer,
+            reader,
+            finance,
+            PostgresFinanceReports(pool, schema=settings.schema),
+            FinanceProcesses(url, schema=settings.schema),
+            chart=_chart(settings),
+        ),
+        lambda: verify_beside(url, schema=settings.schema),
+    )
     if isinstance(clock, ManualClock):
         services.append(_sandbox(SandboxServicer(writer, clock.advance, sweeper.sweep)))
     server = build_server(services, health)
@@ -140,6 +160,13 @@ async def _serve(
     log.info("stopped")
 
 
+def _chart(settings: Settings) -> Chart:
+    try:
+        return read_chart(settings.chart_file)
+    except ChartFileError as error:
+        raise StartError(f"LEDGER_CHART_FILE: {error}") from error
+
+
 def _spare_the_collector() -> None:
     """Let the garbage collector look at what is new and not at all that the cache holds.
 
@@ -151,11 +178,18 @@ def _spare_the_collector() -> None:
     gc.set_threshold(*GC_THRESHOLDS)
 
 
-def _services(writer: Writer, reader: LogReader, views: Views, verify: Verify) -> list[Service]:
+def _services(
+    writer: Writer,
+    reader: LogReader,
+    views: Views,
+    wallets: WalletServicer,
+    finance: FinanceServicer,
+    verify: Verify,
+) -> list[Service]:
     return [
         Service(
             wallet_service_pb2.DESCRIPTOR.services_by_name["WalletService"],
-            WalletServicer(writer, reader, views),
+            wallets,
             wallet_service_pb2_grpc.add_WalletServiceServicer_to_server,
         ),
         Service(
@@ -175,7 +209,7 @@ def _services(writer: Writer, reader: LogReader, views: Views, verify: Verify) -
         ),
         Service(
             finance_service_pb2.DESCRIPTOR.services_by_name["FinanceService"],
-            FinanceServicer(writer, views),
+            finance,
             finance_service_pb2_grpc.add_FinanceServiceServicer_to_server,
         ),
     ]
@@ -244,18 +278,6 @@ def _start_metrics(settings: Settings) -> None:
             raise StartError(
                 f"LEDGER_METRICS_PORT: cannot listen on {settings.metrics_port}: {error}"
             ) from error
-
-
-def _view_pool(url: str) -> AsyncConnectionPool:
-    return AsyncConnectionPool(
-        url,
-        min_size=1,
-        max_size=VIEW_CONNECTIONS_MAX,
-        kwargs={"autocommit": True},
-        # After a restart of the database the pool holds dead connections, which no read may meet.
-        check=AsyncConnectionPool.check_connection,
-        open=False,
-    )
 
 
 def project(settings: Settings) -> None:

@@ -49,6 +49,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the manual clock begins; default: now."""
     sweep_interval_seconds: int = 60
     """How often idle wallets with expired lots are settled."""
+    functional_currency: Annotated[str, Meta(pattern="^([A-Z]{3})?$")] = ""
+    """Currency of the books, ISO 4217; a sale in another one states its exchange rate. Empty: each in its own."""
+    chart_file: str = ""
+    """JSON file of account codes and what they are called, for instance {"CASH": "1000 Cash"}; the rest by default."""
     drain_seconds: int = 10
     """How long calls inside may take to finish after SIGTERM."""
 
@@ -89,17 +93,10 @@ def _check_one(name: str, value: str) -> None:
 
 
 def _check(settings: Settings) -> None:
+    _check_files(settings)
     host, _, port = settings.listen.rpartition(":")
     if not host or not port.isdigit() or int(port) > 65_535:
         raise SettingsError(f"LEDGER_LISTEN: {settings.listen!r} is not host:port")
-    if bool(settings.tls_certificate_file) != bool(settings.tls_key_file):
-        raise SettingsError("LEDGER_TLS_CERTIFICATE_FILE and LEDGER_TLS_KEY_FILE go together")
-    if settings.tls_client_ca_file and not settings.tls:
-        raise SettingsError("LEDGER_TLS_CLIENT_CA_FILE needs LEDGER_TLS_CERTIFICATE_FILE")
-    for name in ("tls_certificate_file", "tls_key_file", "tls_client_ca_file"):
-        path = getattr(settings, name)
-        if path and not Path(path).is_file():
-            raise SettingsError(f"LEDGER_{name.upper()}: there is no file {path}")
     _check_certificates(settings)
     if not settings.tls and not settings.allow_plaintext and not is_loopback(settings.host):
         raise SettingsError(
@@ -111,6 +108,19 @@ def _check(settings: Settings) -> None:
             raise SettingsError(f"LEDGER_{name.upper()}: must be at least 1")
     if settings.sandbox_start_time is not None and settings.sandbox_start_time.tzinfo is None:
         raise SettingsError("LEDGER_SANDBOX_START_TIME: needs a zone, for instance a final Z")
+
+
+def _check_files(settings: Settings) -> None:
+    if bool(settings.tls_certificate_file) != bool(settings.tls_key_file):
+        raise SettingsError("LEDGER_TLS_CERTIFICATE_FILE and LEDGER_TLS_KEY_FILE go together")
+    if settings.tls_client_ca_file and not settings.tls:
+        raise SettingsError("LEDGER_TLS_CLIENT_CA_FILE needs LEDGER_TLS_CERTIFICATE_FILE")
+    for name in ("tls_certificate_file", "tls_key_file", "tls_client_ca_file"):
+        path = getattr(settings, name)
+        if path and not Path(path).is_file():
+            raise SettingsError(f"LEDGER_{name.upper()}: there is no file {path}")
+    if settings.chart_file and not Path(settings.chart_file).is_file():
+        raise SettingsError(f"LEDGER_CHART_FILE: there is no file {settings.chart_file}")
 
 
 def _check_certificates(settings: Settings) -> None:

@@ -33,6 +33,7 @@ from rating_service.application.simulate import Simulating
 from rating_service.application.stream_usage import StreamMetering
 from rating_service.bootstrap_billing import Opened, build_billing, build_invoicing
 from rating_service.bootstrap_documents import DocumentParts, build_documents
+from rating_service.bootstrap_reports import ReportParts, build_reports
 from rating_service.bootstrap_usage import build_usage, open_limiter
 from rating_service.projections.facts import UnreadableHistoryError
 from rating_service.projections.follower import Follower
@@ -65,6 +66,7 @@ class Parts(NamedTuple):
     reratings: ReratingSweep
     billing: BillingRunner
     documents: DocumentParts
+    reports: ReportParts
 
 
 async def serve(settings: Settings) -> None:
@@ -107,6 +109,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Parts:
     computing = build_invoicing(settings, opened, stack)
     billing = build_billing(settings, opened, computing.invoicing, computing.invoices)
     documents = build_documents(settings, opened, computing, billing)
+    reports = build_reports(pool, channel, follower, ledger if settings.sandbox else SystemClock())
     usage = build_usage(settings, pool, channel, ledger, follower, open_limiter(settings, stack))
     reratings = Reratings(
         ledger=ledger,
@@ -119,6 +122,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Parts:
         rating=usage.servicer,
         invoices=documents.servicer,
         reratings=ReratingServicer(reratings),
+        reports=reports.servicer,
         simulations=SimulationServicer(Simulating(history=follower, runner=SimulationProcess(url))),
         is_open=lambda: follower.is_caught_up,
         address=str(settings.listen),
@@ -132,6 +136,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Parts:
         ReratingSweep(reratings=reratings, history=follower, store=PostgresSettledPhases(pool)),
         billing.runner,
         documents,
+        reports,
     )
 
 
@@ -182,10 +187,11 @@ async def run(parts: Parts, stop: asyncio.Event) -> None:
     settling = asyncio.create_task(parts.reratings.run(), name="reratings")
     billing = asyncio.create_task(parts.billing.run(), name="billing")
     recording = asyncio.create_task(parts.documents.run(), name="documents")
+    folding = asyncio.create_task(parts.reports.rollup.run(), name="rollup")
     reporting = asyncio.create_task(parts.health.run(), name="health")
     stopping = asyncio.create_task(stop.wait(), name="stop")
     try:
-        working = {following, sweeping, settling, billing, recording, reporting}
+        working = {following, sweeping, settling, billing, recording, folding, reporting}
         await asyncio.wait({*working, stopping}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         reporting.cancel()

@@ -18,6 +18,7 @@ from rating_service.application.ledger_records import LedgerRecords
 from rating_service.application.trace_line import LineTracing
 from rating_service.application.verify_documents import DocumentVerification
 from rating_service.bootstrap_billing import BillingParts, InvoicingParts, Opened
+from rating_service.bootstrap_plans import build_plan_changes
 from rating_service.rpc.invoice_servicer import InvoiceServicer
 from rating_service.settings import Settings
 
@@ -62,6 +63,7 @@ def build_documents(
         history=opened.follower,
         catch_up=catch_up,
     )
+    plans = build_plan_changes(settings, opened)
     servicer = InvoiceServicer(
         invoicing=invoicing,
         tracing=LineTracing(invoicing=invoicing, facts=facts, store=invoices),
@@ -70,5 +72,7 @@ def build_documents(
         notes=notes,
         balances=CustomerBalances(PostgresCreditBalances(opened.pool)),
         verification=verification,
+        changing=plans.changing,
+        migration=plans.migration,
     )
     return DocumentParts(servicer, records, credit_due)

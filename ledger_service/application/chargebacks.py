@@ -26,14 +26,15 @@ async def charge_back(
 ) -> Outcome:
     """Note that the bank took back what was paid for a grant. Raises GrantNotFound and other refusals."""
     await writer.read(wallet)
-    recorded = await _issued_terms(reader, wallet, grant_version)
+    recorded = await issued_terms(reader, wallet, grant_version)
     command = ChargeBackGrant(wallet, grant_version, recorded, amount, reference)
     outcome = await writer.submit(Request(command, key, actor))
     assert outcome is not None, "a keyed command records something"
     return outcome
 
 
-async def _issued_terms(reader: LogReader, wallet: str, grant_version: int) -> LotTerms:
+async def issued_terms(reader: LogReader, wallet: str, grant_version: int) -> LotTerms:
+    """Return the terms of a lot as it began. Raises GrantNotFound."""
     fact = await read_event(reader, wallet, grant_version)
     match None if fact is None else fact.event:
         case CreditsGranted() as granted:

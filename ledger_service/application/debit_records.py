@@ -58,6 +58,7 @@ async def read_debit_record(reader: LogReader, wallet: str, version: int) -> Deb
         api_key=event.api_key,
         user=event.user,
         feature=event.feature,
+        overage_price=None if event.charge is None else event.charge.overage_price,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import date, datetime
 from typing import TypeVar
 
 import msgspec
@@ -32,14 +33,53 @@ class StatementToken(msgspec.Struct, frozen=True, array_like=True, tag="statemen
     posted_units: int
 
 
+class JournalToken(msgspec.Struct, frozen=True, array_like=True, tag="journal"):
+    """After the row of the journal with this key."""
+
+    posting_day: date
+    record_day: date
+    effective_day: date
+    entity: str
+    account: str
+    movement: str
+    product: str
+    source: str
+
+
 class AgreementsToken(msgspec.Struct, frozen=True, array_like=True, tag="agreements"):
     """After the contract or plan of this name."""
 
     after: str
 
 
-Token = WalletsToken | GrantsToken | StatementToken | AgreementsToken
-T = TypeVar("T", WalletsToken, GrantsToken, StatementToken, AgreementsToken)
+class ExportToken(msgspec.Struct, frozen=True, array_like=True, tag="export"):
+    """After so many entries of a wallet, as of a position and an instant, in the export that was asked for.
+
+    `request_hash` is of all that the export depends on.
+    """
+
+    request_hash: str
+    position: int
+    now: datetime
+    wallet: str
+    entries: int
+
+
+class EntriesToken(msgspec.Struct, frozen=True, array_like=True, tag="entries"):
+    """After so many entries of a wallet, as of a position, in the list of entries that was asked for."""
+
+    request_hash: str
+    position: int
+    wallet: str
+    entries: int
+
+
+Token = (
+    WalletsToken | GrantsToken | StatementToken | AgreementsToken | JournalToken | ExportToken | EntriesToken
+)
+T = TypeVar(
+    "T", WalletsToken, GrantsToken, StatementToken, AgreementsToken, JournalToken, ExportToken, EntriesToken
+)
 
 
 def encode_token(token: Token) -> str:

@@ -6,7 +6,10 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from ledger_service.domain.events import (
+    BreakageDeclaredRemote,
+    BreakageEstimateRevised,
     Charge,
+    ConsiderationEscheated,
     CreditsDebited,
     CreditsExpired,
     CreditsGranted,
@@ -25,6 +28,7 @@ from ledger_service.domain.events import (
     HoldCaptured,
     HoldReleased,
     ReceivableLowered,
+    RefundSettled,
     ThresholdCrossed,
     TopUpRequested,
     TopUpSettled,
@@ -135,7 +139,27 @@ def _describe_payment(event: Event) -> Text:
             what = f"Top-up {top_up} {outcome.value.lower()}"
             return Text(0, 0, f"{what} ({reason})" if reason else what)
         case _:
+            return Text(0, 0, _describe_finance(event))
+
+
+def _describe_finance(event: Event) -> str:
+    match event:
+        case BreakageEstimateRevised(grant_versions=grants) as revised:
+            stated = revised.expected_breakage or f"all but {revised.expected_redeemed_units} units"
+            return f"Expected breakage of {_grants(grants)} is now {stated}"
+        case BreakageDeclaredRemote(grant_versions=grants):
+            return f"Use of the rest of {_grants(grants)} is remote"
+        case ConsiderationEscheated(grant_version=grant, fraction=fraction, jurisdiction=jurisdiction):
+            to = f" to {jurisdiction}" if jurisdiction else ""
+            return f"{fraction} of what is unused of grant {grant} escheated{to}"
+        case RefundSettled(refund_version=refund, refund=money, reference=reference):
+            return f"Refund {refund} paid: {_money(money)}" + (f" ({reference})" if reference else "")
+        case _:
             raise AssertionError(f"{type(event).__name__} is not an event of a wallet")
+
+
+def _grants(versions: tuple[int, ...]) -> str:
+    return f"{'grant' if len(versions) == 1 else 'grants'} {', '.join(map(str, versions))}"
 
 
 def describe_crossing(crossed: ThresholdCrossed) -> str:

@@ -10,7 +10,7 @@ All methods raise StoreUnavailableError, and ProjectionBehind when `min_position
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Protocol
 
 import msgspec
@@ -99,30 +99,6 @@ class GrantPage(msgspec.Struct, frozen=True):
     position: int
 
 
-class RollForwardRow(msgspec.Struct, frozen=True):
-    """Contract liability over the days [from_day, to_day), in nanos of one currency.
-
-    opening + billings - recognised usage - recognised breakage - refunds = closing.
-    """
-
-    from_day: date
-    to_day: date
-    opening_nanos: int
-    billings_nanos: int
-    recognised_usage_nanos: int
-    recognised_breakage_nanos: int
-    refunds_nanos: int
-    closing_nanos: int
-
-
-class RollForward(msgspec.Struct, frozen=True):
-    """The whole span, and one row a day on which something happened."""
-
-    total: RollForwardRow
-    days: tuple[RollForwardRow, ...]
-    position: int
-
-
 class ProjectionPosition(msgspec.Struct, frozen=True):
     """How far a projection has come; head_position is that of the newest event of the log."""
 
@@ -149,15 +125,6 @@ class Views(Protocol):
         self, wallet: str, *, now: datetime, page_size: int, page_token: str = "", min_position: int = 0
     ) -> GrantPage:
         """Return grants of a wallet; none if there is no such wallet. Raises PageTokenMalformed."""
-
-    async def roll_forward(
-        self, *, from_day: date, to_day: date, currency_code: str, now: datetime, min_position: int = 0
-    ) -> RollForward:
-        """Roll contract liability forward over the days (UTC) [from_day, to_day).
-
-        Lots that expired by `now` without a recorded expiry count as broken at their expiry, but for what
-        holds reserve and for lots of which part rolls over.
-        """
 
     async def projection_positions(self) -> tuple[ProjectionPosition, ...]:
         """Return one entry a projection, in the order of their names."""

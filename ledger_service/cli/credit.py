@@ -120,6 +120,7 @@ def debit(
 def revoke(
     name: GrantName,
     reason: Annotated[str, typer.Option(help="Why, for people.")] = "",
+    units: Annotated[int, typer.Option(help="Only so many, and the grant goes on; 0: all of them.")] = 0,
     key: Key = "",
     address: Address = ADDRESS_DEFAULT,
     ca_file: CaFile = "",
@@ -127,7 +128,7 @@ def revoke(
 ) -> None:
     """Withdraw the unheld rest of a grant."""
     request = wallet_service_pb2.RevokeGrantRequest(
-        name=name, idempotency_key=given_or_fresh(key), reason=reason
+        name=name, idempotency_key=given_or_fresh(key), reason=reason, amount_units=units
     )
     answer = send(lambda wallets: wallets.RevokeGrant, request, address, ca_file)
     show(answer, f"{answer.revoked_units:,} units revoked", json=json)
@@ -137,6 +138,8 @@ def revoke(
 def refund(
     name: GrantName,
     units: Annotated[int, typer.Option(help="Unheld units; 0: all of them.")] = 0,
+    paid: Annotated[bool, typer.Option(help="Paid already; otherwise see `ledger settle-refund`.")] = False,
+    rate: Annotated[str, typer.Option(help="Exchange rate now, for a sale in a foreign currency.")] = "",
     key: Key = "",
     address: Address = ADDRESS_DEFAULT,
     ca_file: CaFile = "",
@@ -144,7 +147,7 @@ def refund(
 ) -> None:
     """Withdraw unheld units of a paid grant and owe their cost basis back."""
     request = wallet_service_pb2.RefundGrantRequest(
-        name=name, idempotency_key=given_or_fresh(key), amount_units=units
+        name=name, idempotency_key=given_or_fresh(key), amount_units=units, paid=paid, exchange_rate=rate
     )
     answer = send(lambda wallets: wallets.RefundGrant, request, address, ca_file)
     owed = f"{answer.refund.currency_code} {show_units(answer.refund.nanos, MONEY_SCALE)}"

@@ -125,6 +125,8 @@ def roll_forward(
     from_time: Annotated[str, typer.Option("--from", help="First day.")],
     to_time: Annotated[str, typer.Option("--to", help="Day after the last.")],
     currency: Annotated[str, typer.Option(help="ISO 4217 code.")] = "USD",
+    entity: Annotated[str, typer.Option(help="Only this legal entity.")] = "",
+    known: Annotated[str, typer.Option(help="As it was known at the beginning of this day.")] = "",
     address: Address = ADDRESS_DEFAULT,
     ca_file: CaFile = "",
     json: AsJson = False,
@@ -134,6 +136,8 @@ def roll_forward(
         from_time=read_instant(from_time, option="--from"),
         to_time=read_instant(to_time, option="--to"),
         currency_code=currency,
+        entity=entity,
+        known_time=read_instant(known, option="--known") if known else None,
     )
     with connect(address, ca_file) as channel:
         response = finance_service_pb2_grpc.FinanceServiceStub(channel).GetRollForward(
@@ -143,7 +147,7 @@ def roll_forward(
         print_json(response)
         return
     table = Table("Day", title=f"Contract liability, {currency}", show_footer=False)
-    for column in ("Opening", "Billings", "Usage", "Breakage", "Refunds", "Closing"):
+    for column in ("Opening", "Billings", "Usage", "Breakage", "By time", "Refunds", "Escheat", "Closing"):
         table.add_column(column, justify="right")
     for row in response.days:
         table.add_row(*_row_cells(show_instant(row.from_time)[:10], row))
@@ -153,6 +157,6 @@ def roll_forward(
 
 
 def _row_cells(label: str, row: finance_service_pb2.RollForwardRow) -> list[str]:
-    recognised = (row.recognised_usage, row.recognised_breakage)
-    amounts = (row.opening, row.billings, *recognised, row.refunds, row.closing)
+    recognised = (row.recognised_usage, row.recognised_breakage, row.recognised_over_time)
+    amounts = (row.opening, row.billings, *recognised, row.refunds, row.escheat, row.closing)
     return [label, *(show_units(amount.nanos, MONEY_SCALE) for amount in amounts)]

@@ -17,9 +17,13 @@ from ledger_service import bootstrap
 from ledger_service.cli import (
     budgets,
     credit,
+    finance,
+    finance_export,
+    finance_reports,
     history,
     holds,
     rules,
+    sales,
     top_ups,
     totals,
     trace,
@@ -42,6 +46,14 @@ app.add_typer(trace.app)
 app.add_typer(watch.app)
 app.add_typer(budgets.app)
 app.add_typer(totals.app)
+app.add_typer(finance.app)
+app.add_typer(sales.app)
+books = typer.Typer(no_args_is_help=True, help="Revenue, the journal, and all that finance reads of it.")
+books.add_typer(finance.app)
+books.add_typer(finance_reports.app)
+books.add_typer(finance_export.app)
+books.command("roll-forward")(history.roll_forward)
+app.add_typer(books, name="finance")
 
 
 def main() -> None:

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from ledger_service.domain.agreement.billing import record_credit_note, record_invoice
 from ledger_service.domain.agreement.contract import Contract, sign_contract
@@ -25,104 +25,37 @@ from ledger_service.domain.agreement.rate_card import RateCard, create_rate_card
 from ledger_service.domain.agreement.withdrawal import withdraw_phase
 from ledger_service.domain.commands import (
     AcceptRateCardPhase,
-    ActivateGrant,
     AnyCommand,
-    CaptureHold,
     ChangePlan,
-    ChargeBackGrant,
-    CloseWallet,
-    Command,
     CreateRateCard,
     Debit,
     EndContract,
-    ExtendGrant,
     ExtendTrial,
     GrantCredits,
     OpenWallet,
-    PlaceHold,
     PublishPlan,
     PublishRateCardPhase,
-    ReceiveTransfer,
     RecordAdjustment,
     RecordCreditNote,
     RecordInvoice,
-    RefundGrant,
     RejectRateCardPhase,
-    ReleaseHold,
-    RequestTopUp,
-    ReturnTransfer,
-    ReverseDebit,
-    RevokeGrant,
     ScheduleContractPhase,
-    SettleTopUp,
-    SettleTransfer,
     SettleWallet,
     SignContract,
-    TransferCredits,
     UpdateWallet,
     WithdrawRateCardPhase,
 )
 from ledger_service.domain.drafts import Draft
+from ledger_service.domain.finance.decisions import FINANCE_COMMANDS, check_pool, decide_finance, stream_of
 from ledger_service.domain.refusals import ContractNotFound, RateCardNotFound, WalletNotFound
 from ledger_service.domain.streams import State
 from ledger_service.domain.wallet.adjust import record_adjustment
-from ledger_service.domain.wallet.chargeback import charge_back_grant
-from ledger_service.domain.wallet.closing import check_open, close_wallet
-from ledger_service.domain.wallet.debit import debit
-from ledger_service.domain.wallet.grant import grant, open_wallet
-from ledger_service.domain.wallet.hold import capture_hold, place_hold, release_hold
-from ledger_service.domain.wallet.pending_grant import activate_grant
-from ledger_service.domain.wallet.reverse import reverse_debit
-from ledger_service.domain.wallet.rules import update_wallet
-from ledger_service.domain.wallet.settle import settle
+from ledger_service.domain.wallet.closing import check_open
+from ledger_service.domain.wallet.decisions import NOT_WHEN_CLOSED, WALLET_DECISIONS
+from ledger_service.domain.wallet.grant import open_wallet
 from ledger_service.domain.wallet.state import Wallet
-from ledger_service.domain.wallet.top_up import request_top_up, settle_top_up, with_auto_top_up
-from ledger_service.domain.wallet.transfer import (
-    receive_transfer,
-    return_transfer,
-    settle_transfer,
-    transfer,
-)
-from ledger_service.domain.wallet.withdraw import extend_grant, refund_grant, revoke_grant
+from ledger_service.domain.wallet.top_up import with_auto_top_up
 
-Decide = Callable[[Wallet, Any, datetime], list[Draft]]
-WALLET_DECISIONS: Final[dict[type[Command], Decide]] = {
-    Debit: debit,
-    GrantCredits: grant,
-    PlaceHold: place_hold,
-    CaptureHold: capture_hold,
-    ReleaseHold: release_hold,
-    ReverseDebit: reverse_debit,
-    RevokeGrant: revoke_grant,
-    RefundGrant: refund_grant,
-    ExtendGrant: extend_grant,
-    ActivateGrant: activate_grant,
-    RequestTopUp: request_top_up,
-    SettleTopUp: settle_top_up,
-    ChargeBackGrant: charge_back_grant,
-    TransferCredits: transfer,
-    ReceiveTransfer: receive_transfer,
-    SettleTransfer: settle_transfer,
-    ReturnTransfer: return_transfer,
-    UpdateWallet: update_wallet,
-    CloseWallet: close_wallet,
-    SettleWallet: settle,
-}
-"""What is decided on the state of one wallet that exists."""
-NOT_WHEN_CLOSED: Final = frozenset(
-    {
-        Debit,
-        GrantCredits,
-        PlaceHold,
-        ExtendGrant,
-        ActivateGrant,
-        RequestTopUp,
-        TransferCredits,
-        ReceiveTransfer,
-        UpdateWallet,
-    }
-)
-"""Commands that add or use credit or give orders; usage that was delivered is recorded all the same."""
 RateCardCommand = (
     CreateRateCard
     | PublishRateCardPhase
@@ -136,11 +69,15 @@ States = Mapping[str, State | None]
 S = TypeVar("S", Wallet, RateCard, Plan, Contract)
 
 
-def streams_of(command: AnyCommand) -> tuple[str, ...]:
+def streams_of(command: AnyCommand) -> tuple[str, ...]:  # noqa: C901
     """Return the streams that the command touches; the first is its own and scopes its idempotency key."""
     if type(command) in WALLET_DECISIONS:
         # Asked first, for it is the path of every request.
+        if isinstance(command, GrantCredits) and command.finance is not None and command.finance.pool:
+            return (command.wallet, command.finance.pool)
         return (_wallet_of(command),)
+    if isinstance(command, FINANCE_COMMANDS):
+        return (stream_of(command),)
     match command:
         case RecordAdjustment():
             return (command.wallet, command.rate_card)
@@ -161,17 +98,21 @@ def streams_of(command: AnyCommand) -> tuple[str, ...]:
             return (command.wallet,)
 
 
-def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:
+def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:  # noqa: C901
     """Return the events that the command causes, in order. Raises Refusal, and then changes nothing."""
     if (decide_on := WALLET_DECISIONS.get(type(command))) is not None:
         wallet = _wallet(states, _wallet_of(command), field="name")
         if wallet.close_time is not None:
             _check_closed(wallet, command)
+        if isinstance(command, GrantCredits):
+            check_pool(states, command)
         drafts = decide_on(wallet, command, now)
         # An update may be what brings the rule.
         if wallet.rules.auto_top_up is None and type(command) is not UpdateWallet:
             return drafts
         return _with_auto_top_up(wallet, command, drafts, now)
+    if isinstance(command, FINANCE_COMMANDS):
+        return decide_finance(states, command, now)
     match command:
         case OpenWallet():
             drafts = open_wallet(_typed(states, command.wallet, Wallet), command, now)

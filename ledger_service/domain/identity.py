@@ -72,6 +72,14 @@ from ledger_service.domain.identity_of_agreements import (
     recorded_agreement,
 )
 from ledger_service.domain.identity_of_charges import adjustment_of, late_hold, spender, usage_of
+from ledger_service.domain.identity_of_finance import (
+    FINANCE_COMMANDS,
+    FINANCE_EVENTS,
+    identity_of_finance,
+    identity_of_sale,
+    recorded_finance,
+)
+from ledger_service.domain.identity_of_payments import recorded_payment
 from ledger_service.domain.refusals import IdempotencyKeyReused
 from ledger_service.domain.wallet.hold import TTL_DEFAULT
 from ledger_service.domain.wallet.rules import RULE_OF
@@ -119,6 +127,8 @@ def check_same_call(command: AnyCommand, recorded: Fact[Event]) -> None:
 
 def identity(command: AnyCommand) -> Identity:  # noqa: C901, PLR0912
     """Return what makes the command itself, beside its stream."""
+    if isinstance(command, FINANCE_COMMANDS):
+        return identity_of_finance(command)
     match command:
         case Debit():
             return (
@@ -164,6 +174,8 @@ def _recorded_identity(fact: Fact[Event]) -> Identity:  # noqa: C901, PLR0912
     event = fact.event
     # An effective time equal to the record time is what "now" became.
     effective_time = None if fact.effective_time == fact.record_time else fact.effective_time
+    if isinstance(event, FINANCE_EVENTS):
+        return recorded_finance(event)
     match event:
         case CreditsDebited(charge=Charge(adjustment=Adjustment()) as charge):
             return adjustment_of(charge, effective_time)
@@ -185,13 +197,14 @@ def _recorded_identity(fact: Fact[Event]) -> Identity:  # noqa: C901, PLR0912
         case CreditsHeld() | HoldCaptured() | HoldReleased() | DebitReversed():
             return _recorded_hold_or_reversal(fact, event)
         case GrantRevoked():
-            return fields(event, "amount_units", "clawback", "pending")
+            units = event.amount_units if event.partial else 0
+            return fields(event, "clawback", "pending", "partial") | {"amount_units": units}
         case GrantRefunded():
             return fields(event, "refund")
         case GrantExpiryExtended():
             return fields(event)
         case GrantActivated() | TopUpRequested() | TopUpSettled():
-            return _recorded_payment(event)
+            return recorded_payment(event)
         case WalletUpdated():
             return _update(event)
         case CreditsTransferredOut():
@@ -244,20 +257,12 @@ def _recorded_hold_or_reversal(
             return {"debit_version": event.debit_version, "amount_units": event.amount_units}
 
 
-def _recorded_payment(event: GrantActivated | TopUpRequested | TopUpSettled) -> Identity:
-    match event:
-        case GrantActivated():
-            return fields(event, "lot")
-        case TopUpRequested():
-            own = ("zone", "automatic", "day_end_time", "month_end_time")
-            return fields(event, *own) | {"scope": sorted(event.scope)}
-        case TopUpSettled():
-            return fields(event, "retry_time")
-
-
 def _grant_fields(grant: GrantCredits | CreditsGranted, *without: str) -> Identity:
     # Only goodwill says what it compensates, so that the fingerprints of other grants stay what they are.
-    return fields(grant, *without, *(() if grant.compensates_version else ("compensates_version",)))
+    optional = () if grant.compensates_version else ("compensates_version",)
+    return fields(grant, *without, *optional, "finance", "consideration") | identity_of_sale(
+        grant.consideration, grant.finance
+    )
 
 
 def _update(update: UpdateWallet | WalletUpdated) -> Identity:

@@ -79,7 +79,7 @@ def identity_of_agreement(command: AgreementCommand) -> Identity:
         case ScheduleContractPhase():
             return _scheduled(command, command.terms, command.from_time)
         case ExtendTrial() | ChangePlan() | EndContract():
-            return fields(command, "contract", "wallet")
+            return fields(command, "contract", "wallet", "expected_change_version")
         case RecordInvoice() | RecordCreditNote():
             return _issued(command.issued)
 

@@ -7,9 +7,17 @@ from typing import Any, Final
 
 from ledger_service.domain.agreement import contract, plan, rate_card
 from ledger_service.domain.events import Event, Fact
+from ledger_service.domain.finance import periods, pool
 from ledger_service.domain.wallet import evolve, state
 
-State = state.Wallet | rate_card.RateCard | plan.Plan | contract.Contract
+State = (
+    state.Wallet
+    | rate_card.RateCard
+    | plan.Plan
+    | contract.Contract
+    | pool.BreakagePool
+    | periods.AccountingPeriods
+)
 Evolve = Callable[[Any, Fact[Event], int], State]
 
 EVOLVE: Final[dict[str, Evolve]] = {
@@ -17,12 +25,16 @@ EVOLVE: Final[dict[str, Evolve]] = {
     "rateCards": rate_card.evolve,
     "plans": plan.evolve_plan,
     "contracts": contract.evolve_contract,
+    "breakagePools": pool.evolve_pool,
+    "accountingPeriods": periods.evolve_periods,
 }
 STATE_TYPE: Final[dict[str, type[State]]] = {
     "wallets": state.Wallet,
     "rateCards": rate_card.RateCard,
     "plans": plan.Plan,
     "contracts": contract.Contract,
+    "breakagePools": pool.BreakagePool,
+    "accountingPeriods": periods.AccountingPeriods,
 }
 
 

@@ -85,6 +85,17 @@ class ChangeTiming(Enum):
     AT_CYCLE_END = "AT_CYCLE_END"
 
 
+class BreakageMethod(Enum):
+    """When what is never used becomes revenue."""
+
+    NONE = "NONE"
+    """Once the customer's right has ended."""
+    REMOTE = "REMOTE"
+    """Likewise, or when it is declared remote that it will be used."""
+    PROPORTIONAL = "PROPORTIONAL"
+    """In proportion to use."""
+
+
 class AlertKind(Enum):
     """What a threshold is compared with."""
 

@@ -13,10 +13,10 @@ from typing import Any, Final
 import msgspec
 import psycopg
 
+from ledger_service.projections.book_events import read_page_events
 from ledger_service.projections.log_pages import PAGE_EVENTS_MAX, POSITION_MAX, read_page
 from ledger_service.projections.projection import Projection, Run
 from ledger_service.projections.tracking import move_position, read_positions
-from ledger_service.projections.wallet_events import read_wallet_events
 
 RUN_EVENTS_MAX: Final = 50_000
 """Events in one transaction: about half a second of work, which a stop waits for and a crash repeats."""
@@ -73,7 +73,7 @@ def catch_up_once(
     """
     positions = read_positions(connection, [projection.name for projection in projections])
     plan = plan_step(projections, positions, through=through)
-    runs = [projection.begin() for projection in plan.projections]
+    runs = [projection.begin(connection) for projection in plan.projections]
     end = _fold_run(connection, plan, runs, limits, on_page)
     if end > plan.after:
         with connection.transaction():
@@ -95,7 +95,7 @@ def _fold_run(
     position = plan.after
     while position < plan.through:
         page = read_page(connection, after=position, through=plan.through, events_max=limits.page_events_max)
-        events = read_wallet_events(page.events)
+        events = read_page_events(page.events)
         for run in runs:
             run.fold(events)
         position = page.through

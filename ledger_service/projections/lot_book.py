@@ -1,4 +1,4 @@
-"""Paid lots of one wallet, folded event by event: what the projection of deferred revenue does, in memory.
+"""Paid lots of one wallet, folded event by event: what the journal does, in memory.
 
 Implements `LotBook` of application/debit_trace.
 """
@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from ledger_service.application.debit_trace import LotRevenue
 from ledger_service.application.ports import StoredEvent
-from ledger_service.projections.deferred_revenue import Collected, post
-from ledger_service.projections.paid_lot_movements import collect
-from ledger_service.projections.recognition import Movement, PaidLot, post_movement
+from ledger_service.domain.finance.lots import moved
+from ledger_service.projections.books import Books, LotKey, flush
+from ledger_service.projections.journal import post
+from ledger_service.projections.pool_tallies import PoolTally, PoolTerms
 from ledger_service.projections.wallet_events import read_wallet_events
 
 
@@ -18,30 +19,34 @@ class PaidLots:
 
     def __init__(self) -> None:
         """Begin before the first event."""
-        self._lots: dict[int, PaidLot] = {}
+        self._books = Books(pools=_AnyPool())
+        self._wallet = ""
 
     def fold(self, event: StoredEvent) -> None:
         """Add the next event."""
-        collected = Collected()
-        collect(collected, read_wallet_events([event]))
-        before = {
-            key: self._lots[key.grant_version]
-            for key in collected.movements
-            if key.grant_version in self._lots
-        }
-        for key, lot in post(collected, before).lots.items():
-            self._lots[key.grant_version] = lot
+        self._wallet = event.stream
+        for each in read_wallet_events([event]):
+            post(self._books, each)
 
     def revenue(self, grant_version: int, *, more_units: int = 0) -> LotRevenue | None:
         """Return a paid lot as if so many more units were drawn; None for a lot without consideration."""
-        lot = self._lots.get(grant_version)
-        if lot is None:
+        held = self._books.lots.get(LotKey(self._wallet, grant_version))
+        if held is None:
             return None
-        drawn = post_movement(lot, Movement(lot.effective_day, more_units)).lot if more_units else lot
+        lot = flush(self._books, held)
+        drawn = moved(lot, drawn_units=more_units, expired_units=0) if more_units else lot
         return LotRevenue(
             lot.currency_code,
             lot.consideration_nanos,
             lot.amount_units,
             drawn.drawn_units,
-            drawn.recognised_usage_nanos,
+            drawn.usage_nanos,
         )
+
+
+class _AnyPool(dict[str, PoolTally]):
+    """Pools of which nothing is known: usage of their lots does not depend on them."""
+
+    def __missing__(self, name: str) -> PoolTally:
+        pool = self[name] = PoolTally(PoolTerms("", "", "", "", "", ""))
+        return pool

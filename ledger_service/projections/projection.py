@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 import msgspec
 import psycopg
 
-from ledger_service.projections import (
-    deferred_revenue,
-    deferred_revenue_store,
-    wallet_view,
-    wallet_view_store,
-)
-from ledger_service.projections.deferred_revenue_store import DeferredRevenueRun
+from ledger_service.projections import books, journal_store, wallet_view, wallet_view_store
+from ledger_service.projections.book_events import PageEvents
+from ledger_service.projections.journal_store import JournalRun
 from ledger_service.projections.tables import Table
-from ledger_service.projections.wallet_events import WalletEvent
 from ledger_service.projections.wallet_view_store import WalletViewRun
 
 
 class Run(Protocol):
     """Consecutive events of the log, folded in memory until they are stored."""
 
-    def fold(self, events: Iterable[WalletEvent]) -> None:
-        """Add the next events."""
+    def fold(self, events: PageEvents) -> None:
+        """Add the next events. Raises psycopg.Error if it has to know what is stored."""
 
     def row_count(self) -> int:
         """Return about how many rows storing would write, which bounds the memory of the run."""
@@ -34,14 +29,14 @@ class Run(Protocol):
 
 
 class Projection(msgspec.Struct, frozen=True):
-    """One projection. `begin` starts a run."""
+    """One projection. `begin` starts a run, which may read the tables as they are before it."""
 
     name: str
     tables: tuple[Table, ...]
-    begin: Callable[[], Run]
+    begin: Callable[[psycopg.Connection[Any]], Run]
 
 
-WALLET_VIEW: Final = Projection(wallet_view.NAME, wallet_view_store.TABLES, WalletViewRun)
-DEFERRED_REVENUE: Final = Projection(deferred_revenue.NAME, deferred_revenue_store.TABLES, DeferredRevenueRun)
-PROJECTIONS: Final = (WALLET_VIEW, DEFERRED_REVENUE)
+WALLET_VIEW: Final = Projection(wallet_view.NAME, wallet_view_store.TABLES, lambda _: WalletViewRun())
+JOURNAL: Final = Projection(books.NAME, journal_store.TABLES, JournalRun)
+PROJECTIONS: Final = (WALLET_VIEW, JOURNAL)
 """Every projection of the ledger."""

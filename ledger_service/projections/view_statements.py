@@ -39,31 +39,6 @@ ORDER BY grant_version LIMIT %(limit)s"""
 # Recorded days, and what lots broke at expiries that fell due by now but are not recorded yet. Everything
 # before the span is one row, without a day. What holds reserve is not broken, so a lot that has units held
 # breaks the share of the rest, rounded half up as `recognition` does it.
-ROLL_FORWARD: Final = """
-WITH due AS (
-    SELECT *, drawn_units + expired_units AS gone,
-        amount_units - refunded_units - rolled_units - held_units AS gone_after,
-        consideration_nanos - refunded_nanos - rolled_nanos AS recognisable,
-        recognised_usage_nanos + recognised_breakage_nanos AS recognised
-    FROM {schema}.deferred_revenue_lots
-    WHERE NOT used_up AND NOT rolls_over AND expire_time <= %(now)s AND currency_code = %(currency_code)s
-        AND expire_time < %(to_time)s
-), posted AS (
-    SELECT day, billings_nanos AS billings, recognised_usage_nanos AS usage,
-        recognised_breakage_nanos AS breakage, refunds_nanos AS refunds
-    FROM {schema}.deferred_revenue_days
-    WHERE currency_code = %(currency_code)s AND day < %(to_day)s
-    UNION ALL
-    SELECT greatest((expire_time AT TIME ZONE 'UTC')::date, effective_day), 0, 0,
-        CASE WHEN held_units = 0 THEN recognisable ELSE least(recognisable,
-            div(2 * consideration_nanos::numeric * gone_after + amount_units, 2 * amount_units::numeric)
-        ) END - recognised, 0
-    FROM due WHERE gone_after > gone
-)
-SELECT CASE WHEN day >= %(from_day)s THEN day END, sum(billings)::text, sum(usage)::text,
-    sum(breakage)::text, sum(refunds)::text
-FROM posted WHERE day < %(to_day)s GROUP BY 1 ORDER BY 1"""
-
 # One that never ran has no row, and is at 0.
 POSITIONS: Final = """
 SELECT name, coalesce(t.notification_id, 0),
@@ -86,6 +61,5 @@ class ViewStatements:
         self.list_wallets: Final = SQL(LIST_WALLETS).format(schema=name, customer=SQL(""))
         self.list_wallets_of_customer: Final = SQL(LIST_WALLETS).format(schema=name, customer=OF_CUSTOMER)
         self.list_grants: Final = SQL(LIST_GRANTS).format(schema=name)
-        self.roll_forward: Final = SQL(ROLL_FORWARD).format(schema=name)
         self.positions: Final = SQL(POSITIONS).format(schema=name)
         self.position: Final = SQL(POSITION).format(schema=name)

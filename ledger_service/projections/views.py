@@ -6,41 +6,28 @@ is settled here, at the caller's `now`, in the same way as a wallet settles itse
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
-from datetime import UTC, date, datetime, time
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
-import psycopg
-from psycopg.sql import Composed
-from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
+from psycopg_pool import AsyncConnectionPool
 
 from ledger_service.application.page_tokens import GrantsToken, WalletsToken, decode_token, encode_token
-from ledger_service.application.ports import StoreUnavailableError
 from ledger_service.application.view_ports import (
     GrantPage,
     GrantView,
     ProjectionPosition,
-    RollForward,
     WalletPage,
     WalletView,
 )
 from ledger_service.domain.events import Recurrence
-from ledger_service.domain.refusals.service import PageTokenMalformed, ProjectionBehind
+from ledger_service.domain.refusals.service import PageTokenMalformed
 from ledger_service.domain.values import Asset, GrantCategory, Money, ShortfallMode
-from ledger_service.projections.projection import DEFERRED_REVENUE, PROJECTIONS, WALLET_VIEW
-from ledger_service.projections.recognition import DaySums
-from ledger_service.projections.roll_forward import roll_forward_days
+from ledger_service.projections.projection import PROJECTIONS, WALLET_VIEW
+from ledger_service.projections.view_reader import POSITION_WAIT_SECONDS, ViewReader
 from ledger_service.projections.view_statements import ViewStatements
 from ledger_service.projections.wallet_events import rolls_over
 from ledger_service.projections.wallet_tallies import LAPSED, PENDING
-
-POSITION_WAIT_SECONDS: Final = 2.0
-"""Longest wait for a position: a projector that is alive is well under a second behind."""
-
-POSITION_POLL_SECONDS: Final = 0.01
-"""Time between two looks at the position meanwhile."""
 
 PAGE_SIZE_MAX: Final = 1_000
 """Largest page, as the protos say."""
@@ -48,7 +35,7 @@ PAGE_SIZE_MAX: Final = 1_000
 _recurrences: Final = msgspec.json.Decoder(Recurrence)
 
 
-class PostgresViews:
+class PostgresViews(ViewReader):
     """The views of one shard."""
 
     def __init__(
@@ -59,9 +46,8 @@ class PostgresViews:
         position_wait_seconds: float = POSITION_WAIT_SECONDS,
     ) -> None:
         """Read through the pool, which the caller opens and closes."""
-        self._pool = pool
         self._statements = ViewStatements(schema)
-        self._position_wait_seconds = position_wait_seconds
+        super().__init__(pool, self._statements.position, position_wait_seconds=position_wait_seconds)
 
     async def list_wallets(
         self,
@@ -96,61 +82,11 @@ class PostgresViews:
         token = encode_token(GrantsToken(wallet, grants[-1].grant_version)) if len(rows) == limit else ""
         return GrantPage(grants, token, position)
 
-    async def roll_forward(
-        self, *, from_day: date, to_day: date, currency_code: str, now: datetime, min_position: int = 0
-    ) -> RollForward:
-        """Roll contract liability forward over the days [from_day, to_day)."""
-        assert from_day < to_day, "a span has at least one day"
-        position = await self._reach(DEFERRED_REVENUE.name, min_position)
-        parameters = {
-            "from_day": from_day,
-            "to_day": to_day,
-            "to_time": datetime.combine(to_day, time.min, UTC),
-            "currency_code": currency_code,
-            "now": now,
-        }
-        rows = await self._rows(self._statements.roll_forward, parameters)
-        sums = {
-            day: DaySums(int(billings), int(usage), int(breakage), int(refunds))
-            for day, billings, usage, breakage, refunds in rows
-        }
-        before = sums.pop(None, DaySums())
-        return roll_forward_days(before, sums, from_day=from_day, to_day=to_day, position=position)
-
     async def projection_positions(self) -> tuple[ProjectionPosition, ...]:
         """Return how far each projection has come, by name; one that never ran is at 0."""
         names = sorted(projection.name for projection in PROJECTIONS)
         rows = await self._rows(self._statements.positions, {"names": names})
         return tuple(ProjectionPosition(*row) for row in rows)
-
-    async def _reach(self, name: str, min_position: int) -> int:
-        """Return the projection's position once it is `min_position` or more. Raises ProjectionBehind."""
-        deadline = asyncio.get_running_loop().time() + self._position_wait_seconds
-        while (position := await self._position(name)) < min_position:
-            if asyncio.get_running_loop().time() >= deadline:
-                raise ProjectionBehind(
-                    f"projection {name} is at position {position}, not yet at {min_position}",
-                    field="min_position",
-                    projection=name,
-                    position=position,
-                    min_position=min_position,
-                )
-            await asyncio.sleep(POSITION_POLL_SECONDS)
-        return position
-
-    async def _position(self, name: str) -> int:
-        rows = await self._rows(self._statements.position, {"name": name})
-        return rows[0][0] if rows else 0
-
-    async def _rows(self, statement: Composed, parameters: Mapping[str, object]) -> list[Any]:
-        try:
-            async with self._pool.connection() as connection:
-                cursor = connection.cursor(binary=True)
-                await cursor.execute(statement, parameters)
-                rows: list[Any] = await cursor.fetchall()
-                return rows
-        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, PoolClosed) as error:
-            raise StoreUnavailableError(f"the projections cannot be read: {type(error).__name__}") from error
 
 
 def _rows_to_read(page_size: int) -> int:

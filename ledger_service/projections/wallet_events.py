@@ -14,9 +14,10 @@ from typing import Final, Generic, TypeVar
 import msgspec
 
 from ledger_service.application.ports import StoredEvent
-from ledger_service.domain.events import Draw, LotTerms, Recurrence, Return
+from ledger_service.domain.events import Draw, FinanceTerms, LotTerms, Recurrence, Return
 from ledger_service.domain.topics import UnknownTopicError
-from ledger_service.domain.values import Asset, GrantCategory, Money, ShortfallMode
+from ledger_service.domain.values import Asset, GrantCategory, Money, ShortfallMode, UnitPrice
+from ledger_service.projections.estimate_events import ESTIMATE_TYPES, AnyEstimate
 from ledger_service.projections.movement_events import MOVEMENT_TYPES, AnyMovement
 from ledger_service.projections.payment_events import PAYMENT_TYPES, AnyPayment
 
@@ -81,6 +82,13 @@ class Granted(Narrow, frozen=True):
     compensates_version: int = 0
     pending: bool = False
     top_up_version: int = 0
+    finance: FinanceTerms | None = None
+
+
+class OveragePrice(Narrow, frozen=True):
+    """What the projections need of a Charge."""
+
+    overage_price: UnitPrice | None = None
 
 
 class Debited(Narrow, frozen=True):
@@ -91,6 +99,8 @@ class Debited(Narrow, frozen=True):
     overage_units: int = 0
     debt_units: int = 0
     late_grants: tuple[int, ...] = ()
+    feature: str = ""
+    charge: OveragePrice | None = None
 
 
 class Expired(Narrow, frozen=True):
@@ -120,6 +130,8 @@ class Captured(Narrow, frozen=True):
     draws: tuple[Draw, ...] = ()
     overage_units: int = 0
     debt_units: int = 0
+    feature: str = ""
+    charge: OveragePrice | None = None
 
 
 class Released(Narrow, frozen=True):
@@ -136,6 +148,8 @@ class Reversed(Narrow, frozen=True):
     returned: tuple[Return, ...] = ()
     overage_units: int = 0
     debt_units: int = 0
+    feature: str = ""
+    overage_price: UnitPrice | None = None
 
 
 class Revoked(Narrow, frozen=True):
@@ -145,6 +159,7 @@ class Revoked(Narrow, frozen=True):
     amount_units: int
     clawback: bool = False
     pending: bool = False
+    partial: bool = False
 
 
 class Refunded(Narrow, frozen=True):
@@ -153,6 +168,8 @@ class Refunded(Narrow, frozen=True):
     grant_version: int
     amount_units: int
     refund: Money
+    paid: bool = False
+    exchange_rate: str = ""
 
 
 class Extended(Narrow, frozen=True):
@@ -198,6 +215,7 @@ Change = (
     | Repaid
     | AnyMovement
     | AnyPayment
+    | AnyEstimate
 )
 C_co = TypeVar("C_co", bound=Change, covariant=True)
 
@@ -219,6 +237,7 @@ NARROW_TYPES: Final[dict[str, type[Change]]] = {
     "wallet.WalletPolicyChanged.v1": PolicyChanged,
     "wallet.WalletUpdated.v1": Updated,
     **MOVEMENT_TYPES,
+    **ESTIMATE_TYPES,
     "wallet.WalletClosed.v1": Closed,
     "wallet.ThresholdCrossed.v1": Crossed,
 }
@@ -232,6 +251,7 @@ class WalletEvent(Narrow, frozen=True):
     effective_time: datetime
     change: Change
     record_time: datetime
+    position: int = 0
 
 
 class _Stored(Narrow, Generic[C_co], frozen=True):
@@ -253,19 +273,19 @@ def read_wallet_events(page: Iterable[StoredEvent]) -> list[WalletEvent]:
 
     Raises UnknownTopicError, msgspec.ValidationError: without a fact a projection is wrong for ever.
     """
-    return [
-        _narrow(stored.stream, stored.version, stored.topic, stored.state)
-        for stored in page
-        if stored.stream.startswith(WALLET_STREAM_PREFIX)
-    ]
+    return [_narrow(stored) for stored in page if stored.stream.startswith(WALLET_STREAM_PREFIX)]
 
 
-def _narrow(stream: str, version: int, topic: str, state: bytes) -> WalletEvent:
-    decoder = _DECODERS.get(topic)
+def _narrow(stored: StoredEvent) -> WalletEvent:
+    decoder = _DECODERS.get(stored.topic)
     if decoder is None:
-        raise UnknownTopicError(f"topic {topic!r} of stream {stream!r} is not known to the projections")
-    stored = decoder.decode(state)
-    return WalletEvent(stream, version, stored.effective_time, stored.event, stored.record_time)
+        raise UnknownTopicError(
+            f"topic {stored.topic!r} of stream {stored.stream!r} is not known to the projections"
+        )
+    fact = decoder.decode(stored.state)
+    return WalletEvent(
+        stored.stream, stored.version, fact.effective_time, fact.event, fact.record_time, stored.position
+    )
 
 
 def rolls_over(recurrence: Recurrence | None) -> bool:

@@ -18,6 +18,7 @@ from typing import Final, assert_never
 
 from ledger_service.domain.events import Draw
 from ledger_service.domain.events.wallets import changes_policy
+from ledger_service.projections.estimate_events import Escheated, Estimated, RefundPaid, Remote
 from ledger_service.projections.movement_events import ChargedBack, Lowered, Received, Returned, Sent, Settled
 from ledger_service.projections.payment_events import Activated, TopUpAsked, TopUpEnded
 from ledger_service.projections.wallet_events import (
@@ -125,6 +126,8 @@ def _fold_event(tally: WalletTally, event: WalletEvent) -> None:  # noqa: C901, 
             _activate(tally, activated)
         case TopUpAsked() | TopUpEnded() as top_up:
             _set_timers(tally, top_up)
+        case Estimated() | Remote() | Escheated() | RefundPaid():
+            pass
         case _ as unreachable:
             assert_never(unreachable)
 
@@ -141,7 +144,7 @@ def _fold_revocation(tally: WalletTally, revoked: Revoked) -> None:
     revoke(tally, revoked.grant_version, revoked.amount_units)
     if revoked.pending:
         lot_of(tally, revoked.grant_version).payment_state = WITHDRAWN
-    elif not revoked.clawback:
+    elif not (revoked.clawback or revoked.partial):
         _end_series(tally, revoked.grant_version)
 
 

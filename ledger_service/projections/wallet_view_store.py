@@ -6,7 +6,7 @@ live tables with the same statements.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -14,8 +14,8 @@ import psycopg
 
 from ledger_service.domain.events import Recurrence
 from ledger_service.projections.array_text import booleans, integers, optional_texts, texts, times
+from ledger_service.projections.book_events import PageEvents
 from ledger_service.projections.tables import Table, expect_rows
-from ledger_service.projections.wallet_events import WalletEvent
 from ledger_service.projections.wallet_tallies import (
     GrantedAt,
     LotTally,
@@ -125,9 +125,9 @@ class WalletViewRun:
     def __init__(self) -> None:
         self._tallies: Tallies = {}
 
-    def fold(self, events: Iterable[WalletEvent]) -> None:
+    def fold(self, events: PageEvents) -> None:
         """Add the next events of the log."""
-        fold_wallet_view(self._tallies, events)
+        fold_wallet_view(self._tallies, events.wallets)
 
     def row_count(self) -> int:
         """Return how many rows storing the run writes."""

@@ -8,9 +8,14 @@ from typing import Final
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from credits.ledger.v1 import contract_changes_pb2
-from ledger_service.application.calls import Outcome
 from ledger_service.domain.commands import ChangePlan, EndContract, ExtendTrial, ScheduleContractPhase
-from ledger_service.domain.events import ContractEnded, ContractPhaseScheduled, PlanChanged, TrialExtended
+from ledger_service.domain.events import (
+    ContractEnded,
+    ContractPhaseScheduled,
+    Event,
+    PlanChanged,
+    TrialExtended,
+)
 from ledger_service.domain.names import check_idempotency_key, check_name
 from ledger_service.domain.refusals import FieldRequired, ValueUnspecified
 from ledger_service.domain.values import ChangeTiming
@@ -61,6 +66,7 @@ def read_change_plan(request: contract_changes_pb2.ChangePlanRequest, wallet: st
         timing=timing,
         from_time=_time(request.from_time, "from_time") if request.HasField("from_time") else None,
         take_trial=request.take_trial,
+        expected_change_version=request.expected_change_version,
     )
 
 
@@ -70,16 +76,16 @@ def read_end_contract(request: contract_changes_pb2.EndContractRequest, wallet: 
     return EndContract(request.name, wallet, end_time)
 
 
-def check_change(name: str, idempotency_key: str) -> None:
+def check_change(name: str, idempotency_key: str, *, validate_only: bool = False) -> None:
     """Refuse what no change of a contract can be asked with."""
     check_name(name, collection="contracts", field="name")
-    check_idempotency_key(idempotency_key)
+    if not validate_only:
+        check_idempotency_key(idempotency_key)
 
 
-def write_change(outcome: Outcome) -> contract_changes_pb2.ContractChange:
-    """Return what a change recorded."""
-    event = outcome.fact.event
-    change = contract_changes_pb2.ContractChange(contract=outcome.stream)
+def write_change(contract: str, event: Event) -> contract_changes_pb2.ContractChange:
+    """Return what a change records."""
+    change = contract_changes_pb2.ContractChange(contract=contract)
     if isinstance(event, ContractEnded):
         change.from_time.CopyFrom(write_time(event.end_time))
         return change

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from credits.ledger.v1 import contract_changes_pb2, contract_service_pb2_grpc
 from ledger_service.application.calls import Outcome
+from ledger_service.application.dry_run import dry_run
 from ledger_service.application.writer import Writer
 from ledger_service.domain.agreement.contract import Contract
 from ledger_service.domain.commands import AnyCommand, Request
@@ -31,7 +32,9 @@ class ContractChangeServicer(contract_service_pb2_grpc.ContractServiceServicer):
         command = read_schedule(request, await self._wallet(request.name, request.idempotency_key))
         outcome = await self._change(command, request.idempotency_key, context)
         return contract_changes_pb2.ScheduleContractPhaseResponse(
-            change=write_change(outcome), replayed=outcome.replayed, position=outcome.position
+            change=_change_of(outcome),
+            replayed=outcome.replayed,
+            position=outcome.position,
         )
 
     async def ExtendTrial(
@@ -41,17 +44,27 @@ class ContractChangeServicer(contract_service_pb2_grpc.ContractServiceServicer):
         command = read_extend_trial(request, await self._wallet(request.name, request.idempotency_key))
         outcome = await self._change(command, request.idempotency_key, context)
         return contract_changes_pb2.ExtendTrialResponse(
-            change=write_change(outcome), replayed=outcome.replayed, position=outcome.position
+            change=_change_of(outcome),
+            replayed=outcome.replayed,
+            position=outcome.position,
         )
 
     async def ChangePlan(
         self, request: contract_changes_pb2.ChangePlanRequest, context: Context
     ) -> contract_changes_pb2.ChangePlanResponse:
         """Let a contract follow another plan version."""
-        command = read_change_plan(request, await self._wallet(request.name, request.idempotency_key))
+        wallet = await self._wallet(
+            request.name, request.idempotency_key, validate_only=request.validate_only
+        )
+        command = read_change_plan(request, wallet)
+        if request.validate_only:
+            event = await dry_run(self._writer, command)
+            return contract_changes_pb2.ChangePlanResponse(change=write_change(request.name, event))
         outcome = await self._change(command, request.idempotency_key, context)
         return contract_changes_pb2.ChangePlanResponse(
-            change=write_change(outcome), replayed=outcome.replayed, position=outcome.position
+            change=_change_of(outcome),
+            replayed=outcome.replayed,
+            position=outcome.position,
         )
 
     async def EndContract(
@@ -61,12 +74,14 @@ class ContractChangeServicer(contract_service_pb2_grpc.ContractServiceServicer):
         command = read_end_contract(request, await self._wallet(request.name, request.idempotency_key))
         outcome = await self._change(command, request.idempotency_key, context)
         return contract_changes_pb2.EndContractResponse(
-            change=write_change(outcome), replayed=outcome.replayed, position=outcome.position
+            change=_change_of(outcome),
+            replayed=outcome.replayed,
+            position=outcome.position,
         )
 
-    async def _wallet(self, name: str, idempotency_key: str) -> str:
+    async def _wallet(self, name: str, idempotency_key: str, *, validate_only: bool = False) -> str:
         """Return the wallet of a contract, which never changes."""
-        check_change(name, idempotency_key)
+        check_change(name, idempotency_key, validate_only=validate_only)
         contract = (await self._writer.read(name)).state
         if not isinstance(contract, Contract):
             raise ContractNotFound(f"{name} does not exist", field="name")
@@ -76,3 +91,7 @@ class ContractChangeServicer(contract_service_pb2_grpc.ContractServiceServicer):
         outcome = await self._writer.submit(Request(command, key, actor_of(context)))
         assert outcome is not None, "a keyed command records something"
         return outcome
+
+
+def _change_of(outcome: Outcome) -> contract_changes_pb2.ContractChange:
+    return write_change(outcome.stream, outcome.fact.event)

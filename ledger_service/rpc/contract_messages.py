@@ -167,6 +167,7 @@ def write_contract(name: str, contract: Contract) -> agreement_pb2.Contract:
             zone=cycle.zone,
         ),
         phases=[write_contract_phase(phase) for phase in contract.phases],
+        change_version=contract.change_version,
     )
     end_time = contract.phases[-1].to_time if contract.phases else contract.end_time
     if end_time is not None:

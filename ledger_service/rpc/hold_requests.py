@@ -71,13 +71,13 @@ def read_reversed_debit(request: wallet_service_pb2.ReverseDebitRequest) -> Part
 def read_revoke(request: wallet_service_pb2.RevokeGrantRequest) -> RevokeGrant:
     """Return the command. Raises Refusal."""
     grant = _read_part(request.name, request.idempotency_key, "grants")
-    return RevokeGrant(grant.wallet, grant.version, request.reason)
+    return RevokeGrant(grant.wallet, grant.version, request.reason, request.amount_units)
 
 
 def read_refund(request: wallet_service_pb2.RefundGrantRequest) -> RefundGrant:
     """Return the command. Raises Refusal."""
     grant = _read_part(request.name, request.idempotency_key, "grants")
-    return RefundGrant(grant.wallet, grant.version, request.amount_units)
+    return RefundGrant(grant.wallet, grant.version, request.amount_units, request.paid, request.exchange_rate)
 
 
 def read_extend(request: wallet_service_pb2.ExtendGrantRequest) -> ExtendGrant:

@@ -20,6 +20,7 @@ from ledger_service.rpc.hold_requests import (
     read_reversed_debit,
     read_revoke,
 )
+from ledger_service.rpc.part_names import write_part_name
 from ledger_service.rpc.values import write_money
 
 
@@ -114,6 +115,7 @@ class HoldMethods:
         return wallet_service_pb2.RefundGrantResponse(
             refunded_units=event.amount_units,
             refund=write_money(event.refund),
+            name=write_part_name(outcome.stream, "refunds", outcome.version),
             replayed=outcome.replayed,
             position=outcome.position,
         )

@@ -9,6 +9,7 @@ from ledger_service.domain.events import CreditsGranted, Recurrence, WalletClose
 from ledger_service.domain.wallet.state import Wallet, policy_at
 from ledger_service.rpc.part_names import write_part_name
 from ledger_service.rpc.rules_messages import write_rules
+from ledger_service.rpc.sale_messages import write_sale_terms
 from ledger_service.rpc.top_up_messages import write_open_top_ups
 from ledger_service.rpc.values import (
     CATEGORY_WIRE,
@@ -106,6 +107,8 @@ def write_granted(outcome: Outcome) -> wallet_pb2.Grant:
         grant.expire_time.CopyFrom(write_time(event.expire_time))
     if event.consideration is not None:
         grant.consideration.CopyFrom(write_money(event.consideration))
+    if event.finance is not None:
+        grant.finance.CopyFrom(write_sale_terms(event.finance))
     return grant
 
 

@@ -21,6 +21,7 @@ from ledger_service.domain.wallet.burn_down import DEFAULT_ORDER
 from ledger_service.rpc.charge_requests import read_charge
 from ledger_service.rpc.part_names import read_part_name
 from ledger_service.rpc.rules_messages import read_rules
+from ledger_service.rpc.sale_messages import read_sale_terms
 from ledger_service.rpc.values import read_asset, read_category, read_money, read_shortfall, read_time
 
 ZONE_DEFAULT: Final = "UTC"
@@ -99,6 +100,7 @@ def read_grant(request: wallet_service_pb2.GrantRequest) -> GrantCredits:
         compensates_version=_read_own(grant.compensates, request.name, "debits", "compensates"),
         recurrence=_read_recurrence(grant.recurrence) if grant.HasField("recurrence") else None,
         pending=grant.pending,
+        finance=read_sale_terms(grant.finance) if grant.HasField("finance") else None,
     )
 
 

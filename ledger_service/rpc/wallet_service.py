@@ -27,6 +27,7 @@ from ledger_service.rpc.cap_messages import write_cap_use
 from ledger_service.rpc.debit_messages import write_debit_response
 from ledger_service.rpc.debit_stream_service import DebitStreamMethods
 from ledger_service.rpc.meter_totals_service import MeterTotalsMethods
+from ledger_service.rpc.sale_messages import in_books_of
 from ledger_service.rpc.top_up_service import TopUpMethods
 from ledger_service.rpc.transfer_service import TransferMethods
 from ledger_service.rpc.values import read_time, write_time
@@ -63,8 +64,11 @@ class WalletServicer(
 ):
     """Turns requests into commands, and outcomes into answers."""
 
-    def __init__(self, writer: Writer, reader: LogReader, views: Views) -> None:
-        """Serve from a writer, the log and the views."""
+    def __init__(
+        self, writer: Writer, reader: LogReader, views: Views, *, functional_currency: str = ""
+    ) -> None:
+        """Serve from a writer, the log and the views; a sale in another currency than the books' needs a rate."""
+        self._functional_currency = functional_currency
         super().__init__(writer, reader)
         self._views = views
 
@@ -118,7 +122,7 @@ class WalletServicer(
         self, request: wallet_service_pb2.GrantRequest, context: Context
     ) -> wallet_service_pb2.GrantResponse:
         """Issue credit."""
-        command = read_grant(request)
+        command = in_books_of(read_grant(request), self._functional_currency)
         if command.compensates_version:
             await self._wallet(request.name)
             await check_compensated_debit(self._reader, command)

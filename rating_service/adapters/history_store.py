@@ -54,7 +54,8 @@ ADD_PAYMENT: Final = """
 """
 COPY_DEBITS: Final = """
     COPY rating.debits (position, wallet, version, effective_time, usage, amount_units, overage_units, draws,
-    contract, contract_phase, rate_card_phase, charge, adjusted_cycle_time) FROM STDIN
+    contract, contract_phase, rate_card_phase, charge, adjusted_cycle_time, feature, api_key, usage_user, model)
+    FROM STDIN
 """
 
 

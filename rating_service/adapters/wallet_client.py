@@ -93,12 +93,13 @@ class WalletClient:
         )
         return WalletStanding(
             balance.balance.available_units,
-            [_cap(use) for use in read.cap_uses],
+            [cap_standing(use) for use in read.cap_uses],
             EntitlementStanding(balance.balance.entitlement_units, balance.balance.entitlement_used_units),
         )
 
 
-def _cap(use: wallet_caps_pb2.CapUse) -> CapStanding:
+def cap_standing(use: wallet_caps_pb2.CapUse) -> CapStanding:
+    """Return how a cap stands."""
     return CapStanding(
         limit_units=use.limit_units,
         used_units=use.used_units + use.held_units,

@@ -16,6 +16,9 @@ PAGE_SIZE_MAX: Final = 1_000
 
 _ID: Final = "[A-Za-z0-9][A-Za-z0-9._~-]{0,99}"
 _CONTRACT: Final = re.compile(f"contracts/{_ID}")
+_PLAN: Final = re.compile(f"plans/{_ID}")
+_ID_ALONE: Final = re.compile(_ID)
+_WALLET: Final = re.compile(f"wallets/{_ID}")
 _RATE_CARD: Final = re.compile(f"rateCards/{_ID}")
 _CARD_PHASE: Final = re.compile(f"rateCards/{_ID}/phases/[1-9][0-9]{{0,17}}")
 # An invoice is named by contract and cycle, which makes it longer than other names.
@@ -28,6 +31,11 @@ _CREDIT_NOTE: Final = re.compile("creditNotes/[A-Za-z0-9][A-Za-z0-9._~-]{0,169}"
 def check_contract(name: str, *, field: str) -> None:
     """Refuse what is not contracts/{contract}."""
     _check(_CONTRACT, name, field=field, form="contracts/{contract}")
+
+
+def is_wallet(name: str) -> bool:
+    """Say whether a name is wallets/{wallet}."""
+    return _WALLET.fullmatch(name) is not None
 
 
 def check_rate_card(name: str, *, field: str) -> None:
@@ -48,6 +56,16 @@ def check_invoice(name: str, *, field: str) -> None:
 def check_credit_note(name: str, *, field: str) -> None:
     """Refuse what is not creditNotes/{credit_note}."""
     _check(_CREDIT_NOTE, name, field=field, form="creditNotes/{credit_note}")
+
+
+def check_plan(name: str, *, field: str) -> None:
+    """Refuse what is not plans/{plan}."""
+    _check(_PLAN, name, field=field, form="plans/{plan}")
+
+
+def check_id(text: str, *, field: str) -> None:
+    """Refuse what cannot be the last part of a name."""
+    _check(_ID_ALONE, text, field=field, form="1 to 100 of A-Z, a-z, 0-9, '.', '_', '~', '-'")
 
 
 def check_idempotency_key(key: str) -> None:

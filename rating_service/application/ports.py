@@ -38,7 +38,8 @@ class HistoryPage(NamedTuple):
 class DebitRow(NamedTuple):
     """A debit as kept. `draws` and `charge` are the ledger's own JSON text.
 
-    The three columns before `charge` and the one after it are taken out of it, and empty for a debit without one.
+    `contract`, `contract_phase`, `rate_card_phase`, `model` and what follows `charge` are taken out of it, and empty
+    for a debit without one.
     """
 
     position: int
@@ -54,6 +55,10 @@ class DebitRow(NamedTuple):
     rate_card_phase: str
     charge: str | None
     adjusted_cycle_time: datetime | None = None
+    feature: str = ""
+    api_key: str = ""
+    usage_user: str = ""
+    model: str = ""
 
 
 class ReversalRow(NamedTuple):

@@ -22,11 +22,15 @@ from credits.ledger.v1 import (
     money_pb2,
     wallet_pb2,
 )
+from rating_service.cli import plan_change_commands
 from rating_service.cli.connection import CALL_SECONDS_MAX, open_ledger, print_message, printed_json
 from rating_service.cli.instants import as_timestamp, day
 from rating_service.cli.plan_table import card_condition
 
 app = typer.Typer(help="What was agreed with customers.", no_args_is_help=True)
+app.command()(plan_change_commands.preview_plan_change)
+app.command()(plan_change_commands.commit_plan_change)
+app.command()(plan_change_commands.migrate)
 
 NANO_DIGITS: Final = 9
 

@@ -20,6 +20,7 @@ from rating_service.cli import (
     invoice_commands,
     price_commands,
     quarantine_commands,
+    report_commands,
     rerating_commands,
     usage_commands,
 )
@@ -46,6 +47,7 @@ app.command()(simulate)
 app.command()(authorization_commands.authorize)
 app.command()(authorization_commands.settle)
 app.command()(authorization_commands.cancel)
+report_commands.add_to(usage_commands.app)
 app.add_typer(usage_commands.app, name="usage")
 app.add_typer(quarantine_commands.app, name="quarantine")
 app.add_typer(invoice_commands.app, name="invoice")

@@ -22,7 +22,7 @@ from rating_service.cli.connection import (
 from rating_service.cli.instants import parse_instant
 from rating_service.cli.usage_file import FORMATS, record_file
 
-app = typer.Typer(help="Record usage.", no_args_is_help=True)
+app = typer.Typer(help="Record usage, and report on it.", no_args_is_help=True)
 
 Quantities = Annotated[
     list[str], typer.Option("--quantity", "-q", help="dimension=number; repeat for each dimension.")

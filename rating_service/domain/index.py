@@ -6,6 +6,7 @@ costs microseconds an event where copying one large dict would cost milliseconds
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final, TypeVar
 
 T = TypeVar("T")
@@ -22,6 +23,12 @@ def empty_index() -> Index[T]:
 def find(index: Index[T], name: str) -> T | None:
     """Return what is kept under a name, or None."""
     return index[hash(name) % _BUCKETS].get(name)
+
+
+def values(index: Index[T]) -> Iterator[T]:
+    """Yield all that is kept, in no order."""
+    for bucket in index:
+        yield from bucket.values()
 
 
 def put(index: Index[T], name: str, value: T) -> Index[T]:

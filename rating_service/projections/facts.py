@@ -52,7 +52,7 @@ IGNORED_WALLET_EVENTS: Final = frozenset(
     "WalletOpened WalletUpdated WalletPolicyChanged WalletClosed CreditsExpired CreditsHeld HoldReleased DebtRepaid "
     "GrantExpiryExtended GrantRefunded ThresholdCrossed TopUpRequested "
     "TopUpSettled CreditsTransferredOut CreditsTransferredIn TransferSettled TransferReturned GrantChargedBack "
-    "ReceivableLowered".split()
+    "ReceivableLowered BreakageEstimateRevised BreakageDeclaredRemote ConsiderationEscheated RefundSettled".split()
 )
 """What happens to wallets without changing any debit. What is not here and not followed is not known.
 
@@ -71,14 +71,22 @@ class UnreadableHistoryError(Exception):
     """The log holds what cannot be read, or is out of order; going on would miscount, so following stops."""
 
 
+class _Properties(msgspec.Struct, frozen=True):
+    model: str = ""
+
+
 class _AdjustmentKeys(msgspec.Struct):
     cycle_start_time: datetime
+
+
+_NO_PROPERTIES: Final = _Properties()
 
 
 class _ChargeKeys(msgspec.Struct):
     contract: str
     contract_phase: str
     rate_card_phase: str
+    properties: _Properties = _NO_PROPERTIES
     adjustment: _AdjustmentKeys | None = None
 
 
@@ -87,6 +95,9 @@ class _Debited(msgspec.Struct):
     draws: msgspec.Raw = _NO_DRAWS
     overage_units: int = 0
     charge: msgspec.Raw = _NO_CHARGE
+    feature: str = ""
+    api_key: str = ""
+    user: str = ""
 
 
 class _DebitFact(msgspec.Struct):
@@ -101,6 +112,9 @@ class _Captured(msgspec.Struct):
     draws: tuple[Draw, ...] = ()
     overage_units: int = 0
     charge: msgspec.Raw = _NO_CHARGE
+    feature: str = ""
+    api_key: str = ""
+    user: str = ""
 
 
 class _CaptureFact(msgspec.Struct):
@@ -244,6 +258,10 @@ def _row(
         keys.rate_card_phase,
         charge or None,
         None if keys.adjustment is None else keys.adjustment.cycle_start_time,
+        debited.feature,
+        debited.api_key,
+        debited.user,
+        keys.properties.model,
     )
 
 

@@ -46,18 +46,36 @@ METHODS: Final = {
         "VerifyDocuments",
         "RunBilling",
         "ListCycles",
+        "PreviewPlanChange",
+        "CommitPlanChange",
+        "MigrateContracts",
     ),
     "credits.rating.v1.ReratingService": (
         "ShowRerating",
         "AcceptRerating",
         "RejectRerating",
     ),
+    "credits.rating.v1.UsageReportService": (
+        "GetUsage",
+        "GetRemainingCredit",
+        "GetForecast",
+        "ListBills",
+        "CheckUsage",
+    ),
     "credits.rating.v1.SimulationService": ("SimulateRateCard",),
 }
 """Methods by service; a test compares them with the protos."""
 
 STREAMS: Final = frozenset(
-    {"StreamUsage", "VerifyDocuments", "RunBilling", "ShowRerating", "AcceptRerating", "SimulateRateCard"}
+    {
+        "StreamUsage",
+        "VerifyDocuments",
+        "RunBilling",
+        "MigrateContracts",
+        "ShowRerating",
+        "AcceptRerating",
+        "SimulateRateCard",
+    }
 )
 """Methods whose answers are streams."""
 

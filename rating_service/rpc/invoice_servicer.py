@@ -10,15 +10,18 @@ from rating_service.application.credit_notes import CreditNotes
 from rating_service.application.customer_balance import CustomerBalances
 from rating_service.application.invoices import Invoicing
 from rating_service.application.list_cycles import CycleListing
+from rating_service.application.migrate_contracts import Migration
+from rating_service.application.plan_changes import PlanChanging
 from rating_service.application.trace_line import LineTracing
 from rating_service.application.verify_documents import DocumentVerification
 from rating_service.rpc.billing_servicer import BillingServicer
 from rating_service.rpc.credit_note_servicer import CreditNoteMethods
 from rating_service.rpc.invoice_messages import given_taxes, invoice
 from rating_service.rpc.messages import line_debit, line_event, required_instant
+from rating_service.rpc.plan_change_servicer import PlanChangeServicer
 
 
-class InvoiceServicer(CreditNoteMethods, BillingServicer):
+class InvoiceServicer(CreditNoteMethods, BillingServicer, PlanChangeServicer):
     """Hands requests to the application and its invoices back."""
 
     def __init__(
@@ -31,6 +34,8 @@ class InvoiceServicer(CreditNoteMethods, BillingServicer):
         notes: CreditNotes,
         balances: CustomerBalances,
         verification: DocumentVerification,
+        changing: PlanChanging,
+        migration: Migration,
     ) -> None:
         """Serve an application."""
         self._invoicing = invoicing
@@ -40,6 +45,8 @@ class InvoiceServicer(CreditNoteMethods, BillingServicer):
         self._notes = notes
         self._balances = balances
         self._verification = verification
+        self._changing = changing
+        self._migration = migration
 
     async def PreviewInvoice(
         self, request: invoice_service_pb2.PreviewInvoiceRequest, context: Any = None

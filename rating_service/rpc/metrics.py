@@ -17,6 +17,9 @@ CALLED_ITEMS: Final = Counter(
 )
 LAG_EVENTS: Final = Gauge("rating_follower_lag_events", "Positions of the ledger's log not yet followed.")
 POSITION: Final = Gauge("rating_follower_position", "Position of the ledger's log that is followed.")
+UNSUMMED_EVENTS: Final = Gauge(
+    "rating_usage_lag_events", "Positions of the ledger's log that are followed and not in the sums of usage."
+)
 SERVING: Final = Gauge("rating_serving", "1 while health says SERVING.")
 QUARANTINED_USAGES: Final = Counter(
     "rating_quarantined_usages",
@@ -27,3 +30,8 @@ RETRIED_USAGES: Final = Counter(
     "rating_quarantine_retries", "Quarantined usages driven again; left is what stays.", ("outcome",)
 )
 DISMISSED_USAGES: Final = Counter("rating_quarantine_dismissals", "Quarantined usages given up.")
+REPORTED_ROWS: Final = Histogram(
+    "rating_report_rows",
+    "Rows in the pages of usage reports.",
+    buckets=(1, 10, 50, 100, 500, 1000),
+)

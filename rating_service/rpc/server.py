@@ -15,10 +15,12 @@ from credits.rating.v1 import (
     rating_service_pb2_grpc,
     rerating_service_pb2_grpc,
     simulation_service_pb2_grpc,
+    usage_report_service_pb2_grpc,
 )
 from rating_service.rpc.calls import METHODS, STREAMS, wrap, wrap_stream
 from rating_service.rpc.invoice_servicer import InvoiceServicer
 from rating_service.rpc.rating_servicer import RatingServicer
+from rating_service.rpc.report_servicer import ReportServicer
 from rating_service.rpc.rerating_servicer import ReratingServicer
 from rating_service.rpc.simulation_servicer import SimulationServicer
 
@@ -58,6 +60,7 @@ def build_server(
     rating: RatingServicer,
     invoices: InvoiceServicer,
     reratings: ReratingServicer,
+    reports: ReportServicer,
     simulations: SimulationServicer,
     is_open: Callable[[], bool],
     address: str,
@@ -65,13 +68,15 @@ def build_server(
 ) -> BoundServer:
     """Return a server bound to an address; its methods answer while `is_open`. Raises ListenError."""
     server = grpc.aio.server(options=OPTIONS)
-    for servicer, methods in zip((rating, invoices, reratings, simulations), METHODS.values(), strict=True):
+    servicers = (rating, invoices, reratings, reports, simulations)
+    for servicer, methods in zip(servicers, METHODS.values(), strict=True):
         for name in methods:
             wrapped = wrap_stream if name in STREAMS else wrap
             setattr(servicer, name, wrapped(getattr(servicer, name), name, is_open=is_open))
     rating_service_pb2_grpc.add_RatingServiceServicer_to_server(rating, server)
     invoice_service_pb2_grpc.add_InvoiceServiceServicer_to_server(invoices, server)
     rerating_service_pb2_grpc.add_ReratingServiceServicer_to_server(reratings, server)
+    usage_report_service_pb2_grpc.add_UsageReportServiceServicer_to_server(reports, server)
     simulation_service_pb2_grpc.add_SimulationServiceServicer_to_server(simulations, server)
     health_servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)

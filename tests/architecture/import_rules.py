@@ -64,6 +64,7 @@ FILES = {
         "bootstrap",
         "bootstrap_billing",
         "bootstrap_documents",
+        "bootstrap_reports",
         "bootstrap_usage",
         "domain",
         "application",
@@ -88,9 +89,12 @@ FILES = {
         "rpc",
         speaks_grpc=True,
     ),
+    "bootstrap_reports": layer("application", "projections", "adapters", "rpc", speaks_grpc=True),
     "__main__": layer("cli", "settings", "bootstrap"),
 }
-ONLY_OF = dict.fromkeys(("bootstrap_billing", "bootstrap_documents", "bootstrap_usage"), ("rating_service",))
+ONLY_OF = dict.fromkeys(
+    ("bootstrap_billing", "bootstrap_documents", "bootstrap_reports", "bootstrap_usage"), ("rating_service",)
+)
 """Files of some services only."""
 # Rating reaches the ledger over gRPC only, through adapters of its own.
 SPEAKS_GRPC_TOO = frozenset({("rating_service", "adapters")})

@@ -9,7 +9,7 @@ import ast
 import inspect
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import msgspec
@@ -34,6 +34,7 @@ from ledger_service.domain.values import (
     AlertKind,
     Asset,
     BeyondLastTier,
+    BreakageMethod,
     ChangeTiming,
     Counters,
     CrossingDirection,
@@ -259,6 +260,20 @@ SIGNED = a.ContractSigned(
     start_time=EFFECTIVE,
     cycle=a.Cycle(CycleInterval.MONTH, EFFECTIVE, count=3, zone="Europe/Berlin"),
     phases=(a.ContractPhase(EFFECTIVE, TERMS, LATER),),
+)
+
+FINANCE = e.FinanceTerms(
+    entity="acme-de",
+    product="packs",
+    pool="breakagePools/packs",
+    expected_breakage="0.1",
+    expected_redeemed_units=900,
+    expected_of_units=1_000,
+    bonus_units=100,
+    tax=Money("EUR", 19_000_000_000),
+    functional_currency="USD",
+    exchange_rate="1.1",
+    bundle=(e.BundledItem("support", Money("EUR", 5_000_000_000), EFFECTIVE, LATER),),
 )
 
 EXAMPLES: dict[str, e.Event] = {
@@ -547,6 +562,45 @@ EXAMPLES: dict[str, e.Event] = {
         total_nanos=34_510_000_000,
         reason="outage",
     ),
+    "wallet.CreditsGranted.v1+5": msgspec.structs.replace(
+        GRANTED,
+        purchase_version=2,
+        recurrence=RECURRENCE,
+        series_version=4,
+        compensates_version=9,
+        pending=True,
+        top_up_version=7,
+        finance=FINANCE,
+    ),
+    "wallet.CreditsRolledOver.v1+1": e.CreditsRolledOver(
+        2, 50, msgspec.structs.replace(LOT, finance=FINANCE), RECURRENCE
+    ),
+    "wallet.GrantRevoked.v1+2": e.GrantRevoked(
+        2, 40, reason="fraud", clawback=True, pending=True, partial=True
+    ),
+    "wallet.GrantRefunded.v1+1": e.GrantRefunded(2, 40, Money("EUR", 2_000_000_000), True, "1.2"),
+    "wallet.DebitReversed.v1+2": msgspec.structs.replace(
+        REVERSED,
+        debit_time=RECORDED,
+        api_key="key-7",
+        user="ann",
+        feature="chat",
+        overage_price=UnitPrice("EUR", "0.02"),
+    ),
+    "wallet.BreakageEstimateRevised.v1": e.BreakageEstimateRevised((2, 3), "0.25", 900, 1_000),
+    "wallet.BreakageDeclaredRemote.v1": e.BreakageDeclaredRemote((2, 3)),
+    "wallet.ConsiderationEscheated.v1": e.ConsiderationEscheated(2, "0.6", "Delaware"),
+    "wallet.RefundSettled.v1": e.RefundSettled(7, 2, Money("EUR", 30_000_000_000), "transfer 8", "1.1"),
+    "breakage_pool.BreakagePoolCreated.v1": e.BreakagePoolCreated(
+        "EUR", BreakageMethod.PROPORTIONAL, "acme-de", "12 months", "Delaware", "0.1", "0.6"
+    ),
+    "breakage_pool.PoolEstimateRevised.v1": e.PoolEstimateRevised("0.25", 900),
+    "accounting_period.AccountingPeriodLocked.v1": e.AccountingPeriodLocked(
+        date(2026, 2, 1), date(2026, 3, 1)
+    ),
+    "accounting_period.AccountingPeriodClosed.v1": e.AccountingPeriodClosed(
+        date(2026, 2, 1), date(2026, 3, 1), 41, "cd" * 32
+    ),
 }
 
 
@@ -612,12 +666,14 @@ def test_the_example_holds_every_member_of_the_event(topic: str) -> None:
         (e.IncludedRollOver, ("plan.PlanPublished.v1+4", "phases", 0, "included_roll_over")),
         (e.Commitment, ("plan.PlanPublished.v1+4", "phases", 0, "commitment")),
         (e.TaxRate, ("plan.PlanPublished.v1+4", "phases", 0, "tax_rates", 0)),
+        (e.FinanceTerms, ("wallet.CreditsGranted.v1+5", "finance")),
+        (e.BundledItem, ("wallet.CreditsGranted.v1+5", "finance", "bundle", 0)),
         (e.BilledAmount, ("contract.InvoiceIssued.v1", "amounts", 0)),
         (a.Cycle, ("contract.ContractSigned.v1", "cycle")),
         (a.ContractPhase, ("contract.ContractSigned.v1", "phases", 0)),
         (e.Recurrence, ("wallet.CreditsGranted.v1+4", "recurrence")),
         (e.RollOver, ("wallet.CreditsGranted.v1+1", "recurrence", "roll_over")),
-        (e.LotTerms, ("wallet.CreditsRolledOver.v1", "lot")),
+        (e.LotTerms, ("wallet.CreditsRolledOver.v1+1", "lot")),
         (e.TransferSlice, ("wallet.CreditsTransferredOut.v1", "slices", 0)),
         (e.Return, ("wallet.DebitReversed.v1", "returned", 0)),
         (e.WalletRules, ("wallet.WalletUpdated.v1", "rules")),

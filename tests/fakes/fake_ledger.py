@@ -24,6 +24,7 @@ from credits.ledger.v1 import (
     history_service_pb2,
     history_service_pb2_grpc,
     meter_totals_pb2,
+    money_pb2,
     price_model_pb2,
     sandbox_service_pb2,
     sandbox_service_pb2_grpc,
@@ -126,6 +127,9 @@ class FakeLedger:
             "draws": draws,
             "burn_down_order": "default/1",
             "overage_units": overage_units,
+            "feature": request.feature,
+            "api_key": request.api_key,
+            "user": request.user,
         }
         if request.HasField("charge"):
             event["charge"] = charge_json(request.charge)
@@ -188,6 +192,27 @@ class FakeLedger:
                 total.cycle_start_time.FromDatetime(start)
                 total.cycle_end_time.FromDatetime(end)
         return answer
+
+    def balance(self, wallet: str) -> wallet_pb2.Balance:
+        """Return what the lots of a wallet hold; they are promotional and never expire."""
+        lots = self._lots.get(wallet, {})
+        left = sum(lots.values())
+        balance = wallet_pb2.Balance(
+            name=wallet,
+            asset=money_pb2.Asset(code="CREDIT", scale=6),
+            posted_units=left,
+            available_units=left,
+            lots=[
+                wallet_pb2.LotBalance(
+                    grant=f"{wallet}/grants/{version}",
+                    posted_units=units,
+                    category=wallet_pb2.GRANT_CATEGORY_PROMOTIONAL,
+                )
+                for version, units in lots.items()
+            ],
+        )
+        balance.as_of_time.FromDatetime(self.now)
+        return balance
 
     def _stale(self, request: wallet_service_pb2.DebitRequest) -> status_pb2.Status | None:
         """Return the refusal of a charge that was priced on other totals than those counted."""
@@ -303,6 +328,12 @@ class _Wallets(wallet_service_pb2_grpc.WalletServiceServicer):
 
     async def GetMeterTotals(self, request: Any, context: Any) -> Any:  # noqa: N802, the name is the protos'
         return self._ledger.meter_totals(request.name)
+
+    async def GetBalance(self, request: Any, context: Any) -> Any:  # noqa: N802, the name is the protos'
+        return wallet_service_pb2.GetBalanceResponse(balance=self._ledger.balance(request.name))
+
+    async def GetWallet(self, request: Any, context: Any) -> Any:  # noqa: N802, the name is the protos'
+        return wallet_service_pb2.GetWalletResponse(wallet=wallet_pb2.Wallet(name=request.name))
 
     async def BatchDebit(self, request: Any, context: Any) -> Any:  # noqa: N802, the name is the protos'
         self._ledger.batch_calls += 1

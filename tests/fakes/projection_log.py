@@ -14,13 +14,18 @@ import msgspec
 
 from ledger_service.application.ports import StoredEvent
 from ledger_service.domain.commands import AnyCommand, Debit, GrantCredits, OpenWallet, SettleWallet
+from ledger_service.domain.finance.accounts import Account
+from ledger_service.domain.finance.journal import Movement, PostingKey
+from ledger_service.domain.finance.lots import PaidLot
 from ledger_service.domain.refusals import Refusal
 from ledger_service.domain.topics import TOPIC_OF, encode_fact
 from ledger_service.domain.values import GrantCategory, Money, ShortfallMode
-from ledger_service.projections.deferred_revenue import Collected, LotKey, keys_to_load, post
-from ledger_service.projections.paid_lot_movements import collect
-from ledger_service.projections.recognition import DayKey, DaySums, PaidLot
-from ledger_service.projections.wallet_events import read_wallet_events
+from ledger_service.projections.book_events import read_page_events
+from ledger_service.projections.books import DEFAULT_ENTITY, Books, LotKey, flush_all
+from ledger_service.projections.journal import post
+from ledger_service.projections.journal_store import post_pools
+from ledger_service.projections.pool_tallies import PoolTally
+from ledger_service.projections.roll_forward import DaySums, sums_of
 from tests.builders import CREDIT, NOW, Book
 
 WALLETS = ("wallets/a", "wallets/b", "wallets/c")
@@ -89,32 +94,54 @@ def random_steps(seed: int, count: int) -> list[Step]:
     ]
 
 
-class MemoryDeferredRevenue:
-    """Lots and days of deferred revenue, with a position that refuses what was applied already."""
+class MemoryJournal:
+    """Lots, pools and postings of the journal, with a position that refuses what was applied already."""
 
     def __init__(self) -> None:
         self.position = 0
         self.lots: dict[LotKey, PaidLot] = {}
-        self.days: dict[DayKey, DaySums] = {}
+        self.sums: dict[PostingKey, int] = {}
+        self._books = Books()
 
     def apply(self, pages: Sequence[Sequence[StoredEvent]]) -> None:
         """Apply consecutive pages as one run; do nothing unless they begin right after the position."""
         events = [event for page in pages for event in page]
         if not events or events[0].position != self.position + 1:
             return
-        collected = Collected()
-        for page in pages:
-            collect(collected, read_wallet_events(page))
-        before = {key: self.lots[key] for key in keys_to_load(collected) if key in self.lots}
-        posted = post(collected, before)
-        self.lots.update(posted.lots)
-        for key, sums in posted.days.items():
-            self.days[key] = self.days.get(key, DaySums()) + sums
+        for event in read_page_events(events).in_order():
+            post(self._books, event)
+        flush_all(self._books)
+        post_pools(self._books)
+        for key, nanos in self._books.sums.items():
+            self.sums[key] = self.sums.get(key, 0) + nanos
+        self._books.sums.clear()
+        self.sums = {key: nanos for key, nanos in self.sums.items() if nanos}
+        self.lots = {
+            key: held.lot
+            for key, held in self._books.lots.items()
+            if held is not None and key not in self._books.shares
+        }
         self.position = events[-1].position
+
+    @property
+    def pools(self) -> dict[str, PoolTally]:
+        """Return the pools as they stand."""
+        return self._books.pools
+
+    @property
+    def open_day(self) -> date:
+        """Return the first open day of who names no entity."""
+        return self._books.open_day(DEFAULT_ENTITY)
 
     def sums_of(self, currency_code: str) -> dict[date, DaySums]:
         """Return the days of one currency."""
-        return {key.day: sums for key, sums in self.days.items() if key.currency_code == currency_code}
+        rows: dict[date, list[tuple[Account, Movement, int]]] = {}
+        for key, nanos in self.sums.items():
+            if key.currency_code == currency_code:
+                day = rows.setdefault(key.posting_day, [])
+                day.append((key.flow.debit, key.flow.movement, nanos))
+                day.append((key.flow.credit, key.flow.movement, -nanos))
+        return {day: sums_of(posted) for day, posted in rows.items()}
 
 
 def _command(step: Step, now: datetime) -> AnyCommand:

@@ -12,9 +12,11 @@ from psycopg_pool import AsyncConnectionPool
 
 from ledger_service.adapters.due_wallets import PostgresDueWallets
 from ledger_service.adapters.migrate import SCHEMA_DEFAULT
+from ledger_service.application.finance_ports import FinanceScope
 from ledger_service.domain.commands import ActivateGrant, AnyCommand, SettleTopUp, UpdateWallet
 from ledger_service.domain.events import AutoTopUp, TopUpOutcome, WalletRules
 from ledger_service.domain.values import Money
+from ledger_service.projections.journal_views import PostgresFinanceViews
 from ledger_service.projections.views import PostgresViews
 from tests.builders import MICROSECOND, NOW, WALLET, Book, after, book, debit, grant, open_wallet, revoke
 from tests.fakes.projection_log import stored
@@ -51,9 +53,8 @@ async def due(pool: AsyncConnectionPool[Any], until: datetime) -> list[str]:
 
 async def billed(pool: AsyncConnectionPool[Any]) -> dict[date, int]:
     """Return the nanos billed by day."""
-    views = PostgresViews(pool, schema=SCHEMA_DEFAULT)
-    rows = await views.roll_forward(
-        from_day=date(2026, 3, 1), to_day=date(2026, 4, 1), currency_code="EUR", now=NOW
+    rows = await PostgresFinanceViews(pool, schema=SCHEMA_DEFAULT).roll_forward(
+        from_day=date(2026, 3, 1), to_day=date(2026, 4, 1), scope=FinanceScope("EUR"), now=NOW
     )
     return {row.from_day: row.billings_nanos for row in rows.days}
 

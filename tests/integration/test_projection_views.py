@@ -11,14 +11,16 @@ import pytest_asyncio
 from psycopg_pool import AsyncConnectionPool
 
 from ledger_service.adapters.migrate import SCHEMA_DEFAULT
+from ledger_service.application.finance_ports import FinanceScope, FinanceViews, RollForward
 from ledger_service.application.ports import StoredEvent, StoreUnavailableError
-from ledger_service.application.view_ports import GrantView, RollForward, Views, WalletView
+from ledger_service.application.view_ports import GrantView, Views, WalletView
 from ledger_service.domain.commands import SettleWallet
 from ledger_service.domain.events import Fact, WalletPolicyChanged
 from ledger_service.domain.refusals.service import PageTokenMalformed, ProjectionBehind
 from ledger_service.domain.topics import encode_fact
 from ledger_service.domain.values import GrantCategory, ShortfallMode
 from ledger_service.domain.wallet.state import policy_at
+from ledger_service.projections.journal_views import PostgresFinanceViews
 from ledger_service.projections.rebuild import compare
 from ledger_service.projections.views import PostgresViews
 from tests.builders import MICROSECOND, NOW, Book, open_wallet
@@ -39,6 +41,16 @@ async def views(database_url: str) -> AsyncIterator[Views]:
         yield PostgresViews(pool, schema=SCHEMA_DEFAULT, position_wait_seconds=0.2)
 
 
+@pytest_asyncio.fixture
+async def finance(database_url: str) -> AsyncIterator[FinanceViews]:
+    """The journal's views of the same database."""
+    pool: AsyncConnectionPool[Any] = AsyncConnectionPool(
+        database_url, min_size=1, max_size=2, kwargs={"autocommit": True}, open=False
+    )
+    async with pool:
+        yield PostgresFinanceViews(pool, schema=SCHEMA_DEFAULT, position_wait_seconds=0.2)
+
+
 def project(url: str, ledger: Book) -> None:
     """Fill the log from a book and project it."""
     append(url, stored(ledger))
@@ -50,10 +62,10 @@ async def grants_at(views: Views, now: datetime) -> list[GrantView]:
     return list((await views.list_grants("wallets/a", now=now, page_size=100)).grants)
 
 
-async def march(views: Views, now: datetime) -> RollForward:
+async def march(finance: FinanceViews, now: datetime) -> RollForward:
     """Return the roll-forward of the month."""
-    return await views.roll_forward(
-        from_day=date(2026, 3, 1), to_day=date(2026, 4, 1), currency_code="USD", now=now
+    return await finance.roll_forward(
+        from_day=date(2026, 3, 1), to_day=date(2026, 4, 1), scope=FinanceScope("USD"), now=now
     )
 
 
@@ -131,19 +143,23 @@ async def test_an_expired_lot_reads_as_expired_before_that_is_recorded(
 
 @pytest.mark.parametrize("seed", range(5))
 async def test_what_is_read_is_the_same_before_and_after_expiries_are_recorded(
-    database_url: str, views: Views, seed: int
+    database_url: str, views: Views, finance: FinanceViews, seed: int
 ) -> None:
     lasting = Step("grant", units=10**6, lasts_hours=24, consideration_nanos=10**6 + 1)
     ledger = play([*random_steps(seed, 60), lasting])
     now = max(each.fact.record_time for each in ledger.log) + timedelta(days=30)
     project(database_url, ledger)
-    before = [await grants_at(views, now), (await march(views, now)).total, (await march(views, now)).days]
+    before = [
+        await grants_at(views, now),
+        (await march(finance, now)).total,
+        (await march(finance, now)).days,
+    ]
     seen = len(ledger.log)
     for wallet in list(ledger.states):
         ledger.run(SettleWallet(wallet), now)
     append(database_url, stored(ledger)[seen:])
     catch_up(database_url)
-    after = [await grants_at(views, now), (await march(views, now)).total, (await march(views, now)).days]
+    after = [await grants_at(views, now), (await march(finance, now)).total, (await march(finance, now)).days]
 
     assert len(ledger.log) > seen, "something expired"
     assert before == after
@@ -191,16 +207,19 @@ async def test_the_wallets_policy_is_what_its_contracts_say_at_every_instant(
     assert all(not comparison.differences for comparison in compare(database_url, schema=SCHEMA_DEFAULT))
 
 
-async def test_the_roll_forward_counts_each_day_once(database_url: str, views: Views) -> None:
+async def test_the_roll_forward_counts_each_day_once(database_url: str, finance: FinanceViews) -> None:
     steps = [
         Step("grant", units=3, lasts_hours=72, consideration_nanos=100),
         Step("debit", units=1, hours_later=24),
         Step("settle", hours_later=96),
     ]
     project(database_url, play(steps))
-    whole = await march(views, NOW + timedelta(days=30))
-    rest = await views.roll_forward(
-        from_day=date(2026, 3, 2), to_day=date(2026, 3, 3), currency_code="USD", now=NOW + timedelta(days=30)
+    whole = await march(finance, NOW + timedelta(days=30))
+    rest = await finance.roll_forward(
+        from_day=date(2026, 3, 2),
+        to_day=date(2026, 3, 3),
+        scope=FinanceScope("USD"),
+        now=NOW + timedelta(days=30),
     )
 
     assert [(row.from_day.day, row.opening_nanos, row.closing_nanos) for row in whole.days] == [
@@ -211,18 +230,22 @@ async def test_the_roll_forward_counts_each_day_once(database_url: str, views: V
     assert whole.total.billings_nanos == 100
     assert (whole.total.recognised_usage_nanos, whole.total.recognised_breakage_nanos) == (33, 67)
     assert (rest.total.opening_nanos, rest.total.recognised_usage_nanos) == (100, 33)
-    assert (await march(views, NOW)).position == 4
+    assert (await march(finance, NOW)).position == 4
 
 
 @pytest.mark.parametrize(("first", "last"), [(date.min, date.max), (date(2026, 1, 1), date(2026, 1, 2))])
-async def test_a_span_may_lie_anywhere(database_url: str, views: Views, first: date, last: date) -> None:
+async def test_a_span_may_lie_anywhere(
+    database_url: str, finance: FinanceViews, first: date, last: date
+) -> None:
     project(database_url, play([Step("grant", units=3, consideration_nanos=100)]))
-    roll = await views.roll_forward(from_day=first, to_day=last, currency_code="USD", now=NOW)
+    roll = await finance.roll_forward(from_day=first, to_day=last, scope=FinanceScope("USD"), now=NOW)
 
     assert roll.total.closing_nanos == (100 if last > NOW.date() else 0)
 
 
-async def test_a_read_waits_for_its_position_and_then_refuses(database_url: str, views: Views) -> None:
+async def test_a_read_waits_for_its_position_and_then_refuses(
+    database_url: str, views: Views, finance: FinanceViews
+) -> None:
     project(database_url, play([Step("grant")]))
 
     assert (await views.list_grants("wallets/a", now=NOW, page_size=1, min_position=2)).position == 2
@@ -231,8 +254,12 @@ async def test_a_read_waits_for_its_position_and_then_refuses(database_url: str,
     with pytest.raises(ProjectionBehind):
         await views.list_wallets(now=NOW, page_size=1, min_position=3)
     with pytest.raises(ProjectionBehind):
-        await views.roll_forward(
-            from_day=date(2026, 3, 1), to_day=date(2026, 3, 2), currency_code="USD", now=NOW, min_position=3
+        await finance.roll_forward(
+            from_day=date(2026, 3, 1),
+            to_day=date(2026, 3, 2),
+            scope=FinanceScope("USD"),
+            now=NOW,
+            min_position=3,
         )
 
 
@@ -241,7 +268,7 @@ async def test_positions_and_head_are_told_for_every_projection(database_url: st
     assert [
         (each.name, each.position, each.head_position) for each in await views.projection_positions()
     ] == [
-        ("deferred_revenue", 0, 0),
+        ("journal", 0, 0),
         ("wallet_view", 0, 0),
     ]
     append(database_url, stored(ledger)[:2])
@@ -251,7 +278,7 @@ async def test_positions_and_head_are_told_for_every_projection(database_url: st
     assert [
         (each.name, each.position, each.head_position) for each in await views.projection_positions()
     ] == [
-        ("deferred_revenue", 2, 3),
+        ("journal", 2, 3),
         ("wallet_view", 2, 3),
     ]
 

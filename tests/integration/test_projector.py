@@ -53,13 +53,14 @@ def rows(url: str) -> list[list[tuple[object, ...]]]:
     """Return everything in the projections' tables."""
     with connect(url, schema=SCHEMA_DEFAULT) as connection:
         return [
-            connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2".encode()).fetchall()  # noqa: S608
+            connection.execute(f"SELECT * FROM {table} AS t ORDER BY t".encode()).fetchall()  # noqa: S608
             for table in (
                 "wallet_view_wallets",
                 "wallet_view_policies",
                 "wallet_view_grants",
-                "deferred_revenue_lots",
-                "deferred_revenue_days",
+                "journal_lots",
+                "journal_days",
+                "journal_wallets",
             )
         ]
 
@@ -123,12 +124,12 @@ def test_a_projector_that_was_overtaken_changes_nothing(database_url: str) -> No
 def test_a_position_never_moves_without_its_effect(database_url: str) -> None:
     log = stored(play(random_steps(4, 50)))
     append(database_url, log)
-    execute(database_url, "ALTER TABLE deferred_revenue_days ADD CHECK (recognised_usage_nanos < 0)")
+    execute(database_url, "ALTER TABLE journal_days ADD CHECK (nanos < 0)")
     with pytest.raises(psycopg.errors.CheckViolation):
         catch_up(database_url)
 
     assert positions(database_url) == dict.fromkeys(NAMES, 0)
-    assert rows(database_url) == [[], [], [], [], []]
+    assert rows(database_url) == [[], [], [], [], [], []]
 
 
 def test_an_event_that_cannot_be_read_stops_the_projector(database_url: str) -> None:
@@ -178,7 +179,11 @@ def test_comparing_finds_every_kind_of_tampering_and_changes_nothing(database_ur
         "UPDATE wallet_view_wallets SET debited_units = debited_units + 1 WHERE wallet = 'wallets/a'",
     )
     execute(database_url, "DELETE FROM wallet_view_policies WHERE wallet = 'wallets/b'")
-    execute(database_url, "INSERT INTO deferred_revenue_days VALUES ('XXX', '2026-01-01', 0, 0, 0)")
+    execute(
+        database_url,
+        "INSERT INTO journal_days VALUES"
+        " ('2026-01-01', '2026-01-01', '2026-01-01', 'e', 'XXX', 'CASH', 'SALE', '', '', 0)",
+    )
     tampered = rows(database_url)
     found = {each.projection: each for each in compare(database_url, schema=SCHEMA_DEFAULT)}
 
@@ -187,8 +192,8 @@ def test_comparing_finds_every_kind_of_tampering_and_changes_nothing(database_ur
         "wallet_view_policies",
     ]
     assert found["wallet_view"].differences[1].live == ""
-    assert found["deferred_revenue"].difference_count == 1
-    assert found["deferred_revenue"].differences[0].rebuilt == ""
+    assert found["journal"].difference_count == 1
+    assert found["journal"].differences[0].rebuilt == ""
     assert tampered == rows(database_url)
 
 
@@ -198,7 +203,7 @@ def test_rebuilding_repairs_the_rows_and_keeps_the_position(database_url: str) -
     catch_up(database_url)
     right = rows(database_url)
     execute(database_url, "UPDATE wallet_view_grants SET drawn_units = 0")
-    execute(database_url, "DELETE FROM deferred_revenue_lots")
+    execute(database_url, "DELETE FROM journal_lots")
     append(database_url, log[-20:])
     told: list[tuple[int, int]] = []
     reached = rebuild(database_url, schema=SCHEMA_DEFAULT, progress=lambda *report: told.append(report))
@@ -214,15 +219,15 @@ def test_projections_at_different_positions_are_each_compared_at_their_own(datab
     log = stored(play(random_steps(9, 100)))
     append(database_url, log)
     catch_up(database_url)
-    execute(database_url, "TRUNCATE deferred_revenue_lots, deferred_revenue_days")
+    execute(database_url, "TRUNCATE journal_lots, journal_days, journal_wallets, journal_unbilled")
     execute(
         database_url,
-        "UPDATE notification_tracking SET notification_id = 0 WHERE application_name = 'deferred_revenue'",
+        "UPDATE notification_tracking SET notification_id = 0 WHERE application_name = 'journal'",
     )
 
     assert {each.projection: each.position for each in compare(database_url, schema=SCHEMA_DEFAULT)} == {
         "wallet_view": len(log),
-        "deferred_revenue": 0,
+        "journal": 0,
     }
     assert differences(database_url) == []
     catch_up(database_url)

@@ -12,6 +12,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from ledger_service.adapters.due_wallets import PostgresDueWallets
 from ledger_service.adapters.migrate import SCHEMA_DEFAULT
+from ledger_service.application.finance_ports import FinanceScope
 from ledger_service.application.view_ports import GrantView
 from ledger_service.domain.commands import (
     CaptureHold,
@@ -28,6 +29,7 @@ from ledger_service.domain.commands import (
 from ledger_service.domain.events import RollOver
 from ledger_service.domain.values import GrantCategory, Money, ShortfallMode
 from ledger_service.projections.catch_up import RunLimits
+from ledger_service.projections.journal_views import PostgresFinanceViews
 from ledger_service.projections.rebuild import compare
 from ledger_service.projections.views import PostgresViews
 from tests.builders import CREDIT, MICROSECOND, NOW, WALLET, Book
@@ -118,8 +120,8 @@ async def test_a_grant_is_listed_with_all_that_became_of_it(
     views = PostgresViews(pool, schema=SCHEMA_DEFAULT)
     grant = (await grants(pool, NOW))[2]
     (wallet,) = (await views.list_wallets(now=NOW, page_size=1)).wallets
-    month = await views.roll_forward(
-        from_day=date(2026, 3, 1), to_day=date(2026, 4, 1), currency_code="USD", now=NOW
+    month = await PostgresFinanceViews(pool, schema=SCHEMA_DEFAULT).roll_forward(
+        from_day=date(2026, 3, 1), to_day=date(2026, 4, 1), scope=FinanceScope("USD"), now=NOW
     )
 
     assert (grant.drawn_units, grant.held_units, grant.revoked_units) == (13, 20, 7)
@@ -136,11 +138,10 @@ async def test_what_is_held_is_not_read_as_expired_and_not_as_broken(
     ledger.run(paid(10, hours=1))
     ledger.run(PlaceHold(WALLET, 4, ttl=3 * HOUR))
     project(database_url, ledger)
-    views = PostgresViews(pool, schema=SCHEMA_DEFAULT)
     now = NOW + 2 * HOUR
     grant = (await grants(pool, now))[2]
-    month = await views.roll_forward(
-        from_day=date(2026, 3, 1), to_day=date(2026, 4, 1), currency_code="USD", now=now
+    month = await PostgresFinanceViews(pool, schema=SCHEMA_DEFAULT).roll_forward(
+        from_day=date(2026, 3, 1), to_day=date(2026, 4, 1), scope=FinanceScope("USD"), now=now
     )
 
     assert (grant.remaining_units, grant.expired_units, grant.held_units) == (0, 6, 4)
@@ -237,8 +238,8 @@ async def test_late_usage_reads_as_drawn_and_no_longer_as_expired(
     grant = (await grants(pool, now))[2]
     (wallet,) = (await views.list_wallets(now=now, page_size=1)).wallets
     first, second = [
-        await views.roll_forward(
-            from_day=date(2026, 3, day), to_day=date(2026, 3, day + 1), currency_code="USD", now=now
+        await PostgresFinanceViews(pool, schema=SCHEMA_DEFAULT).roll_forward(
+            from_day=date(2026, 3, day), to_day=date(2026, 3, day + 1), scope=FinanceScope("USD"), now=now
         )
         for day in (1, 2)
     ]

@@ -15,6 +15,7 @@ from ledger_service.domain.agreement.contract import Contract
 from ledger_service.domain.commands import RecordCreditNote, RecordInvoice
 from ledger_service.domain.drafts import Draft
 from ledger_service.domain.events import BilledAmount, CreditNoteIssued, InvoiceIssued
+from ledger_service.domain.finance.schedule import SPAN_DAYS_MAX
 from ledger_service.domain.names import check_currency, check_name, check_range, check_span, check_text
 from ledger_service.domain.refusals import (
     AmountNotPositive,
@@ -123,7 +124,10 @@ def _check_amount(amount: BilledAmount, *, field: str) -> None:
     if (amount.from_time is None) != (amount.to_time is None):
         raise FieldMalformed(f"{field} needs both ends of its span, or none", field=f"{field}.to_time")
     if amount.from_time is not None:
+        assert amount.to_time is not None
         check_span(amount.from_time, amount.to_time, field=f"{field}.to_time")
+        days = (amount.to_time - amount.from_time).days
+        check_range(days, low=0, high=SPAN_DAYS_MAX, field=f"{field}.to_time")
 
 
 def _check_cycle_is_free(contract: Contract, issued: InvoiceIssued) -> None:

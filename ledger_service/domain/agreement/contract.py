@@ -52,14 +52,23 @@ class Contract(msgspec.Struct, frozen=True):
     """The end that was asked for; without one the contract ends with its last phase, if that does."""
     invoices: dict[str, Invoiced] = {}
     """By name, the invoices that were recorded."""
+    change_version: int = 1
+    """Version of the last event that changed what is agreed; invoices change nothing of it."""
 
 
-def evolve_contract(contract: Contract | None, fact: Fact[Event], version: int) -> Contract:  # noqa: ARG001
+def evolve_contract(contract: Contract | None, fact: Fact[Event], version: int) -> Contract:
     """Return the state after an event of the contract's stream."""
     event = fact.event
     if isinstance(event, ContractSigned):
-        return Contract(event, event.plan, event.plan_version, event.phases)
+        return Contract(event, event.plan, event.plan_version, event.phases, change_version=version)
     assert contract is not None, "a contract's stream begins with ContractSigned"
+    if isinstance(event, InvoiceIssued | CreditNoteIssued):
+        return msgspec.structs.replace(contract, invoices=invoiced_with(contract.invoices, event))
+    return msgspec.structs.replace(_changed(contract, event), change_version=version)
+
+
+def _changed(contract: Contract, event: Event) -> Contract:
+    """Return a contract after an event that changed what is agreed."""
     replace = msgspec.structs.replace
     match event:
         case ContractPhaseScheduled(from_time=from_time, replace_later=replaces):
@@ -76,8 +85,6 @@ def evolve_contract(contract: Contract | None, fact: Fact[Event], version: int) 
         case ContractEnded(end_time=end_time):
             phases = phases_with(contract.phases, end_time, ())
             return replace(contract, phases=phases, end_time=end_time)
-        case InvoiceIssued() | CreditNoteIssued():
-            return replace(contract, invoices=invoiced_with(contract.invoices, event))
         case _:
             raise AssertionError(f"{type(event).__name__} is not an event of a contract")
 

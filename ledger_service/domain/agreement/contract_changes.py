@@ -39,6 +39,7 @@ from ledger_service.domain.events import (
 )
 from ledger_service.domain.refusals import (
     AssetMismatch,
+    ContractChanged,
     ContractNotInForce,
     ExtensionNotLater,
     FieldMalformed,
@@ -143,9 +144,10 @@ def change_plan(
     """Return the change; the new plan's phases take the place of all that lay from its instant on.
 
     The plan's first phase is left out if another follows it, unless `take_trial` asks for it.
-    Raises PhaseInPast, ContractNotInForce, PlanNotFound, AssetMismatch, ContractExists, FieldNotAllowed,
-    TimeMalformed.
+    Raises ContractChanged, PhaseInPast, ContractNotInForce, PlanNotFound, AssetMismatch, ContractExists,
+    FieldNotAllowed, TimeMalformed.
     """
+    _check_unchanged(contract, command)
     from_time = _change_time(contract, command, now)
     _check_scheduled(contract)
     replaced = _phase_at(command.contract, contract, from_time, field="from_time")
@@ -198,6 +200,16 @@ def _check_paths(paths: tuple[str, ...]) -> None:
     if unknown is not None:
         raise FieldMalformed(
             f"update_mask {unknown[:80]!r} is none of {', '.join(PATHS)}", field="update_mask"
+        )
+
+
+def _check_unchanged(contract: Contract, command: ChangePlan) -> None:
+    if command.expected_change_version not in (0, contract.change_version):
+        raise ContractChanged(
+            f"{command.contract} is at change_version {contract.change_version}, "
+            f"not {command.expected_change_version}",
+            field="expected_change_version",
+            change_version=str(contract.change_version),
         )
 
 

@@ -40,6 +40,18 @@ from ledger_service.domain.commands.debits import (
     RecordAdjustment,
     ReverseDebit,
 )
+from ledger_service.domain.commands.finance import (
+    BundledItemTerms,
+    CloseAccountingPeriod,
+    CreateBreakagePool,
+    DeclareBreakageRemote,
+    LockAccountingPeriod,
+    RecordEscheat,
+    ReviseBreakageEstimate,
+    RevisePoolEstimate,
+    SaleTerms,
+    SettleRefund,
+)
 from ledger_service.domain.commands.grants import (
     ExtendGrant,
     GrantCredits,
@@ -76,20 +88,25 @@ __all__ = [
     "AcceptRateCardPhase",
     "ActivateGrant",
     "AnyCommand",
+    "BundledItemTerms",
     "CaptureHold",
     "ChangePlan",
     "ChargeBackGrant",
+    "CloseAccountingPeriod",
     "CloseWallet",
     "Command",
+    "CreateBreakagePool",
     "CreateRateCard",
     "Debit",
     "DebitPart",
     "DebitRecord",
+    "DeclareBreakageRemote",
     "DestinationRecord",
     "EndContract",
     "ExtendGrant",
     "ExtendTrial",
     "GrantCredits",
+    "LockAccountingPeriod",
     "OpenWallet",
     "OverHold",
     "PlaceHold",
@@ -98,6 +115,7 @@ __all__ = [
     "ReceiveTransfer",
     "RecordAdjustment",
     "RecordCreditNote",
+    "RecordEscheat",
     "RecordInvoice",
     "RecurrenceTerms",
     "RefundGrant",
@@ -107,8 +125,12 @@ __all__ = [
     "RequestTopUp",
     "ReturnTransfer",
     "ReverseDebit",
+    "ReviseBreakageEstimate",
+    "RevisePoolEstimate",
     "RevokeGrant",
+    "SaleTerms",
     "ScheduleContractPhase",
+    "SettleRefund",
     "SettleTopUp",
     "SettleTransfer",
     "SettleWallet",
@@ -149,6 +171,14 @@ AnyCommand = (
     | ActivateGrant
     | RequestTopUp
     | SettleTopUp
+    | ReviseBreakageEstimate
+    | DeclareBreakageRemote
+    | RecordEscheat
+    | SettleRefund
+    | CreateBreakagePool
+    | RevisePoolEstimate
+    | LockAccountingPeriod
+    | CloseAccountingPeriod
     | AcceptRateCardPhase
     | RejectRateCardPhase
     | RecordAdjustment

@@ -42,6 +42,7 @@ class ChangePlan(Command, frozen=True):
     timing: ChangeTiming
     from_time: datetime | None = None
     take_trial: bool = False
+    expected_change_version: int = 0
 
 
 class EndContract(Command, frozen=True):

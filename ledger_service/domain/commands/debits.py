@@ -8,6 +8,7 @@ import msgspec
 
 from ledger_service.domain.commands.base import Command
 from ledger_service.domain.events import Charge, Draw, LotTerms
+from ledger_service.domain.values import UnitPrice
 
 
 class Debit(Command, frozen=True):
@@ -40,6 +41,7 @@ class DebitRecord(msgspec.Struct, frozen=True):
     api_key: str = ""
     user: str = ""
     feature: str = ""
+    overage_price: UnitPrice | None = None
 
 
 class ReverseDebit(Command, frozen=True):

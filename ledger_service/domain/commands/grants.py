@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from ledger_service.domain.commands.base import Command
+from ledger_service.domain.commands.finance import SaleTerms
 from ledger_service.domain.events import RollOver
 from ledger_service.domain.values import GrantCategory, Money
 
@@ -40,14 +41,16 @@ class GrantCredits(Command, frozen=True):
     recurrence: RecurrenceTerms | None = None
     compensates_version: int = 0
     pending: bool = False
+    finance: SaleTerms | None = None
 
 
 class RevokeGrant(Command, frozen=True):
-    """Withdraw the unheld rest of a grant."""
+    """Withdraw the unheld rest of a grant, or only so many units of it."""
 
     wallet: str
     grant_version: int
     reason: str = ""
+    amount_units: int = 0
 
 
 class RefundGrant(Command, frozen=True):
@@ -56,6 +59,8 @@ class RefundGrant(Command, frozen=True):
     wallet: str
     grant_version: int
     amount_units: int = 0
+    paid: bool = False
+    exchange_rate: str = ""
 
 
 class ExtendGrant(Command, frozen=True):

@@ -67,6 +67,18 @@ from ledger_service.domain.events.debits import (
     Return,
     TakenBack,
 )
+from ledger_service.domain.events.finance import (
+    AccountingPeriodClosed,
+    AccountingPeriodLocked,
+    BreakageDeclaredRemote,
+    BreakageEstimateRevised,
+    BreakagePoolCreated,
+    BundledItem,
+    ConsiderationEscheated,
+    FinanceTerms,
+    PoolEstimateRevised,
+    RefundSettled,
+)
 from ledger_service.domain.events.grants import (
     CreditsExpired,
     CreditsGranted,
@@ -126,16 +138,23 @@ from ledger_service.domain.record import (
 )
 
 __all__ = [
+    "AccountingPeriodClosed",
+    "AccountingPeriodLocked",
     "Adjustment",
     "AlertRules",
     "AutoTopUp",
     "BilledAmount",
     "Bracket",
+    "BreakageDeclaredRemote",
+    "BreakageEstimateRevised",
+    "BreakagePoolCreated",
     "Budget",
+    "BundledItem",
     "Charge",
     "ChargeLine",
     "ChargePart",
     "Commitment",
+    "ConsiderationEscheated",
     "ContractEnded",
     "ContractPhase",
     "ContractPhaseScheduled",
@@ -155,6 +174,7 @@ __all__ = [
     "Event",
     "Fact",
     "FastRise",
+    "FinanceTerms",
     "GrantActivated",
     "GrantChargedBack",
     "GrantExpiryExtended",
@@ -172,6 +192,7 @@ __all__ = [
     "PlanChanged",
     "PlanPhase",
     "PlanPublished",
+    "PoolEstimateRevised",
     "PriceModel",
     "Rate",
     "RateCardCreated",
@@ -182,6 +203,7 @@ __all__ = [
     "RateCardPhaseWithdrawn",
     "ReceivableLowered",
     "Recurrence",
+    "RefundSettled",
     "Repayment",
     "Return",
     "RollOver",
@@ -243,6 +265,14 @@ Event = (
     | GrantActivated
     | TopUpRequested
     | TopUpSettled
+    | BreakageEstimateRevised
+    | BreakageDeclaredRemote
+    | ConsiderationEscheated
+    | RefundSettled
+    | BreakagePoolCreated
+    | PoolEstimateRevised
+    | AccountingPeriodLocked
+    | AccountingPeriodClosed
     | InvoiceIssued
     | CreditNoteIssued
 )

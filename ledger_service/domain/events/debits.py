@@ -119,7 +119,8 @@ class Return(Record, frozen=True):
 class DebitReversed(Record, frozen=True):
     """A debit was taken back in part or whole: overage first, then debt, then its draws, last one first.
 
-    Where the wallet has caps, `debit_time` is the record time of the debit, and api_key, user and feature are its own.
+    The feature is the debit's own, and so is the overage price where overage is taken back. Where the wallet has caps,
+    `debit_time` is the record time of the debit, and api_key and user are its own.
     """
 
     debit_version: int
@@ -131,6 +132,7 @@ class DebitReversed(Record, frozen=True):
     api_key: str = ""
     user: str = ""
     feature: str = ""
+    overage_price: UnitPrice | None = None
 
 
 class Repayment(msgspec.Struct, frozen=True, array_like=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from ledger_service.domain.events.finance import FinanceTerms
 from ledger_service.domain.record import Record
 from ledger_service.domain.values import GrantCategory, Money
 
@@ -55,6 +56,7 @@ class CreditsGranted(Record, frozen=True):
     compensates_version: int = 0
     pending: bool = False
     top_up_version: int = 0
+    finance: FinanceTerms | None = None
 
 
 class LotTerms(Record, frozen=True):
@@ -70,12 +72,14 @@ class LotTerms(Record, frozen=True):
     purchase_version: int = 0
     recurrence: Recurrence | None = None
     series_version: int = 0
+    finance: FinanceTerms | None = None
 
 
 class GrantRevoked(Record, frozen=True):
     """Unheld units of a grant were withdrawn: all of them, or as a clawback a refunded purchase's part of its bonus.
 
-    Of a pending grant nothing was issued, and so nothing is withdrawn.
+    Of a pending grant nothing was issued, and so nothing is withdrawn. With `partial` only so many units were
+    withdrawn, and the grant goes on.
     """
 
     grant_version: int
@@ -83,17 +87,21 @@ class GrantRevoked(Record, frozen=True):
     reason: str = ""
     clawback: bool = False
     pending: bool = False
+    partial: bool = False
 
 
 class GrantRefunded(Record, frozen=True):
     """Unheld units of a paid grant were withdrawn, and their cost basis is owed back.
 
-    The refunds of a grant add up to the floor of consideration x refunded units / granted units.
+    The refunds of a grant add up to the floor of consideration x refunded units / granted units. `paid` says that it
+    was paid at once. `exchange_rate` is what one unit of its currency is worth now, for a sale in a foreign one.
     """
 
     grant_version: int
     amount_units: int
     refund: Money
+    paid: bool = False
+    exchange_rate: str = ""
 
 
 class GrantExpiryExtended(Record, frozen=True):

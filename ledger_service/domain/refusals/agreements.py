@@ -89,6 +89,12 @@ class ContractNotInForce(Refusal):
     reason = "CONTRACT_NOT_IN_FORCE"
 
 
+class ContractChanged(Refusal):
+    """The contract has changed since the caller read it: read it again, and decide anew."""
+
+    reason = "CONTRACT_CHANGED"
+
+
 class PhaseNotFound(Refusal):
     """There is no such phase."""
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ledger_service.domain.events import Recurrence
+from ledger_service.domain.events import FinanceTerms, Recurrence
 from ledger_service.domain.values import GrantCategory, Money
 
 DEFAULT_ORDER: Final = "default/1"
@@ -52,6 +52,7 @@ class Lot(msgspec.Struct, frozen=True, gc=False):
     lapsed_units: int = 0
     series_version: int = 0
     entitled_units: int = 0
+    finance: FinanceTerms | None = None
 
 
 def default_order(lot: Lot) -> tuple[int, datetime, int, bool, datetime, int]:

@@ -13,6 +13,9 @@ import msgspec
 
 from ledger_service.domain.events import (
     AlertRules,
+    BreakageDeclaredRemote,
+    BreakageEstimateRevised,
+    ConsiderationEscheated,
     CreditsDebited,
     CreditsExpired,
     CreditsGranted,
@@ -32,6 +35,7 @@ from ledger_service.domain.events import (
     HoldCaptured,
     HoldReleased,
     ReceivableLowered,
+    RefundSettled,
     ThresholdCrossed,
     TopUpRequested,
     TopUpSettled,
@@ -43,8 +47,8 @@ from ledger_service.domain.events import (
     WalletUpdated,
 )
 from ledger_service.domain.events.wallets import changes_policy
+from ledger_service.domain.wallet import evolve_finance, late_usage
 from ledger_service.domain.wallet import evolve_transfers as transfers
-from ledger_service.domain.wallet import late_usage
 from ledger_service.domain.wallet import lots as lots_of
 from ledger_service.domain.wallet import payments as payments_of
 from ledger_service.domain.wallet import usage as usage_of
@@ -108,7 +112,7 @@ def _changes(wallet: Wallet, fact: Fact[Event], version: int) -> dict[str, Any]:
         case GrantRevoked() as event:
             return revoked(wallet, event)
         case GrantRefunded() as event:
-            return refunded(wallet, event)
+            return refunded(wallet, event, version)
         case GrantExpiryExtended(grant_version=grant_version, expire_time=expire_time):
             return extended(wallet, grant_version, expire_time)
         case CreditsRolledOver() as event:
@@ -137,6 +141,10 @@ def _changes(wallet: Wallet, fact: Fact[Event], version: int) -> dict[str, Any]:
             return payments_of.requested(wallet.payments, event, fact.effective_time, version)
         case TopUpSettled() as event:
             return payments_of.settled(wallet.payments, event)
+        case (
+            BreakageEstimateRevised() | BreakageDeclaredRemote() | ConsiderationEscheated() | RefundSettled()
+        ) as event:
+            return evolve_finance.changes(wallet, event)
         case _:
             raise AssertionError(f"{type(fact.event).__name__} is not an event of a wallet")
 

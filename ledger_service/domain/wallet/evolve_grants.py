@@ -85,6 +85,8 @@ def revoked(wallet: Wallet, event: GrantRevoked) -> dict[str, Any]:
         clawed_back = _added(wallet.clawed_back_units, event.grant_version, event.amount_units)
         return {"lots": lots, "revoked_units": revoked_units, "clawed_back_units": clawed_back}
     lot = lots_of.find(wallet.lots, event.grant_version)
+    if event.partial:
+        return {"lots": lots, "revoked_units": revoked_units}
     ended = (event.grant_version, lot.series_version if lot is not None else 0)
     held = lots_of.find(lots, event.grant_version)
     if held is not None:
@@ -98,7 +100,7 @@ def revoked(wallet: Wallet, event: GrantRevoked) -> dict[str, Any]:
     }
 
 
-def refunded(wallet: Wallet, event: GrantRefunded) -> dict[str, Any]:
+def refunded(wallet: Wallet, event: GrantRefunded, version: int) -> dict[str, Any]:
     """Return what a refund changes."""
     purchase = lots_of.find(wallet.lots, event.grant_version)
     assert purchase is not None, "a refund names a lot that holds nothing"
@@ -107,6 +109,7 @@ def refunded(wallet: Wallet, event: GrantRefunded) -> dict[str, Any]:
         "lots": lots_of.withdraw(wallet.lots, event.grant_version, event.amount_units),
         "revoked_units": wallet.revoked_units + event.amount_units,
         "refunded_units": _added(wallet.refunded_units, event.grant_version, event.amount_units),
+        "owed_refunds": wallet.owed_refunds if event.paid else wallet.owed_refunds | {version: event},
     }
 
 

@@ -38,6 +38,7 @@ from ledger_service.domain.wallet.lots import find
 from ledger_service.domain.wallet.pending_grant import check_pending
 from ledger_service.domain.wallet.recurrence import boundary, due_steps
 from ledger_service.domain.wallet.rules import check_rules
+from ledger_service.domain.wallet.sale_terms import with_sale_terms
 from ledger_service.domain.wallet.settle import begin, repay
 from ledger_service.domain.wallet.state import Wallet, issued_units
 
@@ -107,6 +108,8 @@ def grant(wallet: Wallet, command: GrantCredits, now: datetime) -> list[Draft]:
         compensates_version=command.compensates_version,
         pending=command.pending,
     )
+    if command.finance is not None:
+        event = with_sale_terms(event, command.finance)
     if command.pending:
         check_pending(tape.wallet, command)
     if command.recurrence is not None:

@@ -94,6 +94,7 @@ def from_grant(grant_version: int, granted: CreditsGranted, effective_time: date
         recurrence=granted.recurrence,
         series_version=granted.series_version or (grant_version if granted.recurrence else 0),
         entitled_units=granted.amount_units,
+        finance=granted.finance,
     )
 
 
@@ -113,6 +114,7 @@ def from_terms(grant_version: int, units: int, terms: LotTerms) -> Lot:
         recurrence=terms.recurrence,
         series_version=terms.series_version,
         entitled_units=units,
+        finance=terms.finance,
     )
 
 
@@ -129,6 +131,7 @@ def terms_of(lot: Lot) -> LotTerms:
         purchase_version=lot.purchase_version,
         recurrence=lot.recurrence,
         series_version=lot.series_version,
+        finance=lot.finance,
     )
 
 

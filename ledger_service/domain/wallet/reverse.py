@@ -88,6 +88,8 @@ def _reversal(
         ),
         overage_units=overage_units,
         debt_units=debt_units,
+        feature=recorded.feature,
+        overage_price=recorded.overage_price if overage_units else None,
     )
     if wallet.caps is None:
         return reversal
@@ -96,7 +98,6 @@ def _reversal(
         debit_time=recorded.record_time,
         api_key=recorded.api_key,
         user=recorded.user,
-        feature=recorded.feature,
     )
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from ledger_service.domain.events import Draw, SpendCap, TransferSlice, WalletRules
+from ledger_service.domain.events import Draw, GrantRefunded, SpendCap, TransferSlice, WalletRules
 from ledger_service.domain.values import Asset, Money, ShortfallMode
 from ledger_service.domain.wallet.burn_down import DEFAULT_ORDER, Lot
 from ledger_service.domain.wallet.caps import Caps
@@ -127,6 +127,8 @@ class Wallet(msgspec.Struct, frozen=True, gc=False):
     """By version of the grant; kept when its lot is used up, for a transfer may come back."""
     receivables: dict[int, Money] = {}
     """By version of the grant that was charged back: what is owed for it still, perhaps nothing."""
+    owed_refunds: dict[int, GrantRefunded] = {}
+    """By version of the refund, until it is settled."""
     caps: Caps | None = None
     """None without a spend cap and budgets, so that most debits pay one comparison for them."""
     usage: Usage = NO_USAGE

@@ -39,6 +39,7 @@ from ledger_service.domain.refusals import (
 from ledger_service.domain.values import UNITS_MAX, Asset, GrantCategory, Money
 from ledger_service.domain.wallet.burn_down import Lot
 from ledger_service.domain.wallet.lots import terms_of
+from ledger_service.domain.wallet.sale_terms import of_part
 from ledger_service.domain.wallet.settle import begin, lapse_returned
 from ledger_service.domain.wallet.state import Transit, Wallet, basis_of, issued_units
 
@@ -97,6 +98,7 @@ def receive_transfer(wallet: Wallet, command: ReceiveTransfer, now: datetime) ->
             purchase_version=0,
             recurrence=None,
             series_version=0,
+            finance=of_part(each.lot.finance),
         )
         event = CreditsTransferredIn(
             command.source, command.transfer_version, number, count, each.amount_units, lot

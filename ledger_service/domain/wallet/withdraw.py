@@ -7,10 +7,11 @@ from datetime import datetime
 from ledger_service.domain.commands import ExtendGrant, RefundGrant, RevokeGrant
 from ledger_service.domain.drafts import Draft
 from ledger_service.domain.events import GrantExpiryExtended, GrantRefunded, GrantRevoked
-from ledger_service.domain.names import check_text
+from ledger_service.domain.names import check_price, check_range, check_text
 from ledger_service.domain.refusals import (
     AmountNotPositive,
     ExtensionNotLater,
+    FieldNotAllowed,
     GrantNotActive,
     GrantNotRefundable,
     RefundExceedsGrant,
@@ -34,6 +35,8 @@ def revoke_grant(wallet: Wallet, command: RevokeGrant, now: datetime) -> list[Dr
     tape = begin(command.wallet, wallet, now)
     if find_pending(tape.wallet.payments, command.grant_version) is not None:
         return tape.end(GrantRevoked(command.grant_version, 0, command.reason, pending=True), now)
+    if command.amount_units:
+        return tape.end(_part(tape.wallet, command), now)
     remaining_units = 0
     # A series is named by its first grant, whose own lot may be used up or long gone.
     if command.grant_version not in {each.series_version for each in tape.wallet.series}:
@@ -41,6 +44,12 @@ def revoke_grant(wallet: Wallet, command: RevokeGrant, now: datetime) -> list[Dr
     elif (lot := find(tape.wallet.lots, command.grant_version)) is not None:
         remaining_units = lot.remaining_units
     return tape.end(GrantRevoked(command.grant_version, remaining_units, command.reason), now)
+
+
+def _part(wallet: Wallet, command: RevokeGrant) -> GrantRevoked:
+    lot = _active(wallet, command.grant_version)
+    check_range(command.amount_units, low=1, high=lot.remaining_units, field="amount_units")
+    return GrantRevoked(command.grant_version, command.amount_units, command.reason, partial=True)
 
 
 def refund_grant(wallet: Wallet, command: RefundGrant, now: datetime) -> list[Draft]:
@@ -66,7 +75,12 @@ def refund_grant(wallet: Wallet, command: RefundGrant, now: datetime) -> list[Dr
         )
     basis = basis_of(tape.wallet, lot.grant_version, lot.consideration, lot.granted_units)
     refund = Money(lot.consideration.currency_code, basis.refund_nanos(units))
-    tape.add(GrantRefunded(lot.grant_version, units, refund), now, answers=True)
+    if command.exchange_rate:
+        check_price(command.exchange_rate, field="exchange_rate")
+        if lot.finance is None or not lot.finance.exchange_rate:
+            raise FieldNotAllowed("the grant was not sold in a foreign currency", field="exchange_rate")
+    event = GrantRefunded(lot.grant_version, units, refund, command.paid, command.exchange_rate)
+    tape.add(event, now, answers=True)
     claw_back_bonuses(tape, lot.grant_version, now)
     return tape.drafts
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from tests.acceptance.cases.case_files import Case
 from tests.acceptance.cases.rating_cases import plan_rating_case
+from tests.acceptance.cases.recognition_books import Currencies
 from tests.acceptance.cases.recognition_cases import plan_recognition_case
-from tests.acceptance.cases.recognition_lots import Currencies
 from tests.acceptance.cases.timeline import Playing, Script
 from tests.acceptance.cases.verdicts import Outcome, Unsupported, Verdict
 from tests.acceptance.cases.wallet_cases import plan_wallet_case

@@ -227,7 +227,7 @@ def test_wallets_are_listed_by_customer(ledger_command: CommandLine) -> None:
 def test_projections_are_shown_with_their_lag(ledger_command: CommandLine) -> None:
     [response] = ledger_command.json("projections")
 
-    assert [each["name"] for each in response["projections"]] == ["deferred_revenue", "wallet_view"]
+    assert [each["name"] for each in response["projections"]] == ["journal", "wallet_view"]
     assert {each["head_position"] for each in response["projections"]} == {"4"}
 
 

@@ -383,3 +383,23 @@ async def test_a_phase_is_withdrawn_from_the_command_line(
 
     assert withdrawn.stdout == f"{card}/phases/1: withdrawn\n"
     assert json.loads(again.stdout)["replayed"]
+
+
+async def test_a_change_of_plan_can_be_asked_for_without_being_made(signed: Signed) -> None:
+    other = await publish_plan(signed.client, phase_of(signed.card, "big"))
+
+    asked = await signed.change_plan(other, validate_only=True)
+
+    assert asked.change.plan == other
+    assert (asked.position, asked.replayed) == (0, False)
+    assert (await signed.read()).plan != other
+    made = await signed.change_plan(other, expected_change_version=(await signed.read()).change_version)
+    assert [phase.key for phase in made.change.phases] == [phase.key for phase in asked.change.phases]
+    refused = await refusal(signed.change_plan(other, expected_change_version=1))
+    assert (refused.code, refused.reason) == (Code.ABORTED, "CONTRACT_CHANGED")
+
+
+async def test_a_change_that_is_only_asked_for_is_refused_like_one_that_is_made(signed: Signed) -> None:
+    refused = await refusal(signed.change_plan("plans/none", validate_only=True))
+
+    assert told(refused) == (Code.NOT_FOUND, "PLAN_NOT_FOUND", "plan")

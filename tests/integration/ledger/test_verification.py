@@ -20,8 +20,8 @@ TABLES = (
     "notification_tracking",
     "wallet_view_wallets",
     "wallet_view_grants",
-    "deferred_revenue_lots",
-    "deferred_revenue_days",
+    "journal_lots",
+    "journal_days",
 )
 SUPERUSER = "ALTER TABLE stored_events DISABLE TRIGGER ALL"
 
@@ -90,7 +90,7 @@ async def test_a_healthy_log_has_no_findings(client: Client) -> None:
     assert found == set()
     assert last.done
     assert (last.checked_events, last.total_events, last.stream_count) == (16, 16, 2)
-    assert set(last.projections) == {"wallet_view", "deferred_revenue"}
+    assert set(last.projections) == {"wallet_view", "journal"}
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,12 @@ import pytest
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from credits.rating.v1 import invoice_service_pb2_grpc, rating_service_pb2, rating_service_pb2_grpc
+from credits.rating.v1 import (
+    invoice_service_pb2_grpc,
+    rating_service_pb2,
+    rating_service_pb2_grpc,
+    usage_report_service_pb2_grpc,
+)
 from rating_service.bootstrap import Parts, build
 from rating_service.settings import Address, Settings, parse_address, read_settings
 from tests.fakes.fake_ledger import FakeLedger, iso, start_fake_ledger
@@ -44,6 +49,7 @@ class Service:
         self.ledger = ledger
         self.rating = rating_service_pb2_grpc.RatingServiceStub(channel)
         self.invoices = invoice_service_pb2_grpc.InvoiceServiceStub(channel)
+        self.reports = usage_report_service_pb2_grpc.UsageReportServiceStub(channel)
 
     async def caught_up(self) -> None:
         """Wait until everything in the ledger is followed."""

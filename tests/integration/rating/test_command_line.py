@@ -10,7 +10,8 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
-from tests.integration.rating.harness import CARD, CONTRACT, START, WALLET, Service
+from credits.rating.v1 import rating_service_pb2
+from tests.integration.rating.harness import CARD, CONTRACT, START, WALLET, Service, usage
 
 EXAMPLES = Path("rating_service/examples")
 AT = (START + timedelta(days=1)).isoformat()
@@ -170,3 +171,25 @@ async def test_lines_without_an_id_are_named_by_prefix_and_number(service: Servi
 
     assert recorded.stdout.strip() == "2 recorded, 0 replayed, 0 quarantined, 0 refused"
     assert again.stdout.strip() == "0 recorded, 2 replayed, 0 quarantined, 0 refused"
+
+
+async def test_what_was_used_from_the_command_line(service: Service, tmp_path: Path) -> None:
+    spent = usage("u-1", input_tokens=1_000_000)
+    spent.properties["model"] = "=cmd"
+    await service.rating.RecordUsage(rating_service_pb2.RecordUsageRequest(usage=spent))
+    service.ledger.now = START + timedelta(days=9)
+    page = tmp_path / "usage.html"
+    asked = ["usage", "report", CONTRACT, "--from", "2026-01-01", "--to", "2026-02-01"]
+    table = await rating(service, *asked, "--by", "day,model")
+    lines = await rating(service, *asked, "--by", "model", "--only", "model==cmd", "--csv")
+    written = await rating(service, *asked, "--html", str(page))
+    credit = await rating(service, "usage", "credit", CONTRACT, "--json")
+    check = await rating(service, "usage", "check")
+
+    assert "2026-01-02" in table.stdout
+    assert "3 CREDIT" in table.stdout
+    assert lines.stdout.splitlines()[1] == "'=cmd,1,0,3000000,3000000,3000000,"
+    assert "=cmd" in page.read_text(encoding="utf-8")
+    assert json.loads(credit.stdout)["wallet"] == WALLET
+    assert "0 differences" in check.stdout
+    assert {each.returncode for each in (table, lines, written, credit, check)} == {0}

@@ -12,16 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger_service.application.ports import StoredEvent
+from ledger_service.domain.finance.methods import share_nanos
 from ledger_service.domain.values import GrantCategory
 from ledger_service.domain.wallet.state import Wallet
-from ledger_service.projections.deferred_revenue import LotKey
-from ledger_service.projections.recognition import DaySums, recognised_nanos
-from ledger_service.projections.roll_forward import liability_nanos, roll_forward_days
+from ledger_service.projections.books import LotKey
+from ledger_service.projections.roll_forward import DaySums, roll_forward_days
 from ledger_service.projections.wallet_events import read_wallet_events
 from ledger_service.projections.wallet_tallies import Tallies
 from ledger_service.projections.wallet_view import fold_wallet_view
 from tests.builders import Book
-from tests.fakes.projection_log import CATEGORIES, WALLETS, MemoryDeferredRevenue, Step, play, stored
+from tests.fakes.projection_log import CATEGORIES, WALLETS, MemoryJournal, Step, play, stored
 
 STEPS = st.lists(
     st.builds(
@@ -47,9 +47,9 @@ def cut(log: Sequence[StoredEvent], cuts: Sequence[int]) -> list[Sequence[Stored
     return [log[begin:end] for begin, end in pairwise(places)]
 
 
-def projected(log: Sequence[StoredEvent]) -> MemoryDeferredRevenue:
+def projected(log: Sequence[StoredEvent]) -> MemoryJournal:
     """Return deferred revenue after the whole log in one run."""
-    store = MemoryDeferredRevenue()
+    store = MemoryJournal()
     store.apply([log])
     return store
 
@@ -67,11 +67,11 @@ def test_deferred_revenue_is_the_same_however_the_log_is_cut_into_runs(
     steps: list[Step], cuts: list[int]
 ) -> None:
     log = stored(play(steps))
-    in_pieces = MemoryDeferredRevenue()
+    in_pieces = MemoryJournal()
     for piece in cut(log, cuts):
         in_pieces.apply([piece])
 
-    assert (in_pieces.lots, in_pieces.days) == (projected(log).lots, projected(log).days)
+    assert (in_pieces.lots, in_pieces.sums) == (projected(log).lots, projected(log).sums)
 
 
 @given(STEPS, CUTS)
@@ -79,20 +79,20 @@ def test_deferred_revenue_is_the_same_however_a_run_is_cut_into_pages(
     steps: list[Step], cuts: list[int]
 ) -> None:
     log = stored(play(steps))
-    in_pages = MemoryDeferredRevenue()
+    in_pages = MemoryJournal()
     in_pages.apply(cut(log, cuts))
 
-    assert (in_pages.lots, in_pages.days) == (projected(log).lots, projected(log).days)
+    assert (in_pages.lots, in_pages.sums) == (projected(log).lots, projected(log).sums)
 
 
 @given(STEPS, st.integers(0, 100))
 def test_applying_any_prefix_again_changes_nothing(steps: list[Step], length: int) -> None:
     log = stored(play(steps))
     store = projected(log)
-    lots, days = dict(store.lots), dict(store.days)
+    lots, sums = dict(store.lots), dict(store.sums)
     store.apply([log[: length + 1]])
 
-    assert (store.lots, store.days) == (lots, days)
+    assert (store.lots, store.sums) == (lots, sums)
 
 
 @given(STEPS, CUTS)
@@ -142,7 +142,7 @@ def test_days_sum_to_what_the_lots_defer(steps: list[Step]) -> None:
         deferred[lot.currency_code] += lot.deferred_nanos
 
     for currency_code in ("USD", "EUR"):
-        total = sum(map(liability_nanos, store.sums_of(currency_code).values()))
+        total = sum(sums.liability_nanos for sums in store.sums_of(currency_code).values())
         assert total == deferred[currency_code]
 
 
@@ -151,7 +151,7 @@ def test_contract_liability_is_never_negative_on_any_day(steps: list[Step]) -> N
     sums = projected(stored(play(steps))).sums_of("USD")
     liability = 0
     for day in sorted(sums):
-        liability += liability_nanos(sums[day])
+        liability += sums[day].liability_nanos
         assert liability >= 0
 
 
@@ -183,9 +183,7 @@ def test_recognition_rises_from_nothing_to_the_consideration(amount_units: int, 
     gone = data.draw(st.integers(0, amount_units - 1))
 
     def share(gone_units: int) -> int:
-        return recognised_nanos(
-            consideration_nanos=consideration_nanos, amount_units=amount_units, gone_units=gone_units
-        )
+        return share_nanos(consideration_nanos, gone_units, amount_units)
 
     assert share(0) == 0
     assert share(amount_units) == consideration_nanos
@@ -193,7 +191,7 @@ def test_recognition_rises_from_nothing_to_the_consideration(amount_units: int, 
 
 
 @given(STEPS)
-def test_only_paid_grants_with_consideration_become_lots_of_deferred_revenue(steps: list[Step]) -> None:
+def test_only_paid_grants_with_consideration_become_lots_of_the_journal(steps: list[Step]) -> None:
     ledger = play(steps)
 
     assert set(projected(stored(ledger)).lots) == _paid_grants(ledger)

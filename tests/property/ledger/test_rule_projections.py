@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 
 from ledger_service.application.ports import StoredEvent
 from ledger_service.domain.events import CreditsDebited, Event
+from ledger_service.domain.finance.lots import PaidLot
+from ledger_service.domain.finance.methods import share_nanos
 from ledger_service.domain.values import ShortfallMode
 from ledger_service.domain.wallet.state import Wallet, debt_units
-from ledger_service.projections.recognition import PaidLot, recognised_nanos
-from ledger_service.projections.roll_forward import liability_nanos
 from ledger_service.projections.wallet_events import read_wallet_events
 from ledger_service.projections.wallet_tallies import PENDING, Tallies, WalletTally
 from ledger_service.projections.wallet_view import fold_wallet_view
 from tests.builders import WALLET, Book
-from tests.fakes.projection_log import MemoryDeferredRevenue, stored
+from tests.fakes.projection_log import MemoryJournal, stored
 from tests.property.ledger.rule_histories import (
     ACTS,
     MODES,
@@ -39,9 +39,9 @@ def cut(log: Sequence[StoredEvent], cuts: Sequence[int]) -> list[Sequence[Stored
     return [log[begin:end] for begin, end in pairwise(places)]
 
 
-def projected(ledger: Book) -> MemoryDeferredRevenue:
+def projected(ledger: Book) -> MemoryJournal:
     """Return deferred revenue after the whole log in one run."""
-    store = MemoryDeferredRevenue()
+    store = MemoryJournal()
     store.apply([stored_as_if_paid(ledger)])
     return store
 
@@ -83,15 +83,15 @@ def test_deferred_revenue_is_the_same_however_the_log_is_cut(
     acts: list[Act], mode: ShortfallMode, cuts: list[int]
 ) -> None:
     ledger = play_acts(acts, mode)
-    in_runs, in_pages = MemoryDeferredRevenue(), MemoryDeferredRevenue()
+    in_runs, in_pages = MemoryJournal(), MemoryJournal()
     pieces = cut(stored_as_if_paid(ledger), cuts)
     for piece in pieces:
         in_runs.apply([piece])
     in_pages.apply(pieces)
     whole = projected(ledger)
 
-    assert (in_runs.lots, in_runs.days) == (whole.lots, whole.days)
-    assert (in_pages.lots, in_pages.days) == (whole.lots, whole.days)
+    assert (in_runs.lots, in_runs.sums) == (whole.lots, whole.sums)
+    assert (in_pages.lots, in_pages.sums) == (whole.lots, whole.sums)
 
 
 @given(ACTS, MODES, CUTS)
@@ -171,15 +171,11 @@ def test_usage_is_the_share_of_what_is_drawn_whatever_was_reversed(
     acts: list[Act], mode: ShortfallMode
 ) -> None:
     for lot in projected(play_acts(acts, mode)).lots.values():
-        assert lot.recognised_usage_nanos == min(_share(lot), lot.recognisable_nanos)
+        assert lot.usage_nanos == min(_share(lot), lot.recognisable_nanos)
 
 
 def _share(lot: PaidLot) -> int:
-    return recognised_nanos(
-        consideration_nanos=lot.consideration_nanos,
-        amount_units=lot.amount_units,
-        gone_units=lot.drawn_units,
-    )
+    return share_nanos(lot.consideration_nanos, lot.drawn_units, lot.amount_units)
 
 
 @pytest.mark.parametrize("left_out", ["late", "reverse"])
@@ -192,7 +188,7 @@ def test_days_sum_to_what_the_lots_defer_and_liability_is_never_negative(
     store = projected(ledger)
     liability = 0
     for _, sums in sorted(store.sums_of("USD").items()):
-        liability += liability_nanos(sums)
+        liability += sums.liability_nanos
         assert liability >= 0
 
     # What left for another wallet is liability all the same, and belongs to no lot here.

@@ -35,13 +35,12 @@ from ledger_service.domain.refusals import Refusal
 from ledger_service.domain.values import GrantCategory, Money, ShortfallMode
 from ledger_service.domain.wallet.invariants import broken_invariants
 from ledger_service.domain.wallet.state import in_transit_units, posted_units
-from ledger_service.projections.deferred_revenue import LotKey
-from ledger_service.projections.roll_forward import liability_nanos
+from ledger_service.projections.books import LotKey
 from ledger_service.projections.wallet_events import read_wallet_events
 from ledger_service.projections.wallet_tallies import Tallies
 from ledger_service.projections.wallet_view import fold_wallet_view
 from tests.builders import NOW, WALLET, Book, open_wallet
-from tests.fakes.projection_log import MemoryDeferredRevenue, stored
+from tests.fakes.projection_log import MemoryJournal, stored
 from tests.property.ledger.test_projections import cut
 from tests.transfers import BETA, arrival, arrive, buy, chargeback, send, transfer, two_wallets
 
@@ -207,11 +206,11 @@ def test_every_unit_is_somewhere_at_every_step(acts: list[Act]) -> None:
 @given(ACTS)
 def test_liability_is_what_lots_defer_and_what_is_on_its_way(acts: list[Act]) -> None:
     play = played(acts)
-    store = MemoryDeferredRevenue()
+    store = MemoryJournal()
     store.apply([stored(play.ledger)])
     liability = 0
     for _, sums in sorted(store.sums_of("EUR").items()):
-        liability += liability_nanos(sums)
+        liability += sums.liability_nanos
 
     travelling = sum(
         part.consideration.nanos
@@ -278,7 +277,7 @@ def test_what_was_charged_back_was_withdrawn_or_is_owed(acts: list[Act]) -> None
 @given(ACTS, CUTS)
 def test_the_projections_are_the_same_however_the_log_is_cut(acts: list[Act], cuts: list[int]) -> None:
     log = stored(played(acts).ledger)
-    whole, pieces = MemoryDeferredRevenue(), MemoryDeferredRevenue()
+    whole, pieces = MemoryJournal(), MemoryJournal()
     whole.apply([log])
     view: Tallies = {}
     for piece in cut(log, cuts):
@@ -287,7 +286,7 @@ def test_the_projections_are_the_same_however_the_log_is_cut(acts: list[Act], cu
     once: Tallies = {}
     fold_wallet_view(once, read_wallet_events(log))
 
-    assert (pieces.lots, pieces.days) == (whole.lots, whole.days)
+    assert (pieces.lots, pieces.sums) == (whole.lots, whole.sums)
     assert view == once
 
 
@@ -323,7 +322,7 @@ def test_any_split_into_transfers_moves_the_whole_cost_basis(nanos: int, parts: 
 
     there = [lot.consideration.nanos for lot in ledger.wallet(BETA).lots if lot.consideration is not None]
     assert sum(there) == nanos
-    store = MemoryDeferredRevenue()
+    store = MemoryJournal()
     store.apply([stored(ledger)])
     assert store.lots[LotKey(WALLET, 2)].deferred_nanos == 0
     assert sum(lot.deferred_nanos for key, lot in store.lots.items() if key.wallet == BETA) == nanos

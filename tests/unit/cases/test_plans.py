@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.acceptance.cases.case_files import Case, CaseFileError, read_cases
 from tests.acceptance.cases.fields import Fields
 from tests.acceptance.cases.plans import plan_all
-from tests.acceptance.cases.recognition_cases import EVENTS
+from tests.acceptance.cases.recognition_events import EVENTS
 from tests.acceptance.cases.timeline import Playing
 from tests.acceptance.cases.verdicts import Verdict
 from tests.acceptance.cases.wallet_burn_order import find_large_debit
@@ -95,7 +95,7 @@ def test_an_event_outside_the_table_is_unsupported_by_name() -> None:
             "incremental_amount without the cumulative amount before it",
         ),
         (event_case(policy={"breakage_method": "magic"}), "policy.breakage_method magic"),
-        (event_case(policy={"draw_order": ["dearest"]}), "policy.draw_order ['dearest']"),
+        (event_case(policy={"draw_order": ["dearest"]}), "policy.draw_order dearest"),
         (event_case(expected={"mood": "1"}), "field expected.mood"),
         (event_case(kind="poem"), "kind poem"),
         ({}, "a case without given, input or events"),

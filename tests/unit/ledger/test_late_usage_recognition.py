@@ -9,15 +9,16 @@ import pytest
 
 from ledger_service.domain.commands import Debit, GrantCredits, OpenWallet, SettleWallet
 from ledger_service.domain.events import WalletRules
+from ledger_service.domain.finance.lots import moved
 from ledger_service.domain.values import GrantCategory, Money, ShortfallMode
-from ledger_service.projections.deferred_revenue import LotKey
-from ledger_service.projections.recognition import DaySums, Movement, PaidLot, post_movement
-from ledger_service.projections.roll_forward import liability_nanos
+from ledger_service.projections.books import LotKey
+from ledger_service.projections.roll_forward import DaySums
 from ledger_service.projections.wallet_events import read_wallet_events
 from ledger_service.projections.wallet_tallies import Tallies
 from ledger_service.projections.wallet_view import fold_wallet_view
 from tests.builders import CREDIT, MICROSECOND, NOW, WALLET, Book
-from tests.fakes.projection_log import MemoryDeferredRevenue, stored
+from tests.fakes.projection_log import MemoryJournal, stored
+from tests.lots import paid_lot
 
 FIRST = date(2026, 3, 1)
 EXPIRY = NOW + timedelta(days=1)
@@ -38,20 +39,20 @@ def expired_book(nanos: int = 100, units: int = 3) -> Book:
     return ledger
 
 
-def projected(ledger: Book) -> MemoryDeferredRevenue:
+def projected(ledger: Book) -> MemoryJournal:
     """Return deferred revenue, each event a run of its own."""
-    store = MemoryDeferredRevenue()
+    store = MemoryJournal()
     for event in stored(ledger):
         store.apply([[event]])
     return store
 
 
-def days(store: MemoryDeferredRevenue) -> dict[int, tuple[int, int]]:
+def days(store: MemoryJournal) -> dict[int, tuple[int, int]]:
     """Return usage and breakage of the days of March that have any."""
     return {
-        day.day: (sums.recognised_usage_nanos, sums.recognised_breakage_nanos)
+        day.day: (sums.usage_nanos, sums.breakage_nanos)
         for day, sums in store.sums_of("USD").items()
-        if (sums.recognised_usage_nanos, sums.recognised_breakage_nanos) != (0, 0)
+        if (sums.usage_nanos, sums.breakage_nanos) != (0, 0)
     }
 
 
@@ -73,8 +74,8 @@ def test_a_lot_drawn_late_as_a_whole_is_all_usage_whatever_the_order(parts: tupl
 
     assert days(store) == {2: (0, 100), 4: (100, -100)}
     lot = store.lots[LotKey(WALLET, 2)]
-    assert (lot.drawn_units, lot.expired_units, lot.recognised_usage_nanos) == (3, 0, 100)
-    assert (lot.recognised_breakage_nanos, lot.deferred_nanos, lot.used_up) == (0, 0, True)
+    assert (lot.drawn_units, lot.expired_units, lot.usage_nanos) == (3, 0, 100)
+    assert (lot.breakage_nanos, lot.deferred_nanos, lot.used_up) == (0, 0, True)
 
 
 def test_a_reversal_of_late_usage_is_breakage_again() -> None:
@@ -93,19 +94,18 @@ def test_liability_does_not_move_with_late_usage() -> None:
     ledger.run(Debit(WALLET, 4, BEFORE), RECORDED + timedelta(days=1))
     sums = projected(ledger).sums_of("USD")
 
-    assert liability_nanos(sum((sums[day] for day in sums if day <= EXPIRY.date()), DaySums())) == 0
-    assert [liability_nanos(sums[day]) for day in sums if day > EXPIRY.date()] == [0, 0]
-    assert projected(ledger).lots[LotKey(WALLET, 2)].recognised_usage_nanos == 87
+    assert sum((sums[day] for day in sums if day <= EXPIRY.date()), DaySums()).liability_nanos == 0
+    assert [sums[day].liability_nanos for day in sums if day > EXPIRY.date()] == [0, 0]
+    assert projected(ledger).lots[LotKey(WALLET, 2)].usage_nanos == 87
 
 
 def test_late_usage_beside_what_the_lot_still_defers_changes_no_liability() -> None:
-    lot = PaidLot("USD", 100, 3, FIRST, held_units=1)
-    broken = post_movement(lot, Movement(FIRST, expired_units=2)).lot
+    broken = moved(paid_lot(100, 3, held_units=1), drawn_units=0, expired_units=2)
+    late = moved(broken, drawn_units=1, expired_units=-1)
 
-    late = post_movement(broken, Movement(FIRST, drawn_units=1, expired_units=-1))
-
-    assert (broken.deferred_nanos, late.lot.deferred_nanos) == (33, 33)
-    assert (late.sums.recognised_usage_nanos, late.sums.recognised_breakage_nanos) == (33, -33)
+    assert (broken.deferred_nanos, late.deferred_nanos) == (33, 33)
+    assert (broken.usage_nanos, broken.breakage_nanos) == (0, 67)
+    assert (late.usage_nanos, late.breakage_nanos) == (33, 34)
 
 
 def test_what_the_same_debit_draws_on_a_live_lot_counts_on_the_day_of_the_usage() -> None:

@@ -17,80 +17,30 @@ from ledger_service.application.page_tokens import (
 )
 from ledger_service.application.ports import StoredEvent
 from ledger_service.domain import events
-from ledger_service.domain.events import CreditsDebited, CreditsGranted, Draw, Fact, WalletPolicyChanged
+from ledger_service.domain.events import (
+    Charge,
+    CreditsDebited,
+    CreditsGranted,
+    Draw,
+    Fact,
+    WalletPolicyChanged,
+)
 from ledger_service.domain.refusals.service import PageTokenMalformed
 from ledger_service.domain.topics import GENESIS_HASH, TOPICS, UnknownTopicError, encode_fact
 from ledger_service.domain.values import GrantCategory, Money, ShortfallMode
 from ledger_service.projections.array_text import booleans, integers, optional_texts, texts
+from ledger_service.projections.book_events import BOOK_TYPES
 from ledger_service.projections.catch_up import plan_step
 from ledger_service.projections.log_pages import POSITION_MAX
-from ledger_service.projections.projection import DEFERRED_REVENUE, PROJECTIONS, WALLET_VIEW
+from ledger_service.projections.projection import JOURNAL, PROJECTIONS, WALLET_VIEW
 from ledger_service.projections.projector import BACKOFF_SECONDS_MAX, BACKOFF_SECONDS_MIN, backoff_seconds
-from ledger_service.projections.recognition import Movement, PaidLot, post_movement, recognised_nanos
-from ledger_service.projections.wallet_events import NARROW_TYPES, read_wallet_events, utc_day
+from ledger_service.projections.wallet_events import NARROW_TYPES, OveragePrice, read_wallet_events, utc_day
 from ledger_service.projections.wallet_tallies import Tallies
 from ledger_service.projections.wallet_view import fold_wallet_view
 from tests.builders import NOW, WALLET
 from tests.fakes.projection_log import Step, play, stored
 
 FIRST = date(2026, 3, 1)
-
-
-def lot(consideration_nanos: int = 100, amount_units: int = 3, **changes: int) -> PaidLot:
-    """Return a lot that became effective on the first day."""
-    return PaidLot("USD", consideration_nanos, amount_units, FIRST, **changes)  # type: ignore[arg-type]
-
-
-# Recognition
-
-
-@pytest.mark.parametrize(("gone_units", "recognised"), [(0, 0), (1, 33), (2, 67), (3, 100)])
-def test_a_share_is_rounded_half_up(gone_units: int, recognised: int) -> None:
-    assert recognised == recognised_nanos(consideration_nanos=100, amount_units=3, gone_units=gone_units)
-
-
-def test_exactly_half_a_nano_is_rounded_up() -> None:
-    assert recognised_nanos(consideration_nanos=1, amount_units=2, gone_units=1) == 1
-
-
-def test_three_draws_of_a_third_post_what_one_draw_of_all_posts() -> None:
-    posted = []
-    each = lot()
-    for _ in range(3):
-        posting = post_movement(each, Movement(FIRST, drawn_units=1))
-        each = posting.lot
-        posted.append(posting.sums.recognised_usage_nanos)
-
-    assert posted == [33, 34, 33]
-    assert each.deferred_nanos == 0
-    assert each.used_up
-
-
-def test_expiry_posts_the_rest_as_breakage() -> None:
-    drawn = post_movement(lot(), Movement(FIRST, drawn_units=1)).lot
-    expiry = post_movement(drawn, Movement(FIRST, expired_units=2))
-
-    assert expiry.sums.recognised_breakage_nanos == 67
-    assert expiry.sums.recognised_usage_nanos == 0
-    assert expiry.lot.deferred_nanos == 0
-
-
-@pytest.mark.parametrize(
-    ("day", "posted_on"),
-    [
-        (FIRST - timedelta(days=1), FIRST),
-        (FIRST, FIRST),
-        (FIRST + timedelta(days=1), FIRST + timedelta(days=1)),
-    ],
-)
-def test_nothing_is_recognised_before_the_day_a_lot_becomes_effective(day: date, posted_on: date) -> None:
-    assert post_movement(lot(), Movement(day, drawn_units=1)).key.day == posted_on
-
-
-def test_the_largest_lot_recognises_exactly() -> None:
-    most = 2**63 - 1
-
-    assert recognised_nanos(consideration_nanos=most, amount_units=most, gone_units=most - 1) == most - 1
 
 
 # Reading events
@@ -104,12 +54,27 @@ def test_every_wallet_event_of_the_domain_is_known_to_the_projections() -> None:
 def test_a_narrow_event_is_a_part_of_the_domains_event(topic: str) -> None:
     narrow, full = get_type_hints(NARROW_TYPES[topic]), get_type_hints(TOPICS[topic])
 
+    if narrow.get("charge") == OveragePrice | None:
+        narrow["charge"] = Charge | None
     assert narrow.items() <= full.items()
     assert _defaults(NARROW_TYPES[topic]).items() <= _defaults(TOPICS[topic]).items()
 
 
+def test_a_narrow_charge_is_a_part_of_the_domains_charge() -> None:
+    assert get_type_hints(OveragePrice).items() <= get_type_hints(Charge).items()
+    assert _defaults(OveragePrice).items() <= _defaults(Charge).items()
+
+
 def _defaults(kind: type) -> dict[str, object]:
     return {field.name: field.default for field in msgspec.structs.fields(kind)}
+
+
+@pytest.mark.parametrize("topic", BOOK_TYPES)
+def test_a_narrow_event_of_another_stream_is_a_part_of_the_domains_event(topic: str) -> None:
+    narrow, full = get_type_hints(BOOK_TYPES[topic]), get_type_hints(TOPICS[topic])
+
+    assert narrow.items() <= full.items()
+    assert _defaults(BOOK_TYPES[topic]).items() <= _defaults(TOPICS[topic]).items()
 
 
 def test_the_projections_cover_the_union_of_wallet_events() -> None:
@@ -222,15 +187,15 @@ def test_stored_events_with_all_members_are_read() -> None:
 
 
 def test_projections_at_one_position_go_together_to_the_end_of_the_log() -> None:
-    plan = plan_step(PROJECTIONS, {"wallet_view": 7, "deferred_revenue": 7})
+    plan = plan_step(PROJECTIONS, {"wallet_view": 7, "journal": 7})
 
     assert (plan.projections, plan.after, plan.through) == (PROJECTIONS, 7, POSITION_MAX)
 
 
 def test_a_projection_that_is_behind_goes_alone_to_where_the_next_one_is() -> None:
-    plan = plan_step(PROJECTIONS, {"wallet_view": 7, "deferred_revenue": 3})
+    plan = plan_step(PROJECTIONS, {"wallet_view": 7, "journal": 3})
 
-    assert (plan.projections, plan.after, plan.through) == ((DEFERRED_REVENUE,), 3, 7)
+    assert (plan.projections, plan.after, plan.through) == ((JOURNAL,), 3, 7)
 
 
 def test_a_step_never_goes_beyond_its_target() -> None:

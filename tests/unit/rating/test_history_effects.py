@@ -43,3 +43,22 @@ def test_events_out_of_order_stop_following(positions: tuple[int, int]) -> None:
 
     with pytest.raises(UnreadableHistoryError):
         effect_of(events, from_position=0, to_position=3)
+
+
+@pytest.mark.parametrize(
+    ("topic", "more"),
+    [("wallet.CreditsDebited.v1", b""), ("wallet.HoldCaptured.v1", b',"hold_version":1')],
+)
+def test_a_debit_keeps_what_it_was_for(topic: str, more: bytes) -> None:
+    charge = (
+        b'{"contract":"contracts/a","contract_phase":"main","rate_card_phase":"rateCards/x/phases/1",'
+        b'"lines":[],"exact_units":"5","properties":{"operation":"chat","model":"large"}}'
+    )
+    body = (
+        b'{"amount_units":5,"feature":"chat","api_key":"key-1","user":"ann","charge":' + charge + more + b"}"
+    )
+    [row] = effect_of([event(1, topic, body)], from_position=0, to_position=1).debits
+    [bare] = effect_of([event(1, topic, b'{"amount_units":5}')], from_position=0, to_position=1).debits
+
+    assert (row.feature, row.api_key, row.usage_user, row.model) == ("chat", "key-1", "ann", "large")
+    assert (bare.feature, bare.api_key, bare.usage_user, bare.model) == ("", "", "", "")

@@ -10,6 +10,7 @@ from credits.rating.v1 import (
     rating_service_pb2,
     rerating_service_pb2,
     simulation_service_pb2,
+    usage_report_service_pb2,
 )
 from rating_service.application.ports import LedgerRefused, LedgerUnavailableError, StoreUnavailableError
 from rating_service.application.refusals import RequestReason, RequestRefused
@@ -39,6 +40,7 @@ def test_every_method_of_the_protos_is_wrapped() -> None:
         *rating_service_pb2.DESCRIPTOR.services_by_name.values(),
         *invoice_service_pb2.DESCRIPTOR.services_by_name.values(),
         *rerating_service_pb2.DESCRIPTOR.services_by_name.values(),
+        *usage_report_service_pb2.DESCRIPTOR.services_by_name.values(),
         *simulation_service_pb2.DESCRIPTOR.services_by_name.values(),
     ]
 

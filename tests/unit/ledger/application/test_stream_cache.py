@@ -1,12 +1,16 @@
 """Streams in memory: what is dropped, what never is, and what a snapshot must bring back."""
 
+from datetime import date
+
 import pytest
 
 from ledger_service.application.ports import LoadedStream, StoredEvent
 from ledger_service.application.stream_cache import Entry, StreamCache, restore, take_snapshot
+from ledger_service.domain.commands import CreateBreakagePool, LockAccountingPeriod, SaleTerms
 from ledger_service.domain.events import Multiplier, MultiplierTier, Rate
 from ledger_service.domain.streams import EVOLVE, STATE_TYPE, collection_of
 from ledger_service.domain.topics import TOPICS
+from ledger_service.domain.values import BreakageMethod, Money
 from tests.builders import (
     CONTRACT,
     PLAN,
@@ -21,9 +25,12 @@ from tests.builders import (
     grant,
     plan_phase,
     publish_phase,
+    refund,
     schedule_phase,
     sign_contract,
 )
+from tests.fakes.finance_log import PERIODS, POOL
+from tests.sales import sale
 
 
 def full_book() -> Book:
@@ -38,10 +45,14 @@ def full_book() -> Book:
     ledger.run(grant(10, scope=("chat",), expire_time=after(days=9)))
     ledger.run(grant(10))
     ledger.run(debit(charge=charge("1.25", "0." + "0" * 53 + "1"), feature="chat"))
+    ledger.run(sale(10, terms=SaleTerms(expected_breakage="0.1", tax=Money("EUR", 2))))
+    ledger.run(refund(ledger.wallet().version, 3))
+    ledger.run(CreateBreakagePool(POOL, "EUR", BreakageMethod.REMOTE, escheat_fraction="0.5"))
+    ledger.run(LockAccountingPeriod(PERIODS, date(2026, 1, 1), date(2026, 2, 1)))
     return ledger
 
 
-@pytest.mark.parametrize("stream", [WALLET, RATE_CARD, PLAN, CONTRACT])
+@pytest.mark.parametrize("stream", [WALLET, RATE_CARD, PLAN, CONTRACT, POOL, PERIODS])
 def test_a_snapshot_brings_every_kind_of_state_back(stream: str) -> None:
     state = full_book().states[stream]
     entry = Entry(state, 7, "ab" * 32, 3)

@@ -12,6 +12,7 @@ from ledger_service.domain.commands import AnyCommand, UpdateWallet
 from ledger_service.domain.events import PlanChanged, PlanPhase, WalletPolicyChanged, WalletRules
 from ledger_service.domain.refusals import (
     AssetMismatch,
+    ContractChanged,
     ContractExists,
     ContractNotFound,
     ContractNotInForce,
@@ -32,6 +33,7 @@ from ledger_service.domain.refusals import (
 )
 from ledger_service.domain.values import Asset, ChangeTiming, ShortfallMode
 from ledger_service.domain.wallet.state import Binding, bindings, policy_at
+from tests.bills import record_invoice
 from tests.builders import (
     CONTRACT,
     PLAN,
@@ -94,6 +96,22 @@ def policy(ledger: Book, instant: datetime) -> tuple[str, str, ShortfallMode]:
     """Return what decides the wallet's shortfall at an instant."""
     found = policy_at(ledger.wallet(), instant)
     return found.contract, found.contract_phase, found.shortfall_mode
+
+
+@pytest.mark.parametrize(("expected", "is_fine"), [(0, True), (1, False), (2, True), (3, False)])
+def test_a_plan_is_changed_only_if_the_contract_is_what_the_caller_saw(expected: int, is_fine: bool) -> None:
+    ledger = running()
+    ledger.run(schedule_phase("key", from_time=after(days=3)))
+    ledger.run(record_invoice(5))
+    command = msgspec.structs.replace(change_plan(), expected_change_version=expected)
+
+    assert contract_of(ledger).change_version == 2
+    if is_fine:
+        assert ledger.run(command)
+    else:
+        with pytest.raises(ContractChanged) as refused:
+            ledger.run(command)
+        assert refused.value.metadata == {"change_version": "2"}
 
 
 # Scheduling

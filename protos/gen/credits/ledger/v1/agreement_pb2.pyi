@@ -807,6 +807,7 @@ class Contract(_message.Message):
     CYCLE_FIELD_NUMBER: _builtins.int
     PHASES_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
+    CHANGE_VERSION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """contracts/{contract}. Output only in SignContract, which takes `contract_id`."""
     customer: _builtins.str
@@ -817,6 +818,10 @@ class Contract(_message.Message):
     """plans/{plan}; the one that a change of plan led to, if there was one. Required."""
     plan_version: _builtins.int
     """Version of the plan. Default: the newest."""
+    change_version: _builtins.int
+    """Version of the last event that changed what is agreed: whoever decides on what was read names it again, and is
+    told if it has changed since. Output only.
+    """
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """First instant of the first phase. Required."""
@@ -845,10 +850,11 @@ class Contract(_message.Message):
         cycle: Global___Cycle | None = ...,
         phases: _abc.Iterable[Global___ContractPhase] | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
+        change_version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cycle", b"cycle", "end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "cycle", b"cycle", "end_time", b"end_time", "name", b"name", "phases", b"phases", "plan", b"plan", "plan_version", b"plan_version", "start_time", b"start_time", "wallet", b"wallet"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change_version", b"change_version", "customer", b"customer", "cycle", b"cycle", "end_time", b"end_time", "name", b"name", "phases", b"phases", "plan", b"plan", "plan_version", b"plan_version", "start_time", b"start_time", "wallet", b"wallet"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -99,7 +99,7 @@ class BilledAmount(_message.Message):
 
     @_builtins.property
     def to_time(self) -> _timestamp_pb2.Timestamp:
-        """First instant after the service. With from_time, or both absent."""
+        """First instant after the service, at most 3,660 days later. With from_time, or both absent."""
 
     def __init__(
         self,

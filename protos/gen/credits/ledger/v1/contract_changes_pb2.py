@@ -27,15 +27,15 @@ from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mas
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(credits/ledger/v1/contract_changes.proto\x12\x11\x63redits.ledger.v1\x1a!credits/ledger/v1/agreement.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa7\x01\n\x0e\x43ontractChange\x12\x10\n\x08\x63ontract\x18\x01 \x01(\t\x12-\n\tfrom_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x06phases\x18\x03 \x03(\x0b\x32 .credits.ledger.v1.ContractPhase\x12\x0c\n\x04plan\x18\x04 \x01(\t\x12\x14\n\x0cplan_version\x18\x05 \x01(\x05\"\xe9\x01\n\x1cScheduleContractPhaseRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12-\n\tfrom_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x05terms\x18\x04 \x01(\x0b\x32\x1c.credits.ledger.v1.PlanPhase\x12/\n\x0bupdate_mask\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x15\n\rreplace_later\x18\x06 \x01(\x08\"v\n\x1dScheduleContractPhaseResponse\x12\x31\n\x06\x63hange\x18\x01 \x01(\x0b\x32!.credits.ledger.v1.ContractChange\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12\x10\n\x08position\x18\x03 \x01(\x03\"v\n\x12\x45xtendTrialRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12\x0b\n\x03key\x18\x03 \x01(\t\x12,\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"l\n\x13\x45xtendTrialResponse\x12\x31\n\x06\x63hange\x18\x01 \x01(\x0b\x32!.credits.ledger.v1.ContractChange\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12\x10\n\x08position\x18\x03 \x01(\x03\"\xd2\x01\n\x11\x43hangePlanRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12\x0c\n\x04plan\x18\x03 \x01(\t\x12\x14\n\x0cplan_version\x18\x04 \x01(\x05\x12/\n\x06timing\x18\x05 \x01(\x0e\x32\x1f.credits.ledger.v1.ChangeTiming\x12-\n\tfrom_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ntake_trial\x18\x07 \x01(\x08\"k\n\x12\x43hangePlanResponse\x12\x31\n\x06\x63hange\x18\x01 \x01(\x0b\x32!.credits.ledger.v1.ContractChange\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12\x10\n\x08position\x18\x03 \x01(\x03\"i\n\x12\x45ndContractRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"l\n\x13\x45ndContractResponse\x12\x31\n\x06\x63hange\x18\x01 \x01(\x0b\x32!.credits.ledger.v1.ContractChange\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12\x10\n\x08position\x18\x03 \x01(\x03\"E\n\x1cWithdrawRateCardPhaseRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\"Q\n\x1dWithdrawRateCardPhaseResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12\x10\n\x08position\x18\x03 \x01(\x03*h\n\x0c\x43hangeTiming\x12\x1d\n\x19\x43HANGE_TIMING_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43HANGE_TIMING_AT_ONCE\x10\x01\x12\x1e\n\x1a\x43HANGE_TIMING_AT_CYCLE_END\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(credits/ledger/v1/contract_changes.proto\x12\x11\x63redits.ledger.v1\x1a!credits/ledger/v1/agreement.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa7\x01\n\x0e\x43ontractChange\x12\x10\n\x08\x63ontract\x18\x01 \x01(\t\x12-\n\tfrom_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x06phases\x18\x03 \x03(\x0b\x32 .credits.ledger.v1.ContractPhase\x12\x0c\n\x04plan\x18\x04 \x01(\t\x12\x14\n\x0cplan_version\x18\x05 \x01(\x05\"\xe9\x01\n\x1cScheduleContractPhaseRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12-\n\tfrom_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x05terms\x18\x04 \x01(\x0b\x32\x1c.credits.ledger.v1.PlanPhase\x12/\n\x0bupdate_mask\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x15\n\rreplace_later\x18\x06 \x01(\x08\"v\n\x1dScheduleContractPhaseResponse\x12\x31\n\x06\x63hange\x18\x01 \x01(\x0b\x32!.credits.ledger.v1.ContractChange\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12\x10\n\x08position\x18\x03 \x01(\x03\"v\n\x12\x45xtendTrialRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12\x0b\n\x03key\x18\x03 \x01(\t\x12,\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"l\n\x13\x45xtendTrialResponse\x12\x31\n\x06\x63hange\x18\x01 \x01(\x0b\x32!.credits.ledger.v1.ContractChange\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12\x10\n\x08position\x18\x03 \x01(\x03\"\x8a\x02\n\x11\x43hangePlanRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12\x0c\n\x04plan\x18\x03 \x01(\t\x12\x14\n\x0cplan_version\x18\x04 \x01(\x05\x12/\n\x06timing\x18\x05 \x01(\x0e\x32\x1f.credits.ledger.v1.ChangeTiming\x12-\n\tfrom_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ntake_trial\x18\x07 \x01(\x08\x12\x1f\n\x17\x65xpected_change_version\x18\x08 \x01(\x03\x12\x15\n\rvalidate_only\x18\t \x01(\x08\"k\n\x12\x43hangePlanResponse\x12\x31\n\x06\x63hange\x18\x01 \x01(\x0b\x32!.credits.ledger.v1.ContractChange\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12\x10\n\x08position\x18\x03 \x01(\x03\"i\n\x12\x45ndContractRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"l\n\x13\x45ndContractResponse\x12\x31\n\x06\x63hange\x18\x01 \x01(\x0b\x32!.credits.ledger.v1.ContractChange\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12\x10\n\x08position\x18\x03 \x01(\x03\"E\n\x1cWithdrawRateCardPhaseRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\"Q\n\x1dWithdrawRateCardPhaseResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12\x10\n\x08position\x18\x03 \x01(\x03*h\n\x0c\x43hangeTiming\x12\x1d\n\x19\x43HANGE_TIMING_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43HANGE_TIMING_AT_ONCE\x10\x01\x12\x1e\n\x1a\x43HANGE_TIMING_AT_CYCLE_END\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'credits.ledger.v1.contract_changes_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CHANGETIMING']._serialized_start=1614
-  _globals['_CHANGETIMING']._serialized_end=1718
+  _globals['_CHANGETIMING']._serialized_start=1670
+  _globals['_CHANGETIMING']._serialized_end=1774
   _globals['_CONTRACTCHANGE']._serialized_start=166
   _globals['_CONTRACTCHANGE']._serialized_end=333
   _globals['_SCHEDULECONTRACTPHASEREQUEST']._serialized_start=336
@@ -47,15 +47,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXTENDTRIALRESPONSE']._serialized_start=811
   _globals['_EXTENDTRIALRESPONSE']._serialized_end=919
   _globals['_CHANGEPLANREQUEST']._serialized_start=922
-  _globals['_CHANGEPLANREQUEST']._serialized_end=1132
-  _globals['_CHANGEPLANRESPONSE']._serialized_start=1134
-  _globals['_CHANGEPLANRESPONSE']._serialized_end=1241
-  _globals['_ENDCONTRACTREQUEST']._serialized_start=1243
-  _globals['_ENDCONTRACTREQUEST']._serialized_end=1348
-  _globals['_ENDCONTRACTRESPONSE']._serialized_start=1350
-  _globals['_ENDCONTRACTRESPONSE']._serialized_end=1458
-  _globals['_WITHDRAWRATECARDPHASEREQUEST']._serialized_start=1460
-  _globals['_WITHDRAWRATECARDPHASEREQUEST']._serialized_end=1529
-  _globals['_WITHDRAWRATECARDPHASERESPONSE']._serialized_start=1531
-  _globals['_WITHDRAWRATECARDPHASERESPONSE']._serialized_end=1612
+  _globals['_CHANGEPLANREQUEST']._serialized_end=1188
+  _globals['_CHANGEPLANRESPONSE']._serialized_start=1190
+  _globals['_CHANGEPLANRESPONSE']._serialized_end=1297
+  _globals['_ENDCONTRACTREQUEST']._serialized_start=1299
+  _globals['_ENDCONTRACTREQUEST']._serialized_end=1404
+  _globals['_ENDCONTRACTRESPONSE']._serialized_start=1406
+  _globals['_ENDCONTRACTRESPONSE']._serialized_end=1514
+  _globals['_WITHDRAWRATECARDPHASEREQUEST']._serialized_start=1516
+  _globals['_WITHDRAWRATECARDPHASEREQUEST']._serialized_end=1585
+  _globals['_WITHDRAWRATECARDPHASERESPONSE']._serialized_start=1587
+  _globals['_WITHDRAWRATECARDPHASERESPONSE']._serialized_end=1668
 # @@protoc_insertion_point(module_scope)

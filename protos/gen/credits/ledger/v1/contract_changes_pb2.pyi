@@ -257,6 +257,8 @@ class ChangePlanRequest(_message.Message):
     TIMING_FIELD_NUMBER: _builtins.int
     FROM_TIME_FIELD_NUMBER: _builtins.int
     TAKE_TRIAL_FIELD_NUMBER: _builtins.int
+    EXPECTED_CHANGE_VERSION_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """contracts/{contract}. Required."""
     idempotency_key: _builtins.str
@@ -269,6 +271,14 @@ class ChangePlanRequest(_message.Message):
     """When the change takes effect. Required."""
     take_trial: _builtins.bool
     """Begin with the plan's first phase even if another follows it. Default false: no second trial."""
+    expected_change_version: _builtins.int
+    """The contract's change_version that the caller has seen; CONTRACT_CHANGED (ABORTED) if it is another one by now.
+    0 means any. Default 0.
+    """
+    validate_only: _builtins.bool
+    """Decide as if it were done, answer what would be recorded, and record nothing. `idempotency_key` is not used then.
+    Default false.
+    """
     @_builtins.property
     def from_time(self) -> _timestamp_pb2.Timestamp:
         """With AT_ONCE, first instant under the new plan, not past and while the contract is in force. Default: now.
@@ -285,10 +295,12 @@ class ChangePlanRequest(_message.Message):
         timing: Global___ChangeTiming.ValueType = ...,
         from_time: _timestamp_pb2.Timestamp | None = ...,
         take_trial: _builtins.bool = ...,
+        expected_change_version: _builtins.int = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["from_time", b"from_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_time", b"from_time", "idempotency_key", b"idempotency_key", "name", b"name", "plan", b"plan", "plan_version", b"plan_version", "take_trial", b"take_trial", "timing", b"timing"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expected_change_version", b"expected_change_version", "from_time", b"from_time", "idempotency_key", b"idempotency_key", "name", b"name", "plan", b"plan", "plan_version", b"plan_version", "take_trial", b"take_trial", "timing", b"timing", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

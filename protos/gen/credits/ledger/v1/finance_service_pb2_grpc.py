@@ -3,6 +3,9 @@
 import grpc
 import warnings
 
+from credits.ledger.v1 import finance_commands_pb2 as credits_dot_ledger_dot_v1_dot_finance__commands__pb2
+from credits.ledger.v1 import finance_export_pb2 as credits_dot_ledger_dot_v1_dot_finance__export__pb2
+from credits.ledger.v1 import finance_reports_pb2 as credits_dot_ledger_dot_v1_dot_finance__reports__pb2
 from credits.ledger.v1 import finance_service_pb2 as credits_dot_ledger_dot_v1_dot_finance__service__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -40,6 +43,101 @@ class FinanceServiceStub:
                 request_serializer=credits_dot_ledger_dot_v1_dot_finance__service__pb2.GetRollForwardRequest.SerializeToString,
                 response_deserializer=credits_dot_ledger_dot_v1_dot_finance__service__pb2.GetRollForwardResponse.FromString,
                 _registered_method=True)
+        self.ListPaidLots = channel.unary_unary(
+                '/credits.ledger.v1.FinanceService/ListPaidLots',
+                request_serializer=credits_dot_ledger_dot_v1_dot_finance__commands__pb2.ListPaidLotsRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_finance__commands__pb2.ListPaidLotsResponse.FromString,
+                _registered_method=True)
+        self.ListJournalDays = channel.unary_unary(
+                '/credits.ledger.v1.FinanceService/ListJournalDays',
+                request_serializer=credits_dot_ledger_dot_v1_dot_finance__commands__pb2.ListJournalDaysRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_finance__commands__pb2.ListJournalDaysResponse.FromString,
+                _registered_method=True)
+        self.ReviseBreakageEstimate = channel.unary_unary(
+                '/credits.ledger.v1.FinanceService/ReviseBreakageEstimate',
+                request_serializer=credits_dot_ledger_dot_v1_dot_finance__commands__pb2.ReviseBreakageEstimateRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_finance__commands__pb2.ReviseBreakageEstimateResponse.FromString,
+                _registered_method=True)
+        self.DeclareBreakageRemote = channel.unary_unary(
+                '/credits.ledger.v1.FinanceService/DeclareBreakageRemote',
+                request_serializer=credits_dot_ledger_dot_v1_dot_finance__commands__pb2.DeclareBreakageRemoteRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_finance__commands__pb2.DeclareBreakageRemoteResponse.FromString,
+                _registered_method=True)
+        self.RecordEscheat = channel.unary_unary(
+                '/credits.ledger.v1.FinanceService/RecordEscheat',
+                request_serializer=credits_dot_ledger_dot_v1_dot_finance__commands__pb2.RecordEscheatRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_finance__commands__pb2.RecordEscheatResponse.FromString,
+                _registered_method=True)
+        self.SettleRefund = channel.unary_unary(
+                '/credits.ledger.v1.FinanceService/SettleRefund',
+                request_serializer=credits_dot_ledger_dot_v1_dot_finance__commands__pb2.SettleRefundRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_finance__commands__pb2.SettleRefundResponse.FromString,
+                _registered_method=True)
+        self.CreateBreakagePool = channel.unary_unary(
+                '/credits.ledger.v1.FinanceService/CreateBreakagePool',
+                request_serializer=credits_dot_ledger_dot_v1_dot_finance__commands__pb2.CreateBreakagePoolRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_finance__commands__pb2.CreateBreakagePoolResponse.FromString,
+                _registered_method=True)
+        self.CloseAccountingPeriod = channel.unary_unary(
+                '/credits.ledger.v1.FinanceService/CloseAccountingPeriod',
+                request_serializer=credits_dot_ledger_dot_v1_dot_finance__commands__pb2.CloseAccountingPeriodRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_finance__commands__pb2.CloseAccountingPeriodResponse.FromString,
+                _registered_method=True)
+        self.ListAccountingPeriods = channel.unary_unary(
+                '/credits.ledger.v1.FinanceService/ListAccountingPeriods',
+                request_serializer=credits_dot_ledger_dot_v1_dot_finance__commands__pb2.ListAccountingPeriodsRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_finance__commands__pb2.ListAccountingPeriodsResponse.FromString,
+                _registered_method=True)
+        self.GetTrialBalance = channel.unary_unary(
+                '/credits.ledger.v1.FinanceService/GetTrialBalance',
+                request_serializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetTrialBalanceRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetTrialBalanceResponse.FromString,
+                _registered_method=True)
+        self.ListJournal = channel.unary_unary(
+                '/credits.ledger.v1.FinanceService/ListJournal',
+                request_serializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.ListJournalRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.ListJournalResponse.FromString,
+                _registered_method=True)
+        self.GetLiabilitySchedule = channel.unary_unary(
+                '/credits.ledger.v1.FinanceService/GetLiabilitySchedule',
+                request_serializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetLiabilityScheduleRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetLiabilityScheduleResponse.FromString,
+                _registered_method=True)
+        self.GetOpeningRevenue = channel.unary_unary(
+                '/credits.ledger.v1.FinanceService/GetOpeningRevenue',
+                request_serializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetOpeningRevenueRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetOpeningRevenueResponse.FromString,
+                _registered_method=True)
+        self.GetRemainingObligation = channel.unary_unary(
+                '/credits.ledger.v1.FinanceService/GetRemainingObligation',
+                request_serializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetRemainingObligationRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetRemainingObligationResponse.FromString,
+                _registered_method=True)
+        self.GetRevenue = channel.unary_unary(
+                '/credits.ledger.v1.FinanceService/GetRevenue',
+                request_serializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetRevenueRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetRevenueResponse.FromString,
+                _registered_method=True)
+        self.GetBreakageAnalysis = channel.unary_unary(
+                '/credits.ledger.v1.FinanceService/GetBreakageAnalysis',
+                request_serializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetBreakageAnalysisRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetBreakageAnalysisResponse.FromString,
+                _registered_method=True)
+        self.ListCreditsOutstanding = channel.unary_unary(
+                '/credits.ledger.v1.FinanceService/ListCreditsOutstanding',
+                request_serializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.ListCreditsOutstandingRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.ListCreditsOutstandingResponse.FromString,
+                _registered_method=True)
+        self.Export = channel.unary_stream(
+                '/credits.ledger.v1.FinanceService/Export',
+                request_serializer=credits_dot_ledger_dot_v1_dot_finance__export__pb2.ExportRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_finance__export__pb2.ExportResponse.FromString,
+                _registered_method=True)
+        self.Reconcile = channel.unary_stream(
+                '/credits.ledger.v1.FinanceService/Reconcile',
+                request_serializer=credits_dot_ledger_dot_v1_dot_finance__export__pb2.ReconcileRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_finance__export__pb2.ReconcileResponse.FromString,
+                _registered_method=True)
 
 
 class FinanceServiceServicer:
@@ -47,8 +145,143 @@ class FinanceServiceServicer:
     """
 
     def GetRollForward(self, request, context):
-        """Roll contract liability forward: opening + billings - recognised usage - recognised breakage - refunds
-        = closing. Safe to retry.
+        """Roll contract liability forward: opening + billings - recognised usage - recognised breakage - recognised over time
+        - commitments drawn - refunds - escheat = closing. Safe to retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPaidLots(self, request, context):
+        """List the lots with consideration of a wallet, with what each has earned. Safe to retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListJournalDays(self, request, context):
+        """List what was posted by day and account, late entries among it. Safe to retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReviseBreakageEstimate(self, request, context):
+        """Expect another part of lots, or of a pool, never to be used: a cumulative catch-up. Safe to retry with the same key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeclareBreakageRemote(self, request, context):
+        """Expect what is left of lots never to be used: it is breakage at once. It may be used all the same, and is revenue from
+        use then. Safe to retry with the same key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordEscheat(self, request, context):
+        """Note that a part of what was not used of a lot belongs to the state, and is never revenue. Safe to retry with the
+        same key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SettleRefund(self, request, context):
+        """Note that a refund was paid. Safe to retry with the same key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateBreakagePool(self, request, context):
+        """Begin a cohort of lots whose breakage is estimated together. Safe to retry with the same key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CloseAccountingPeriod(self, request, context):
+        """Close an accounting period: in order, and for good. Safe to retry with the same key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAccountingPeriods(self, request, context):
+        """List the periods of an entity that take no entries any more. Safe to retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetTrialBalance(self, request, context):
+        """Get the balances of accounts, which add up to zero in each currency. Safe to retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListJournal(self, request, context):
+        """List the entries of events, derived from the log anew. Safe to retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetLiabilitySchedule(self, request, context):
+        """Divide contract liability by expiry or by age. Folds the log. Safe to retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetOpeningRevenue(self, request, context):
+        """Get the revenue of a period that was in its opening contract liability. Folds the log. Safe to retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRemainingObligation(self, request, context):
+        """Divide the remaining performance obligation by when it is expected to be revenue. Folds the log. Safe to retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRevenue(self, request, context):
+        """Disaggregate revenue. Safe to retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetBreakageAnalysis(self, request, context):
+        """Show how past sales were used, and which breakage follows from it. Folds the log. Safe to retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCreditsOutstanding(self, request, context):
+        """List the credit that customers have beside the liability for it. Safe to retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Export(self, request, context):
+        """Write the journal for another program. Safe to retry, and to go on with.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Reconcile(self, request, context):
+        """Hold the journal against the log and its parts against each other. Folds the log twice. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -61,6 +294,101 @@ def add_FinanceServiceServicer_to_server(servicer, server):
                     servicer.GetRollForward,
                     request_deserializer=credits_dot_ledger_dot_v1_dot_finance__service__pb2.GetRollForwardRequest.FromString,
                     response_serializer=credits_dot_ledger_dot_v1_dot_finance__service__pb2.GetRollForwardResponse.SerializeToString,
+            ),
+            'ListPaidLots': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPaidLots,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_finance__commands__pb2.ListPaidLotsRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_finance__commands__pb2.ListPaidLotsResponse.SerializeToString,
+            ),
+            'ListJournalDays': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListJournalDays,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_finance__commands__pb2.ListJournalDaysRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_finance__commands__pb2.ListJournalDaysResponse.SerializeToString,
+            ),
+            'ReviseBreakageEstimate': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReviseBreakageEstimate,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_finance__commands__pb2.ReviseBreakageEstimateRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_finance__commands__pb2.ReviseBreakageEstimateResponse.SerializeToString,
+            ),
+            'DeclareBreakageRemote': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeclareBreakageRemote,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_finance__commands__pb2.DeclareBreakageRemoteRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_finance__commands__pb2.DeclareBreakageRemoteResponse.SerializeToString,
+            ),
+            'RecordEscheat': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordEscheat,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_finance__commands__pb2.RecordEscheatRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_finance__commands__pb2.RecordEscheatResponse.SerializeToString,
+            ),
+            'SettleRefund': grpc.unary_unary_rpc_method_handler(
+                    servicer.SettleRefund,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_finance__commands__pb2.SettleRefundRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_finance__commands__pb2.SettleRefundResponse.SerializeToString,
+            ),
+            'CreateBreakagePool': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateBreakagePool,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_finance__commands__pb2.CreateBreakagePoolRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_finance__commands__pb2.CreateBreakagePoolResponse.SerializeToString,
+            ),
+            'CloseAccountingPeriod': grpc.unary_unary_rpc_method_handler(
+                    servicer.CloseAccountingPeriod,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_finance__commands__pb2.CloseAccountingPeriodRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_finance__commands__pb2.CloseAccountingPeriodResponse.SerializeToString,
+            ),
+            'ListAccountingPeriods': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAccountingPeriods,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_finance__commands__pb2.ListAccountingPeriodsRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_finance__commands__pb2.ListAccountingPeriodsResponse.SerializeToString,
+            ),
+            'GetTrialBalance': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTrialBalance,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetTrialBalanceRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetTrialBalanceResponse.SerializeToString,
+            ),
+            'ListJournal': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListJournal,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.ListJournalRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.ListJournalResponse.SerializeToString,
+            ),
+            'GetLiabilitySchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLiabilitySchedule,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetLiabilityScheduleRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetLiabilityScheduleResponse.SerializeToString,
+            ),
+            'GetOpeningRevenue': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetOpeningRevenue,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetOpeningRevenueRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetOpeningRevenueResponse.SerializeToString,
+            ),
+            'GetRemainingObligation': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRemainingObligation,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetRemainingObligationRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetRemainingObligationResponse.SerializeToString,
+            ),
+            'GetRevenue': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRevenue,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetRevenueRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetRevenueResponse.SerializeToString,
+            ),
+            'GetBreakageAnalysis': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBreakageAnalysis,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetBreakageAnalysisRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetBreakageAnalysisResponse.SerializeToString,
+            ),
+            'ListCreditsOutstanding': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCreditsOutstanding,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.ListCreditsOutstandingRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.ListCreditsOutstandingResponse.SerializeToString,
+            ),
+            'Export': grpc.unary_stream_rpc_method_handler(
+                    servicer.Export,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_finance__export__pb2.ExportRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_finance__export__pb2.ExportResponse.SerializeToString,
+            ),
+            'Reconcile': grpc.unary_stream_rpc_method_handler(
+                    servicer.Reconcile,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_finance__export__pb2.ReconcileRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_finance__export__pb2.ReconcileResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -91,6 +419,519 @@ class FinanceService:
             '/credits.ledger.v1.FinanceService/GetRollForward',
             credits_dot_ledger_dot_v1_dot_finance__service__pb2.GetRollForwardRequest.SerializeToString,
             credits_dot_ledger_dot_v1_dot_finance__service__pb2.GetRollForwardResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPaidLots(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.FinanceService/ListPaidLots',
+            credits_dot_ledger_dot_v1_dot_finance__commands__pb2.ListPaidLotsRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_finance__commands__pb2.ListPaidLotsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListJournalDays(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.FinanceService/ListJournalDays',
+            credits_dot_ledger_dot_v1_dot_finance__commands__pb2.ListJournalDaysRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_finance__commands__pb2.ListJournalDaysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReviseBreakageEstimate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.FinanceService/ReviseBreakageEstimate',
+            credits_dot_ledger_dot_v1_dot_finance__commands__pb2.ReviseBreakageEstimateRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_finance__commands__pb2.ReviseBreakageEstimateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeclareBreakageRemote(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.FinanceService/DeclareBreakageRemote',
+            credits_dot_ledger_dot_v1_dot_finance__commands__pb2.DeclareBreakageRemoteRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_finance__commands__pb2.DeclareBreakageRemoteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordEscheat(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.FinanceService/RecordEscheat',
+            credits_dot_ledger_dot_v1_dot_finance__commands__pb2.RecordEscheatRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_finance__commands__pb2.RecordEscheatResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SettleRefund(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.FinanceService/SettleRefund',
+            credits_dot_ledger_dot_v1_dot_finance__commands__pb2.SettleRefundRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_finance__commands__pb2.SettleRefundResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateBreakagePool(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.FinanceService/CreateBreakagePool',
+            credits_dot_ledger_dot_v1_dot_finance__commands__pb2.CreateBreakagePoolRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_finance__commands__pb2.CreateBreakagePoolResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CloseAccountingPeriod(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.FinanceService/CloseAccountingPeriod',
+            credits_dot_ledger_dot_v1_dot_finance__commands__pb2.CloseAccountingPeriodRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_finance__commands__pb2.CloseAccountingPeriodResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAccountingPeriods(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.FinanceService/ListAccountingPeriods',
+            credits_dot_ledger_dot_v1_dot_finance__commands__pb2.ListAccountingPeriodsRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_finance__commands__pb2.ListAccountingPeriodsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTrialBalance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.FinanceService/GetTrialBalance',
+            credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetTrialBalanceRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetTrialBalanceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListJournal(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.FinanceService/ListJournal',
+            credits_dot_ledger_dot_v1_dot_finance__reports__pb2.ListJournalRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_finance__reports__pb2.ListJournalResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetLiabilitySchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.FinanceService/GetLiabilitySchedule',
+            credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetLiabilityScheduleRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetLiabilityScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetOpeningRevenue(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.FinanceService/GetOpeningRevenue',
+            credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetOpeningRevenueRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetOpeningRevenueResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRemainingObligation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.FinanceService/GetRemainingObligation',
+            credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetRemainingObligationRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetRemainingObligationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRevenue(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.FinanceService/GetRevenue',
+            credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetRevenueRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetRevenueResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetBreakageAnalysis(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.FinanceService/GetBreakageAnalysis',
+            credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetBreakageAnalysisRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetBreakageAnalysisResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCreditsOutstanding(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.FinanceService/ListCreditsOutstanding',
+            credits_dot_ledger_dot_v1_dot_finance__reports__pb2.ListCreditsOutstandingRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_finance__reports__pb2.ListCreditsOutstandingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Export(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/credits.ledger.v1.FinanceService/Export',
+            credits_dot_ledger_dot_v1_dot_finance__export__pb2.ExportRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_finance__export__pb2.ExportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Reconcile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/credits.ledger.v1.FinanceService/Reconcile',
+            credits_dot_ledger_dot_v1_dot_finance__export__pb2.ReconcileRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_finance__export__pb2.ReconcileResponse.FromString,
             options,
             channel_credentials,
             insecure,

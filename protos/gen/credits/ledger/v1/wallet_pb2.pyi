@@ -7,6 +7,7 @@ from collections import abc as _abc
 from credits.ledger.v1 import adjustment_pb2 as _adjustment_pb2
 from credits.ledger.v1 import money_pb2 as _money_pb2
 from credits.ledger.v1 import price_model_pb2 as _price_model_pb2
+from credits.ledger.v1 import sale_terms_pb2 as _sale_terms_pb2
 from credits.ledger.v1 import top_up_pb2 as _top_up_pb2
 from credits.ledger.v1 import wallet_rules_pb2 as _wallet_rules_pb2
 from google.protobuf import descriptor as _descriptor
@@ -222,6 +223,7 @@ class Grant(_message.Message):
     PENDING_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     TOP_UP_FIELD_NUMBER: _builtins.int
+    FINANCE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """wallets/{wallet}/grants/{grant}; {grant} is the version of its event in the wallet's stream. Output only."""
     amount_units: _builtins.int
@@ -289,6 +291,12 @@ class Grant(_message.Message):
     def receivable(self) -> _money_pb2.Money:
         """What the customer still owes for it after a chargeback; absent if nothing. Output only."""
 
+    @_builtins.property
+    def finance(self) -> _sale_terms_pb2.SaleTerms:
+        """How its consideration is recognised. Default: by use, and what is not used at its expiry. In the answer of Grant; lists
+        leave it out.
+        """
+
     def __init__(
         self,
         *,
@@ -317,10 +325,11 @@ class Grant(_message.Message):
         pending: _builtins.bool = ...,
         state: Global___GrantState.ValueType = ...,
         top_up: _builtins.str = ...,
+        finance: _sale_terms_pb2.SaleTerms | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["consideration", b"consideration", "effective_time", b"effective_time", "expire_time", b"expire_time", "receivable", b"receivable", "recurrence", b"recurrence"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consideration", b"consideration", "effective_time", b"effective_time", "expire_time", b"expire_time", "finance", b"finance", "receivable", b"receivable", "recurrence", b"recurrence"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_units", b"amount_units", "category", b"category", "compensates", b"compensates", "consideration", b"consideration", "contract", b"contract", "drawn_units", b"drawn_units", "effective_time", b"effective_time", "expire_time", b"expire_time", "expired_units", b"expired_units", "held_units", b"held_units", "name", b"name", "pending", b"pending", "priority", b"priority", "purchase", b"purchase", "receivable", b"receivable", "recurrence", b"recurrence", "reference", b"reference", "remaining_units", b"remaining_units", "revoked_units", b"revoked_units", "rolled_over_units", b"rolled_over_units", "scope", b"scope", "state", b"state", "top_up", b"top_up", "transfer", b"transfer", "transferred_units", b"transferred_units"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_units", b"amount_units", "category", b"category", "compensates", b"compensates", "consideration", b"consideration", "contract", b"contract", "drawn_units", b"drawn_units", "effective_time", b"effective_time", "expire_time", b"expire_time", "expired_units", b"expired_units", "finance", b"finance", "held_units", b"held_units", "name", b"name", "pending", b"pending", "priority", b"priority", "purchase", b"purchase", "receivable", b"receivable", "recurrence", b"recurrence", "reference", b"reference", "remaining_units", b"remaining_units", "revoked_units", b"revoked_units", "rolled_over_units", b"rolled_over_units", "scope", b"scope", "state", b"state", "top_up", b"top_up", "transfer", b"transfer", "transferred_units", b"transferred_units"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

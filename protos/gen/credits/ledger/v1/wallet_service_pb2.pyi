@@ -1187,22 +1187,26 @@ class RevokeGrantRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    AMOUNT_UNITS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """wallets/{wallet}/grants/{grant}. Required."""
     idempotency_key: _builtins.str
     """1 to 200 characters. Required."""
     reason: _builtins.str
     """Why, for people. At most 200 characters."""
+    amount_units: _builtins.int
+    """Withdraw only so many of the unheld units, and let the grant go on. 0: all of them, and the grant ends."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         idempotency_key: _builtins.str = ...,
         reason: _builtins.str = ...,
+        amount_units: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["idempotency_key", b"idempotency_key", "name", b"name", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_units", b"amount_units", "idempotency_key", b"idempotency_key", "name", b"name", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1247,22 +1251,32 @@ class RefundGrantRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     AMOUNT_UNITS_FIELD_NUMBER: _builtins.int
+    PAID_FIELD_NUMBER: _builtins.int
+    EXCHANGE_RATE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """wallets/{wallet}/grants/{grant}. Required; must carry consideration."""
     idempotency_key: _builtins.str
     """1 to 200 characters. Required."""
     amount_units: _builtins.int
     """Unheld units to refund. 0: all of them."""
+    paid: _builtins.bool
+    """The refund was paid already. Default: it is owed until SettleRefund."""
+    exchange_rate: _builtins.str
+    """What one unit of the grant's currency is worth now in the books' own: decimal text. Only for a grant with an exchange
+    rate. Default: that of its receipt.
+    """
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         idempotency_key: _builtins.str = ...,
         amount_units: _builtins.int = ...,
+        paid: _builtins.bool = ...,
+        exchange_rate: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_units", b"amount_units", "idempotency_key", b"idempotency_key", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_units", b"amount_units", "exchange_rate", b"exchange_rate", "idempotency_key", b"idempotency_key", "name", b"name", "paid", b"paid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1278,12 +1292,15 @@ class RefundGrantResponse(_message.Message):
     REFUND_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
     refunded_units: _builtins.int
     """Units withdrawn."""
     replayed: _builtins.bool
     """True if an earlier call with this key had done it already."""
     position: _builtins.int
     """Position of the event in the notification log."""
+    name: _builtins.str
+    """wallets/{wallet}/refunds/{refund}, for SettleRefund."""
     @_builtins.property
     def refund(self) -> _money_pb2.Money:
         """Money owed back: cost basis of the units, rounded down cumulatively."""
@@ -1295,10 +1312,11 @@ class RefundGrantResponse(_message.Message):
         refund: _money_pb2.Money | None = ...,
         replayed: _builtins.bool = ...,
         position: _builtins.int = ...,
+        name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["refund", b"refund"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["position", b"position", "refund", b"refund", "refunded_units", b"refunded_units", "replayed", b"replayed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "position", b"position", "refund", b"refund", "refunded_units", b"refunded_units", "replayed", b"replayed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

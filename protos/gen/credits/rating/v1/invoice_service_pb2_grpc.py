@@ -7,6 +7,7 @@ from credits.rating.v1 import billing_pb2 as credits_dot_rating_dot_v1_dot_billi
 from credits.rating.v1 import credit_note_pb2 as credits_dot_rating_dot_v1_dot_credit__note__pb2
 from credits.rating.v1 import document_verification_pb2 as credits_dot_rating_dot_v1_dot_document__verification__pb2
 from credits.rating.v1 import invoice_service_pb2 as credits_dot_rating_dot_v1_dot_invoice__service__pb2
+from credits.rating.v1 import plan_change_pb2 as credits_dot_rating_dot_v1_dot_plan__change__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -97,6 +98,21 @@ class InvoiceServiceStub:
                 '/credits.rating.v1.InvoiceService/ListCycles',
                 request_serializer=credits_dot_rating_dot_v1_dot_billing__pb2.ListCyclesRequest.SerializeToString,
                 response_deserializer=credits_dot_rating_dot_v1_dot_billing__pb2.ListCyclesResponse.FromString,
+                _registered_method=True)
+        self.PreviewPlanChange = channel.unary_unary(
+                '/credits.rating.v1.InvoiceService/PreviewPlanChange',
+                request_serializer=credits_dot_rating_dot_v1_dot_plan__change__pb2.PreviewPlanChangeRequest.SerializeToString,
+                response_deserializer=credits_dot_rating_dot_v1_dot_plan__change__pb2.PreviewPlanChangeResponse.FromString,
+                _registered_method=True)
+        self.CommitPlanChange = channel.unary_unary(
+                '/credits.rating.v1.InvoiceService/CommitPlanChange',
+                request_serializer=credits_dot_rating_dot_v1_dot_plan__change__pb2.CommitPlanChangeRequest.SerializeToString,
+                response_deserializer=credits_dot_rating_dot_v1_dot_plan__change__pb2.CommitPlanChangeResponse.FromString,
+                _registered_method=True)
+        self.MigrateContracts = channel.unary_stream(
+                '/credits.rating.v1.InvoiceService/MigrateContracts',
+                request_serializer=credits_dot_rating_dot_v1_dot_plan__change__pb2.MigrateContractsRequest.SerializeToString,
+                response_deserializer=credits_dot_rating_dot_v1_dot_plan__change__pb2.MigrateContractsResponse.FromString,
                 _registered_method=True)
 
 
@@ -190,6 +206,29 @@ class InvoiceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PreviewPlanChange(self, request, context):
+        """Show what a change of plan would come to: fees in proportion to time, included credit. Nothing is changed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CommitPlanChange(self, request, context):
+        """Change the plan just as it was shown. Refused if the contract has changed since, or the instant has come. Safe to
+        retry with the same key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MigrateContracts(self, request, context):
+        """Change the plan of all contracts of a plan, one after the other, and tell of each. Safe to retry: what was done
+        is not done twice.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_InvoiceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -252,6 +291,21 @@ def add_InvoiceServiceServicer_to_server(servicer, server):
                     servicer.ListCycles,
                     request_deserializer=credits_dot_rating_dot_v1_dot_billing__pb2.ListCyclesRequest.FromString,
                     response_serializer=credits_dot_rating_dot_v1_dot_billing__pb2.ListCyclesResponse.SerializeToString,
+            ),
+            'PreviewPlanChange': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewPlanChange,
+                    request_deserializer=credits_dot_rating_dot_v1_dot_plan__change__pb2.PreviewPlanChangeRequest.FromString,
+                    response_serializer=credits_dot_rating_dot_v1_dot_plan__change__pb2.PreviewPlanChangeResponse.SerializeToString,
+            ),
+            'CommitPlanChange': grpc.unary_unary_rpc_method_handler(
+                    servicer.CommitPlanChange,
+                    request_deserializer=credits_dot_rating_dot_v1_dot_plan__change__pb2.CommitPlanChangeRequest.FromString,
+                    response_serializer=credits_dot_rating_dot_v1_dot_plan__change__pb2.CommitPlanChangeResponse.SerializeToString,
+            ),
+            'MigrateContracts': grpc.unary_stream_rpc_method_handler(
+                    servicer.MigrateContracts,
+                    request_deserializer=credits_dot_rating_dot_v1_dot_plan__change__pb2.MigrateContractsRequest.FromString,
+                    response_serializer=credits_dot_rating_dot_v1_dot_plan__change__pb2.MigrateContractsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -579,6 +633,87 @@ class InvoiceService:
             '/credits.rating.v1.InvoiceService/ListCycles',
             credits_dot_rating_dot_v1_dot_billing__pb2.ListCyclesRequest.SerializeToString,
             credits_dot_rating_dot_v1_dot_billing__pb2.ListCyclesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewPlanChange(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.rating.v1.InvoiceService/PreviewPlanChange',
+            credits_dot_rating_dot_v1_dot_plan__change__pb2.PreviewPlanChangeRequest.SerializeToString,
+            credits_dot_rating_dot_v1_dot_plan__change__pb2.PreviewPlanChangeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CommitPlanChange(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.rating.v1.InvoiceService/CommitPlanChange',
+            credits_dot_rating_dot_v1_dot_plan__change__pb2.CommitPlanChangeRequest.SerializeToString,
+            credits_dot_rating_dot_v1_dot_plan__change__pb2.CommitPlanChangeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MigrateContracts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/credits.rating.v1.InvoiceService/MigrateContracts',
+            credits_dot_rating_dot_v1_dot_plan__change__pb2.MigrateContractsRequest.SerializeToString,
+            credits_dot_rating_dot_v1_dot_plan__change__pb2.MigrateContractsResponse.FromString,
             options,
             channel_credentials,
             insecure,

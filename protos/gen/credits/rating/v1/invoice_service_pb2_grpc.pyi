@@ -8,6 +8,7 @@ from credits.rating.v1 import billing_pb2 as _billing_pb2
 from credits.rating.v1 import credit_note_pb2 as _credit_note_pb2
 from credits.rating.v1 import document_verification_pb2 as _document_verification_pb2
 from credits.rating.v1 import invoice_service_pb2 as _invoice_service_pb2
+from credits.rating.v1 import plan_change_pb2 as _plan_change_pb2
 from grpc import aio as _aio
 import abc as _abc_1
 import grpc as _grpc
@@ -64,6 +65,16 @@ class InvoiceServiceStub:
     """
     ListCycles: _grpc.UnaryUnaryMultiCallable[_billing_pb2.ListCyclesRequest, _billing_pb2.ListCyclesResponse]
     """List billing cycles: how far each is, and why one could not be billed."""
+    PreviewPlanChange: _grpc.UnaryUnaryMultiCallable[_plan_change_pb2.PreviewPlanChangeRequest, _plan_change_pb2.PreviewPlanChangeResponse]
+    """Show what a change of plan would come to: fees in proportion to time, included credit. Nothing is changed."""
+    CommitPlanChange: _grpc.UnaryUnaryMultiCallable[_plan_change_pb2.CommitPlanChangeRequest, _plan_change_pb2.CommitPlanChangeResponse]
+    """Change the plan just as it was shown. Refused if the contract has changed since, or the instant has come. Safe to
+    retry with the same key.
+    """
+    MigrateContracts: _grpc.UnaryStreamMultiCallable[_plan_change_pb2.MigrateContractsRequest, _plan_change_pb2.MigrateContractsResponse]
+    """Change the plan of all contracts of a plan, one after the other, and tell of each. Safe to retry: what was done
+    is not done twice.
+    """
 
 @_typing.type_check_only
 class InvoiceServiceAsyncStub(InvoiceServiceStub):
@@ -98,6 +109,16 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
     """
     ListCycles: _aio.UnaryUnaryMultiCallable[_billing_pb2.ListCyclesRequest, _billing_pb2.ListCyclesResponse]  # type: ignore[assignment]
     """List billing cycles: how far each is, and why one could not be billed."""
+    PreviewPlanChange: _aio.UnaryUnaryMultiCallable[_plan_change_pb2.PreviewPlanChangeRequest, _plan_change_pb2.PreviewPlanChangeResponse]  # type: ignore[assignment]
+    """Show what a change of plan would come to: fees in proportion to time, included credit. Nothing is changed."""
+    CommitPlanChange: _aio.UnaryUnaryMultiCallable[_plan_change_pb2.CommitPlanChangeRequest, _plan_change_pb2.CommitPlanChangeResponse]  # type: ignore[assignment]
+    """Change the plan just as it was shown. Refused if the contract has changed since, or the instant has come. Safe to
+    retry with the same key.
+    """
+    MigrateContracts: _aio.UnaryStreamMultiCallable[_plan_change_pb2.MigrateContractsRequest, _plan_change_pb2.MigrateContractsResponse]  # type: ignore[assignment]
+    """Change the plan of all contracts of a plan, one after the other, and tell of each. Safe to retry: what was done
+    is not done twice.
+    """
 
 class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
     """InvoiceService turns ledger history into invoices."""
@@ -201,5 +222,33 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_billing_pb2.ListCyclesResponse, _abc.Awaitable[_billing_pb2.ListCyclesResponse]]:
         """List billing cycles: how far each is, and why one could not be billed."""
+
+    @_abc_1.abstractmethod
+    def PreviewPlanChange(
+        self,
+        request: _plan_change_pb2.PreviewPlanChangeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_plan_change_pb2.PreviewPlanChangeResponse, _abc.Awaitable[_plan_change_pb2.PreviewPlanChangeResponse]]:
+        """Show what a change of plan would come to: fees in proportion to time, included credit. Nothing is changed."""
+
+    @_abc_1.abstractmethod
+    def CommitPlanChange(
+        self,
+        request: _plan_change_pb2.CommitPlanChangeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_plan_change_pb2.CommitPlanChangeResponse, _abc.Awaitable[_plan_change_pb2.CommitPlanChangeResponse]]:
+        """Change the plan just as it was shown. Refused if the contract has changed since, or the instant has come. Safe to
+        retry with the same key.
+        """
+
+    @_abc_1.abstractmethod
+    def MigrateContracts(
+        self,
+        request: _plan_change_pb2.MigrateContractsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_plan_change_pb2.MigrateContractsResponse], _abc.AsyncIterator[_plan_change_pb2.MigrateContractsResponse]]:
+        """Change the plan of all contracts of a plan, one after the other, and tell of each. Safe to retry: what was done
+        is not done twice.
+        """
 
 def add_InvoiceServiceServicer_to_server(servicer: InvoiceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

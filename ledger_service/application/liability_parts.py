@@ -1,0 +1,149 @@
+"""Contract liability taken apart: lots, what pools have earned beyond their lots, and what is sold over time.
+
+A lot carries its consideration until it is used or ends. All other liability is that of a stream: a contract's invoices
+in advance, what a sale bundles with credit, and credit on its way between wallets. The parts of a day add up to the
+account of that day, by whatever clock the entries were chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime
+from enum import Enum
+from typing import Final, NamedTuple
+
+import msgspec
+
+from ledger_service.domain.finance.accounts import Account
+from ledger_service.domain.finance.booked import BookedEntry
+from ledger_service.domain.finance.lots import PaidLot
+
+CREDIT_NOTE_TOPIC: Final = "contract.CreditNoteIssued.v1"
+_NOTHING: Final = (0, 0, 0)
+
+
+class PartKind(Enum):
+    """What carries the liability."""
+
+    LOT = "LOT"
+    OVER_TIME = "OVER_TIME"
+    POOL = "POOL"
+
+
+class PartMove(NamedTuple):
+    """What an entry did to one part: `nanos` more are owed, below zero less, of which so much became revenue."""
+
+    name: str
+    kind: PartKind
+    entity: str
+    currency_code: str
+    nanos: int
+    recognised_nanos: int
+    lot: PaidLot | None
+
+
+class LiabilityRow(msgspec.Struct, frozen=True):
+    """Liability of one day, by when it ends and began. Lots that never expire have no `end_day`.
+
+    Of what is sold over time the days to come say when it is earned: each has a row, and the rest has no day.
+    """
+
+    kind: PartKind
+    entity: str
+    currency_code: str
+    begin_day: date | None
+    end_day: date | None
+    lot_count: int
+    nanos: int
+
+
+class LiabilityParts:
+    """Sums of the parts at the beginning of a day. Takes the entries of one wallet after another."""
+
+    def __init__(self, to_day: date) -> None:
+        """Count what is posted before a day; what is posted later tells when that is earned."""
+        self._to_day = to_day
+        self._rows: dict[tuple[PartKind, str, str, date | None, date | None], tuple[int, int]] = {}
+        self._lots: dict[str, tuple[PaidLot, int]] = {}
+        self._streams: dict[tuple[str, PartKind, str, str], int] = {}
+
+    def take(self, booked: BookedEntry) -> None:
+        """Count an entry."""
+        day = booked.entry.posting_day
+        for move in part_moves(booked):
+            if move.lot is not None:
+                if day < self._to_day:
+                    _, nanos = self._lots.get(move.name, (move.lot, 0))
+                    self._lots[move.name] = (move.lot, nanos + move.nanos)
+                continue
+            key = (move.name, move.kind, move.entity, move.currency_code)
+            if day < self._to_day:
+                self._streams[key] = self._streams.get(key, 0) + move.nanos
+            elif move.nanos < 0 and move.kind is PartKind.OVER_TIME:
+                self._streams[key] = self._streams.get(key, 0) + move.nanos
+                self._add((move.kind, move.entity, move.currency_code, None, day), 0, -move.nanos)
+
+    def end_wallet(self) -> None:
+        """Put the wallet's lots to the others, and forget them."""
+        for lot, nanos in self._lots.values():
+            if nanos:
+                expiry = None if lot.expire_time is None else utc(lot.expire_time)
+                key = (PartKind.LOT, lot.entity, lot.currency_code, lot.effective_day, expiry)
+                self._add(key, 1, nanos)
+        self._lots.clear()
+        for (_, kind, entity, currency), nanos in self._streams.items():
+            self._add((kind, entity, currency, None, None), 0, nanos)
+        self._streams.clear()
+
+    def rows(self) -> list[LiabilityRow]:
+        """Return the sums, in the order of their entities, currencies and days."""
+        return [
+            LiabilityRow(*key, lot_count, nanos)
+            for key, (lot_count, nanos) in sorted(self._rows.items(), key=_by_days)
+            if nanos
+        ]
+
+    def _add(
+        self, key: tuple[PartKind, str, str, date | None, date | None], lot_count: int, nanos: int
+    ) -> None:
+        lots, before = self._rows.get(key, (0, 0))
+        self._rows[key] = (lots + lot_count, before + nanos)
+
+
+def part_moves(booked: BookedEntry) -> Iterator[PartMove]:
+    """Yield what an entry did to the parts of the contract liability."""
+    entry = booked.entry
+    beside: dict[str, int] = {}
+    for line in entry.lines:
+        if line.account is Account.CONTRACT_LIABILITY:
+            beside[line.currency_code] = beside.get(line.currency_code, 0) - line.nanos
+    posted = frozenset(beside)
+    for change in booked.lots:
+        before, after = change.before, change.after
+        deferred, usage, breakage = (
+            _NOTHING if before is None else (before.deferred_nanos, before.usage_nanos, before.breakage_nanos)
+        )
+        nanos = after.deferred_nanos - deferred
+        recognised = after.usage_nanos + after.breakage_nanos - usage - breakage
+        currency = after.currency_code
+        beside[currency] = beside.get(currency, 0) - nanos
+        yield PartMove(change.lot, PartKind.LOT, after.entity, currency, nanos, recognised, after)
+    kind = PartKind.POOL if entry.stream.startswith("breakagePools/") else PartKind.OVER_TIME
+    for currency, nanos in beside.items():
+        if nanos:
+            # Credit that arrives from another wallet posts nothing, and what a credit note takes back is no revenue.
+            earned = currency in posted and entry.topic != CREDIT_NOTE_TOPIC
+            recognised = max(-nanos, 0) if earned else 0
+            yield PartMove(entry.stream, kind, entry.entity, currency, nanos, recognised, None)
+
+
+def utc(time: datetime) -> date:
+    """Return the day of an instant, which is in UTC here."""
+    return time.date()
+
+
+def _by_days(
+    item: tuple[tuple[PartKind, str, str, date | None, date | None], tuple[int, int]],
+) -> tuple[str, str, str, date, date]:
+    kind, entity, currency, begin, end = item[0]
+    return entity, currency, kind.value, end or date.max, begin or date.min

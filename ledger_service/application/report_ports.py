@@ -1,0 +1,188 @@
+"""What the reports of finance are asked for and give, and what each figure means.
+
+Reports of sums are read from the journal. Those that need the events behind them fold the log anew, in a process beside
+the request path; they take as long as there are events, and say how far they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from datetime import date, datetime
+from enum import Enum
+from typing import Protocol
+
+import msgspec
+
+from ledger_service.application.breakage_analysis import Cohort, Suggestion
+from ledger_service.application.export_ports import ExportPart, ExportRequest
+from ledger_service.application.liability_parts import LiabilityRow
+from ledger_service.application.opening_revenue import OpeningRevenueRow
+from ledger_service.application.revenue_split import RevenueRow
+from ledger_service.domain.finance.accounts import Account
+from ledger_service.domain.finance.booked import BookedEntry
+
+
+class ReportScope(msgspec.Struct, frozen=True):
+    """Which part of the journal: the posting days [from_day, to_day), and what was known when.
+
+    Empty texts mean all. With `known_before` only what was recorded before that day (UTC) counts, and nothing that time
+    did without a record; without it, what time has ended by `now` counts, recorded or not.
+    """
+
+    from_day: date
+    to_day: date
+    now: datetime
+    entity: str = ""
+    currency_code: str = ""
+    known_before: date | None = None
+
+
+class TrialBalanceRow(msgspec.Struct, frozen=True):
+    """One account of an entity in one currency, in nanos; debits above zero. opening + debits - credits = closing.
+
+    Debits and credits are those of the days' sums: what was debited and credited again for one reason on one day is in
+    neither.
+    """
+
+    entity: str
+    currency_code: str
+    account: Account
+    opening_nanos: int
+    debit_nanos: int
+    credit_nanos: int
+
+    @property
+    def closing_nanos(self) -> int:
+        """Return the balance at the end."""
+        return self.opening_nanos + self.debit_nanos - self.credit_nanos
+
+
+class CreditOutstanding(msgspec.Struct, frozen=True):
+    """Credit that customers have, by what it is, beside the liability that the books carry for it, as recorded."""
+
+    entity: str
+    asset_code: str
+    asset_scale: int
+    category: str
+    grant_count: int
+    outstanding_units: int
+    currency_code: str
+    liability_nanos: int
+
+
+class FoldedReport(Enum):
+    """Reports of events."""
+
+    LIABILITY = "LIABILITY"
+    OPENING_REVENUE = "OPENING_REVENUE"
+    BREAKAGE = "BREAKAGE"
+    REVENUE = "REVENUE"
+
+
+class FoldRequest(msgspec.Struct, frozen=True, tag="fold"):
+    """A report of events."""
+
+    report: FoldedReport
+    scope: ReportScope
+
+
+class FoldProgress(msgspec.Struct, frozen=True):
+    """How far a report is; the figures come with the last one."""
+
+    wallet_count: int
+    wallets_total: int
+    position: int
+    done: bool = False
+    liability: tuple[LiabilityRow, ...] = ()
+    opening_revenue: tuple[OpeningRevenueRow, ...] = ()
+    cohorts: tuple[Cohort, ...] = ()
+    suggestions: tuple[Suggestion, ...] = ()
+    revenue: tuple[RevenueRow, ...] = ()
+
+
+class EntriesRequest(msgspec.Struct, frozen=True, tag="entries"):
+    """A page of entries of events. Those that match are told whole; empty texts and absent days mean all.
+
+    The days [record_from_day, record_to_day) of the record lead to the events of a day's sum without a search.
+    """
+
+    scope: ReportScope
+    page_size: int
+    wallet: str = ""
+    account: Account | None = None
+    product: str | None = None
+    record_from_day: date | None = None
+    record_to_day: date | None = None
+    token: str = ""
+
+
+class EntriesPage(msgspec.Struct, frozen=True):
+    """Entries by wallet, each in the order of the log. A page may be short, or empty, and not the last."""
+
+    entries: tuple[BookedEntry, ...]
+    next_token: str
+    position: int
+
+
+class ReconcileRequest(msgspec.Struct, frozen=True, tag="reconcile"):
+    """Hold the journal against the log, and its parts against each other."""
+
+
+class Check(msgspec.Struct, frozen=True):
+    """What was compared, and whether it agreed. `difference` names the first that did not, with both figures."""
+
+    name: str
+    compared: int
+    differing: int
+    difference: str = ""
+
+
+class ReconcileProgress(msgspec.Struct, frozen=True):
+    """How far a reconciliation is; the checks come with the last one."""
+
+    wallet_count: int
+    wallets_total: int
+    position: int
+    done: bool = False
+    checks: tuple[Check, ...] = ()
+
+
+class FinanceReports(Protocol):
+    """Reads of the journal of one shard, for people and other programs."""
+
+    async def trial_balance(
+        self, scope: ReportScope, *, min_position: int = 0
+    ) -> tuple[tuple[TrialBalanceRow, ...], int]:
+        """Return the balances of accounts, and the position that was seen. Raises JournalUnbalanced."""
+
+    async def revenue(
+        self, scope: ReportScope, *, min_position: int = 0
+    ) -> tuple[tuple[RevenueRow, ...], int]:
+        """Return revenue by account and product."""
+
+    async def credits_outstanding(
+        self, *, entity: str, min_position: int = 0
+    ) -> tuple[tuple[CreditOutstanding, ...], int]:
+        """Return the credit that customers have, by asset and category."""
+
+    async def check_known(self, *, entity: str, currency_code: str) -> None:
+        """Raise EntityNotInBooks or CurrencyNotInBooks for what the journal has never heard of."""
+
+
+class FinanceJobs(Protocol):
+    """Long work beside the request path; it ends with whoever closes its answers.
+
+    Methods raise QueueFull, and RuntimeError when the work ends early.
+    """
+
+    def export(self, request: ExportRequest) -> AsyncGenerator[ExportPart, None]:
+        """Yield the parts of an export."""
+
+    def fold(self, request: FoldRequest) -> AsyncGenerator[FoldProgress, None]:
+        """Yield how far a report is, and its figures last."""
+
+    async def entries(self, request: EntriesRequest) -> EntriesPage:
+        """Return a page of entries. Raises PageTokenMalformed."""
+
+    def reconcile(self, request: ReconcileRequest) -> AsyncGenerator[ReconcileProgress, None]:
+        """Yield how far a reconciliation is, and its checks last."""

@@ -1,0 +1,79 @@
+"""Refunds and chargebacks: what leaves a lot because it is paid back, and the payment of what is owed.
+
+A refund is owed until it is settled, unless it was paid at once. Of a sale in a foreign currency the liability stays at
+the rate of its receipt; what the refund costs more or less at its own rate is an exchange difference.
+"""
+
+from __future__ import annotations
+
+from ledger_service.domain.finance.lots import PaidLot, refunded
+from ledger_service.domain.finance.postings import (
+    EXCHANGE_OWED,
+    EXCHANGE_PAID,
+    RECEIVABLE,
+    RECEIVABLE_LOWERED,
+    REFUND_OWED,
+    REFUND_PAID,
+    SETTLEMENT,
+    Days,
+    key_of,
+)
+from ledger_service.projections.books import Books, LotKey, OpenLot, change, flush
+from ledger_service.projections.estimate_events import RefundPaid
+from ledger_service.projections.journal_sales import in_own_currency
+from ledger_service.projections.movement_events import ChargedBack, Lowered
+from ledger_service.projections.wallet_events import Change, Refunded, WalletEvent
+
+
+def post_refund(books: Books, event: WalletEvent, told: Refunded, days: Days) -> None:
+    """Take a refund off the liability."""
+    held = _held(books, event, told.grant_version)
+    if held is None:
+        return
+    lot = flush(books, held)
+    nanos = in_own_currency(told.refund.nanos, lot.exchange_rate)
+    after = refunded(lot, units=told.amount_units, nanos=nanos)
+    change(books, held, after, days, refund=REFUND_PAID if told.paid else REFUND_OWED)
+    paid = in_own_currency(told.refund.nanos, told.exchange_rate or lot.exchange_rate)
+    difference = paid - (after.refunded_nanos - lot.refunded_nanos)
+    if difference:
+        flow = EXCHANGE_PAID if told.paid else EXCHANGE_OWED
+        books.add(key_of(lot, flow, days, open_day=books.open_day(lot.entity)), difference)
+
+
+def post_chargeback(books: Books, event: WalletEvent, told: ChargedBack, days: Days) -> None:
+    """Take what the bank took back off the liability; what was used already is a receivable."""
+    held = _held(books, event, told.grant_version)
+    if held is None:
+        return
+    lot = flush(books, held)
+    receivable = in_own_currency(told.receivable.nanos, lot.exchange_rate)
+    nanos = in_own_currency(told.amount.nanos, lot.exchange_rate) - receivable
+    after = refunded(lot, units=told.revoked_units, nanos=nanos)
+    change(books, held, after, days, refund=REFUND_PAID)
+    books.add(key_of(lot, RECEIVABLE, days, open_day=books.open_day(lot.entity)), receivable)
+
+
+def post_lowered(books: Books, event: WalletEvent, told: Lowered, days: Days) -> None:
+    """Take units that came back to a lot that was charged back off the receivable."""
+    held = _held(books, event, told.grant_version)
+    if held is not None:
+        lot = flush(books, held)
+        nanos = in_own_currency(told.reduction.nanos, lot.exchange_rate)
+        after = refunded(lot, units=told.amount_units, nanos=nanos)
+        change(books, held, after, days, refund=RECEIVABLE_LOWERED)
+
+
+def post_settlement(books: Books, event: WalletEvent, told: Change, days: Days) -> None:
+    """Pay what a refund owes. Whatever else an event is, it moves no money."""
+    if not isinstance(told, RefundPaid):
+        return
+    held = _held(books, event, told.grant_version)
+    if held is not None:
+        lot: PaidLot = held.lot
+        nanos = in_own_currency(told.refund.nanos, told.exchange_rate or lot.exchange_rate)
+        books.add(key_of(lot, SETTLEMENT, days, open_day=books.open_day(lot.entity)), nanos)
+
+
+def _held(books: Books, event: WalletEvent, version: int) -> OpenLot | None:
+    return books.lots.get(LotKey(event.wallet, version))

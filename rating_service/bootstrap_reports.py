@@ -1,0 +1,46 @@
+"""Builds the reports on usage and credit from their parts."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import grpc
+
+from rating_service.adapters.balance_client import BalanceClient
+from rating_service.adapters.invoice_store import PostgresInvoiceStore
+from rating_service.adapters.postgres_pool import Pool
+from rating_service.adapters.usage_reader import PostgresUsageReader
+from rating_service.adapters.usage_store import PostgresUsageStore
+from rating_service.application.bills import BillListing
+from rating_service.application.forecasts import Forecasting
+from rating_service.application.ports import Clock
+from rating_service.application.remaining_credit import CreditReporting
+from rating_service.application.usage_reports import UsageReporting
+from rating_service.projections.follower import Follower
+from rating_service.projections.usage_rollup import UsageRollup
+from rating_service.rpc.metrics import UNSUMMED_EVENTS
+from rating_service.rpc.report_servicer import ReportServicer
+
+
+class ReportParts(NamedTuple):
+    """What answers reports, and what keeps the sums that they are made of."""
+
+    servicer: ReportServicer
+    rollup: UsageRollup
+
+
+def build_reports(pool: Pool, channel: grpc.aio.Channel, history: Follower, clock: Clock) -> ReportParts:
+    """Return the parts of reports on what a follower stored."""
+    rollup = UsageRollup(history=history, store=PostgresUsageStore(pool))
+    UNSUMMED_EVENTS.set_function(lambda: rollup.lag_events)
+    reader = PostgresUsageReader(pool)
+    balances = BalanceClient(channel)
+    servicer = ReportServicer(
+        usage=UsageReporting(history=history, rollup=rollup, reader=reader),
+        credit=CreditReporting(history=history, reader=reader, balances=balances, clock=clock),
+        forecasting=Forecasting(
+            history=history, rollup=rollup, reader=reader, balances=balances, clock=clock
+        ),
+        bills=BillListing(history=history, store=PostgresInvoiceStore(pool)),
+    )
+    return ReportParts(servicer, rollup)

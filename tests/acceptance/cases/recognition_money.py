@@ -1,0 +1,118 @@
+"""What a recognition case may do beside selling and using credit: refunds, escheat, chargebacks and closed periods."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final
+
+from credits.ledger.v1 import finance_commands_pb2, transfer_pb2, wallet_service_pb2
+from tests.acceptance.cases.amounts import WIDE, price_text
+from tests.acceptance.cases.fields import Fields, timestamp
+from tests.acceptance.cases.recognition_books import read_lots
+from tests.acceptance.cases.recognition_sales import CASH, OWED, RATES, RecognitionPlay
+from tests.acceptance.cases.services import call
+from tests.acceptance.cases.timeline import Rank, Session, Step
+from tests.acceptance.cases.verdicts import Unsupported
+
+CLOSES: Final = ("close", "close_period", "period_close")
+
+
+def plan_refund(event: Fields, play: RecognitionPlay) -> Step:
+    """Pay unused units back, at once or later."""
+    refund_id, at, lot_id = event.text("id"), event.instant("t"), event.text("lot")
+    units, amount = event.decimal("units", Decimal(0)), event.decimal("amount", Decimal(0))
+    account = event.text("credit_account", event.text("account", ""))
+    rates = [price_text(event.decimal(name)) for name in RATES if name in event]
+    if account not in (*CASH, *OWED):
+        raise Unsupported(f"a refund to {account}")
+
+    async def run(session: Session) -> None:
+        lot = play.lots[lot_id]
+        asked = units or (amount * lot.units / lot.consideration if amount else Decimal(0))
+        request = wallet_service_pb2.RefundGrantRequest(
+            name=play.grant_name(lot_id),
+            idempotency_key=play.wallet.playing.next_key(),
+            amount_units=play.wallet.units(asked),
+            paid=account in CASH,
+            exchange_rate=rates[0] if rates else "",
+        )
+        answer = await call(session.services.wallets.RefundGrant, request)
+        play.refunds[refund_id] = answer.name
+
+    return Step(at, Rank.USE, run)
+
+
+def plan_settlement(event: Fields, play: RecognitionPlay) -> Step:
+    """Pay what refunds owe: one that is named, or all of them."""
+    at = event.instant("t")
+    event.ignore("id", "amount", "lot", "account", "credit_account")
+    names = [str(event.raw(name)) for name in ("refund", "of", "ref") if name in event]
+
+    async def run(session: Session) -> None:
+        for refund_id in names or list(play.refunds):
+            name = play.refunds.pop(refund_id)
+            request = finance_commands_pb2.SettleRefundRequest(
+                name=name, idempotency_key=play.wallet.playing.next_key()
+            )
+            await call(session.services.finance.SettleRefund, request)
+
+    return Step(at, Rank.USE, run)
+
+
+def plan_escheat(event: Fields, play: RecognitionPlay) -> Step:
+    """Note what of a lot belongs to the state: a fraction of what was not used, or an amount of it."""
+    at, lot_id = event.instant("t"), event.text("lot")
+    event.ignore("id", "jurisdiction")
+    fraction = event.decimal("fraction", Decimal(1))
+    amount = event.decimal("amount") if "amount" in event else None
+
+    async def run(session: Session) -> None:
+        name = play.grant_name(lot_id)
+        part = fraction
+        if amount is not None:
+            unused = (await read_lots(session, play.wallet.name))[name].unused
+            part = WIDE.divide(amount, unused).quantize(Decimal("1e-18"), context=WIDE)
+        request = finance_commands_pb2.RecordEscheatRequest(
+            name=name, idempotency_key=play.wallet.playing.next_key(), fraction=price_text(part)
+        )
+        await call(session.services.finance.RecordEscheat, request)
+
+    return Step(at, Rank.USE, run)
+
+
+def plan_charge_back(event: Fields, play: RecognitionPlay) -> Step:
+    """Let the bank take back what was paid for a lot."""
+    at, lot_id = event.instant("t"), event.text("lot")
+    event.ignore("id")
+    amount = event.decimal("amount") if "amount" in event else None
+
+    async def run(session: Session) -> None:
+        request = transfer_pb2.ChargeBackGrantRequest(
+            name=play.grant_name(lot_id),
+            idempotency_key=play.wallet.playing.next_key(),
+            amount=None if amount is None else play.money(amount),
+        )
+        await call(session.services.wallets.ChargeBackGrant, request)
+
+    return Step(at, Rank.USE, run)
+
+
+def plan_close(event: Fields, play: RecognitionPlay) -> Step:
+    """Close a period: it ends on the day that is named, or on that of the event, and begins where the last ended."""
+    at = event.instant("t")
+    event.ignore("id", "period")
+    ends = [event.instant(name) for name in ("to", "through", "until", "period_end") if name in event]
+    starts = [event.instant("from")] if "from" in event else []
+    start, end = min([*starts, play.open_from]), ends[0] if ends else at
+    play.open_from = end
+
+    async def run(session: Session) -> None:
+        request = finance_commands_pb2.CloseAccountingPeriodRequest(
+            name=f"accountingPeriods/{play.entity}",
+            idempotency_key=play.wallet.playing.next_key(),
+            from_time=timestamp(start),
+            to_time=timestamp(end),
+        )
+        await call(session.services.finance.CloseAccountingPeriod, request)
+
+    return Step(at, Rank.USE, run)

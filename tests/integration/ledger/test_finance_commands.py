@@ -1,0 +1,95 @@
+"""The commands of finance on the command line, each as a person and as a program would use it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from typer.testing import CliRunner
+
+from ledger_service.cli.main import app
+from tests.servers import LedgerServer
+
+
+class Terminal:
+    """Runs commands against a running ledger."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    def run(self, *arguments: str) -> str:
+        """Return what a command prints, which must succeed."""
+        ended = CliRunner().invoke(app, [*arguments, "--address", self.address])
+        assert ended.exit_code == 0, ended.output
+        return ended.stdout
+
+    def json(self, *arguments: str) -> dict[str, Any]:
+        """Return the JSON that a command prints, which must succeed."""
+        found: dict[str, Any] = json.loads(self.run(*arguments, "--json"))
+        return found
+
+    def refused(self, *arguments: str) -> int:
+        """Return the exit code of a command that must fail."""
+        return CliRunner().invoke(app, [*arguments, "--address", self.address]).exit_code
+
+
+@pytest.fixture
+def terminal(running_sandbox: LedgerServer) -> Terminal:
+    """A command line beside a ledger."""
+    return Terminal(running_sandbox.address)
+
+
+def test_a_lot_is_sold_estimated_refunded_and_given_up(terminal: Terminal) -> None:
+    wallet = f"wallets/{uuid4().hex}"
+    terminal.run("open", wallet.partition("/")[2], "--customer", "customers/acme")
+    sold = terminal.json(
+        *("sell", wallet, "100", "1000"), *("--currency", "EUR", "--breakage", "0.1", "--tax-nanos", "7")
+    )
+    lot = sold["grant"]["name"]
+    terminal.run("debit", wallet, "45")
+    terminal.run("revise-estimate", lot, "--breakage", "0.25")
+    refund = terminal.json("refund", lot, "--units", "10")
+    paid = terminal.run("settle-refund", refund["name"], "--reference", "transfer 9")
+    terminal.run("revoke", lot, "--units", "5")
+    terminal.run("escheat", lot, "0.5", "--jurisdiction", "Delaware")
+    position = terminal.json("declare-remote", lot)["position"]
+    lots: dict[str, Any] = {}
+    while not lots or int(lots["position"]) < int(position):
+        lots = terminal.json("paid-lots", wallet)
+    figures = {
+        name: int(lots["lots"][0][name]["nanos"]) for name in ("usage", "refunds", "contract_liability")
+    }
+
+    assert sold["grant"]["finance"]["expected_breakage"] == "0.1"
+    assert "EUR 0.0000001" in paid
+    assert figures == {"usage": 450, "refunds": 100, "contract_liability": 0}
+    assert lot.rpartition("/")[2] in terminal.run("paid-lots", wallet)
+
+
+def test_a_pool_is_created_and_revised(terminal: Terminal) -> None:
+    pool = terminal.json("create-pool", uuid4().hex, "--currency", "EUR", "--breakage", "0.2")["pool"]["name"]
+
+    assert "revised" in terminal.run("revise-estimate", pool, "--breakage", "0.3")
+    assert terminal.refused("create-pool", "p", "--method", "HOPE") == 2
+
+
+def test_a_period_is_closed_and_listed(terminal: Terminal) -> None:
+    entity = uuid4().hex
+    span = ("--from", "2025-11-01", "--to", "2025-12-01")
+    closed = terminal.json("close-period", *span, "--entity", entity)["period"]
+    listed = terminal.json("periods", entity)["periods"]
+
+    assert [period["figures_hash"] for period in listed] == [closed["figures_hash"]]
+    assert "2025-11-01" in terminal.run("periods", entity)
+    assert terminal.refused("close-period", *span, "--entity", entity) == 2
+
+
+def test_the_journal_is_shown_by_day(terminal: Terminal) -> None:
+    rows = terminal.json("journal-days", "--from", "2026-01-01", "--to", "2035-01-01", "--currency", "EUR")[
+        "rows"
+    ]
+
+    assert sum(int(row["amount"]["nanos"]) for row in rows) == 0
+    assert "Debit" in terminal.run("journal-days", "--from", "2026-01-01", "--to", "2026-01-02")
