@@ -22,6 +22,7 @@ from ledger_service.cli.client import (
     show_units,
 )
 from ledger_service.cli.report_output import (
+    Cell,
     Column,
     Csv,
     Kind,
@@ -95,7 +96,7 @@ def trial_balance(
     columns = (_ENTITY, _CURRENCY, Column("Account", "account"), Column("Kind", "account_kind"))
 
     def report() -> Report:
-        rows = [
+        rows: list[tuple[Cell, ...]] = [
             (
                 row.entity,
                 row.closing.currency_code,
@@ -234,7 +235,7 @@ def opening_revenue(
     answer = call(lambda stub: stub.GetOpeningRevenue(request, timeout=REPORT_SECONDS_MAX), address, ca_file)
 
     def report() -> Report:
-        rows = [
+        rows: list[tuple[Cell, ...]] = [
             (
                 row.entity,
                 row.opening.currency_code,

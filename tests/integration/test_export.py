@@ -14,6 +14,7 @@ from ledger_service.application.journal_rows import JournalRow
 from ledger_service.application.report_ports import EntriesPage, EntriesRequest, ReportScope
 from ledger_service.domain.commands import Debit, SettleWallet
 from ledger_service.domain.finance.accounts import Account
+from ledger_service.domain.finance.booked import BookedEntry
 from ledger_service.domain.refusals.service import PageTokenMalformed
 from ledger_service.projections import entry_pages
 from ledger_service.projections import export as exports
@@ -147,7 +148,8 @@ def page(url: str, **fields: Any) -> EntriesPage:
 def test_pages_of_entries_make_the_list(books: str, monkeypatch: pytest.MonkeyPatch, looked_at: int) -> None:
     whole = page(books).entries
     monkeypatch.setattr(entry_pages, "LOOKED_AT_MAX", looked_at)
-    found, token, pages = [], "", 0
+    found: list[BookedEntry] = []
+    token, pages = "", 0
     while token or not pages:
         part = page(books, page_size=7, token=token)
         found += part.entries

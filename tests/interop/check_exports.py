@@ -60,7 +60,18 @@ def bean_check(path: Path, journal: str) -> str:
 def hledger_balances(hledger: Path, path: Path, journal: str) -> dict[tuple[str, str], str]:
     """Return the balances of all money that hledger comes to."""
     path.write_text(journal, encoding="utf-8")
-    command = [hledger, "-f", path, "bal", "-N", "--flat", "-O", "csv", "--layout=bare", "not:units"]
+    command = [
+        str(hledger),
+        "-f",
+        str(path),
+        "bal",
+        "-N",
+        "--flat",
+        "-O",
+        "csv",
+        "--layout=bare",
+        "not:units",
+    ]
     found = subprocess.run(command, capture_output=True, text=True, check=True)
     return {
         (account, commodity): amount
@@ -90,9 +101,9 @@ def test_units_of_all_lots_balance_in_hledger(year: str, hledger: Path, tmp_path
     path = tmp_path / "year.journal"
     path.write_text(exported(year, ExportFormat.HLEDGER, WHOLE), encoding="utf-8")
     command = [
-        hledger,
+        str(hledger),
         "-f",
-        path,
+        str(path),
         "bal",
         "-N",
         "--depth=1",
@@ -137,6 +148,8 @@ def test_a_changed_amount_is_found(year: str, hledger: Path, tmp_path: Path) -> 
     path.write_text(
         exported(year, ExportFormat.HLEDGER, WHOLE).replace("  0.0", "  1.0", 1), encoding="utf-8"
     )
-    found = subprocess.run([hledger, "-f", path, "check"], capture_output=True, text=True, check=False)
+    found = subprocess.run(
+        [str(hledger), "-f", str(path), "check"], capture_output=True, text=True, check=False
+    )
 
     assert "could not balance" in found.stderr

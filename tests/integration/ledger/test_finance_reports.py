@@ -249,7 +249,7 @@ def _scope_of(asked: dict[str, str] | None) -> finance_reports_pb2.ReportScope:
     """Return a scope: the usual one with what is asked, or just what is asked if that is times or nothing."""
     if asked is None:
         return scope()
-    fields = {
+    fields: dict[str, Any] = {
         name: timestamp(datetime.fromisoformat(text).replace(tzinfo=UTC)) if name.endswith("_time") else text
         for name, text in asked.items()
     }

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import date
 
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger_service.domain.finance.accounts import Account
-from ledger_service.domain.finance.journal import Movement, check_balanced
+from ledger_service.domain.finance.journal import Movement
 from ledger_service.domain.finance.lots import PaidLot, declared_remote, escheated, estimated, moved
 from ledger_service.projections.books import FIRST_DAY
-from ledger_service.projections.journal_entries import EntryBook, Locks
-from tests.builders import WALLET
-from tests.fakes.finance_log import PERIODS, POOL, Act, play, random_acts
+from tests.fakes.finance_log import POOL, Act, play, random_acts
 from tests.fakes.projection_log import MemoryJournal, stored
 from tests.lots import paid_lot
 
@@ -66,37 +63,6 @@ def test_a_lot_never_defers_less_than_nothing_and_one_that_is_used_up_nothing(ac
         assert lot.usage_nanos >= 0
         if lot.used_up:
             assert lot.deferred_nanos == 0
-
-
-@given(ACTS)
-def test_entries_of_single_events_balance_and_add_up_to_the_journal(acts: list[Act]) -> None:
-    ledger = play(acts)
-    log = stored(ledger)
-    store = folded(acts)
-    locks = [each for each in log if each.topic.endswith("AccountingPeriodLocked.v1")]
-    days = [each.fact.event.to_day for each in ledger.log if each.stream == PERIODS]  # type: ignore[union-attr]
-    pools = {name: pool.terms for name, pool in store.pools.items()}
-    book = EntryBook(
-        locks={"default": Locks(tuple(lock.position for lock in locks), tuple(days))},
-        pools=pools,
-        contracts={},
-        scales={},
-    )
-    sums: dict[tuple[Account, date], int] = defaultdict(int)
-    for entry in book.entries([each for each in log if each.stream == WALLET]):
-        check_balanced(entry.lines)
-        assert entry.posting_day >= entry.effective_day
-        for line in entry.lines:
-            sums[line.account, entry.posting_day] += line.nanos
-    expected: dict[tuple[Account, date], int] = defaultdict(int)
-    for key, nanos in store.sums.items():
-        if not key.source:
-            expected[key.flow.debit, key.posting_day] += nanos
-            expected[key.flow.credit, key.posting_day] -= nanos
-
-    assert {place: nanos for place, nanos in sums.items() if nanos} == {
-        place: nanos for place, nanos in expected.items() if nanos
-    }
 
 
 @given(ACTS)
