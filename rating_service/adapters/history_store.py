@@ -12,7 +12,8 @@ from typing import Any, Final
 import psycopg
 
 from rating_service.adapters.postgres_pool import Pool, connection
-from rating_service.application.ports import Effect, LedgerEvent, PositionMovedError, UnbilledRow
+from rating_service.application.followed import UnbilledRow
+from rating_service.application.ports import Effect, LedgerEvent, PositionMovedError
 
 MOVE: Final = "UPDATE rating.tracking SET position = %s WHERE position = %s"
 

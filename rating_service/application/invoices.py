@@ -143,13 +143,13 @@ class Invoicing:
         contract_name: str,
         cycle_time: datetime,
         *,
-        at_least: Money,
+        at_least: Money | None = None,
         taxes: tuple[TaxRate, ...] | None = None,
     ) -> ReadInvoice:
         """Issue what the usage of a running cycle has come to, less what was issued of it so far.
 
         If the cycle's own invoice was issued, that one is returned. Raises BelowThresholdError if the net amount is
-        less than so much, or in another currency.
+        less than `at_least`, or in another currency; without it any amount is issued.
         """
         check_contract(contract_name, field="contract")
 

@@ -23,8 +23,6 @@ def print_invoice(invoice: invoice_service_pb2.Invoice, *, note: str = "") -> No
     console.print(f"[bold]{title}[/bold]" + (f"  [dim]{note}[/dim]" if note else ""))
     console.print(_head(invoice))
     console.print(_lines(invoice))
-    if invoice.taxes or invoice.credit_due.nanos:
-        console.print(_sums(invoice))
     if invoice.included_units:
         used = units(invoice.included_used_units, invoice.asset)
         left = units(invoice.included_left_units, invoice.asset)
@@ -48,18 +46,6 @@ def _head(invoice: invoice_service_pb2.Invoice) -> Table:
     return head
 
 
-def _sums(invoice: invoice_service_pb2.Invoice) -> Table:
-    sums = Table.grid(padding=(0, 2))
-    sums.add_row("net", money(invoice.net))
-    for tax in invoice.taxes:
-        where = f", {tax.rate.jurisdiction}" if tax.rate.jurisdiction else ""
-        sums.add_row(f"{tax.rate.name} {tax.rate.percent} %{where}", money(tax.amount))
-    if invoice.credit_due.nanos:
-        sums.add_row("due to the customer", money(invoice.credit_due))
-    sums.add_row("[bold]due[/bold]", f"[bold]{money(invoice.total)}[/bold]")
-    return sums
-
-
 def _purchases(invoice: invoice_service_pb2.Invoice) -> Table:
     table = Table(title="Bought and paid", title_justify="left", box=SIMPLE_HEAD)
     for heading in ("grant", "when", "reference"):
@@ -70,7 +56,7 @@ def _purchases(invoice: invoice_service_pb2.Invoice) -> Table:
         table.add_row(
             bought.grant,
             day(bought.effective_time),
-            bought.reference,
+            escape(bought.reference),
             units(bought.amount_units, invoice.asset),
             money(bought.paid),
         )
@@ -111,7 +97,7 @@ def _add_sums(table: Table, invoice: invoice_service_pb2.Invoice) -> None:
     table.add_section()
     table.add_row("", "net", "", "", "", money(invoice.net), style="dim")
     for tax in invoice.taxes:
-        where = f" {tax.rate.jurisdiction}" if tax.rate.jurisdiction else ""
+        where = f", {tax.rate.jurisdiction}" if tax.rate.jurisdiction else ""
         table.add_row(
             "", escape(f"{tax.rate.name} {tax.rate.percent} %{where}"), "", "", "", money(tax.amount)
         )

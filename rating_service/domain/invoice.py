@@ -96,6 +96,27 @@ def compute_invoice(
     )
     currency = currency_of(contract, parts)
     settled = settle(due_lines(contract, parts, currency), open_credits, cycle, currency_code=currency)
+    plain = _invoice(contract, own, grants, settled, currency)
+    return msgspec.structs.replace(
+        plain,
+        watermark_position=watermark_position,
+        name=name,
+        issue_time=issue_time,
+        kind=_kind(contract, cycle, kind),
+        sequence=sequence,
+        purchases=tuple(purchases),
+        tax_rates=parts.rates,
+        taxes_given=taxes is not None,
+        commitments=() if running else _states(parts, currency),
+        open_credits=tuple(open_credits),
+    )
+
+
+def _invoice(
+    contract: Contract, own: Statement, grants: Sequence[GrantFact], settled: Settled, currency: str
+) -> Invoice:
+    """Return what an invoice says of its contract, its cycle and its amounts."""
+    cycle = own.cycle
     plan = plan_at(contract, max(cycle.start_time, contract.start_time))
     first_phase = _phase_at_start(contract, cycle)
     return Invoice(
@@ -105,25 +126,16 @@ def compute_invoice(
         plan_version=plan.plan_version,
         asset=contract.asset,
         cycle=cycle,
-        watermark_position=watermark_position,
+        watermark_position=0,
         lines=_lines(settled, currency),
         total=Money(currency, settled.total_nanos),
         included_units=first_phase.terms.included_units if first_phase else 0,
         included_used_units=own.included_used_units,
         included_left_units=_included_left_units(contract, cycle, grants, own),
-        name=name,
-        issue_time=issue_time,
-        kind=_kind(contract, cycle, kind),
-        sequence=sequence,
         net=Money(currency, settled.net_nanos),
         taxes=settled.taxes,
         tax=Money(currency, settled.tax_nanos),
         credit_due=Money(currency, settled.credit_due_nanos),
-        purchases=tuple(purchases),
-        tax_rates=parts.rates,
-        taxes_given=taxes is not None,
-        commitments=() if running else _states(parts, currency),
-        open_credits=tuple(open_credits),
     )
 
 

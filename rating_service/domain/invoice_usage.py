@@ -12,9 +12,10 @@ The fold is by sums, so the order of debits does not matter, and memory does not
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from decimal import Context, Decimal, Inexact
 from fractions import Fraction
-from typing import Final
+from typing import Final, NamedTuple
 
 from rating_service.domain.agreement import Contract, UnitPrice
 from rating_service.domain.catalogue import find_contract_phase
@@ -25,6 +26,7 @@ from rating_service.domain.exact_lines import ExactLine
 from rating_service.domain.invoice_lines import LineDetail, LineKey, LineKind
 from rating_service.domain.rounding import NANOS_PER_MAJOR
 from rating_service.domain.stretches import Stretch, place_of
+from rating_service.domain.usage import Charge
 
 _EXACT: Final = Context(prec=300, traps=[Inexact])
 """Adds decimals without rounding; a sum too long for it would be an error and no other sum."""
@@ -54,6 +56,17 @@ class _Sums:
         self.details: dict[_DetailKey, _Detail] = {}
 
 
+class _Target(NamedTuple):
+    """The sums that debits of one contract phase, rate card phase and overage price are part of."""
+
+    usage: _Sums
+    overage: _Sums
+    price: UnitPrice | None
+
+
+_TargetKey = tuple[str, str, UnitPrice | None]
+
+
 class CycleUsage:
     """The sums of a cycle's debits. `stretches` are those of its contract in the cycle."""
 
@@ -65,29 +78,57 @@ class CycleUsage:
         self._stretches = stretches
         self._included = included
         self._sums: dict[LineKey, _Sums] = {}
+        self._targets: dict[_TargetKey, _Target] = {}
         self._overage: dict[tuple[int, UnitPrice], int] = {}
+        self._place = 0
         self.included_used_units = 0
         self.meters: set[str] = set()
 
     def count(self, debits: Iterable[DebitFact]) -> None:
         """Count debits, net of reversals; each must lie in the cycle and be of the contract's wallet."""
         for debit in debits:
-            for key, units in line_units(self._contract, debit).items():
-                sums = self._sums.setdefault(key, _Sums())
-                sums.units += units
-                sums.debit_count += 1
-                if key.kind is LineKind.USAGE:
-                    self._count_charge(sums, debit)
-                elif key.unit_price is not None:
-                    place = (place_of(self._stretches, debit.billed_time), key.unit_price)
-                    self._overage[place] = self._overage.get(place, 0) + units
+            keys = target_of(self._contract, debit)
+            if keys is not None:
+                self._count(self._targets.get(keys) or self._new_target(keys), debit)
             if self._included:
                 drawn = [each.amount_units for each in debit.draws if each.grant_version in self._included]
                 self.included_used_units += sum(drawn)
 
+    def _count(self, target: _Target, debit: DebitFact) -> None:
+        overage_units = debit.overage_units
+        usage = target.usage
+        usage.units += debit.amount_units - overage_units
+        usage.debit_count += 1
+        if debit.charge is not None:
+            self._count_charge(usage, debit.charge)
+        if overage_units:
+            target.overage.units += overage_units
+            target.overage.debit_count += 1
+            if target.price is not None:
+                place = (self._place_of(debit.billed_time), target.price)
+                self._overage[place] = self._overage.get(place, 0) + overage_units
+
+    def _new_target(self, keys: _TargetKey) -> _Target:
+        usage, overage = _line_keys(keys)
+        target = _Target(
+            self._sums.setdefault(usage, _Sums()), self._sums.setdefault(overage, _Sums()), keys[2]
+        )
+        self._targets[keys] = target
+        return target
+
+    def _place_of(self, instant: datetime) -> int:
+        """Return which stretch holds an instant; most often it is that of the debit before."""
+        if self._stretches:
+            last = self._stretches[self._place]
+            if last.from_time <= instant < last.to_time:
+                return self._place
+        place = place_of(self._stretches, instant)
+        self._place = max(place, 0)
+        return place
+
     def lines(self, cycle: CycleBounds) -> list[ExactLine]:
         """Return the lines, in no order."""
-        return [self._line(key, sums, cycle) for key, sums in self._sums.items()]
+        return [self._line(key, sums, cycle) for key, sums in self._sums.items() if sums.debit_count]
 
     def overage_nanos(self) -> dict[int, Fraction]:
         """Return what overage costs by the stretch that it fell into, -1 for none; exact."""
@@ -114,10 +155,8 @@ class CycleUsage:
             tuple(details),
         )
 
-    def _count_charge(self, sums: _Sums, debit: DebitFact) -> None:
-        if debit.charge is None:
-            return
-        for line in debit.charge.lines:
+    def _count_charge(self, sums: _Sums, charge: Charge) -> None:
+        for line in charge.lines:
             if line.total_before is not None:
                 self.meters.add(line.total_before.meter)
             price = (line.dimension, line.unit_price, line.unit_size, line.multiplier, line.model)
@@ -134,14 +173,22 @@ def line_units(contract: Contract, debit: DebitFact) -> dict[LineKey, int]:
 
     Empty for a debit that is not under the contract.
     """
-    charge = debit.charge
-    if charge is not None and charge.contract == contract.name:
-        key = LineKey(LineKind.USAGE, charge.contract_phase, charge.rate_card_phase)
-        return _covered_and_not(key, charge.overage_price, debit)
-    phase = find_contract_phase(contract, debit.effective_time)
-    if charge is not None or phase is None:
+    keys = target_of(contract, debit)
+    if keys is None:
         return {}
-    return _covered_and_not(LineKey(LineKind.USAGE, phase.terms.key), phase.terms.overage_price, debit)
+    usage, overage = _line_keys(keys)
+    covered = {usage: debit.amount_units - debit.overage_units}
+    return {**covered, overage: debit.overage_units} if debit.overage_units else covered
+
+
+def target_of(contract: Contract, debit: DebitFact) -> _TargetKey | None:
+    """Return the contract phase, rate card phase and overage price of a debit, None if it is not under the contract."""
+    charge = debit.charge
+    if charge is None:
+        return _by_phase(contract, debit)
+    if charge.contract != contract.name:
+        return None
+    return (charge.contract_phase, charge.rate_card_phase, charge.overage_price)
 
 
 def priced_nanos(contract: Contract, price: UnitPrice | None, units: int) -> Fraction:
@@ -151,12 +198,18 @@ def priced_nanos(contract: Contract, price: UnitPrice | None, units: int) -> Fra
     return units * parse_exact(price.price) * Fraction(NANOS_PER_MAJOR, 10**contract.asset.scale)
 
 
-def _covered_and_not(usage: LineKey, overage_price: UnitPrice | None, debit: DebitFact) -> dict[LineKey, int]:
-    covered = {usage: debit.amount_units - debit.overage_units}
-    if not debit.overage_units:
-        return covered
-    overage = LineKey(LineKind.OVERAGE, usage.contract_phase, usage.rate_card_phase, overage_price)
-    return {**covered, overage: debit.overage_units}
+def _by_phase(contract: Contract, debit: DebitFact) -> _TargetKey | None:
+    phase = find_contract_phase(contract, debit.effective_time)
+    return None if phase is None else (phase.terms.key, "", phase.terms.overage_price)
+
+
+def _line_keys(keys: _TargetKey) -> tuple[LineKey, LineKey]:
+    """Return the keys of the usage line and of the overage line."""
+    contract_phase, rate_card_phase, price = keys
+    return (
+        LineKey(LineKind.USAGE, contract_phase, rate_card_phase),
+        LineKey(LineKind.OVERAGE, contract_phase, rate_card_phase, price),
+    )
 
 
 def _as_line_detail(price: _DetailKey, detail: _Detail) -> LineDetail:

@@ -8,21 +8,19 @@ of the event and never built anew; only a capture's two lists of draws become on
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Final
 
 import msgspec
 
-from rating_service.application.ports import (
+from rating_service.application.followed import (
     DebitRow,
-    Effect,
     GrantRow,
-    LedgerEvent,
     PaymentRow,
     PurchaseRow,
     ReversalRow,
     WithdrawalRow,
 )
+from rating_service.application.ports import Effect, LedgerEvent
 from rating_service.domain.catalogue import (
     IGNORED_FAMILIES,
     BrokenLogError,
@@ -38,7 +36,6 @@ from rating_service.domain.debits import (
     GRANT_TOPIC,
     REVERSAL_TOPIC,
     ROLL_OVER_TOPIC,
-    Draw,
     GrantCategory,
     GrantFact,
     decode_activation,
@@ -46,6 +43,7 @@ from rating_service.domain.debits import (
     decode_reversal,
     decode_roll_over,
 )
+from rating_service.projections.followed_debits import capture_rows, debit_row
 
 WALLET_FAMILY: Final = "wallet"
 IGNORED_WALLET_EVENTS: Final = frozenset(
@@ -63,64 +61,9 @@ REVOCATION_TOPIC: Final = "wallet.GrantRevoked.v1"
 CONTRACT_TOPICS: Final = frozenset({"contract.ContractSigned.v1", *CHANGE_TYPES})
 """What changes what a contract is to be billed."""
 
-_NO_DRAWS: Final = msgspec.Raw(b"[]")
-_NO_CHARGE: Final = msgspec.Raw(b"")
-
 
 class UnreadableHistoryError(Exception):
     """The log holds what cannot be read, or is out of order; going on would miscount, so following stops."""
-
-
-class _Properties(msgspec.Struct, frozen=True):
-    model: str = ""
-
-
-class _AdjustmentKeys(msgspec.Struct):
-    cycle_start_time: datetime
-
-
-_NO_PROPERTIES: Final = _Properties()
-
-
-class _ChargeKeys(msgspec.Struct):
-    contract: str
-    contract_phase: str
-    rate_card_phase: str
-    properties: _Properties = _NO_PROPERTIES
-    adjustment: _AdjustmentKeys | None = None
-
-
-class _Debited(msgspec.Struct):
-    amount_units: int
-    draws: msgspec.Raw = _NO_DRAWS
-    overage_units: int = 0
-    charge: msgspec.Raw = _NO_CHARGE
-    feature: str = ""
-    api_key: str = ""
-    user: str = ""
-
-
-class _DebitFact(msgspec.Struct):
-    event: _Debited
-    effective_time: datetime
-    idempotency_key: str = ""
-
-
-class _Captured(msgspec.Struct):
-    amount_units: int
-    held_draws: tuple[Draw, ...] = ()
-    draws: tuple[Draw, ...] = ()
-    overage_units: int = 0
-    charge: msgspec.Raw = _NO_CHARGE
-    feature: str = ""
-    api_key: str = ""
-    user: str = ""
-
-
-class _CaptureFact(msgspec.Struct):
-    event: _Captured
-    effective_time: datetime
-    idempotency_key: str = ""
 
 
 class _Revoked(msgspec.Struct):
@@ -132,11 +75,7 @@ class _RevokedFact(msgspec.Struct):
     event: _Revoked
 
 
-_UNCHARGED: Final = _ChargeKeys("", "", "")
-_debits: Final = msgspec.json.Decoder(_DebitFact)
-_captures: Final = msgspec.json.Decoder(_CaptureFact)
 _revocations: Final = msgspec.json.Decoder(_RevokedFact)
-_charge_keys: Final = msgspec.json.Decoder(_ChargeKeys)
 
 
 class _Collected(msgspec.Struct):
@@ -188,9 +127,9 @@ def next_catalogue(catalogue: Catalogue, agreements: Sequence[LedgerEvent]) -> C
 
 def _collect(effect: _Collected, event: LedgerEvent) -> None:
     if event.topic == DEBIT_TOPIC:
-        effect.debits.append(_debit_row(event))
+        effect.debits.append(debit_row(event))
     elif event.topic == CAPTURE_TOPIC:
-        effect.debits += _capture_rows(event)
+        effect.debits += capture_rows(event)
     elif event.topic == REVERSAL_TOPIC:
         effect.reversals.append(_reversal_row(event))
     elif event.topic == GRANT_TOPIC:
@@ -221,48 +160,6 @@ def _is_ignored(topic: str) -> bool:
     if rest.partition(".")[0] in IGNORED_WALLET_EVENTS:
         return True
     raise UnknownTopicError("this version of rating does not know what it does to debits")
-
-
-def _debit_row(event: LedgerEvent) -> DebitRow:
-    fact = _debits.decode(event.state)
-    debited = fact.event
-    return _row(event, fact, debited, bytes(debited.draws).decode())
-
-
-def _capture_rows(event: LedgerEvent) -> list[DebitRow]:
-    """Return a capture as the debit that it is; one of nothing only gave a hold back."""
-    fact = _captures.decode(event.state)
-    captured = fact.event
-    if not captured.amount_units and bytes(captured.charge) == b"":
-        return []
-    draws = msgspec.json.encode(captured.held_draws + captured.draws).decode()
-    return [_row(event, fact, captured, draws)]
-
-
-def _row(
-    event: LedgerEvent, fact: _DebitFact | _CaptureFact, debited: _Debited | _Captured, draws: str
-) -> DebitRow:
-    charge = bytes(debited.charge).decode()
-    keys = _charge_keys.decode(debited.charge) if charge else _UNCHARGED
-    return DebitRow(
-        event.position,
-        event.stream,
-        event.version,
-        fact.effective_time,
-        fact.idempotency_key,
-        debited.amount_units,
-        debited.overage_units,
-        draws,
-        keys.contract,
-        keys.contract_phase,
-        keys.rate_card_phase,
-        charge or None,
-        None if keys.adjustment is None else keys.adjustment.cycle_start_time,
-        debited.feature,
-        debited.api_key,
-        debited.user,
-        keys.properties.model,
-    )
 
 
 def _reversal_row(event: LedgerEvent) -> ReversalRow:

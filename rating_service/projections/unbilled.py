@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from rating_service.application.ports import DebitRow, UnbilledRow
+from rating_service.application.followed import DebitRow, UnbilledRow
 from rating_service.domain.agreement import Money, UnitPrice
 from rating_service.domain.catalogue import Catalogue, find_contract_phase
 from rating_service.domain.cycles import cycle_at

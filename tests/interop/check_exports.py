@@ -101,9 +101,9 @@ def test_units_of_all_lots_balance_in_hledger(year: str, hledger: Path, tmp_path
     path = tmp_path / "year.journal"
     path.write_text(exported(year, ExportFormat.HLEDGER, WHOLE), encoding="utf-8")
     command = [
-        hledger,
+        str(hledger),
         "-f",
-        path,
+        str(path),
         "bal",
         "-N",
         "--depth=1",

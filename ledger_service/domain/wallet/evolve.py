@@ -13,9 +13,6 @@ import msgspec
 
 from ledger_service.domain.events import (
     AlertRules,
-    BreakageDeclaredRemote,
-    BreakageEstimateRevised,
-    ConsiderationEscheated,
     CreditsDebited,
     CreditsExpired,
     CreditsGranted,
@@ -35,7 +32,6 @@ from ledger_service.domain.events import (
     HoldCaptured,
     HoldReleased,
     ReceivableLowered,
-    RefundSettled,
     ThresholdCrossed,
     TopUpRequested,
     TopUpSettled,
@@ -47,8 +43,8 @@ from ledger_service.domain.events import (
     WalletUpdated,
 )
 from ledger_service.domain.events.wallets import changes_policy
-from ledger_service.domain.wallet import evolve_finance, late_usage
 from ledger_service.domain.wallet import evolve_transfers as transfers
+from ledger_service.domain.wallet import late_usage
 from ledger_service.domain.wallet import lots as lots_of
 from ledger_service.domain.wallet import payments as payments_of
 from ledger_service.domain.wallet import usage as usage_of
@@ -57,6 +53,7 @@ from ledger_service.domain.wallet.caps import with_agreed, with_rules
 from ledger_service.domain.wallet.due import with_due_time
 from ledger_service.domain.wallet.evolve_chargebacks import charged_back, receivable_lowered
 from ledger_service.domain.wallet.evolve_debits import captured, debited, repaid, reversed_debit
+from ledger_service.domain.wallet.evolve_finance import FinanceEvent, changes
 from ledger_service.domain.wallet.evolve_grants import (
     activated,
     expired,
@@ -79,7 +76,8 @@ def evolve(wallet: Wallet | None, fact: Fact[Event], version: int) -> Wallet:
     if isinstance(event, WalletOpened):
         return decided(_opened(event, fact, version), fact)
     assert wallet is not None, "a wallet's stream begins with WalletOpened"
-    after = msgspec.structs.replace(wallet, version=version, **_changes(wallet, fact, version))
+    told = changes(wallet, event) if isinstance(event, FinanceEvent) else _changes(wallet, fact, version)
+    after = msgspec.structs.replace(wallet, version=version, **told)
     return with_due_time(after if after.rules.auto_top_up is None else decided(after, fact))
 
 
@@ -141,10 +139,6 @@ def _changes(wallet: Wallet, fact: Fact[Event], version: int) -> dict[str, Any]:
             return payments_of.requested(wallet.payments, event, fact.effective_time, version)
         case TopUpSettled() as event:
             return payments_of.settled(wallet.payments, event)
-        case (
-            BreakageEstimateRevised() | BreakageDeclaredRemote() | ConsiderationEscheated() | RefundSettled()
-        ) as event:
-            return evolve_finance.changes(wallet, event)
         case _:
             raise AssertionError(f"{type(fact.event).__name__} is not an event of a wallet")
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,48 +22,13 @@ from credits.ledger.v1 import (
     wallet_pb2,
     wallet_service_pb2,
 )
-from rating_service.bootstrap import serve
-from rating_service.settings import read_settings
+from tests.forked import ForkedLedger, ForkedRating
 from tests.integration.ledger.client import CREDIT, CUSTOMER, NO_ALERTS, SOFT, Client, timestamp
 from tests.postgres import PostgresServer
-from tests.servers import WAIT_SECONDS, LedgerServer, free_port
+from tests.servers import WAIT_SECONDS, free_port
 
 START: Final = datetime(2026, 1, 1, tzinfo=UTC)
 IN_FLIGHT_MAX: Final = 64
-
-
-def serve_rating(variables: dict[str, str], log_file: Path) -> None:
-    """Serve in this process, for ever."""
-    with log_file.open("ab") as output:
-        os.dup2(output.fileno(), 1)
-        os.dup2(output.fileno(), 2)
-    asyncio.run(serve(read_settings(variables)))
-
-
-class RatingProcess:
-    """A rating service that bills by itself every second; it is killed, not stopped.
-
-    It is forked off a process that has imported the service and done nothing else, for importing takes a second.
-    """
-
-    def __init__(self, *, url: str, ledger: str, log_file: Path) -> None:
-        forking = get_context("forkserver")
-        forking.set_forkserver_preload(["rating_service.bootstrap", __name__])
-        variables = {
-            "RATING_DATABASE_URL": url,
-            "RATING_LEDGER_ADDRESS": ledger,
-            "RATING_LISTEN": f"127.0.0.1:{free_port()}",
-            "RATING_SANDBOX": "1",
-            "RATING_BILLING_INTERVAL_SECONDS": "1",
-        }
-        self._process = forking.Process(target=serve_rating, args=(variables, log_file), daemon=True)
-        self._process.start()
-
-    def kill(self) -> None:
-        """Kill it at once (SIGKILL)."""
-        assert self._process.is_alive(), "it ended by itself"
-        self._process.kill()
-        self._process.join()
 
 
 class CrashWorld:
@@ -79,9 +42,16 @@ class CrashWorld:
         self._looking = psycopg.connect(rating_url, autocommit=True)
         self._log_file = log_file
 
-    def start_rating(self) -> RatingProcess:
-        """Start a rating process."""
-        return RatingProcess(url=self._rating_url, ledger=self._ledger_address, log_file=self._log_file)
+    def start_rating(self) -> ForkedRating:
+        """Start a rating service that bills by itself every second."""
+        variables = {
+            "RATING_DATABASE_URL": self._rating_url,
+            "RATING_LEDGER_ADDRESS": self._ledger_address,
+            "RATING_LISTEN": f"127.0.0.1:{free_port()}",
+            "RATING_SANDBOX": "1",
+            "RATING_BILLING_INTERVAL_SECONDS": "1",
+        }
+        return ForkedRating(self._log_file, variables)
 
     async def sign(self, count: int) -> None:
         """Sign contracts of 1,000 units and 20 USD a month, all from START."""
@@ -179,7 +149,7 @@ async def crash_world(postgres: PostgresServer, directory: Path) -> AsyncIterato
     """Run a ledger on a manual clock, without rating."""
     ledger_url, rating_url = postgres.create_database(), postgres.create_database(migrated=False)
     settings = {"sandbox": "true", "sandbox_start_time": START.isoformat()}
-    with LedgerServer(directory / "ledger.log", database_url=ledger_url, **settings) as server:
+    with ForkedLedger(directory / "ledger.log", database_url=ledger_url, **settings) as server:
         server.wait_for_line("serving")
         async with Client(server.address) as ledger:
             world = CrashWorld(ledger, server.address, rating_url, directory / "rating.log")

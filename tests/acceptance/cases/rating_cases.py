@@ -14,6 +14,7 @@ from tests.acceptance.cases.rating_draws import plan_credit_then_invoice, plan_n
 from tests.acceptance.cases.rating_invoices import plan_overage, plan_phase_change
 from tests.acceptance.cases.rating_models import plan_model
 from tests.acceptance.cases.rating_phases import plan_margins, plan_tier_counters
+from tests.acceptance.cases.rating_prorations import plan_change_of_fee, plan_part_of_period
 from tests.acceptance.cases.rating_quotes import plan_compound_card, plan_llm_card
 from tests.acceptance.cases.rating_roll_overs import plan_allowance_roll_over
 from tests.acceptance.cases.rating_rounding import plan_linear_and_blocks, plan_micro_charges
@@ -45,6 +46,8 @@ SHAPES: Final = (
     Shape(frozenset({"minimum_amount", "usage_amount"}), plan_minimum),
     Shape(frozenset({"total", "weights"}), plan_split),
     Shape(frozenset({"amount_per_period", "days_unused", "days_in_period"}), plan_unused_days),
+    Shape(frozenset({"old_amount", "new_amount"}), plan_change_of_fee),
+    Shape(frozenset({"amount_per_period", "days", "days_in_period"}), plan_part_of_period),
     Shape(frozenset({"charge", "credit_balance"}), plan_credit_then_invoice),
     Shape(frozenset({"original_allocation", "restore"}), plan_restore),
     Shape(frozenset({"units_per_period", "used"}), plan_next_period),

@@ -51,7 +51,7 @@ async def sign(
     """Open a wallet, publish a plan on the card, and bind the two from an instant."""
     customer = f"customers/{playing.key}"
     wallet = await _open_wallet(session, playing, customer, terms.asset)
-    plan = await _publish_plan(session, playing, card, terms)
+    plan = await publish_plan(session, playing, card, terms)
     contract = agreement_pb2.Contract(
         customer=customer, wallet=wallet, plan=plan, start_time=timestamp(start), cycle=cycle
     )
@@ -70,7 +70,10 @@ async def _open_wallet(session: Session, playing: Playing, customer: str, asset:
     return (await call(session.services.wallets.OpenWallet, request)).wallet.name
 
 
-async def _publish_plan(session: Session, playing: Playing, card: Card, terms: Terms) -> str:
+async def publish_plan(
+    session: Session, playing: Playing, card: Card, terms: Terms, *, suffix: str = ""
+) -> str:
+    """Publish a plan of one phase on a card and return its name."""
     phase = agreement_pb2.PlanPhase(
         key=PLAN_PHASE_KEY,
         rate_card=card.name,
@@ -83,7 +86,7 @@ async def _publish_plan(session: Session, playing: Playing, card: Card, terms: T
         tax_rates=_tax_rates(terms.tax_percent),
     )
     request = contract_service_pb2.PublishPlanRequest(
-        plan_id=playing.key,
+        plan_id=f"{playing.key}{suffix}",
         plan=agreement_pb2.Plan(asset=terms.asset, phases=[phase]),
         idempotency_key=playing.next_key(),
     )

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 import pytest_asyncio
 
+from tests.forked import ForkedLedger
 from tests.integration.billing.world import World, running_world
 from tests.postgres import PostgresServer, postgres_server  # noqa: F401
 from tests.servers import LedgerServer
@@ -59,7 +60,7 @@ async def lone_world(lone_ledger: LedgerServer, rating_url: str) -> AsyncIterato
 def _running(postgres: PostgresServer, directories: pytest.TempPathFactory) -> Iterator[LedgerServer]:
     url = postgres.create_database()
     log_file = directories.mktemp("ledger") / "ledger.log"
-    with LedgerServer(
+    with ForkedLedger(
         log_file, database_url=url, sandbox="true", sandbox_start_time="2026-01-01T00:00:00Z"
     ) as server:
         server.wait_for_line("serving")

@@ -148,16 +148,15 @@ class World:
 
     async def granted(self, wallet: str) -> list[tuple[datetime, datetime, int]]:
         """Return what was granted to a wallet: from when to when, and how many units."""
-        facts = [msgspec.json.decode(each.state) for each in await self.ledger.events(stream=wallet)]
-        topics = [each.topic for each in await self.ledger.events(stream=wallet)]
+        events = await self.ledger.events(stream=wallet)
+        facts = [msgspec.json.decode(each.state) for each in events if each.topic == GRANTED]
         return [
             (
                 datetime.fromisoformat(fact["effective_time"]),
                 datetime.fromisoformat(fact["event"]["expire_time"]),
                 fact["event"]["amount_units"],
             )
-            for fact, topic in zip(facts, topics, strict=True)
-            if topic == GRANTED
+            for fact in facts
         ]
 
     async def available(self, wallet: str) -> int:

@@ -108,23 +108,19 @@ async def test_the_same_call_again_returns_the_same_note(billed: Service) -> Non
     assert second.credit_note == first.credit_note
 
 
-@pytest.mark.parametrize(
-    ("changed", "field"),
-    [
-        (order(part("1", 501), key="k"), "lines"),
-        (order(part("1", 500), key="k", reason="other"), "reason"),
-        (order(part("1", 500), key="k", settlement=credit_note_pb2.SETTLEMENT_CREDIT), "settlement"),
-    ],
-)
-async def test_another_call_under_the_same_key_is_refused(
-    billed: Service, changed: credit_note_pb2.IssueCreditNoteRequest, field: str
-) -> None:
+async def test_another_call_under_the_same_key_is_refused_by_the_field_that_differs(billed: Service) -> None:
     await issue(billed, order(part("1", 500), key="k"))
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await billed.invoices.IssueCreditNote(changed)
+    changes = {
+        "lines": order(part("1", 501), key="k"),
+        "reason": order(part("1", 500), key="k", reason="other"),
+        "settlement": order(part("1", 500), key="k", settlement=credit_note_pb2.SETTLEMENT_CREDIT),
+    }
+    for field, changed in changes.items():
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await billed.invoices.IssueCreditNote(changed)
 
-    assert caught.value.code() is grpc.StatusCode.ALREADY_EXISTS
-    assert field in (caught.value.details() or "")
+        assert caught.value.code() is grpc.StatusCode.ALREADY_EXISTS
+        assert f"with another {field}" in (caught.value.details() or "")
 
 
 async def test_all_that_is_left_is_credited_and_then_nothing_more(billed: Service) -> None:
@@ -262,22 +258,17 @@ def tamper(url: str, table: str, old: str, new: str) -> None:
         )
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "DELETE FROM rating.credit_notes",
-        "TRUNCATE rating.credit_notes",
-        "UPDATE rating.credit_notes SET settlement = 'CREDIT'",
-    ],
-)
-async def test_a_stored_note_is_neither_changed_nor_removed(
-    billed: Service, rating_url: str, statement: str
-) -> None:
+async def test_a_stored_note_is_neither_changed_nor_removed(billed: Service, rating_url: str) -> None:
     await issue(billed, order(part("1", 500)))
 
-    def change() -> None:
+    def change(statement: str) -> None:
         with psycopg.connect(rating_url) as direct:
             direct.execute(statement.encode())
 
-    with pytest.raises(psycopg.errors.RestrictViolation, match="credit_notes is append-only"):
-        await asyncio.to_thread(change)
+    for statement in (
+        "DELETE FROM rating.credit_notes",
+        "TRUNCATE rating.credit_notes",
+        "UPDATE rating.credit_notes SET settlement = 'CREDIT'",
+    ):
+        with pytest.raises(psycopg.errors.RestrictViolation, match="credit_notes is append-only"):
+            await asyncio.to_thread(change, statement)

@@ -6,15 +6,25 @@ import asyncio
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import psycopg
+from structlog.testing import capture_logs
+from typer.testing import CliRunner
 
+from rating_service.cli.main import app
 from tests.integration.rating.harness import CONTRACT, Service
-from tests.integration.rating.test_command_line import rating
 
 INVOICE = "invoices/acme-20260101T000000Z"
 NOTE = "creditNotes/acme-20260101T000000Z-1"
 ISSUE = ["credit-note", "issue", INVOICE, "--key", "k", "--settlement", "credit", "--reason", "[bold]outage"]
+
+
+async def rating(service: Service, *arguments: str) -> Any:
+    """Run a command in this process, in a terminal of 120 columns, apart from what the service logs."""
+    variables = {"RATING_ADDRESS": f"127.0.0.1:{service.parts.served.port}", "COLUMNS": "120"}
+    with capture_logs():
+        return await asyncio.to_thread(CliRunner().invoke, app, arguments, env=variables)
 
 
 def forge(url: str) -> None:
@@ -46,16 +56,16 @@ async def test_documents_are_credited_shown_set_and_verified(
         assert "12.50 USD" in screen
         assert "[bold]outage" in screen
     assert json.loads(again.stdout)["replayed"] is True
-    assert (shown.returncode, shown.stdout) == (0, "")
+    assert (shown.exit_code, shown.stdout) == (0, "")
     assert "Credit note" in note_page.read_text(encoding="utf-8")
     assert "20.00" in page.read_text(encoding="utf-8")
     assert "12.50 USD for later invoices" in balance.stdout
-    assert (verified.returncode, verified.stdout) == (0, "2 documents: all as it must be\n")
+    assert (verified.exit_code, verified.stdout) == (0, "2 documents: all as it must be\n")
 
     await asyncio.to_thread(forge, rating_url)
     forged = await rating(service, "verify", "--json")
     findings = json.loads(forged.stdout)["findings"]
-    assert forged.returncode == 1
+    assert forged.exit_code == 1
     assert 'plan is "plans/pr0", computed again "plans/pro"' in findings[0]["description"]
     assert {"check": "LEDGER_HASH_DIFFERS", "document": INVOICE}.items() <= findings[1].items()
 
@@ -63,5 +73,5 @@ async def test_documents_are_credited_shown_set_and_verified(
 async def test_an_amount_that_is_none_is_refused_before_it_is_sent(service: Service) -> None:
     refused = await rating(service, *ISSUE, "--net", "12,50 USD")
 
-    assert refused.returncode == 2
+    assert refused.exit_code == 2
     assert "is not an amount as 12.50 USD" in " ".join(refused.stderr.split())

@@ -213,7 +213,8 @@ async def refusal_of(
 ) -> tuple[Any, str]:
     """Return the code and reason with which a simulation is refused."""
     stub = simulation_service_pb2_grpc.SimulationServiceStub(service.channel)
-    return await refused(stub.SimulateRateCard(asked).read())
+    # A worker that is slow to start shows life before it refuses.
+    return await refused(_read_on(stub.SimulateRateCard(asked)))
 
 
 async def contents(url: str) -> list[list[Any]]:

@@ -23,7 +23,8 @@ from rating_service.adapters.postgres_pool import Pool, open_pool
 from rating_service.adapters.usage_reader import PostgresUsageReader, groups_statement
 from rating_service.adapters.usage_reader import _values as values_of
 from rating_service.adapters.usage_store import PostgresUsageStore
-from rating_service.application.ports import DebitRow, Effect, PositionMovedError, ReversalRow
+from rating_service.application.followed import DebitRow, ReversalRow
+from rating_service.application.ports import Effect, PositionMovedError
 from rating_service.application.report_ports import UsageQuery
 from rating_service.domain.exact import exact_text
 from rating_service.domain.usage_report import OTHER, UsageGroup

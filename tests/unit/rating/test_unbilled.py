@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from rating_service.application.ports import DebitRow, UnbilledRow
+from rating_service.application.followed import DebitRow, UnbilledRow
 from rating_service.domain.agreement import Contract, ContractPhase, Money
 from rating_service.domain.catalogue import EMPTY, Catalogue
 from rating_service.domain.index import put
