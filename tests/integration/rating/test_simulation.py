@@ -428,8 +428,15 @@ async def simulate_when_there_is_room(
 
 
 def workers() -> list[psutil.Process]:
-    """Return the processes of simulations that this one has started."""
-    return [each for each in psutil.Process().children() if "simulation_worker" in " ".join(each.cmdline())]
+    """Return the workers that run; one that has ended and is not waited for yet runs no more."""
+    return [each for each in psutil.Process().children() if "simulation_worker" in " ".join(_command(each))]
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []
 
 
 async def test_cancelling_stops_the_worker_and_makes_room(recorded: Service) -> None:
