@@ -1,4 +1,4 @@
-"""Commands over the log: events, verify, projections, roll-forward."""
+"""Commands over the log: events, verify, projections."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from rich.progress import Progress
 from rich.table import Table
 
 from credits.ledger.v1 import (
-    finance_service_pb2,
-    finance_service_pb2_grpc,
     history_service_pb2,
     history_service_pb2_grpc,
 )
@@ -24,9 +22,6 @@ from ledger_service.cli.client import (
     connect,
     console,
     print_json,
-    read_instant,
-    show_instant,
-    show_units,
 )
 
 app = typer.Typer()
@@ -118,45 +113,3 @@ def projections(address: Address = ADDRESS_DEFAULT, ca_file: CaFile = "", json: 
     for each in response.projections:
         table.add_row(each.name, f"{each.position:,}", f"{each.head_position:,}", f"{each.lag_events:,}")
     console.print(table)
-
-
-@app.command("roll-forward")
-def roll_forward(
-    from_time: Annotated[str, typer.Option("--from", help="First day.")],
-    to_time: Annotated[str, typer.Option("--to", help="Day after the last.")],
-    currency: Annotated[str, typer.Option(help="ISO 4217 code.")] = "USD",
-    entity: Annotated[str, typer.Option(help="Only this legal entity.")] = "",
-    known: Annotated[str, typer.Option(help="As it was known at the beginning of this day.")] = "",
-    address: Address = ADDRESS_DEFAULT,
-    ca_file: CaFile = "",
-    json: AsJson = False,
-) -> None:
-    """Roll contract liability (deferred revenue) forward, day by day."""
-    request = finance_service_pb2.GetRollForwardRequest(
-        from_time=read_instant(from_time, option="--from"),
-        to_time=read_instant(to_time, option="--to"),
-        currency_code=currency,
-        entity=entity,
-        known_time=read_instant(known, option="--known") if known else None,
-    )
-    with connect(address, ca_file) as channel:
-        response = finance_service_pb2_grpc.FinanceServiceStub(channel).GetRollForward(
-            request, timeout=CALL_SECONDS_MAX
-        )
-    if json:
-        print_json(response)
-        return
-    table = Table("Day", title=f"Contract liability, {currency}", show_footer=False)
-    for column in ("Opening", "Billings", "Usage", "Breakage", "By time", "Refunds", "Escheat", "Closing"):
-        table.add_column(column, justify="right")
-    for row in response.days:
-        table.add_row(*_row_cells(show_instant(row.from_time)[:10], row))
-    table.add_section()
-    table.add_row(*_row_cells("Total", response.total), style="bold")
-    console.print(table)
-
-
-def _row_cells(label: str, row: finance_service_pb2.RollForwardRow) -> list[str]:
-    recognised = (row.recognised_usage, row.recognised_breakage, row.recognised_over_time)
-    amounts = (row.opening, row.billings, *recognised, row.refunds, row.escheat, row.closing)
-    return [label, *(show_units(amount.nanos, MONEY_SCALE) for amount in amounts)]

@@ -34,6 +34,7 @@ from ledger_service.cli import (
     watch,
 )
 from ledger_service.cli.client import ADDRESS_DEFAULT, Address, CaFile, connect, console, fail
+from ledger_service.cli.finance_roll_forward import roll_forward
 from ledger_service.settings import Settings, SettingsError, read_settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -50,13 +51,14 @@ app.add_typer(budgets.app)
 app.add_typer(totals.app)
 app.add_typer(finance.app)
 app.add_typer(sales.app)
+app.command("roll-forward")(roll_forward)
 books = typer.Typer(no_args_is_help=True, help="Revenue, the journal, and all that finance reads of it.")
 books.add_typer(finance.app)
 books.add_typer(finance_reports.app)
 books.add_typer(finance_journal.app)
 books.add_typer(finance_liability.app)
 books.add_typer(finance_export.app)
-books.command("roll-forward")(history.roll_forward)
+books.command("roll-forward")(roll_forward)
 app.add_typer(books, name="finance")
 
 

@@ -237,6 +237,11 @@ def test_the_roll_forward_ties(ledger_command: CommandLine) -> None:
 
     assert total == {"opening": 0, "billings": 10**10, "closing": 7 * 10**9}
     assert ledger_command.run("roll-forward", "--from", "2026-01-01", "--to", "2026-01-01").returncode == 2
+    days = ("--from", "2026-01-01", "--to", "2035-01-01")
+    lines = ledger_command.run("finance", "roll-forward", *days, "--csv").stdout.splitlines()
+    assert lines[0] == "day,currency,opening,billings,usage,breakage,by_time,refunds,escheat,closing"
+    assert lines[-1].split(",")[:4] == ["Total", "USD", "0.00", "10.00"]
+    assert lines[-1].endswith(",7.00")
 
 
 def test_verification_ends_with_1_if_and_only_if_something_is_wrong(ledger_command: CommandLine) -> None:
