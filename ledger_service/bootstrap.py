@@ -119,19 +119,14 @@ async def _serve(
     courier = Courier(writer, PostgresOpenTransfers(pool, schema=settings.schema))
     views = PostgresViews(pool, schema=settings.schema)
     finance = PostgresFinanceViews(pool, schema=settings.schema)
+    reports = PostgresFinanceReports(pool, schema=settings.schema)
+    jobs = FinanceProcesses(url, schema=settings.schema)
     services = _services(
         writer,
         reader,
         views,
         WalletServicer(writer, reader, views, functional_currency=settings.functional_currency),
-        FinanceServicer(
-            writer,
-            reader,
-            finance,
-            PostgresFinanceReports(pool, schema=settings.schema),
-            FinanceProcesses(url, schema=settings.schema),
-            chart=_chart(settings),
-        ),
+        FinanceServicer(writer, reader, finance, reports, jobs, chart=_chart(settings)),
         lambda: verify_beside(url, schema=settings.schema),
     )
     if isinstance(clock, ManualClock):

@@ -106,6 +106,7 @@ class BeancountText:
     def __init__(self, chart: Chart, span: TextSpan) -> None:
         """Call accounts as the chart does."""
         self._chart = chart
+        self._names: dict[tuple[Account, str], str] = {}
         self._span = span
         self._lots: dict[str, _Lot] = {}
         self._opened: dict[str, _Opened] = {}
@@ -114,12 +115,12 @@ class BeancountText:
     def entry(self, booked: BookedEntry) -> str:
         """Return the text of an entry, and of the units that move later."""
         entry = booked.entry
-        liability = account_name(Account.CONTRACT_LIABILITY, self._chart, entity=entry.entity)
+        liability = self._name(Account.CONTRACT_LIABILITY, entry.entity)
         postings: list[str] = []
         later: list[str] = []
         money: dict[_Money, _Sum] = {}
         for line in entry.lines:
-            account = account_name(line.account, self._chart, entity=entry.entity)
+            account = self._name(line.account, entry.entity)
             money.setdefault(_Money(account, line.currency_code), _Sum()).add(line.nanos, MONEY_SCALE)
         for change in booked.lots:
             lot, moved, value = self._move(liability, change, entry.posting_day)
@@ -151,6 +152,13 @@ class BeancountText:
         if not postings:
             return ""
         return "\n".join([f'{self._span.opening_day} * "Opening" "brought forward"', *postings, "", ""])
+
+    def _name(self, account: Account, entity: str) -> str:
+        name = self._names.get((account, entity))
+        if name is None:
+            name = account_name(account, self._chart, entity=entity)
+            self._names[account, entity] = name
+        return name
 
     def _bring_forward(self, money: Mapping[_Money, _Sum]) -> None:
         for place, amount in money.items():

@@ -35,7 +35,7 @@ from ledger_service.cli.client import (
     fail,
     print_json,
 )
-from ledger_service.cli.finance_reports import Currency, Entity, From, Known, To, scope_of
+from ledger_service.cli.finance_scope import Currency, Entity, From, Known, To, scope_of
 from ledger_service.cli.parquet_files import Field, ParquetFile, Type
 
 app = typer.Typer()

@@ -19,6 +19,8 @@ from ledger_service.cli import (
     credit,
     finance,
     finance_export,
+    finance_journal,
+    finance_liability,
     finance_reports,
     history,
     holds,
@@ -51,6 +53,8 @@ app.add_typer(sales.app)
 books = typer.Typer(no_args_is_help=True, help="Revenue, the journal, and all that finance reads of it.")
 books.add_typer(finance.app)
 books.add_typer(finance_reports.app)
+books.add_typer(finance_journal.app)
+books.add_typer(finance_liability.app)
 books.add_typer(finance_export.app)
 books.command("roll-forward")(history.roll_forward)
 app.add_typer(books, name="finance")

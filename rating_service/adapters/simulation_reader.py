@@ -31,7 +31,8 @@ READ_REVERSED: Final = """
     WHERE position <= %s GROUP BY wallet, debit_version
 """
 READ_DEBITS: Final = sql.SQL(
-    "SELECT position, wallet, version, effective_time, contract, amount_units, charge FROM rating.debits"
+    "SELECT position, wallet, version, effective_time, contract, feature, amount_units, charge FROM"
+    " rating.debits"
     " WHERE position <= %(watermark_position)s AND contract <> '' AND adjusted_cycle_time IS NULL"
     " AND effective_time >= %(from_time)s AND effective_time < %(to_time)s {of_wallets} ORDER BY position"
 )
@@ -81,10 +82,10 @@ class PostgresRecordedUsage:
         query = READ_DEBITS.format(of_wallets=OF_WALLETS if wanted.wallets is not None else sql.SQL(""))
         with self._lent.cursor() as cursor:
             rows = cursor.stream(query, wanted._asdict(), size=ROWS_AT_A_TIME)
-            for position, wallet, version, effective_time, contract, amount_units, charge in rows:
+            for position, wallet, version, effective_time, contract, feature, amount_units, charge in rows:
                 left = amount_units
                 if taken_back:
                     left -= taken_back.get((wallet, version), 0)
                 yield DebitRow(
-                    position, wallet, version, effective_time, contract, "", amount_units, left, charge
+                    position, wallet, version, effective_time, contract, feature, amount_units, left, charge
                 )

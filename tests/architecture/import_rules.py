@@ -64,6 +64,7 @@ FILES = {
         "bootstrap",
         "bootstrap_billing",
         "bootstrap_documents",
+        "bootstrap_plans",
         "bootstrap_reports",
         "bootstrap_usage",
         "domain",
