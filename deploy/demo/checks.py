@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
@@ -12,7 +13,7 @@ from deploy.demo.customers import MODELS, Customer, PlanName
 from deploy.demo.invoices import Invoice, issue
 from deploy.demo.reckoning import PICO_PER_UNIT, Reckoning, sum_text
 from deploy.demo.replay import Outcome, Replay
-from deploy.demo.report import Check, PhaseFigures, VerificationFigures
+from deploy.demo.report import Check, CorrectionFigures, PhaseFigures, StepFigures, VerificationFigures
 from deploy.demo.scene import Source
 from deploy.demo.services import Services, instant_of
 from deploy.demo.timeline import GRACE
@@ -102,6 +103,48 @@ def check_same_bytes(services: Services, invoice: Invoice) -> Check:
     )
 
 
+def check_untouched(prior: Invoice, steps: Sequence[StepFigures]) -> Check:
+    """Check that an issued invoice stayed what it was through every step, and that its hash is of its bytes."""
+    hashes = {each for step in steps for each in (step.hash_before, step.hash_after)}
+    same = all(step.same_bytes for step in steps) and hashes == {hashlib.sha256(prior.document).hexdigest()}
+    return Check(
+        "the prior invoice's bytes and hash are what they were after a price change, a retroactive change "
+        "and late usage",
+        same,
+        f"{prior.name}, {len(prior.document):,} bytes, {len(steps)} steps",
+    )
+
+
+def check_adjustments(correction: CorrectionFigures) -> Check:
+    """Check that the next invoice adjusts the prior one, and no other, by what was reckoned."""
+    lines = [line for line in correction.next_invoice.lines if line.kind == "ADJUSTMENT"]
+    units = sum(line.amount_units for line in lines)
+    overage = sum(line.amount_units for line in lines if line.adjusted_kind == "OVERAGE")
+    nanos = sum(line.amount_nanos for line in lines)
+    reckoned = (
+        correction.repriced_units + correction.late_units,
+        correction.overage_units,
+        correction.overage_nanos,
+    )
+    about_prior = {line.adjusted_invoice for line in lines} == {correction.invoice}
+    return Check(
+        "what was learned later is an adjustment on the next invoice",
+        about_prior and (units, overage, nanos) == reckoned,
+        f"{units:,} units, {overage:,} of them overage for {nanos:,} nanos, as reckoned"
+        if (units, overage, nanos) == reckoned
+        else f"{(units, overage, nanos)}, reckoned {reckoned}",
+    )
+
+
+def check_documents(documents: int, findings: Sequence[str], *, expected: int) -> Check:
+    """Check that every invoice was computed again and that none differed."""
+    return Check(
+        "`rating verify` recomputes every invoice to the byte",
+        not findings and documents == expected,
+        "; ".join(findings[:5]) or f"{documents:,} of {expected:,} invoices, no finding",
+    )
+
+
 def check_conservation(books: Books) -> Check:
     """Check for each wallet: granted = posted + pending + debited - overage + expired."""
     wrong = [
@@ -129,11 +172,11 @@ def check_replays(books: Books) -> Check:
     return Check("each wallet replayed gives its balance", not wrong, named(wrong) or detail)
 
 
-def check_verification(verification: VerificationFigures, books: Books) -> Check:
+def check_verification(verification: VerificationFigures, position: int) -> Check:
     """Check that the verification saw the whole log and found nothing."""
     return Check(
         "the whole log and every projection verify",
-        not verification.findings and verification.events == books.position,
+        not verification.findings and verification.events == position,
         "; ".join(verification.findings[:5]) or f"{verification.events:,} events, no finding",
     )
 

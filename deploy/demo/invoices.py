@@ -75,8 +75,9 @@ def invoice_figures(invoice: Invoice) -> InvoiceFigures:
 
 def line_figures(line: invoice_service_pb2.InvoiceLine) -> LineFigures:
     """Return an invoice line as plain values."""
+    is_adjustment = line.kind == invoice_service_pb2.LINE_KIND_ADJUSTMENT
     return LineFigures(
-        kind=invoice_service_pb2.LineKind.Name(line.kind).removeprefix("LINE_KIND_"),
+        kind=kind_text(line.kind),
         description=line.description,
         contract_phase=line.contract_phase,
         rate_card_phase=line.rate_card_phase,
@@ -85,4 +86,11 @@ def line_figures(line: invoice_service_pb2.InvoiceLine) -> LineFigures:
         amount_nanos=line.amount.nanos,
         debit_count=line.debit_count,
         quantities=dict(sorted(line.quantities.items())),
+        adjusted_kind=kind_text(line.adjusted_kind) if is_adjustment else "",
+        adjusted_invoice=line.adjusted.invoice,
     )
+
+
+def kind_text(kind: invoice_service_pb2.LineKind.ValueType) -> str:
+    """Return a kind of line as a word."""
+    return invoice_service_pb2.LineKind.Name(kind).removeprefix("LINE_KIND_")

@@ -18,7 +18,7 @@ from datetime import datetime
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import yaml
@@ -68,14 +68,27 @@ class Published(msgspec.Struct, frozen=True):
     position: int
 
 
-def publish_phase(example: str, from_time: datetime, *, directory: Path, ledger: str) -> Published:
-    """Publish an example rate card with its phase beginning at an instant. Raises DemoFailed."""
+class PlanTerms(NamedTuple):
+    """Units included in each month, and the price of a credit beyond them."""
+
+    included_units: int
+    overage_price: Decimal
+
+
+def publish_phase(
+    example: str, from_time: datetime, *, directory: Path, ledger: str, retroactive: bool = False
+) -> Published:
+    """Publish an example rate card with its phase beginning at an instant. Raises DemoFailed.
+
+    A phase that begins in the past must be `retroactive`, and is proposed only.
+    """
     text, count = _FROM_TIME.subn(f'from_time: "{from_time:%Y-%m-%dT%H:%M:%S.%fZ}"', read_example(example))
     if count != 1:
         raise DemoFailed(f"{EXAMPLES / example}: expected one from_time, found {count}")
     file = directory / example
     file.write_text(text, encoding="utf-8")
-    answer = rating_command("card", "publish", str(file), ledger=ledger)
+    options = ["--retroactive"] if retroactive else []
+    answer = rating_command("card", "publish", str(file), *options, ledger=ledger)
     return Published(prices_in(text, answer["phase"]["name"]), int(answer["position"]))
 
 
@@ -84,6 +97,13 @@ def publish_plans(*, ledger: str) -> None:
     with ThreadPoolExecutor() as pool:
         files = [EXAMPLES / f"plan_{plan.value}.yaml" for plan in PlanName]
         list(pool.map(lambda file: rating_command("plan", "publish", str(file), ledger=ledger), files))
+
+
+def plan_terms(plan: PlanName) -> PlanTerms:
+    """Return what a plan that may be overdrawn includes, and what a credit beyond costs."""
+    (phase,) = yaml.safe_load(read_example(f"plan_{plan.value}.yaml"))["phases"]
+    included = Decimal(phase["included"]).scaleb(SCALE)
+    return PlanTerms(int(included), Decimal(phase["overage_price"]["price"]))
 
 
 def read_example(name: str) -> str:

@@ -35,7 +35,8 @@ def play(source: Source, world: World) -> Report:
         cut_time=source.timeline.cut_time,
     )
     phases = reckoning.phase_figures(priced, replay.outcome, [before.price_list.name, after.price_list.name])
-    return inspect(source, world, Played(customers, replay, priced, phases, invoices, lag_events))
+    prices = (before.price_list, after.price_list)
+    return inspect(source, world, Played(customers, replay, priced, phases, invoices, lag_events, *prices))
 
 
 def prepare(source: Source, world: World, customers: Sequence[Customer]) -> Published:

@@ -9,17 +9,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Final
 
 import msgspec
 
+from deploy.demo.customers import SCALE
 from deploy.demo.offer import PICO, PriceList
 from deploy.demo.replay import EXACT, Outcome
 from deploy.demo.report import PhaseFigures
+from deploy.demo.timeline import Timeline
 from deploy.demo.traffic import Usage
 
 PICO_PER_UNIT: Final = 10**PICO
+NANOS_PER_CENT: Final = 10_000_000
 
 
 class Reckoning(msgspec.Struct):
@@ -49,6 +52,17 @@ def reckon(usages: Iterable[Usage], *, before: PriceList, after: PriceList, cut_
     return sums
 
 
+def restored(
+    usages: Iterable[Usage], *, first: PriceList, cut: PriceList, timeline: Timeline
+) -> Counter[str]:
+    """Return what each customer's usages cost where the cut ends at `restore_time`, in 10^-12 units."""
+    sums: Counter[str] = Counter()
+    for usage in usages:
+        is_cut = timeline.cut_time <= usage.time < timeline.restore_time
+        sums[usage.customer.key] += cost(usage, cut if is_cut else first)
+    return sums
+
+
 def cost(usage: Usage, prices: PriceList) -> int:
     """Return what one usage costs, in 10^-12 units."""
     return (
@@ -56,6 +70,22 @@ def cost(usage: Usage, prices: PriceList) -> int:
         + usage.cached_tokens * prices.price_of("cached_input_tokens", usage.model)
         + usage.output_tokens * prices.price_of("output_tokens", usage.model)
     )
+
+
+def grown_units(*, before: int, after: int) -> int:
+    """Return by how many whole units a sum in 10^-12 units has grown, each sum rounded down."""
+    return after // PICO_PER_UNIT - before // PICO_PER_UNIT
+
+
+def grown_nanos(overage: int, grown: int, *, price: Decimal) -> int:
+    """Return what units add to the money for a month's overage, each sum of which is rounded to a cent."""
+    return overage_nanos(overage + grown, price) - overage_nanos(overage, price)
+
+
+def overage_nanos(units: int, price: Decimal) -> int:
+    """Return the money for units that no credit covers, rounded to a cent, half up."""
+    cents = EXACT.multiply(units, price).scaleb(2 - SCALE, EXACT)
+    return int(cents.to_integral_value(ROUND_HALF_UP)) * NANOS_PER_CENT
 
 
 def phase_figures(reckoning: Reckoning, outcome: Outcome, phases: Sequence[str]) -> list[PhaseFigures]:

@@ -58,6 +58,9 @@ class LineFigures(msgspec.Struct, frozen=True, kw_only=True):
     amount_nanos: int
     debit_count: int
     quantities: dict[str, int]
+    adjusted_kind: str = ""
+    """Of an adjustment: the kind of the line that it corrects, and below the invoice."""
+    adjusted_invoice: str = ""
 
 
 class InvoiceFigures(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,6 +132,31 @@ class ProjectionFigures(msgspec.Struct, frozen=True):
     lag_events: int
 
 
+class StepFigures(msgspec.Struct, frozen=True):
+    """Something that happened after an invoice was issued, and the invoice's hash before and after."""
+
+    name: str
+    detail: str
+    hash_before: str
+    hash_after: str
+    same_bytes: bool
+
+
+class CorrectionFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """What was learned about an issued invoice, and the next one, which says so."""
+
+    invoice: str
+    customer: str
+    steps: list[StepFigures]
+    next_invoice: InvoiceFigures
+    repriced_units: int
+    """What the retroactive change adds, reckoned from the month's tokens and prices; likewise the others."""
+    late_units: int
+    overage_units: int
+    """Those of both that no credit covers, and what they add to the money due."""
+    overage_nanos: int
+
+
 class StageFigures(msgspec.Struct, frozen=True):
     """How long one stage took."""
 
@@ -150,6 +178,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     statement_wallet: str
     statement: list[StatementFigures]
     roll_forward: RollForwardFigures
+    correction: CorrectionFigures
     verification: VerificationFigures
     projections: list[ProjectionFigures]
     lag_events_after_usage: int

@@ -20,7 +20,11 @@ from credits.ledger.v1 import (
     sandbox_service_pb2_grpc,
     wallet_service_pb2_grpc,
 )
-from credits.rating.v1 import invoice_service_pb2_grpc, rating_service_pb2_grpc
+from credits.rating.v1 import (
+    invoice_service_pb2_grpc,
+    rating_service_pb2_grpc,
+    rerating_service_pb2_grpc,
+)
 
 CALL_SECONDS_MAX: Final = 60
 """Longest call of the demo; all but the verification take milliseconds."""
@@ -41,6 +45,7 @@ class Services(NamedTuple):
     sandbox: sandbox_service_pb2_grpc.SandboxServiceStub
     rating: rating_service_pb2_grpc.RatingServiceStub
     invoices: invoice_service_pb2_grpc.InvoiceServiceStub
+    reratings: rerating_service_pb2_grpc.ReratingServiceStub
 
 
 @contextmanager
@@ -59,6 +64,7 @@ def open_services(*, ledger: str, rating: str) -> Iterator[Services]:
             sandbox_service_pb2_grpc.SandboxServiceStub(to_ledger),
             rating_service_pb2_grpc.RatingServiceStub(to_rating),
             invoice_service_pb2_grpc.InvoiceServiceStub(to_rating),
+            rerating_service_pb2_grpc.ReratingServiceStub(to_rating),
         )
 
 

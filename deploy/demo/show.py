@@ -11,11 +11,20 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy.demo.customers import SCALE
-from deploy.demo.report import InvoiceFigures, LineFigures, Report, RollForwardFigures, StatementFigures
+from deploy.demo.report import (
+    CorrectionFigures,
+    InvoiceFigures,
+    LineFigures,
+    Report,
+    RollForwardFigures,
+    StatementFigures,
+)
 
 NANO_DIGITS: Final = 9
 NO_CURRENCY: Final = "XXX"
 """ISO 4217 code of an invoice on which nothing has a price."""
+HASH_DIGITS: Final = 12
+"""Digits of a hash that are shown where two stand side by side."""
 LAST_DEBITS: Final = 6
 """Debits of the statement that are shown: the last ones, beside every other line."""
 
@@ -30,6 +39,7 @@ def print_report(report: Report, console: Console) -> None:
     print_credit(report, console)
     print_statement(report, console)
     print_roll_forward(report.roll_forward, console)
+    print_correction(report.correction, console)
     print_verification(report, console)
     print_checks(report, console)
 
@@ -144,6 +154,30 @@ def print_roll_forward(row: RollForwardFigures, console: Console) -> None:
     table.add_section()
     table.add_row("[bold]closing", f"[bold]{money(row.closing_nanos, row.currency_code)}")
     console.print(table)
+
+
+def print_correction(correction: CorrectionFigures, console: Console) -> None:
+    """Print what happened after an invoice was issued, its hash before and after, and the next invoice."""
+    console.print()
+    title(console, f"What happened after {correction.invoice} was issued to {correction.customer}")
+    table = new_table("step", "what it did", "SHA-256 before", "and after", "bytes")
+    for step in correction.steps:
+        same = step.same_bytes and step.hash_before == step.hash_after
+        table.add_row(
+            step.name,
+            step.detail,
+            f"{step.hash_before[:HASH_DIGITS]}…",
+            f"{step.hash_after[:HASH_DIGITS]}…",
+            "[green]the same[/]" if same else "[red]not the same[/]",
+        )
+    console.print(table)
+    console.print(
+        "Reckoned, rate(all) - rate(billed): "
+        f"{credits(correction.repriced_units)} credits by the retroactive change + "
+        f"{credits(correction.late_units)} late, {credits(correction.overage_units)} of them overage for "
+        f"{money(correction.overage_nanos, correction.next_invoice.currency_code)}. The next invoice says so:\n"
+    )
+    print_invoice(correction.next_invoice, console)
 
 
 def print_verification(report: Report, console: Console) -> None:

@@ -14,6 +14,9 @@ PREPARATION: Final = timedelta(days=1)
 GRACE: Final = timedelta(hours=24)
 """What the rating service waits for late usage before it issues an invoice."""
 
+RESTORED: Final = timedelta(days=7)
+"""How long before the month's end the price cut ends, as is said only afterwards."""
+
 
 class Timeline(msgspec.Struct, frozen=True, kw_only=True):
     """The instants of a run; `cycle_starts` are the months played and, last, the first instant after them."""
@@ -24,6 +27,8 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True):
     """When the price cut is published."""
     cut_time: datetime
     """From when it applies."""
+    restore_time: datetime
+    """In the last month, later than the cut: from when the first prices apply again, as is said only afterwards."""
     promotion_expire_time: datetime
     pack_expire_time: datetime
 
@@ -37,6 +42,16 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True):
         """Return the first instant after the last month."""
         return self.cycle_starts[-1]
 
+    @property
+    def next_end(self) -> datetime:
+        """Return the first instant after the month that follows those played."""
+        return next_month(self.end)
+
+    @property
+    def next_cut_time(self) -> datetime:
+        """Return the middle of the month that follows, from when the cut prices apply again."""
+        return self.end + timedelta(days=14)
+
 
 def timeline_of_month(start: datetime) -> Timeline:
     """Return the timeline of a made-up month: a price cut in the middle, announced a week before."""
@@ -48,6 +63,7 @@ def timeline_of_month(start: datetime) -> Timeline:
         packs_time=start + timedelta(days=2, hours=12),
         announce_time=cut_time - timedelta(days=7),
         cut_time=cut_time,
+        restore_time=end - RESTORED,
         promotion_expire_time=start + timedelta(days=14),
         pack_expire_time=start + timedelta(days=23),
     )
@@ -67,6 +83,7 @@ def timeline_of_trace(first: datetime, last: datetime) -> Timeline:
         packs_time=starts[0],
         announce_time=first + (cut_time - first) // 2,
         cut_time=cut_time,
+        restore_time=max(cut_time + (last - cut_time) // 2, cut_time + timedelta(microseconds=1), starts[-2]),
         promotion_expire_time=max(cut_time, starts[0] + timedelta(seconds=1)),
         pack_expire_time=starts[0] + timedelta(days=23),
     )

@@ -85,7 +85,7 @@ def test_a_made_up_month_passes_every_check_and_leaves_nothing_behind(
     assert (done.returncode, place.left_behind()) == (0, []), done.stderr
     assert databases(postgres_server) == before
     report = json.loads(done.stdout)
-    assert len(passed_checks(report)) == 11
+    assert len(passed_checks(report)) == 14
     usage = report["usage"]
     assert usage["sent"] == usage["recorded"] + usage["refused_when_short"] == 500
     assert [phase["usages"] > 100 for phase in usage["phases"]] == [True, True]
@@ -96,6 +96,14 @@ def test_a_made_up_month_passes_every_check_and_leaves_nothing_behind(
         "plans/pro",
     }
     assert len(report["invoices"]) == 36
+    correction = report["correction"]
+    assert [step["same_bytes"] for step in correction["steps"]] == [True] * 4
+    [issued] = [each["hash"] for each in report["invoices"] if each["name"] == correction["invoice"]]
+    assert {step[side] for step in correction["steps"] for side in ("hash_before", "hash_after")} == {issued}
+    adjustments = [line for line in correction["next_invoice"]["lines"] if line["kind"] == "ADJUSTMENT"]
+    assert {line["adjusted_invoice"] for line in adjustments} == {correction["invoice"]}
+    assert sum(line["amount_nanos"] for line in adjustments) == correction["overage_nanos"] > 0
+    assert correction["repriced_units"] > 0
     assert report["verification"]["findings"] == []
     assert {projection["lag_events"] for projection in report["projections"]} == {0}
     row = report["roll_forward"]

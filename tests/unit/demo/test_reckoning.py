@@ -6,8 +6,17 @@ from decimal import Decimal
 import pytest
 
 from deploy.demo.customers import Customer, PlanName
-from deploy.demo.offer import CARD, CUT, prices_in, read_example
-from deploy.demo.reckoning import PICO_PER_UNIT, plain, reckon, sum_text, units_text
+from deploy.demo.offer import CARD, CUT, plan_terms, prices_in, read_example
+from deploy.demo.reckoning import (
+    PICO_PER_UNIT,
+    grown_nanos,
+    grown_units,
+    plain,
+    reckon,
+    restored,
+    sum_text,
+    units_text,
+)
 from deploy.demo.services import DemoFailed
 from deploy.demo.timeline import timeline_of_month, timeline_of_trace
 from deploy.demo.traffic import Usage
@@ -115,3 +124,39 @@ def test_the_cut_lies_in_the_middle_of_a_made_up_month() -> None:
     assert timeline.end == datetime(2025, 3, 1, tzinfo=UTC)
     assert timeline.cut_time == datetime(2025, 2, 15, tzinfo=UTC)
     assert timeline.start < timeline.announce_time < timeline.cut_time
+
+
+def test_a_cut_that_ended_earlier_leaves_the_first_prices_before_it_and_from_its_end() -> None:
+    timeline = timeline_of_month(datetime(2025, 10, 1, tzinfo=UTC))
+    first = prices_in(CARD_TEXT, "first")
+    cut = prices_in(CARD_TEXT.replace('"7.5"', '"2.5"'), "cut")
+    tick = timedelta(microseconds=1)
+    times = [timeline.cut_time - tick, timeline.cut_time, timeline.restore_time - tick, timeline.restore_time]
+
+    sums = [restored([usage(time)], first=first, cut=cut, timeline=timeline)["pro-01"] for time in times]
+
+    assert [units_text(each) for each in sums] == ["7.5", "2.5", "2.5", "7.5"]
+
+
+def test_what_grows_is_counted_in_whole_units_and_its_money_in_cents_of_each_sum() -> None:
+    half = PICO_PER_UNIT // 2
+
+    assert grown_units(before=3 * half, after=4 * half) == 1
+    assert grown_units(before=2 * half, after=3 * half) == 0
+    assert grown_nanos(0, 499_999, price=Decimal("0.01")) == 0
+    assert grown_nanos(0, 500_000, price=Decimal("0.01")) == 10_000_000
+    assert grown_nanos(400_000, 100_000, price=Decimal("0.01")) == 10_000_000
+    assert grown_nanos(500_000, 900_000, price=Decimal("0.01")) == 0
+
+
+def test_the_terms_of_a_plan_are_those_of_its_file() -> None:
+    assert plan_terms(PlanName.STARTER) == (5_000_000_000, Decimal("0.01"))
+
+
+@pytest.mark.parametrize("seconds", [0, 1, 20, 90 * 86_400])
+def test_a_cut_ends_earlier_in_the_last_month_of_a_trace_and_after_it_began(seconds: int) -> None:
+    first = datetime(2023, 11, 16, 18, 17, tzinfo=UTC)
+    timeline = timeline_of_trace(first, first + timedelta(seconds=seconds))
+
+    assert timeline.cut_time < timeline.restore_time
+    assert timeline.cycle_starts[-2] <= timeline.restore_time < timeline.end
