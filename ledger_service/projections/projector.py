@@ -27,6 +27,13 @@ from ledger_service.projections.tracking import PositionMovedError, ensure_posit
 POLL_SECONDS: Final = 1.0
 """Longest wait for a notification before the log is asked anyway; also how soon a stop is noticed."""
 
+RUN_INTERVAL_SECONDS: Final = 0.03
+"""Least time from one run to the next where the log has no backlog: a run costs milliseconds however few events it
+holds, and one for each commit would take a core from the ledger beside it. Longest that a lone event is late by it."""
+
+BACKLOG_EVENTS: Final = 1_000
+"""A run of so many events or more is followed by the next one at once."""
+
 GAUGE_SECONDS: Final = 1.0
 """Least time between two readings of the lag."""
 
@@ -54,6 +61,7 @@ class ProjectorSettings(msgspec.Struct, frozen=True):
     projections: Sequence[Projection] = PROJECTIONS
     limits: RunLimits = LIMITS_DEFAULT
     poll_seconds: float = POLL_SECONDS
+    run_interval_seconds: float = RUN_INTERVAL_SECONDS
 
 
 def backoff_seconds(failures: int) -> float:
@@ -94,21 +102,25 @@ class Projector:
         ensure_positions(connection, self._names)
         connection.execute(SQL("LISTEN {}").format(Identifier(channel_of(self._settings.schema))))
         while not self._stopping:
-            may_be_more = self._step(connection)
+            began = time.monotonic()
+            count = self._step(connection)
             self._failures = 0
             self._report_lag(connection)
-            if not may_be_more:
+            if count == 0:
                 self._wait_for_events(connection)
+            elif count < BACKLOG_EVENTS:
+                spent = time.monotonic() - began
+                self._sleep(max(0.0, self._settings.run_interval_seconds - spent))
 
-    def _step(self, connection: psycopg.Connection[Any]) -> bool:
-        """Apply one run and return whether there may be more."""
+    def _step(self, connection: psycopg.Connection[Any]) -> int:
+        """Apply one run and return how many events it covered; 0 if there are none, or another projector was first."""
         try:
             count = catch_up_once(connection, self._settings.projections, limits=self._settings.limits)
         except PositionMovedError:
             _log.info("overtaken_by_another_projector")
-            return False
+            return 0
         APPLIED_EVENTS.inc(count)
-        return count > 0
+        return count
 
     def _wait_for_events(self, connection: psycopg.Connection[Any]) -> None:
         for _ in connection.notifies(timeout=self._settings.poll_seconds, stop_after=1):

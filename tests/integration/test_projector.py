@@ -163,6 +163,29 @@ def test_a_projector_follows_the_log_and_survives_losing_its_connection(database
     assert differences(database_url) == []
 
 
+def test_a_small_run_is_followed_by_a_pause_and_a_backlog_by_the_next_run(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = stored(play(random_steps(8, 60)))
+    append(database_url, log)
+    pauses: list[float] = []
+    monkeypatch.setattr("ledger_service.projections.projector.BACKLOG_EVENTS", 20)
+    limits = RunLimits(20, 20, 1_000)
+    settings = ProjectorSettings(database_url, SCHEMA_DEFAULT, limits=limits, run_interval_seconds=60.0)
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        projector.stop()
+
+    projector = Projector(settings, sleep=pause)
+    projector.run()
+
+    assert positions(database_url) == dict.fromkeys(NAMES, len(log))
+    assert len(log) % 20 != 0
+    (seconds,) = pauses
+    assert 0 < seconds <= 60
+
+
 def test_a_projector_begins_and_waits_when_nothing_is_there(database_url: str) -> None:
     process = start_projector(database_url)
     wait_for(lambda: positions(database_url) == dict.fromkeys(NAMES, 0))
