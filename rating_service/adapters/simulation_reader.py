@@ -18,6 +18,7 @@ from rating_service.application.ports import StoreUnavailableError
 from rating_service.application.run_simulation import DebitRow, Wanted
 from rating_service.domain.agreement import Contract
 from rating_service.domain.catalogue import EMPTY, evolve
+from rating_service.domain.index import values
 
 ROWS_AT_A_TIME: Final = 1_000
 """Rows that the stream fetches at once; above 1,000 nothing is gained."""
@@ -64,7 +65,7 @@ class PostgresRecordedUsage:
         catalogue = EMPTY
         for stream, topic, state in self._lent.execute(READ_AGREEMENTS, (watermark_position,)):
             catalogue = evolve(catalogue, stream, topic, state)
-        return [contract for bucket in catalogue.contracts for contract in bucket.values()]
+        return list(values(catalogue.contracts))
 
     def first_position(self) -> int:
         """Return the position of the first debit, 0 if there is none."""

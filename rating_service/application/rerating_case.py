@@ -16,6 +16,7 @@ from rating_service.domain.catalogue import Catalogue
 from rating_service.domain.contract_life import end_of
 from rating_service.domain.cycles import CycleBounds, cycle_at
 from rating_service.domain.exact import exact_text
+from rating_service.domain.index import values
 from rating_service.domain.phase_cards import cards_of
 from rating_service.domain.rerating import CardPrices, CycleRerating, CycleUsage, rerate_cycle
 from rating_service.domain.rerating_plan import AdjustmentOrder, plan_adjustments
@@ -137,8 +138,7 @@ def touched_cycles(
 ) -> list[tuple[Contract, CycleBounds]]:
     """Return the cycles of all contracts that name a card which a span of time may touch, by contract and time."""
     found: list[tuple[Contract, CycleBounds]] = []
-    contracts = [contract for bucket in catalogue.contracts for contract in bucket.values()]
-    for contract in sorted(contracts, key=lambda each: each.name):
+    for contract in sorted(values(catalogue.contracts), key=lambda each: each.name):
         if any(card in cards_of(phase.terms) for phase in contract.phases):
             found += [(contract, cycle) for cycle in _cycles_of(contract, from_time, to_time, now)]
     return found

@@ -23,6 +23,7 @@ from rating_service.application.ports import (
 from rating_service.application.refusals import RequestRefused
 from rating_service.application.rerating import Reratings
 from rating_service.domain.catalogue import EMPTY, Catalogue
+from rating_service.domain.index import values
 
 FOLLOWING_SECONDS: Final = 600.0
 """How long after an acceptance a charge may still be priced by what it replaced: the ledger's own bound."""
@@ -109,10 +110,4 @@ class ReratingSweep:
 
 def accepted_phases(catalogue: Catalogue) -> list[str]:
     """Return the phases that were accepted for the past."""
-    return [
-        phase.name
-        for bucket in catalogue.rate_cards
-        for card in bucket.values()
-        for phase in card.phases
-        if phase.retroactive
-    ]
+    return [phase.name for card in values(catalogue.rate_cards) for phase in card.phases if phase.retroactive]

@@ -21,12 +21,10 @@ from rating_service.domain.exact_lines import ExactLine, negated
 from rating_service.domain.included import allotments_of
 from rating_service.domain.invoice_fees import FEES, fee_lines, fee_of
 from rating_service.domain.invoice_lines import LineKey
+from rating_service.domain.invoice_parts import NO_CURRENCY
 from rating_service.domain.refusals import Reason, Refusal
 from rating_service.domain.rounding import minor_unit_nanos, round_parts
 from rating_service.domain.stretches import stretches
-
-NO_CURRENCY = "XXX"
-"""ISO 4217 code of amounts where nothing has a price."""
 
 
 class PlanChangeLine(Record, frozen=True):

@@ -166,15 +166,19 @@ def charged_units(wallet: Wallet, charge: Charge, *, effective_time: datetime, n
     """
     metered = is_metered(charge)
     check_sum(charge, metered=metered)
+    _check_contract(wallet, charge)
     if metered:
-        _check_contract(wallet, charge)
         check_totals(wallet.totals, charge, effective_time=effective_time, now=now)
-    return units_of(wallet, charge)
+    return _whole_units(wallet, charge)
 
 
 def units_of(wallet: Wallet, charge: Charge) -> int:
     """Return the whole units that a charge takes. Raises ChargeContractMismatch, AmountOutOfRange."""
     _check_contract(wallet, charge)
+    return _whole_units(wallet, charge)
+
+
+def _whole_units(wallet: Wallet, charge: Charge) -> int:
     charged = EXACT.add(wallet.carried_fraction, exact(charge.exact_units))
     amount_units = int(charged.to_integral_value(ROUND_FLOOR))
     if not -UNITS_MAX <= amount_units <= UNITS_MAX:
