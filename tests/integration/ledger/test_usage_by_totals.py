@@ -88,7 +88,8 @@ async def rating_service(postgres: PostgresServer, address: str) -> AsyncIterato
         stack.push_async_callback(_ended, following)
         channel = grpc.aio.insecure_channel(f"127.0.0.1:{parts.served.port}")
         stack.push_async_callback(channel.close)
-        await until(lambda: parts.follower.is_ready)
+        # Ready is a page short of the head at most; what was just signed may lie in that page.
+        await until(lambda: parts.follower.is_ready and parts.follower.lag_events == 0)
         yield rating_service_pb2_grpc.RatingServiceStub(channel)
 
 
