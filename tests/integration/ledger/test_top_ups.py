@@ -26,6 +26,7 @@ SUCCEEDED = top_up_pb2.TOP_UP_OUTCOME_SUCCEEDED
 FAILED = top_up_pb2.TOP_UP_OUTCOME_FAILED
 REQUESTED = "wallet.TopUpRequested.v1"
 PRICE = money_pb2.Money(currency_code="EUR", nanos=7_000)
+CURRENCY_OF_ONE_TEST = "XPD"
 
 
 async def ask(ledger: Client, wallet: str, units: int = 10, **fields: Any) -> top_up_pb2.TopUp:
@@ -216,24 +217,23 @@ async def test_what_is_no_purchase_waits_for_no_payment(ledger: Client, field: s
 
 
 async def test_liability_begins_when_the_payment_came(sandbox: Client) -> None:
-    currency = "XTS"
     wallet = await sandbox.open_wallet()
-    money = money_pb2.Money(currency_code=currency, nanos=900)
+    money = money_pb2.Money(currency_code=CURRENCY_OF_ONE_TEST, nanos=900)
     granted = await sandbox.grant(wallet, 10, pending=True, consideration=money)
-    before = await billings(sandbox, currency, granted.position)
+    before = await billings(sandbox, granted.position)
 
     activated = await activate(sandbox, granted.grant.name)
 
-    assert (before, await billings(sandbox, currency, activated.position)) == (0, 900)
+    assert (before, await billings(sandbox, activated.position)) == (0, 900)
 
 
-async def billings(sandbox: Client, currency: str, position: int) -> int:
-    """Return what was billed in a currency around now."""
+async def billings(sandbox: Client, position: int) -> int:
+    """Return what was billed around now in the currency that no other test sells in."""
     day = (await sandbox.clock()).replace(hour=0, minute=0, second=0, microsecond=0)
     request = finance_service_pb2.GetRollForwardRequest(
         from_time=timestamp(day - timedelta(days=2)),
         to_time=timestamp(day + timedelta(days=2)),
-        currency_code=currency,
+        currency_code=CURRENCY_OF_ONE_TEST,
         min_position=position,
     )
     response = await send(sandbox.finance.GetRollForward, request)
