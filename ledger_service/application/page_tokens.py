@@ -46,6 +46,15 @@ class JournalToken(msgspec.Struct, frozen=True, array_like=True, tag="journal"):
     source: str
 
 
+class RatesToken(msgspec.Struct, frozen=True, array_like=True, tag="rates"):
+    """After this rate, in the list of an entity's exchange rates."""
+
+    entity: str
+    currency_code: str
+    from_time: datetime
+    position: int
+
+
 class AgreementsToken(msgspec.Struct, frozen=True, array_like=True, tag="agreements"):
     """After the contract or plan of this name."""
 

@@ -17,6 +17,7 @@ from ledger_service import bootstrap
 from ledger_service.cli import (
     budgets,
     credit,
+    entities,
     finance,
     finance_export,
     finance_journal,
@@ -60,6 +61,7 @@ books.add_typer(finance_liability.app)
 books.add_typer(finance_export.app)
 books.command("roll-forward")(roll_forward)
 app.add_typer(books, name="finance")
+app.add_typer(entities.app, name="entity")
 
 
 def main() -> None:
