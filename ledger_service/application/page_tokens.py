@@ -84,10 +84,25 @@ class EntriesToken(msgspec.Struct, frozen=True, array_like=True, tag="entries"):
 
 
 Token = (
-    WalletsToken | GrantsToken | StatementToken | AgreementsToken | JournalToken | ExportToken | EntriesToken
+    WalletsToken
+    | GrantsToken
+    | StatementToken
+    | AgreementsToken
+    | JournalToken
+    | RatesToken
+    | ExportToken
+    | EntriesToken
 )
 T = TypeVar(
-    "T", WalletsToken, GrantsToken, StatementToken, AgreementsToken, JournalToken, ExportToken, EntriesToken
+    "T",
+    WalletsToken,
+    GrantsToken,
+    StatementToken,
+    AgreementsToken,
+    JournalToken,
+    RatesToken,
+    ExportToken,
+    EntriesToken,
 )
 
 

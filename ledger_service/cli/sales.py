@@ -26,7 +26,9 @@ def sell(
     product: Annotated[str, typer.Option(help="What is sold, for reports.")] = "",
     entity: Annotated[str, typer.Option(help="Legal entity that sells; the wallet's if empty.")] = "",
     books: Annotated[str, typer.Option(help="Currency of the books, if it is another.")] = "",
-    rate: Annotated[str, typer.Option(help="What the price's currency is worth in it; the entity's rate if empty.")] = "",
+    rate: Annotated[
+        str, typer.Option(help="What the price's currency is worth in it; the entity's rate if empty.")
+    ] = "",
     expires: Annotated[str, typer.Option(help="First instant at which it is gone; never if empty.")] = "",
     key: Key = "",
     address: Address = ADDRESS_DEFAULT,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 import pytest
@@ -19,6 +19,7 @@ from ledger_service.domain.commands import (
 from ledger_service.domain.events import (
     CreditsGranted,
     CreditsTransferredIn,
+    Event,
     Fact,
     FinanceTerms,
     TopUpOutcome,
@@ -58,9 +59,9 @@ def company(*commands: AnyCommand) -> Book:
     return book(msgspec.structs.replace(opening, entity="eu"), CURRENCY, *commands)
 
 
-def sold(ledger: Book, command: AnyCommand, now: object = NOW) -> FinanceTerms | None:
+def sold(ledger: Book, command: AnyCommand, now: datetime = NOW) -> FinanceTerms | None:
     """Return the terms that a grant was recorded with."""
-    granted = [each.fact.event for each in ledger.run(command, now)]  # type: ignore[arg-type]
+    granted = [each.fact.event for each in ledger.run(command, now)]
     return next(each.finance for each in granted if isinstance(each, CreditsGranted))
 
 
@@ -201,9 +202,9 @@ def test_a_retry_is_the_same_call_whatever_the_rate_is_by_then() -> None:
     _is_another_call(sale(100, terms=SaleTerms(exchange_rate="1.1")), first)
 
 
-def _is_another_call(command: AnyCommand, first: Fact[object]) -> None:
+def _is_another_call(command: AnyCommand, first: Fact[Event]) -> None:
     with pytest.raises(IdempotencyKeyReused):
-        check_same_call(command, first)  # type: ignore[arg-type]
+        check_same_call(command, first)
 
 
 def test_a_top_up_is_a_sale_of_the_wallets_entity_at_the_rate_of_its_settlement() -> None:
