@@ -138,7 +138,9 @@ def revoke(
 def refund(
     name: GrantName,
     units: Annotated[int, typer.Option(help="Unheld units; 0: all of them.")] = 0,
-    paid: Annotated[bool, typer.Option(help="Paid already; otherwise see `ledger settle-refund`.")] = False,
+    paid: Annotated[
+        bool, typer.Option(help="Paid already; otherwise see `ledger finance settle-refund`.")
+    ] = False,
     rate: Annotated[str, typer.Option(help="Exchange rate now, for a sale in a foreign currency.")] = "",
     key: Key = "",
     address: Address = ADDRESS_DEFAULT,
