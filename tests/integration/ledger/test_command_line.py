@@ -313,8 +313,8 @@ def test_a_chargeback_prints_what_is_owed(ledger_command: CommandLine) -> None:
     balance = ledger_command.run("balance", name.partition("/grants/")[0])
 
     assert (answer["revoked_units"], answer["receivable"]["nanos"]) == ("6", "400000000")
-    assert shown.stdout == "6 units revoked, EUR 0.40 owed by the customer\n"
-    assert "EUR 0.40" in balance.stdout
+    assert shown.stdout == "6 units revoked, 0.40 EUR owed by the customer\n"
+    assert "0.40 EUR" in balance.stdout
 
 
 def test_a_pending_grant_is_activated_from_the_command_line(ledger_command: CommandLine) -> None:
@@ -330,7 +330,7 @@ def test_a_pending_grant_is_activated_from_the_command_line(ledger_command: Comm
 
 def test_a_top_up_is_requested_and_settled_from_the_command_line(ledger_command: CommandLine) -> None:
     wallet = new_wallet(ledger_command)
-    [answer] = ledger_command.json("top-up", "request", wallet, "500", "--price", "CHF/4.99")
+    [answer] = ledger_command.json("top-up", "request", wallet, "500", "--price", "4.99 CHF")
     asked = answer["top_up"]
 
     [settled] = ledger_command.json("top-up", "settle", asked["name"], "SUCCEEDED", "--payment", "pay-1")
@@ -344,11 +344,11 @@ def test_a_top_up_is_requested_and_settled_from_the_command_line(ledger_command:
     assert "Top-up 2 succeeded" in described
 
 
-@pytest.mark.parametrize("price", ["EUR", "EUR/x", "EUR/0.0000000001", "EUR/NaN"])
+@pytest.mark.parametrize("price", ["49.90", "x EUR", "0.0000000001 EUR", "NaN EUR", "EUR/49.90"])
 def test_a_malformed_price_is_an_error_of_one_line(ledger_command: CommandLine, price: str) -> None:
     ended = ledger_command.run("top-up", "request", ledger_command.wallet, "5", "--price", price)
 
-    assert "is not CURRENCY/amount" in error_line(ended)
+    assert "is not an amount such as 12.50 USD" in error_line(ended)
 
 
 def new_wallet(ledger_command: CommandLine) -> str:

@@ -45,7 +45,8 @@ def test_a_lot_is_sold_estimated_refunded_and_given_up(terminal: Terminal) -> No
     wallet = f"wallets/{uuid4().hex}"
     terminal.run("open", wallet.partition("/")[2], "--customer", "customers/acme")
     sold = terminal.json(
-        *("sell", wallet, "100", "1000"), *("--currency", "EUR", "--breakage", "0.1", "--tax-nanos", "7")
+        *("sell", wallet, "100", "--price", "0.000001 EUR"),
+        *("--breakage", "0.1", "--tax", "0.000000007 EUR"),
     )
     lot = sold["grant"]["name"]
     terminal.run("debit", wallet, "45")
@@ -63,7 +64,7 @@ def test_a_lot_is_sold_estimated_refunded_and_given_up(terminal: Terminal) -> No
     }
 
     assert sold["grant"]["finance"]["expected_breakage"] == "0.1"
-    assert "EUR 0.0000001" in paid
+    assert "0.0000001 EUR" in paid
     assert figures == {"usage": 450, "refunds": 100, "contract_liability": 0}
     assert lot.rpartition("/")[2] in terminal.run("finance", "paid-lots", wallet)
 
