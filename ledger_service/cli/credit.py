@@ -58,7 +58,9 @@ def open_wallet(
 def grant(
     name: Name,
     units: Units,
-    category: Annotated[str, typer.Option(help="PAID, PROMOTIONAL or INCLUDED")] = "PAID",
+    category: Annotated[
+        str, typer.Option(help="PROMOTIONAL, INCLUDED or PAID; see also `ledger sell`.")
+    ] = "PROMOTIONAL",
     priority: Annotated[int, typer.Option(help="0 is used first.")] = 0,
     expires: Annotated[str, typer.Option(help="First instant at which it is gone; never if empty.")] = "",
     compensates: Annotated[
