@@ -22,9 +22,7 @@ from ledger_service.cli.client import (
 )
 from ledger_service.cli.wallet_calls import Key, given_or_fresh
 
-app = typer.Typer(
-    no_args_is_help=True, help="Legal entities: the currency of their books, and exchange rates."
-)
+app = typer.Typer()
 PAGE_SIZE = 1_000
 Name = Annotated[str, typer.Argument(help="entities/{entity}; entities/default is that of what names none.")]
 Currency = Annotated[str, typer.Argument(help="ISO 4217 code.")]
