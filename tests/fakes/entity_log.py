@@ -58,7 +58,7 @@ class Act(msgspec.Struct, frozen=True):
     rate: str = "1.25"
 
 
-def random_acts(seed: int, count: int, *, rates: tuple[str, ...] = ()) -> list[Act]:
+def random_acts(seed: int, count: int, *, rates: tuple[str, ...] = (), hours_max: int = 60) -> list[Act]:
     """Return acts of all kinds, the same for the same seed; with one rate, exchange never differs."""
     random = Random(seed)
     return [
@@ -66,7 +66,7 @@ def random_acts(seed: int, count: int, *, rates: tuple[str, ...] = ()) -> list[A
             kind=random.choice(KINDS),
             entity=random.choice(("us", "de")),
             units=random.randint(1, 60),
-            hours_later=random.randint(0, 60),
+            hours_later=random.randint(0, hours_max),
             number=random.randint(0, 9),
             rate=random.choice(rates or ("1.25", "1.1", "0.873", "1.333333333333333333")),
         )
