@@ -10,7 +10,7 @@ from collections import defaultdict
 from datetime import datetime
 from enum import Enum
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -57,6 +57,13 @@ class CarriedKind(Enum):
     """What a contract was billed in mid-cycle; the cycle's own invoice clears it."""
     CREDIT = "CREDIT"
     """What is owed to the customer of a contract; a later invoice clears it."""
+    AHEAD_OWN = "AHEAD_OWN"
+    """The same as AHEAD, booked in the currency in which it will be cleared."""
+    CREDIT_OWN = "CREDIT_OWN"
+    """The same as CREDIT, likewise."""
+
+
+OWN_OF: Final = {CarriedKind.AHEAD: CarriedKind.AHEAD_OWN, CarriedKind.CREDIT: CarriedKind.CREDIT_OWN}
 
 
 class CarriedKey(NamedTuple):
@@ -116,6 +123,10 @@ class Exchange(msgspec.Struct):
     def carried_of(self, key: CarriedKey) -> Carried:
         """Return what is carried of something."""
         return self.carried.get(key, Carried())
+
+    def note_own(self, holder: str, kind: CarriedKind, currency_code: str, nanos: int) -> None:
+        """Note that so much more was booked in the currency in which it will be cleared."""
+        self.move(CarriedKey(holder, OWN_OF[kind], currency_code), nanos, Fraction(1), currency_code)
 
     def move(self, key: CarriedKey, nanos: int, rate: Fraction | None, own: str) -> BookMove:
         """Let so much more be carried, in the currency `own`; below zero, less."""

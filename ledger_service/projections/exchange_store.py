@@ -13,7 +13,6 @@ import psycopg
 from ledger_service.domain.finance.carried import Carried
 from ledger_service.domain.finance.exchange import Rate, with_rate
 from ledger_service.projections.array_text import integers, texts, times
-from ledger_service.projections.book_events import CurrencySet, PageEvents
 from ledger_service.projections.exchange import (
     BillName,
     CarriedKey,
@@ -31,6 +30,8 @@ EXCHANGE_TABLES: Final = (
     Table("journal_carried", ("holder", "kind", "currency_code")),
     Table("journal_bill_rates", ("contract", "invoice")),
 )
+
+CONTRACT_KINDS: Final = tuple(kind for kind in CarriedKind if kind is not CarriedKind.UNBILLED)
 
 _LOAD_CURRENCIES: Final = "SELECT entity, currency_code, position FROM journal_entities"
 _LOAD_RATES: Final = """
@@ -70,11 +71,6 @@ def load_currencies(connection: psycopg.Connection[Any]) -> dict[str, Functional
     return {entity: FunctionalCurrency(*own) for entity, *own in rows}
 
 
-def sets_currency(events: PageEvents) -> bool:
-    """Say whether an entity is given its currency on a page."""
-    return any(isinstance(event.change, CurrencySet) for event in events.others)
-
-
 def load_exchange(
     connection: psycopg.Connection[Any],
     exchange: Exchange,
@@ -85,14 +81,15 @@ def load_exchange(
     """Load what the events of a page may ask for; `contracts` and `entities` are by name. Raises psycopg.Error."""
     keys: dict[CarriedKey, None] = {}
     rates: dict[RateKey, Span] = {}
-    for (wallet, currency), span in touched.priced.items():
+    # Without a functional currency overage asks for nothing, and the path of every request pays nothing.
+    priced = touched.priced if exchange.functional else {}
+    for (wallet, currency), span in priced.items():
         keys[CarriedKey(wallet, CarriedKind.UNBILLED, currency)] = None
         _widen(rates, RateKey(entities[wallet], currency), span)
     for (contract, currency), span in touched.billed.items():
         wallet = contracts[contract]
         keys[CarriedKey(wallet, CarriedKind.UNBILLED, currency)] = None
-        keys[CarriedKey(contract, CarriedKind.AHEAD, currency)] = None
-        keys[CarriedKey(contract, CarriedKind.CREDIT, currency)] = None
+        keys |= {CarriedKey(contract, kind, currency): None for kind in CONTRACT_KINDS}
         _widen(rates, RateKey(entities[wallet], currency), span)
     _load_rates(connection, exchange, rates)
     _load_carried(connection, exchange, [key for key in keys if key not in exchange.carried])

@@ -18,12 +18,13 @@ from ledger_service.domain.finance.billing import (
     credited_tax,
     prepaid_until,
 )
-from ledger_service.domain.values import InvoiceKind
+from ledger_service.domain.values import InvoiceKind, NoteSettlement
 from ledger_service.projections.book_events import BookEvent, Credited, Invoiced
 from ledger_service.projections.books import Books, Unbilled, add_moved
-from ledger_service.projections.exchange import BillName
+from ledger_service.projections.exchange import BillName, CarriedKind
 from ledger_service.projections.journal_foreign_bills import (
     CENT_NANOS,
+    carried_kind,
     invoice_rate,
     post_foreign_credit_note,
     post_foreign_invoice,
@@ -45,9 +46,12 @@ def post_invoice(books: Books, event: BookEvent, invoice: Invoiced) -> None:
             row.commitment_end, row.commitment_rate = end, ""
         moved = list(billed(amount, invoice.issue_time, kind=invoice.kind, commitment_end=row.commitment_end))
         _post(books, event, invoice.currency_code, moved, amount.product)
-        # What is billed over time comes and goes by itself; only overage waits for its bill.
-        if amount.kind in CLEARING and invoice.kind is not InvoiceKind.THRESHOLD:
+        # What is billed over time comes and goes by itself; the rest waits for another bill, or this one.
+        kind = carried_kind(amount, invoice)
+        if kind is CarriedKind.UNBILLED:
             _clear(books, wallet, amount.nanos)
+        elif kind is not None:
+            books.exchange.note_own(event.stream, kind, invoice.currency_code, amount.nanos)
     day = utc_day(invoice.issue_time)
     if invoice.tax_nanos:
         _post(books, event, invoice.currency_code, [Moved(BILLED_TAX, day, invoice.tax_nanos)], "")
@@ -70,6 +74,9 @@ def post_credit_note(books: Books, event: BookEvent, note: Credited) -> None:
     if note.tax_nanos:
         tax = Moved(credited_tax(note.settlement), utc_day(note.issue_time), note.tax_nanos)
         _post(books, event, note.currency_code, [tax], "")
+    if note.settlement is NoteSettlement.CREDIT:
+        nanos = sum(amount.nanos for amount in note.amounts) + note.tax_nanos
+        books.exchange.note_own(event.stream, CarriedKind.CREDIT, note.currency_code, nanos)
 
 
 def _clear(books: Books, wallet: Unbilled, nanos: int) -> None:

@@ -8,8 +8,8 @@ measured again, so it ends at zero.
 A credit note takes back what its invoice booked, at the rate of that; what it owes is owed at the rate of its own
 issue, unless it is set off against the receivable of its invoice.
 
-Where no rate is in force, the average at which overage is carried stands in; where none is carried, the bill stays in
-its own currency, as overage without a rate did.
+Where no rate is in force, the average of what is carried stands in; where nothing is carried, the bill stays in its own
+currency, as overage without a rate did. What was booked so is cleared so, before anything else.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ from ledger_service.domain.finance.postings import EXCHANGE_BILLED
 from ledger_service.domain.values import InvoiceKind, NoteSettlement
 from ledger_service.projections.book_events import BookEvent, Credited, Invoiced
 from ledger_service.projections.books import Books, ContractRow, Unbilled, add_moved
-from ledger_service.projections.exchange import BillName, CarriedKey, CarriedKind, RateKey
+from ledger_service.projections.exchange import OWN_OF, BillName, CarriedKey, CarriedKind, RateKey
 from ledger_service.projections.wallet_events import utc_day
 
 CENT_NANOS: Final = 10_000_000
@@ -101,8 +101,16 @@ def invoice_rate(books: Books, event: BookEvent, invoice: Invoiced) -> str:
     rate = exchange.rate(RateKey(entity, currency), invoice.issue_time, event.position)
     if rate:
         return rate
-    carried = exchange.carried_of(CarriedKey(wallet, CarriedKind.UNBILLED, currency))
-    return str(average(carried)) if carried.nanos else ""
+    holders = {
+        CarriedKind.UNBILLED: wallet,
+        CarriedKind.AHEAD: event.stream,
+        CarriedKind.CREDIT: event.stream,
+    }
+    for kind, holder in holders.items():
+        carried = exchange.carried_of(CarriedKey(holder, kind, currency))
+        if carried.nanos:
+            return str(average(carried))
+    return ""
 
 
 def post_foreign_invoice(books: Books, event: BookEvent, invoice: Invoiced, rate: str) -> None:
@@ -154,41 +162,55 @@ def _owed(bill: _Bill, note: Credited) -> int:
     return exchange.move(carried, bill.nanos, rate, bill.own).nanos
 
 
-def _post_amount(bill: _Bill, amount: BilledAmount, invoice: Invoiced) -> None:
-    day, contract = utc_day(invoice.issue_time), bill.event.stream
+def carried_kind(amount: BilledAmount, invoice: Invoiced) -> CarriedKind | None:
+    """Return what an amount of an invoice clears, or what another invoice will clear; None if it is neither."""
     if invoice.kind is InvoiceKind.THRESHOLD or amount.kind == THRESHOLD_CREDIT:
-        _settle(bill, contract, CarriedKind.AHEAD, amount, day=day)
-    elif amount.kind in CLEARING:
-        rest = amount.nanos - _clear_own(bill, amount, day=day)
-        _settle(
-            bill, bill.row.wallet, CarriedKind.UNBILLED, msgspec.structs.replace(amount, nanos=rest), day=day
-        )
-    elif amount.kind in SETTLING:
-        _settle(bill, contract, CarriedKind.CREDIT, amount, day=day)
-    elif amount.kind == DRAW_DOWN:
+        return CarriedKind.AHEAD
+    if amount.kind in CLEARING:
+        return CarriedKind.UNBILLED
+    return CarriedKind.CREDIT if amount.kind in SETTLING else None
+
+
+def _post_amount(bill: _Bill, amount: BilledAmount, invoice: Invoiced) -> None:
+    day, kind, row = utc_day(invoice.issue_time), carried_kind(amount, invoice), bill.row
+    if kind is not None:
+        rest = amount.nanos - _clear_own(bill, kind, amount, day=day)
+        _settle(bill, kind, msgspec.structs.replace(amount, nanos=rest), day=day)
+    elif amount.kind == DRAW_DOWN and (row.commitment_rate or row.commitment_end is None):
         _draw_down(bill, amount, day=day)
+    elif amount.kind == DRAW_DOWN:
+        # The commitment was billed in its own currency.
+        moved = billed(amount, invoice.issue_time, kind=invoice.kind, commitment_end=row.commitment_end)
+        bill.post(moved, amount.product, currency_code=bill.currency_code)
     else:
         own = msgspec.structs.replace(amount, nanos=bill.worth(amount.nanos))
-        end = bill.row.commitment_end
-        bill.post(billed(own, invoice.issue_time, kind=invoice.kind, commitment_end=end), amount.product)
+        moved = billed(own, invoice.issue_time, kind=invoice.kind, commitment_end=row.commitment_end)
+        bill.post(moved, amount.product)
 
 
-def _clear_own(bill: _Bill, amount: BilledAmount, *, day: date) -> int:
-    """Bill overage that is carried in its own currency in it, and return how much that is."""
-    wallet = Unbilled(bill.row.wallet, bill.currency_code)
-    there = bill.books.unbilled_of(wallet)
+def _clear_own(bill: _Bill, kind: CarriedKind, amount: BilledAmount, *, day: date) -> int:
+    """Clear what was booked in the bill's currency in it, and return how much of the amount that is."""
+    wallet, exchange = Unbilled(bill.row.wallet, bill.currency_code), bill.books.exchange
+    if kind is CarriedKind.UNBILLED:
+        there = bill.books.unbilled_of(wallet)
+    else:
+        there = -exchange.carried_of(CarriedKey(bill.event.stream, OWN_OF[kind], bill.currency_code)).nanos
     if there * amount.nanos <= 0:
         return 0
     nanos = amount.nanos if abs(amount.nanos) <= abs(there) else there
-    bill.post([Moved(BILLED_OVERAGE, day, nanos)], amount.product, currency_code=bill.currency_code)
-    bill.books.unbilled[wallet] = bill.books.unbilled.get(wallet, 0) - nanos
+    bill.post([Moved(FLOW_OF[kind], day, nanos)], amount.product, currency_code=bill.currency_code)
+    if kind is CarriedKind.UNBILLED:
+        bill.books.unbilled[wallet] = bill.books.unbilled.get(wallet, 0) - nanos
+    else:
+        exchange.note_own(bill.event.stream, kind, bill.currency_code, nanos)
     return nanos
 
 
-def _settle(bill: _Bill, holder: str, kind: CarriedKind, amount: BilledAmount, *, day: date) -> None:
+def _settle(bill: _Bill, kind: CarriedKind, amount: BilledAmount, *, day: date) -> None:
     """Make an amount a receivable at the rate of the bill, and move what it is the other side of as that is carried."""
     # A receivable takes the place of unbilled overage, and stands against what is owed.
-    sign = -1 if kind is CarriedKind.UNBILLED else 1
+    unbilled = kind is CarriedKind.UNBILLED
+    sign, holder = (-1, bill.row.wallet) if unbilled else (1, bill.event.stream)
     key = CarriedKey(holder, kind, bill.currency_code)
     move = bill.books.exchange.move(key, sign * amount.nanos, bill.rate, bill.own)
     receivable, carried = bill.worth(amount.nanos), sign * move.nanos

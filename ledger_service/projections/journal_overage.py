@@ -50,9 +50,10 @@ def _foreign_part(books: Books, event: WalletEvent, wallet: Unbilled, nanos: int
     exchange = books.exchange
     entity = books.entities[event.wallet]
     key = CarriedKey(event.wallet, CarriedKind.UNBILLED, wallet.currency_code)
-    if nanos < 0:
-        # What is carried in its own currency was booked without a rate, and goes as it came.
-        nanos += min(-nanos, max(books.unbilled_of(wallet), 0))
+    there = books.unbilled_of(wallet)
+    if there * nanos < 0:
+        # What is in its own currency was booked without a rate, and goes as it came.
+        nanos += there if abs(there) < abs(nanos) else -nanos
     if exchange.rate(RateKey(entity, wallet.currency_code), event.effective_time, event.position):
         return nanos
     return -min(-nanos, max(exchange.carried_of(key).nanos, 0)) if nanos < 0 else 0

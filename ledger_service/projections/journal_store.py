@@ -15,14 +15,13 @@ from ledger_service.domain.finance.journal import PostingKey
 from ledger_service.domain.finance.lots import PaidLot
 from ledger_service.domain.finance.postings import BREAKAGE
 from ledger_service.projections.array_text import integers, texts
-from ledger_service.projections.book_events import PageEvents
+from ledger_service.projections.book_events import CurrencySet, PageEvents
 from ledger_service.projections.books import Books, ContractRow, LotKey, OpenLot, Unbilled, flush_all
 from ledger_service.projections.exchange import Exchange
 from ledger_service.projections.exchange_store import (
     EXCHANGE_TABLES,
     load_currencies,
     load_exchange,
-    sets_currency,
     store_exchange,
 )
 from ledger_service.projections.journal import post
@@ -186,9 +185,9 @@ def _load(connection: psycopg.Connection[Any], books: Books, events: PageEvents)
         for wallet, scale, entity in connection.execute(LOAD_WALLETS, (wanted,)).fetchall():
             books.scales[wallet], books.entities[wallet] = scale, entity
     unbilled = {Unbilled(contracts[bill.contract], bill.currency_code) for bill in touched.billed}
-    if books.exchange.functional or sets_currency(events):
+    if books.exchange.functional or any(isinstance(each.change, CurrencySet) for each in events.others):
         unbilled |= {Unbilled(*priced) for priced in touched.priced}
-        load_exchange(connection, books.exchange, touched, contracts, books.entities | touched.opened)
+    load_exchange(connection, books.exchange, touched, contracts, books.entities | touched.opened)
     _load_unbilled(connection, books, unbilled)
 
 

@@ -137,15 +137,15 @@ def test_closing_one_entity_changes_no_figure_of_another(acts: list[Act], closed
     assert _of(one_closed, other) == _of(left_open, other)
 
 
-@given(ACTS)
-def test_what_was_billed_and_earned_ends_at_exactly_zero(acts: list[Act]) -> None:
-    world = play([act for act in acts if act.kind != "sell"], currencies_first=True)
+@given(ACTS, st.booleans())
+def test_what_was_billed_and_earned_ends_at_exactly_zero(acts: list[Act], first: bool) -> None:
+    world = play([act for act in acts if act.kind != "sell"], currencies_first=first)
     bill_the_rest(world)
     found = balances(folded(stored(world.ledger)).sums.items())
     left = {place: nanos for place, nanos in found.items() if place[2] in ENDED}
 
     assert left == {}
-    assert not any(currency == FOREIGN for _, currency, _ in found)
+    assert not first or not any(currency == FOREIGN for _, currency, _ in found)
 
 
 ENDED = (Account.CONTRACT_LIABILITY, Account.UNBILLED_RECEIVABLE)
