@@ -11,13 +11,15 @@ from typing import TypeVar
 import msgspec
 
 from ledger_service.application.writer import Writer
-from ledger_service.domain.commands import GrantCredits, SaleTerms, SettleTopUp
+from ledger_service.domain.commands import ActivateGrant, GrantCredits, SaleTerms, SettleTopUp
+from ledger_service.domain.finance.decisions import Sale
 from ledger_service.domain.finance.entity_books import COLLECTION
 from ledger_service.domain.names import check_id
 from ledger_service.domain.values import Money
+from ledger_service.domain.wallet.payments import find_pending
 from ledger_service.domain.wallet.state import Wallet
 
-C = TypeVar("C", GrantCredits, SettleTopUp)
+C = TypeVar("C", GrantCredits, ActivateGrant, SettleTopUp)
 
 
 async def in_entity_books(writer: Writer, command: C, *, functional_currency: str = "") -> C:
@@ -27,26 +29,36 @@ async def in_entity_books(writer: Writer, command: C, *, functional_currency: st
     """
     if not _is_sale(command):
         return command
-    terms = command.finance or SaleTerms()
-    entity = terms.entity
-    if entity:
-        check_id(entity, field="grant.finance.entity")
-    else:
-        wallet = (await writer.read(command.wallet)).state
-        if not isinstance(wallet, Wallet):
-            return command
-        entity = wallet.entity
-    if (await writer.read(f"{COLLECTION}{entity}")).state is not None:
+    entity = await _entity_of(writer, command)
+    if entity and (await writer.read(f"{COLLECTION}{entity}")).state is not None:
         return msgspec.structs.replace(command, books=f"{COLLECTION}{entity}")
-    return _in_books_of(command, terms, functional_currency)
+    return _in_books_of(command, functional_currency)
 
 
-def _is_sale(command: GrantCredits | SettleTopUp) -> bool:
-    return command.succeeded if isinstance(command, SettleTopUp) else command.consideration is not None
+def _is_sale(command: Sale) -> bool:
+    if isinstance(command, GrantCredits):
+        return command.consideration is not None
+    return command.succeeded if isinstance(command, SettleTopUp) else True
 
 
-def _in_books_of(command: C, terms: SaleTerms, functional_currency: str) -> C:
-    paid = _paid(command)
+async def _entity_of(writer: Writer, command: Sale) -> str:
+    """Return who sells; empty where there is no such wallet."""
+    named = "" if command.finance is None else command.finance.entity
+    if named:
+        check_id(named, field="grant.finance.entity")
+        return named
+    wallet = (await writer.read(command.wallet)).state
+    if not isinstance(wallet, Wallet):
+        return ""
+    if isinstance(command, ActivateGrant):
+        pending = find_pending(wallet.payments, command.grant_version)
+        terms = None if pending is None else pending.granted.finance
+        return wallet.entity if terms is None or not terms.entity else terms.entity
+    return wallet.entity
+
+
+def _in_books_of(command: C, functional_currency: str) -> C:
+    paid, terms = _paid(command), _terms(command)
     if not functional_currency or paid is None or terms.functional_currency:
         return command
     if paid.currency_code == functional_currency:
@@ -55,6 +67,10 @@ def _in_books_of(command: C, terms: SaleTerms, functional_currency: str) -> C:
     return msgspec.structs.replace(command, finance=terms)
 
 
-def _paid(command: GrantCredits | SettleTopUp) -> Money | None:
+def _terms(command: Sale) -> SaleTerms:
+    return command.finance if isinstance(command.finance, SaleTerms) else SaleTerms()
+
+
+def _paid(command: Sale) -> Money | None:
     # Top-ups state no rate, and without books of their own entity they are booked in their own currency.
     return command.consideration if isinstance(command, GrantCredits) else None

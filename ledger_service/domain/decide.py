@@ -31,7 +31,6 @@ from ledger_service.domain.commands import (
     Debit,
     EndContract,
     ExtendTrial,
-    GrantCredits,
     OpenWallet,
     PublishPlan,
     PublishRateCardPhase,
@@ -40,7 +39,6 @@ from ledger_service.domain.commands import (
     RecordInvoice,
     RejectRateCardPhase,
     ScheduleContractPhase,
-    SettleTopUp,
     SettleWallet,
     SignContract,
     UpdateWallet,
@@ -49,6 +47,7 @@ from ledger_service.domain.commands import (
 from ledger_service.domain.drafts import Draft
 from ledger_service.domain.finance.decisions import (
     FINANCE_COMMANDS,
+    Sale,
     check_pool,
     decide_finance,
     stream_of,
@@ -80,7 +79,7 @@ def streams_of(command: AnyCommand) -> tuple[str, ...]:  # noqa: C901
     """Return the streams that the command touches; the first is its own and scopes its idempotency key."""
     if type(command) in WALLET_DECISIONS:
         # Asked first, for it is the path of every request.
-        if isinstance(command, GrantCredits | SettleTopUp):
+        if isinstance(command, Sale):
             return (command.wallet, *_finance_streams(command))
         return (_wallet_of(command),)
     if isinstance(command, FINANCE_COMMANDS):
@@ -111,7 +110,7 @@ def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:  
         wallet = _wallet(states, _wallet_of(command), field="name")
         if wallet.close_time is not None:
             _check_closed(wallet, command)
-        if isinstance(command, GrantCredits | SettleTopUp):
+        if isinstance(command, Sale):
             command = with_entity(states, wallet, command, now)
             check_pool(states, command)
         drafts = decide_on(wallet, command, now)
@@ -146,7 +145,7 @@ def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:  
             raise AssertionError(f"{type(command).__name__} is decided nowhere")
 
 
-def _finance_streams(command: GrantCredits | SettleTopUp) -> Iterator[str]:
+def _finance_streams(command: Sale) -> Iterator[str]:
     if command.finance is not None and command.finance.pool:
         yield command.finance.pool
     if command.books:

@@ -152,9 +152,9 @@ def identity(command: AnyCommand) -> Identity:  # noqa: C901, PLR0912
             return fields(command, "wallet", "over_hold", "charge") | usage_of(command.charge)
         case ReverseDebit():
             return fields(command, "wallet", "recorded")
-        case ReleaseHold() | RevokeGrant() | RefundGrant() | ExtendGrant() | ActivateGrant():
+        case ReleaseHold() | RevokeGrant() | RefundGrant() | ExtendGrant():
             return fields(command, "wallet")
-        case SettleTopUp():
+        case ActivateGrant() | SettleTopUp():
             return fields(command, "wallet", "books", "finance")
         case RequestTopUp():
             return fields(command, "wallet") | {"scope": sorted(command.scope)}

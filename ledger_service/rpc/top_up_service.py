@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from credits.ledger.v1 import top_up_pb2
 from ledger_service.application import top_ups
+from ledger_service.application.entity_books import in_entity_books
 from ledger_service.rpc.calls import Context, actor_of
 from ledger_service.rpc.hold_service import HoldMethods
 from ledger_service.rpc.top_up_messages import (
@@ -23,7 +24,8 @@ class TopUpMethods(HoldMethods):
         self, request: top_up_pb2.ActivateGrantRequest, context: Context
     ) -> top_up_pb2.ActivateGrantResponse:
         """Issue what a pending grant held back."""
-        return write_activated(await self._submit(read_activate(request), request.idempotency_key, context))
+        command = await in_entity_books(self._writer, read_activate(request))
+        return write_activated(await self._submit(command, request.idempotency_key, context))
 
     async def RequestTopUp(
         self, request: top_up_pb2.RequestTopUpRequest, context: Context

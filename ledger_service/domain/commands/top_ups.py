@@ -6,15 +6,21 @@ from datetime import datetime
 
 from ledger_service.domain.commands.base import Command
 from ledger_service.domain.commands.finance import SaleTerms
-from ledger_service.domain.events import TopUpOutcome
+from ledger_service.domain.events import FinanceTerms, TopUpOutcome
 from ledger_service.domain.values import Money
 
 
 class ActivateGrant(Command, frozen=True):
-    """The payment that a grant waited for came."""
+    """The payment that a grant waited for came.
+
+    `books`, entities/{entity}, is given where the entity that sells it has said in which currency its books are;
+    `finance` are the terms of its sale at the receipt.
+    """
 
     wallet: str
     grant_version: int
+    books: str = ""
+    finance: FinanceTerms | None = None
 
 
 class RequestTopUp(Command, frozen=True):

@@ -14,7 +14,7 @@ import msgspec
 
 from ledger_service.domain.commands import SaleTerms, SetExchangeRate, SetFunctionalCurrency
 from ledger_service.domain.drafts import Draft
-from ledger_service.domain.events import Event, ExchangeRateSet, Fact, FunctionalCurrencySet
+from ledger_service.domain.events import Event, ExchangeRateSet, Fact, FinanceTerms, FunctionalCurrencySet
 from ledger_service.domain.exact import exact
 from ledger_service.domain.finance.exchange import BY_TIME
 from ledger_service.domain.names import check_currency, check_price, check_text
@@ -88,11 +88,12 @@ def set_exchange_rate(books: EntityBooks | None, command: SetExchangeRate) -> li
 
 
 def sold_by(
-    entity: str, books: EntityBooks | None, terms: SaleTerms, *, currency_code: str, instant: datetime
+    entity: str, books: EntityBooks | None, terms: SaleTerms, *, currency_code: str, instant: datetime | None
 ) -> SaleTerms:
     """Return the terms of a sale by the entity of its wallet, or another that it names, in the currency of its books.
 
-    What was not asked for is named by `resolved`. Raises ExchangeRateRequired, FieldMalformed.
+    Without an instant it waits for its payment, and for its rate with it. What was not asked for is named by
+    `resolved`. Raises ExchangeRateRequired, FieldMalformed.
     """
     resolved: tuple[str, ...] = ()
     if not terms.entity and entity != DEFAULT_ENTITY:
@@ -105,7 +106,36 @@ def sold_by(
     return msgspec.structs.replace(terms, resolved=resolved) if resolved else terms
 
 
-def _in_books(books: EntityBooks, terms: SaleTerms, *, currency_code: str, instant: datetime) -> SaleTerms:
+def at_receipt(
+    books: EntityBooks, terms: FinanceTerms | None, *, currency_code: str, instant: datetime
+) -> FinanceTerms | None:
+    """Return the terms of a grant whose payment has come. Raises ExchangeRateRequired."""
+    told = terms or FinanceTerms()
+    if told.exchange_rate or currency_code == books.functional_currency:
+        return terms
+    rate = _rate_of(books, told.entity, currency_code, instant, field="name")
+    return msgspec.structs.replace(
+        told,
+        functional_currency=books.functional_currency,
+        exchange_rate=rate,
+        resolved=(*told.resolved, "exchange_rate"),
+    )
+
+
+def _rate_of(books: EntityBooks, entity: str, currency_code: str, instant: datetime, *, field: str) -> str:
+    rate = books.rate_at(currency_code, instant)
+    if not rate:
+        own, time = books.functional_currency, instant.isoformat()
+        raise ExchangeRateRequired(
+            f"entity {entity or DEFAULT_ENTITY} has no rate of {currency_code} in {own} at {time}",
+            field=field,
+        )
+    return rate
+
+
+def _in_books(
+    books: EntityBooks, terms: SaleTerms, *, currency_code: str, instant: datetime | None
+) -> SaleTerms:
     own, field = books.functional_currency, "grant.finance"
     entity = terms.entity or DEFAULT_ENTITY
     if terms.functional_currency not in ("", own):
@@ -117,13 +147,11 @@ def _in_books(books: EntityBooks, terms: SaleTerms, *, currency_code: str, insta
         # A rate beside it is refused as that of a sale that is in no foreign currency.
         return msgspec.structs.replace(terms, functional_currency=own) if terms.exchange_rate else terms
     rate = terms.exchange_rate
+    if not rate and instant is None:
+        return msgspec.structs.replace(terms, functional_currency="")
     if not rate:
-        rate = books.rate_at(currency_code, instant)
-        if not rate:
-            raise ExchangeRateRequired(
-                f"entity {entity} has no rate of {currency_code} in {own} at {instant.isoformat()}",
-                field=f"{field}.exchange_rate",
-            )
+        assert instant is not None
+        rate = _rate_of(books, entity, currency_code, instant, field=f"{field}.exchange_rate")
     return msgspec.structs.replace(terms, functional_currency=own, exchange_rate=rate)
 
 

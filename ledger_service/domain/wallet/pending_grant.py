@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import msgspec
+
 from ledger_service.domain.commands import ActivateGrant, GrantCredits
 from ledger_service.domain.drafts import Draft
 from ledger_service.domain.events import GrantActivated
@@ -55,6 +57,8 @@ def activate_grant(wallet: Wallet, command: ActivateGrant, now: datetime) -> lis
             f"all grants of {command.wallet} together would exceed {UNITS_MAX} units", field="name"
         )
     lot = from_grant(pending.grant_version, pending.granted, max(pending.effective_time, now))
+    if command.finance is not None:
+        lot = msgspec.structs.replace(lot, finance=command.finance)
     tape.add(GrantActivated(pending.grant_version, terms_of(lot)), now, answers=True)
     repay(tape, now)
     return tape.drafts

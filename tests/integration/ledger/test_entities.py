@@ -98,6 +98,17 @@ def test_a_sale_takes_the_rate_in_force_and_without_one_it_is_refused(company: C
     _check_history(company)
 
 
+def test_a_top_up_is_sold_by_the_entity_at_the_rate_of_its_settlement(company: Company) -> None:
+    company.terminal.run("finance", "set-currency", company.name, "USD")
+    company.set_rate("EUR", "1.2", *BEGIN)
+    asked = company.terminal.json("top-up", "request", company.wallet, "100", *EUR)["top_up"]["name"]
+    company.terminal.run("top-up", "settle", asked, "SUCCEEDED")
+    lot = company.lots(1)[0]
+
+    assert lot["entity"] == company.entity
+    assert lot["consideration"] == {"currency_code": "USD", "nanos": "12000000000"}
+
+
 def _check_history(company: Company) -> None:
     shown = company.terminal.run("finance", "rates", company.name, "--currency", "EUR", "--json").splitlines()
     text = "\n".join(shown)

@@ -8,8 +8,10 @@ import msgspec
 import pytest
 
 from ledger_service.domain.commands import (
+    ActivateGrant,
     AnyCommand,
     CreateBreakagePool,
+    GrantCredits,
     RequestTopUp,
     SaleTerms,
     SetExchangeRate,
@@ -22,6 +24,7 @@ from ledger_service.domain.events import (
     Event,
     Fact,
     FinanceTerms,
+    GrantActivated,
     TopUpOutcome,
 )
 from ledger_service.domain.finance.entity_books import EntityBooks
@@ -40,7 +43,7 @@ from ledger_service.domain.refusals import (
 )
 from ledger_service.domain.values import BreakageMethod, Money, ShortfallMode
 from tests.builders import MICROSECOND, NOW, WALLET, Book, book, open_wallet
-from tests.sales import sale
+from tests.sales import NO_TERMS, sale
 from tests.transfers import BETA, arrive, send
 
 BOOKS = "entities/eu"
@@ -226,6 +229,58 @@ def test_a_top_up_without_a_rate_waits_for_one() -> None:
         ledger.run(settle)
     ledger.run(rate("1.1"))
     assert sold(ledger, settle) is not None
+
+
+def pending(nanos: int, *, terms: SaleTerms = NO_TERMS) -> GrantCredits:
+    """Return a sale that waits for its payment."""
+    command = msgspec.structs.replace(sale(nanos, terms=terms), pending=True, books=BOOKS)
+    assert isinstance(command, GrantCredits)
+    return command
+
+
+def activated(ledger: Book, now: datetime = NOW) -> FinanceTerms | None:
+    """Activate the newest grant, and return the terms of its lot."""
+    version = ledger.wallet().payments.pending_grants[-1].grant_version
+    event = ledger.answer(ActivateGrant(WALLET, version, BOOKS), now).event
+    assert isinstance(event, GrantActivated)
+    return event.lot.finance
+
+
+def test_a_pending_grant_takes_the_rate_of_its_activation() -> None:
+    ledger = company(rate("1.1"), rate("1.2", from_time=NOW + DAY))
+    waiting = sold(ledger, pending(100))
+    terms = activated(ledger, NOW + DAY)
+
+    assert waiting == FinanceTerms(entity="eu", resolved=("entity",))
+    assert terms == FinanceTerms(
+        entity="eu", functional_currency="USD", exchange_rate="1.2", resolved=("entity", "exchange_rate")
+    )
+
+
+def test_a_pending_grant_keeps_a_rate_that_was_stated() -> None:
+    ledger = company(rate("1.1"))
+    ledger.run(pending(100, terms=SaleTerms(exchange_rate="1.5")))
+    terms = activated(ledger)
+
+    assert terms is not None
+    assert terms.exchange_rate == "1.5"
+
+
+def test_a_payment_that_came_waits_for_a_rate() -> None:
+    ledger = company()
+    ledger.run(pending(100))
+
+    with pytest.raises(ExchangeRateRequired):
+        activated(ledger)
+    ledger.run(rate("1.1"))
+    assert activated(ledger) is not None
+
+
+def test_a_pending_grant_joins_a_pool_in_the_currency_of_the_books() -> None:
+    pool = "breakagePools/eu"
+    ledger = company(CreateBreakagePool(pool, "USD", BreakageMethod.REMOTE, entity="eu"))
+
+    assert sold(ledger, pending(100, terms=SaleTerms(pool=pool))) is not None
 
 
 def test_a_pool_takes_lots_of_its_own_entity_alone() -> None:

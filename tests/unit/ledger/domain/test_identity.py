@@ -629,6 +629,8 @@ def test_every_field_of_every_keyed_command_is_changed_above_or_excused() -> Non
         ("CloseAccountingPeriod", "figures_hash"),
         # Whose books they are follows from the wallet or from the entity that is named, and the terms from them.
         ("GrantCredits", "books"),
+        ("ActivateGrant", "books"),
+        ("ActivateGrant", "finance"),
         ("SettleTopUp", "books"),
         ("SettleTopUp", "finance"),
         ("ReceiveTransfer", "slices"),
