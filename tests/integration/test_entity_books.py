@@ -17,6 +17,7 @@ from tests.fakes.entity_log import CURRENCIES, FOREIGN, Act, bill_the_rest, play
 from tests.fakes.projection_log import stored
 from tests.integration.projector_process import append, catch_up
 from tests.integration.test_journal import rows
+from tests.integration.test_reconcile import EVENTS, REBUILD, UNBILLED, found_after
 from tests.postgres import PostgresServer
 
 SCHEMA = "ledger"
@@ -48,6 +49,11 @@ def test_books_with_rates_are_the_same_wherever_runs_are_cut_and_agree_with_the_
     assert booked == {(entity, own) for entity, code in CURRENCIES.items() for own in (code, FOREIGN)}
     assert any(Movement.EXCHANGE.value in row for row in whole["journal_days"])
     assert all(whole[table] for table in ("journal_rates", "journal_carried", "journal_bill_rates"))
+    carried = "UPDATE journal_carried SET book_nanos = book_nanos + 1 WHERE (holder, kind, currency_code) ="
+    one = "(SELECT holder, kind, currency_code FROM journal_carried WHERE kind = 'UNBILLED' LIMIT 1)"
+    assert found_after(url, f"{carried} {one}").keys() == {UNBILLED, REBUILD}
+    rate = "UPDATE journal_rates SET rate = '7' WHERE position = (SELECT min(position) FROM journal_rates)"
+    assert {EVENTS, REBUILD} <= found_after(url, rate).keys()
 
 
 async def test_rates_are_listed_page_by_page_with_their_history(database_url: str) -> None:
