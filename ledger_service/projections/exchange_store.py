@@ -81,11 +81,12 @@ def load_exchange(
     """Load what the events of a page may ask for; `contracts` and `entities` are by name. Raises psycopg.Error."""
     keys: dict[CarriedKey, None] = {}
     rates: dict[RateKey, Span] = {}
-    # Without a functional currency overage asks for nothing, and the path of every request pays nothing.
-    priced = touched.priced if exchange.functional else {}
-    for (wallet, currency), span in priced.items():
-        keys[CarriedKey(wallet, CarriedKind.UNBILLED, currency)] = None
-        _widen(rates, RateKey(entities[wallet], currency), span)
+    for (wallet, currency), span in touched.priced.items() if exchange.functional else ():
+        key = RateKey(entities[wallet], currency)
+        # What is in the entity's own currency asks for nothing; of one that is set on this page nothing is stored yet.
+        if key.entity in exchange.functional and exchange.functional[key.entity].currency_code != currency:
+            keys[CarriedKey(wallet, CarriedKind.UNBILLED, currency)] = None
+            _widen(rates, key, span)
     for (contract, currency), span in touched.billed.items():
         wallet = contracts[contract]
         keys[CarriedKey(wallet, CarriedKind.UNBILLED, currency)] = None
