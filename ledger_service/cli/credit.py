@@ -14,13 +14,12 @@ from ledger_service.cli.client import (
     CaFile,
     fail,
     read_instant,
-    show_units,
 )
 from ledger_service.cli.rules import Rules, read_rules, read_shortfall
+from ledger_service.cli.sale_options import show_money
 from ledger_service.cli.wallet_calls import Key, Units, given_or_fresh, send, show
 
 app = typer.Typer()
-MONEY_SCALE = 9
 Name = Annotated[str, typer.Argument(help="wallets/{wallet}")]
 GrantName = Annotated[str, typer.Argument(help="wallets/{wallet}/grants/{grant}")]
 
@@ -140,18 +139,30 @@ def refund(
     units: Annotated[int, typer.Option(help="Unheld units; 0: all of them.")] = 0,
     paid: Annotated[bool, typer.Option(help="Paid already; otherwise see `ledger settle-refund`.")] = False,
     rate: Annotated[str, typer.Option(help="Exchange rate now, for a sale in a foreign currency.")] = "",
+    tax: Annotated[
+        str, typer.Option(help="CURRENCY/nanos of tax to give back; the units' part of it if empty.")
+    ] = "",
     key: Key = "",
     address: Address = ADDRESS_DEFAULT,
     ca_file: CaFile = "",
     json: AsJson = False,
 ) -> None:
-    """Withdraw unheld units of a paid grant and owe their cost basis back."""
+    """Withdraw unheld units of a paid grant and owe their cost basis and its tax back."""
+    currency, _, nanos = tax.partition("/")
+    if tax and not nanos.isdecimal():
+        fail(f"--tax {tax!r} is not CURRENCY/nanos")
     request = wallet_service_pb2.RefundGrantRequest(
-        name=name, idempotency_key=given_or_fresh(key), amount_units=units, paid=paid, exchange_rate=rate
+        name=name,
+        idempotency_key=given_or_fresh(key),
+        amount_units=units,
+        paid=paid,
+        exchange_rate=rate,
+        tax=money_pb2.Money(currency_code=currency, nanos=int(nanos)) if tax else None,
     )
     answer = send(lambda wallets: wallets.RefundGrant, request, address, ca_file)
-    owed = f"{answer.refund.currency_code} {show_units(answer.refund.nanos, MONEY_SCALE)}"
-    show(answer, f"{answer.refunded_units:,} units refunded: {owed}", json=json)
+    owed = show_money(answer.refund)
+    beside = f" and {show_money(answer.tax)} tax" if answer.HasField("tax") else ""
+    show(answer, f"{answer.refunded_units:,} units refunded: {owed}{beside}", json=json)
 
 
 @app.command()

@@ -19,14 +19,26 @@ from ledger_service.cli.client import (
     fail,
     print_json,
     read_instant,
-    show_units,
+)
+from ledger_service.cli.sale_options import (
+    MONEY_SCALE,
+    BonusUnits,
+    Books,
+    Breakage,
+    Entity,
+    Pool,
+    Product,
+    Rate,
+    TaxNanos,
+    TermsFile,
+    read_terms,
+    show_money,
 )
 from ledger_service.cli.wallet_calls import given_or_fresh
 
 app = typer.Typer()
 top_up = typer.Typer(no_args_is_help=True, help="Ask for credit, and say how its payment went.")
 app.add_typer(top_up, name="top-up")
-MONEY_SCALE = 9
 Name = Annotated[str, typer.Argument(help="wallets/{wallet}")]
 GrantName = Annotated[str, typer.Argument(help="wallets/{wallet}/grants/{grant}")]
 TopUpName = Annotated[str, typer.Argument(help="wallets/{wallet}/topUps/{top_up}")]
@@ -61,18 +73,40 @@ def request_top_up(
     valid_for: Annotated[str, typer.Option(help="ISO 8601 period from the settlement, such as P1Y.")] = "",
     expires: Annotated[str, typer.Option(help="First instant at which it is gone; never if empty.")] = "",
     reference: Annotated[str, typer.Option(help="Kept with the top-up and its grant.")] = "",
+    tax_nanos: TaxNanos = 0,
+    breakage: Breakage = "",
+    pool: Pool = "",
+    bonus_units: BonusUnits = 0,
+    product: Product = "",
+    entity: Entity = "",
+    books: Books = "",
+    rate: Rate = "",
+    terms_file: TermsFile = None,
     key: Key = "",
     address: Address = ADDRESS_DEFAULT,
     ca_file: CaFile = "",
     json: AsJson = False,
 ) -> None:
     """Ask for credit; it is granted when its payment succeeded."""
+    cost = _read_price(price)
     asked = top_up_pb2.TopUp(
         amount_units=units,
-        price=_read_price(price),
+        price=cost,
         valid_for=valid_for,
         expire_time=read_instant(expires, option="--expires") if expires else None,
         reference=reference,
+        finance=read_terms(
+            terms_file,
+            currency=cost.currency_code,
+            tax_nanos=tax_nanos,
+            breakage=breakage,
+            pool=pool,
+            bonus_units=bonus_units,
+            product=product,
+            entity=entity,
+            books=books,
+            rate=rate,
+        ),
     )
     request = top_up_pb2.RequestTopUpRequest(name=name, idempotency_key=given_or_fresh(key), top_up=asked)
     with connect(address, ca_file) as channel:
@@ -81,8 +115,8 @@ def request_top_up(
     if json:
         print_json(response)
     else:
-        cost = f"{response.top_up.price.currency_code} {show_units(response.top_up.price.nanos, MONEY_SCALE)}"
-        console.print(f"{response.top_up.name} of {response.top_up.amount_units:,} units for {cost}")
+        bought = response.top_up
+        console.print(f"{bought.name} of {bought.amount_units:,} units for {show_money(bought.price)}")
 
 
 @top_up.command("settle")
@@ -91,6 +125,8 @@ def settle_top_up(
     outcome: Annotated[str, typer.Argument(help="SUCCEEDED, FAILED or CANCELLED")],
     payment: Annotated[str, typer.Option(help="The payment, as the provider names it.")] = "",
     reason: Annotated[str, typer.Option(help="Why it did not succeed.")] = "",
+    tax: Annotated[str, typer.Option(help="CURRENCY/amount of the tax beside the price, if known now.")] = "",
+    rate: Rate = "",
     key: Key = "",
     address: Address = ADDRESS_DEFAULT,
     ca_file: CaFile = "",
@@ -105,6 +141,8 @@ def settle_top_up(
         outcome=top_up_pb2.TopUpOutcome.Value(f"TOP_UP_OUTCOME_{outcome}"),
         payment_reference=payment,
         failure_reason=reason,
+        tax=_read_price(tax, option="--tax") if tax else None,
+        exchange_rate=rate,
     )
     with connect(address, ca_file) as channel:
         stub = wallet_service_pb2_grpc.WalletServiceStub(channel)
@@ -115,12 +153,12 @@ def settle_top_up(
         console.print(f"{name} {outcome.lower()}{': ' + response.grant if response.grant else ''}")
 
 
-def _read_price(text: str) -> money_pb2.Money:
+def _read_price(text: str, *, option: str = "--price") -> money_pb2.Money:
     currency, _, amount = text.partition("/")
     try:
         nanos = Decimal(amount).scaleb(MONEY_SCALE)
     except InvalidOperation:
-        fail(f"--price {text!r} is not CURRENCY/amount")
+        fail(f"{option} {text!r} is not CURRENCY/amount")
     if not nanos.is_finite() or nanos != int(nanos):
-        fail(f"--price {text!r} is not CURRENCY/amount with at most {MONEY_SCALE} decimals")
+        fail(f"{option} {text!r} is not CURRENCY/amount with at most {MONEY_SCALE} decimals")
     return money_pb2.Money(currency_code=currency, nanos=int(nanos))

@@ -31,7 +31,6 @@ from ledger_service.domain.commands import (
     Debit,
     EndContract,
     ExtendTrial,
-    GrantCredits,
     OpenWallet,
     PublishPlan,
     PublishRateCardPhase,
@@ -46,7 +45,14 @@ from ledger_service.domain.commands import (
     WithdrawRateCardPhase,
 )
 from ledger_service.domain.drafts import Draft
-from ledger_service.domain.finance.decisions import FINANCE_COMMANDS, check_pool, decide_finance, stream_of
+from ledger_service.domain.finance.decisions import (
+    FINANCE_COMMANDS,
+    POOLED,
+    check_pool,
+    decide_finance,
+    pool_of,
+    stream_of,
+)
 from ledger_service.domain.refusals import ContractNotFound, RateCardNotFound, WalletNotFound
 from ledger_service.domain.streams import State
 from ledger_service.domain.wallet.adjust import record_adjustment
@@ -73,8 +79,8 @@ def streams_of(command: AnyCommand) -> tuple[str, ...]:  # noqa: C901
     """Return the streams that the command touches; the first is its own and scopes its idempotency key."""
     if type(command) in WALLET_DECISIONS:
         # Asked first, for it is the path of every request.
-        if isinstance(command, GrantCredits) and command.finance is not None and command.finance.pool:
-            return (command.wallet, command.finance.pool)
+        if type(command) in POOLED and (pool := pool_of(command)):
+            return (_wallet_of(command), pool)
         return (_wallet_of(command),)
     if isinstance(command, FINANCE_COMMANDS):
         return (stream_of(command),)
@@ -94,6 +100,8 @@ def streams_of(command: AnyCommand) -> tuple[str, ...]:  # noqa: C901
             return (command.contract, command.wallet)
         case RecordInvoice() | RecordCreditNote():
             return (command.contract,)
+        case OpenWallet() if pool_of(command):
+            return (command.wallet, pool_of(command))
         case _:
             return (command.wallet,)
 
@@ -104,7 +112,7 @@ def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:  
         wallet = _wallet(states, _wallet_of(command), field="name")
         if wallet.close_time is not None:
             _check_closed(wallet, command)
-        if isinstance(command, GrantCredits):
+        if type(command) in POOLED:
             check_pool(states, command)
         drafts = decide_on(wallet, command, now)
         # An update may be what brings the rule.
@@ -115,6 +123,7 @@ def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:  
         return decide_finance(states, command, now)
     match command:
         case OpenWallet():
+            check_pool(states, command)
             drafts = open_wallet(_typed(states, command.wallet, Wallet), command, now)
             return with_auto_top_up(command.wallet, None, drafts, now)
         case _ if isinstance(command, RateCardCommand):

@@ -28,8 +28,8 @@ FROM journal_pools WHERE pool = ANY(%s)"""
 
 LOT_COLUMNS: Final = """entity, product, pool, currency_code, consideration_nanos, amount_units, effective_day,
     expire_time, purchase_version, as_recorded, estimate_numerator, estimate_denominator, drawn_units, expired_units,
-    remote_units, held_units, refunded_units, rolled_units, refunded_nanos, rolled_nanos, escheated_nanos, usage_nanos,
-    breakage_nanos, exchange_rate"""
+    remote_units, held_units, refunded_units, rolled_units, refunded_nanos, rolled_nanos, escheated_nanos,
+    returned_tax_nanos, usage_nanos, breakage_nanos, exchange_rate"""
 """In the order of the fields of PaidLot."""
 
 LOAD_LOTS: Final = """
@@ -42,7 +42,7 @@ INSERT INTO journal_lots (wallet, grant_version, {columns}, used_up)
 SELECT * FROM unnest(%s::text[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[],
     %s::bigint[], %s::date[], %s::timestamptz[], %s::bigint[], %s::boolean[], %s::bigint[], %s::bigint[], %s::bigint[],
     %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[],
-    %s::bigint[], %s::bigint[], %s::text[], %s::boolean[])""".replace("{columns}", LOT_COLUMNS)
+    %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::boolean[])""".replace("{columns}", LOT_COLUMNS)
 
 UPDATE_LOTS: Final = """
 UPDATE journal_lots AS l
@@ -59,11 +59,12 @@ SET amount_units = d.amount_units, expire_time = d.expire_time, as_recorded = d.
     estimate_numerator = d.estimate_numerator, estimate_denominator = d.estimate_denominator,
     remote_units = d.remote_units, held_units = d.held_units, refunded_units = d.refunded_units,
     rolled_units = d.rolled_units, refunded_nanos = d.refunded_nanos, rolled_nanos = d.rolled_nanos,
-    escheated_nanos = d.escheated_nanos
+    escheated_nanos = d.escheated_nanos, returned_tax_nanos = d.returned_tax_nanos
 FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::timestamptz[], %s::boolean[], %s::bigint[], %s::bigint[],
-    %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])
+    %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])
     AS d (wallet, grant_version, amount_units, expire_time, as_recorded, estimate_numerator, estimate_denominator,
-        remote_units, held_units, refunded_units, rolled_units, refunded_nanos, rolled_nanos, escheated_nanos)
+        remote_units, held_units, refunded_units, rolled_units, refunded_nanos, rolled_nanos, escheated_nanos,
+        returned_tax_nanos)
 WHERE l.wallet = d.wallet AND l.grant_version = d.grant_version"""
 
 INSERT_WALLETS: Final = "INSERT INTO journal_wallets SELECT * FROM unnest(%s::text[], %s::integer[])"
@@ -285,6 +286,7 @@ def _rule_counts(rows: Sequence[PaidLot]) -> list[str]:
         integers([lot.refunded_nanos for lot in rows]),
         integers([lot.rolled_nanos for lot in rows]),
         integers([lot.escheated_nanos for lot in rows]),
+        integers([lot.returned_tax_nanos for lot in rows]),
     ]
 
 

@@ -170,6 +170,7 @@ class Refunded(Narrow, frozen=True):
     refund: Money
     paid: bool = False
     exchange_rate: str = ""
+    tax: Money | None = None
 
 
 class Extended(Narrow, frozen=True):

@@ -5,16 +5,23 @@ from __future__ import annotations
 import msgspec
 
 from credits.ledger.v1 import sale_terms_pb2
-from ledger_service.domain.commands import BundledItemTerms, GrantCredits, SaleTerms
-from ledger_service.domain.events import BundledItem, FinanceTerms
+from ledger_service.domain.events import (
+    AutoTopUp,
+    BundledItem,
+    BundledItemTerms,
+    FinanceTerms,
+    SaleTerms,
+    WalletRules,
+)
 from ledger_service.domain.names import check_name
+from ledger_service.domain.values import Money
 from ledger_service.rpc.values import read_money, read_time, write_money, write_time
 
 
-def read_sale_terms(message: sale_terms_pb2.SaleTerms) -> SaleTerms:
+def read_sale_terms(message: sale_terms_pb2.SaleTerms, *, field: str) -> SaleTerms:
     """Return the terms of a sale. Raises Refusal."""
     if message.pool:
-        check_name(message.pool, collection="breakagePools", field="grant.finance.pool")
+        check_name(message.pool, collection="breakagePools", field=f"{field}.pool")
     return SaleTerms(
         entity=message.entity,
         product=message.product,
@@ -28,23 +35,46 @@ def read_sale_terms(message: sale_terms_pb2.SaleTerms) -> SaleTerms:
         standalone_price=read_money(message.standalone_price)
         if message.HasField("standalone_price")
         else None,
-        bundle=tuple(_read_item(item) for item in message.bundle),
+        bundle=tuple(_read_item(item, field=f"{field}.bundle") for item in message.bundle),
     )
 
 
-def in_books_of(command: GrantCredits, functional_currency: str) -> GrantCredits:
-    """Return a grant that says in which currency its books are kept, where it is sold in another one."""
-    paid, terms = command.consideration, command.finance or SaleTerms()
-    if not functional_currency or paid is None or terms.functional_currency:
-        return command
+def in_books(terms: SaleTerms | None, paid: Money | None, functional_currency: str) -> SaleTerms | None:
+    """Return terms that say in which currency the books are kept, where something is sold in another one."""
+    told = terms or SaleTerms()
+    if not functional_currency or paid is None or told.functional_currency:
+        return terms
     if paid.currency_code == functional_currency:
-        return command
-    terms = msgspec.structs.replace(terms, functional_currency=functional_currency)
-    return msgspec.structs.replace(command, finance=terms)
+        return terms
+    return msgspec.structs.replace(told, functional_currency=functional_currency)
+
+
+def rules_in_books(rules: WalletRules, functional_currency: str) -> WalletRules:
+    """Return rules whose automatic top-ups say the same."""
+    rule: AutoTopUp | None = rules.auto_top_up
+    if rule is None:
+        return rules
+    rule = msgspec.structs.replace(rule, finance=in_books(rule.finance, rule.price, functional_currency))
+    return msgspec.structs.replace(rules, auto_top_up=rule)
 
 
 def write_sale_terms(terms: FinanceTerms) -> sale_terms_pb2.SaleTerms:
-    """Return the terms of a sale as they were recorded."""
+    """Return the terms of a sale as they were recorded with its grant."""
+    message = _write_terms(terms)
+    message.bundle.extend(_write_item(item) for item in terms.bundle)
+    return message
+
+
+def write_stated_terms(terms: SaleTerms) -> sale_terms_pb2.SaleTerms:
+    """Return the terms of a sale as they were stated, before anything was granted."""
+    message = _write_terms(terms)
+    if terms.standalone_price is not None:
+        message.standalone_price.CopyFrom(write_money(terms.standalone_price))
+    message.bundle.extend(_write_stated_item(item) for item in terms.bundle)
+    return message
+
+
+def _write_terms(terms: FinanceTerms | SaleTerms) -> sale_terms_pb2.SaleTerms:
     return sale_terms_pb2.SaleTerms(
         entity=terms.entity,
         product=terms.product,
@@ -55,12 +85,10 @@ def write_sale_terms(terms: FinanceTerms) -> sale_terms_pb2.SaleTerms:
         tax=write_money(terms.tax) if terms.tax is not None else None,
         functional_currency_code=terms.functional_currency,
         exchange_rate=terms.exchange_rate,
-        bundle=[_write_item(item) for item in terms.bundle],
     )
 
 
-def _read_item(item: sale_terms_pb2.BundledItem) -> BundledItemTerms:
-    field = "grant.finance.bundle"
+def _read_item(item: sale_terms_pb2.BundledItem, *, field: str) -> BundledItemTerms:
     return BundledItemTerms(
         product=item.product,
         standalone_price=read_money(item.standalone_price),
@@ -72,9 +100,19 @@ def _read_item(item: sale_terms_pb2.BundledItem) -> BundledItemTerms:
 
 
 def _write_item(item: BundledItem) -> sale_terms_pb2.BundledItem:
-    return sale_terms_pb2.BundledItem(
-        product=item.product,
-        amount=write_money(item.amount),
-        from_time=write_time(item.from_time) if item.from_time is not None else None,
-        to_time=write_time(item.to_time) if item.to_time is not None else None,
-    )
+    return _with_span(sale_terms_pb2.BundledItem(product=item.product, amount=write_money(item.amount)), item)
+
+
+def _write_stated_item(item: BundledItemTerms) -> sale_terms_pb2.BundledItem:
+    price = write_money(item.standalone_price)
+    return _with_span(sale_terms_pb2.BundledItem(product=item.product, standalone_price=price), item)
+
+
+def _with_span(
+    message: sale_terms_pb2.BundledItem, item: BundledItem | BundledItemTerms
+) -> sale_terms_pb2.BundledItem:
+    if item.from_time is not None:
+        message.from_time.CopyFrom(write_time(item.from_time))
+    if item.to_time is not None:
+        message.to_time.CopyFrom(write_time(item.to_time))
+    return message

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from credits.ledger.v1 import top_up_pb2
 from ledger_service.application import top_ups
 from ledger_service.rpc.calls import Context, actor_of
 from ledger_service.rpc.hold_service import HoldMethods
+from ledger_service.rpc.sale_messages import in_books
 from ledger_service.rpc.top_up_messages import (
     read_activate,
     read_request_top_up,
@@ -19,6 +22,8 @@ from ledger_service.rpc.top_up_messages import (
 class TopUpMethods(HoldMethods):
     """Part of the WalletServicer; it submits commands as the methods about holds do."""
 
+    _functional_currency: str
+
     async def ActivateGrant(
         self, request: top_up_pb2.ActivateGrantRequest, context: Context
     ) -> top_up_pb2.ActivateGrantResponse:
@@ -30,6 +35,8 @@ class TopUpMethods(HoldMethods):
     ) -> top_up_pb2.RequestTopUpResponse:
         """Ask for credit at a price of its own."""
         command = read_request_top_up(request)
+        terms = in_books(command.finance, command.price, self._functional_currency)
+        command = msgspec.structs.replace(command, finance=terms)
         return write_requested(await self._submit(command, request.idempotency_key, context))
 
     async def SettleTopUp(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from credits.ledger.v1 import wallet_closing_pb2, wallet_pb2, wallet_service_pb2, wallet_service_pb2_grpc
 from ledger_service.application.balance import balance_at
 from ledger_service.application.goodwill import check_compensated_debit
@@ -27,7 +29,7 @@ from ledger_service.rpc.cap_messages import write_cap_use
 from ledger_service.rpc.debit_messages import write_debit_response
 from ledger_service.rpc.debit_stream_service import DebitStreamMethods
 from ledger_service.rpc.meter_totals_service import MeterTotalsMethods
-from ledger_service.rpc.sale_messages import in_books_of
+from ledger_service.rpc.sale_messages import in_books, rules_in_books
 from ledger_service.rpc.top_up_service import TopUpMethods
 from ledger_service.rpc.transfer_service import TransferMethods
 from ledger_service.rpc.values import read_time, write_time
@@ -76,7 +78,10 @@ class WalletServicer(
         self, request: wallet_service_pb2.OpenWalletRequest, context: Context
     ) -> wallet_service_pb2.OpenWalletResponse:
         """Open a wallet."""
-        outcome = await self._submit(read_open_wallet(request), request.idempotency_key, context)
+        command = read_open_wallet(request)
+        rules = rules_in_books(command.rules, self._functional_currency)
+        command = msgspec.structs.replace(command, rules=rules)
+        outcome = await self._submit(command, request.idempotency_key, context)
         return wallet_service_pb2.OpenWalletResponse(
             wallet=write_opened(outcome), replayed=outcome.replayed, position=outcome.position
         )
@@ -85,7 +90,10 @@ class WalletServicer(
         self, request: wallet_service_pb2.UpdateWalletRequest, context: Context
     ) -> wallet_service_pb2.UpdateWalletResponse:
         """Change a wallet's own policy and rules."""
-        outcome = await self._submit(read_update_wallet(request), request.idempotency_key, context)
+        command = read_update_wallet(request)
+        rules = rules_in_books(command.rules, self._functional_currency)
+        command = msgspec.structs.replace(command, rules=rules)
+        outcome = await self._submit(command, request.idempotency_key, context)
         return wallet_service_pb2.UpdateWalletResponse(
             wallet=write_updated(outcome), replayed=outcome.replayed, position=outcome.position
         )
@@ -122,7 +130,9 @@ class WalletServicer(
         self, request: wallet_service_pb2.GrantRequest, context: Context
     ) -> wallet_service_pb2.GrantResponse:
         """Issue credit."""
-        command = in_books_of(read_grant(request), self._functional_currency)
+        command = read_grant(request)
+        terms = in_books(command.finance, command.consideration, self._functional_currency)
+        command = msgspec.structs.replace(command, finance=terms)
         if command.compensates_version:
             await self._wallet(request.name)
             await check_compensated_debit(self._reader, command)

@@ -41,7 +41,6 @@ from ledger_service.domain.commands.debits import (
     ReverseDebit,
 )
 from ledger_service.domain.commands.finance import (
-    BundledItemTerms,
     CloseAccountingPeriod,
     CreateBreakagePool,
     DeclareBreakageRemote,
@@ -49,7 +48,6 @@ from ledger_service.domain.commands.finance import (
     RecordEscheat,
     ReviseBreakageEstimate,
     RevisePoolEstimate,
-    SaleTerms,
     SettleRefund,
 )
 from ledger_service.domain.commands.grants import (
@@ -83,6 +81,7 @@ from ledger_service.domain.commands.wallets import (
     SettleWallet,
     UpdateWallet,
 )
+from ledger_service.domain.events import BundledItemTerms, SaleTerms
 
 __all__ = [
     "AcceptRateCardPhase",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from ledger_service.domain.commands.base import Command
-from ledger_service.domain.events import TopUpOutcome
+from ledger_service.domain.events import SaleTerms, TopUpOutcome
 from ledger_service.domain.values import Money
 
 
@@ -27,13 +27,16 @@ class RequestTopUp(Command, frozen=True):
     priority: int = 0
     scope: tuple[str, ...] = ()
     reference: str = ""
+    finance: SaleTerms | None = None
 
 
 class SettleTopUp(Command, frozen=True):
-    """Say how a top-up's payment went."""
+    """Say how a top-up's payment went, and what is known of the sale only since."""
 
     wallet: str
     top_up_version: int
     outcome: TopUpOutcome
     payment_reference: str = ""
     failure_reason: str = ""
+    tax: Money | None = None
+    exchange_rate: str = ""

@@ -74,10 +74,12 @@ from ledger_service.domain.events.finance import (
     BreakageEstimateRevised,
     BreakagePoolCreated,
     BundledItem,
+    BundledItemTerms,
     ConsiderationEscheated,
     FinanceTerms,
     PoolEstimateRevised,
     RefundSettled,
+    SaleTerms,
 )
 from ledger_service.domain.events.grants import (
     CreditsExpired,
@@ -150,6 +152,7 @@ __all__ = [
     "BreakagePoolCreated",
     "Budget",
     "BundledItem",
+    "BundledItemTerms",
     "Charge",
     "ChargeLine",
     "ChargePart",
@@ -208,6 +211,7 @@ __all__ = [
     "Return",
     "RollOver",
     "RunningTotal",
+    "SaleTerms",
     "SpendCap",
     "TakenBack",
     "TaxRate",

@@ -19,6 +19,7 @@ from ledger_service.domain.calendar import next_day, next_month
 from ledger_service.domain.events import AutoTopUp, Event, Fact, TopUpRequested
 from ledger_service.domain.values import UNITS_MAX, Money
 from ledger_service.domain.wallet.state import Wallet
+from ledger_service.domain.wallet.top_up_terms import ruled_terms
 
 
 def next_request_time(wallet: Wallet) -> datetime | None:
@@ -95,6 +96,7 @@ def request_at(wallet: Wallet, instant: datetime) -> TopUpRequested | None:
         automatic=True,
         day_end_time=automatic.day_end_time if in_day else next_day(instant, rule.zone),
         month_end_time=automatic.month_end_time if in_month else next_month(instant, rule.zone),
+        finance=ruled_terms(rule, amount_units),
     )
 
 
