@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Final
 
 import msgspec
@@ -28,12 +29,13 @@ from ledger_service.domain.names import (
 )
 from ledger_service.domain.refusals import (
     AmountNotPositive,
+    AmountOutOfRange,
     ExchangeRateRequired,
     FieldMalformed,
     FieldNotAllowed,
     FieldRequired,
 )
-from ledger_service.domain.values import Money
+from ledger_service.domain.values import UNITS_MAX, Money
 
 BUNDLE_SIZE_MAX: Final = 32
 """Most things that are sold with credit at one price."""
@@ -104,9 +106,11 @@ def check_sale_terms(
 
 
 def check_tax(tax: Money, paid: Money, *, field: str) -> None:
-    """Refuse a tax below 0, or in another currency than what was paid."""
+    """Refuse a tax below 0, in another currency than what was paid, or beyond what may be paid with it in all."""
     check_money(tax, field=field)
     _check_currency(tax, paid, field)
+    if paid.nanos + tax.nanos > UNITS_MAX:
+        raise AmountOutOfRange(f"price and tax together would exceed {UNITS_MAX} nanos", field=field)
 
 
 def check_exchange(paid: Money, terms: SaleTerms, *, field: str) -> None:
@@ -123,6 +127,9 @@ def check_exchange(paid: Money, terms: SaleTerms, *, field: str) -> None:
             raise FieldNotAllowed("the sale is not in a foreign currency", field=field)
         if not exact(terms.exchange_rate):
             raise AmountNotPositive("exchange_rate must be above 0", field=field)
+        gross_nanos = paid.nanos + (terms.tax.nanos if terms.tax is not None else 0)
+        if Fraction(gross_nanos) * Fraction(terms.exchange_rate) > UNITS_MAX:
+            raise AmountOutOfRange(f"the sale would be worth more than {UNITS_MAX} nanos", field=field)
 
 
 def _check_bundle(paid: Money, terms: SaleTerms, prefix: str) -> None:

@@ -45,8 +45,12 @@ def check_ruled(rule: AutoTopUp, terms: SaleTerms, *, field: str) -> None:
                 raise FieldNotAllowed("the units differ each time with target_units", field=f"{field}.{name}")
     units = rule.amount_units or rule.target_units
     check_sale_terms(terms, paid=rule.price, amount_units=units, field=field, rate_comes_later=True)
-    if terms.tax is not None and _share(rule, terms.tax, units).nanos > UNITS_MAX:
-        raise AmountOutOfRange(f"the tax of one top-up would exceed {UNITS_MAX} nanos", field=f"{field}.tax")
+    if terms.tax is not None:
+        gross_nanos = share_of(rule, rule.price, units).nanos + share_of(rule, terms.tax, units).nanos
+        if gross_nanos > UNITS_MAX:
+            raise AmountOutOfRange(
+                f"price and tax of one top-up would exceed {UNITS_MAX} nanos", field=f"{field}.tax"
+            )
 
 
 def ruled_terms(rule: AutoTopUp, amount_units: int) -> SaleTerms | None:
@@ -54,7 +58,7 @@ def ruled_terms(rule: AutoTopUp, amount_units: int) -> SaleTerms | None:
     terms = rule.finance
     if terms is None or terms.tax is None:
         return terms
-    return msgspec.structs.replace(terms, tax=_share(rule, terms.tax, amount_units))
+    return msgspec.structs.replace(terms, tax=share_of(rule, terms.tax, amount_units))
 
 
 def settled_terms(requested: TopUpRequested, command: SettleTopUp) -> SaleTerms:
@@ -72,5 +76,6 @@ def settled_terms(requested: TopUpRequested, command: SettleTopUp) -> SaleTerms:
     return terms
 
 
-def _share(rule: AutoTopUp, tax: Money, amount_units: int) -> Money:
-    return Money(tax.currency_code, -(-tax.nanos * amount_units // rule.price_units))
+def share_of(rule: AutoTopUp, money: Money, amount_units: int) -> Money:
+    """Return what so many units have of an amount that is for the rule's price_units, rounded up to a nano."""
+    return Money(money.currency_code, -(-money.nanos * amount_units // rule.price_units))
