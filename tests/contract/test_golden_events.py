@@ -217,23 +217,24 @@ RECURRENCE = e.Recurrence(
     periods_left=10,
     roll_over=e.RollOver("50", 3, cap_units=1_000),
 )
+AUTO_TOP_UP = e.AutoTopUp(
+    threshold_units=10,
+    price=Money("EUR", 5_000_000_000),
+    price_units=100,
+    amount_units=200,
+    per_day_max=2,
+    per_month_max=20,
+    back_off_seconds=60,
+    back_off_max_seconds=600,
+    valid_for="P1Y",
+    zone="Europe/Berlin",
+)
 RULES = e.WalletRules(
     late_usage_grace_seconds=3600,
     spend_cap=e.SpendCap(500, "P1M", EFFECTIVE, zone="Europe/Berlin"),
     budgets=(e.Budget("bots", 50, EFFECTIVE, api_key="key-7", period="P1D", zone="Europe/Berlin"),),
     alerts=e.AlertRules((50, 80), (10, 0), e.FastRise("PT1H", 24, "3", minimum_units=5)),
-    auto_top_up=e.AutoTopUp(
-        threshold_units=10,
-        price=Money("EUR", 5_000_000_000),
-        price_units=100,
-        amount_units=200,
-        per_day_max=2,
-        per_month_max=20,
-        back_off_seconds=60,
-        back_off_max_seconds=600,
-        valid_for="P1Y",
-        zone="Europe/Berlin",
-    ),
+    auto_top_up=AUTO_TOP_UP,
 )
 LOT = e.LotTerms(
     category=GrantCategory.PAID,
@@ -657,7 +658,7 @@ EXAMPLES: dict[str, e.Event] = {
         ShortfallMode.SOFT,
         overage_limit_units=7,
         rules=msgspec.structs.replace(
-            RULES, auto_top_up=msgspec.structs.replace(RULES.auto_top_up, finance=STATED)
+            RULES, auto_top_up=msgspec.structs.replace(AUTO_TOP_UP, finance=STATED)
         ),
     ),
     "breakage_pool.BreakagePoolCreated.v1": e.BreakagePoolCreated(

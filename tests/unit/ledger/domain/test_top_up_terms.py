@@ -50,7 +50,8 @@ RULE_FIELD = "wallet.rules.auto_top_up.finance"
 
 def ask(terms: SaleTerms | None, **changes: Any) -> RequestTopUp:
     """Return a request of ten units on terms."""
-    return RequestTopUp(WALLET, **({"amount_units": 10, "price": PRICE, "finance": terms} | changes))
+    asked = RequestTopUp(WALLET, 10, PRICE, finance=terms)
+    return msgspec.structs.replace(asked, **changes)
 
 
 def pay(*, tax: Money | None = None, rate: str = "", version: int = 2) -> SettleTopUp:
@@ -60,8 +61,8 @@ def pay(*, tax: Money | None = None, rate: str = "", version: int = 2) -> Settle
 
 def rule(terms: SaleTerms | None, **changes: Any) -> AutoTopUp:
     """Return a rule that buys 20 units, at 900 for 100, when nothing is left."""
-    fields = {"threshold_units": 0, "price": PRICE, "price_units": 100, "amount_units": 20, "finance": terms}
-    return AutoTopUp(**(fields | changes))
+    top_up = AutoTopUp(threshold_units=0, price=PRICE, price_units=100, amount_units=20, finance=terms)
+    return msgspec.structs.replace(top_up, **changes)
 
 
 def ruled(top_up: AutoTopUp) -> OpenWallet:
