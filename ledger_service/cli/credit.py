@@ -15,8 +15,8 @@ from ledger_service.cli.client import (
     fail,
     read_instant,
 )
+from ledger_service.cli.money import read_money, show_money
 from ledger_service.cli.rules import Rules, read_rules, read_shortfall
-from ledger_service.cli.sale_options import show_money
 from ledger_service.cli.wallet_calls import Key, Units, given_or_fresh, send, show
 
 app = typer.Typer()
@@ -58,7 +58,9 @@ def open_wallet(
 def grant(
     name: Name,
     units: Units,
-    category: Annotated[str, typer.Option(help="PAID, PROMOTIONAL or INCLUDED")] = "PAID",
+    category: Annotated[
+        str, typer.Option(help="PROMOTIONAL, INCLUDED or PAID; see also `ledger sell`.")
+    ] = "PROMOTIONAL",
     priority: Annotated[int, typer.Option(help="0 is used first.")] = 0,
     expires: Annotated[str, typer.Option(help="First instant at which it is gone; never if empty.")] = "",
     compensates: Annotated[
@@ -137,10 +139,12 @@ def revoke(
 def refund(
     name: GrantName,
     units: Annotated[int, typer.Option(help="Unheld units; 0: all of them.")] = 0,
-    paid: Annotated[bool, typer.Option(help="Paid already; otherwise see `ledger settle-refund`.")] = False,
+    paid: Annotated[
+        bool, typer.Option(help="Paid already; otherwise see `ledger finance settle-refund`.")
+    ] = False,
     rate: Annotated[str, typer.Option(help="Exchange rate now, for a sale in a foreign currency.")] = "",
     tax: Annotated[
-        str, typer.Option(help="CURRENCY/nanos of tax to give back; the units' part of it if empty.")
+        str, typer.Option(help="Tax to give back, as 19 USD; the units' part of it if empty.")
     ] = "",
     key: Key = "",
     address: Address = ADDRESS_DEFAULT,
@@ -148,16 +152,13 @@ def refund(
     json: AsJson = False,
 ) -> None:
     """Withdraw unheld units of a paid grant and owe their cost basis and its tax back."""
-    currency, _, nanos = tax.partition("/")
-    if tax and not nanos.isdecimal():
-        fail(f"--tax {tax!r} is not CURRENCY/nanos")
     request = wallet_service_pb2.RefundGrantRequest(
         name=name,
         idempotency_key=given_or_fresh(key),
         amount_units=units,
         paid=paid,
         exchange_rate=rate,
-        tax=money_pb2.Money(currency_code=currency, nanos=int(nanos)) if tax else None,
+        tax=read_money(tax, option="--tax") if tax else None,
     )
     answer = send(lambda wallets: wallets.RefundGrant, request, address, ca_file)
     owed = show_money(answer.refund)

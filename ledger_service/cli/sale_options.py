@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 import yaml
 from google.protobuf.json_format import ParseDict, ParseError
 
-from credits.ledger.v1 import money_pb2, sale_terms_pb2, wallet_pb2
-from ledger_service.cli.client import fail, show_units
+from credits.ledger.v1 import sale_terms_pb2, wallet_pb2
+from ledger_service.cli.client import fail
+from ledger_service.cli.money import read_money, show_money
 from ledger_service.cli.rules_file import TextTimes
 
-MONEY_SCALE: Final = 9
-TaxNanos = Annotated[int, typer.Option(help="Sales tax beside the price, in nanos.")]
+Tax = Annotated[str, typer.Option(help="Sales tax beside the price, as 19 USD.")]
 Breakage = Annotated[str, typer.Option(help="Fraction of units never used, from 0 and below 1.")]
 Pool = Annotated[str, typer.Option(help="breakagePools/{pool} that estimates it.")]
 BonusUnits = Annotated[int, typer.Option(help="How many of the units were given with the rest.")]
@@ -30,8 +30,7 @@ TermsFile = Annotated[
 def read_terms(
     path: Path | None,
     *,
-    currency: str,
-    tax_nanos: int = 0,
+    tax: str = "",
     breakage: str = "",
     pool: str = "",
     bonus_units: int = 0,
@@ -48,17 +47,12 @@ def read_terms(
         pool=pool,
         expected_breakage=breakage,
         bonus_units=bonus_units,
-        tax=money_pb2.Money(currency_code=currency, nanos=tax_nanos) if tax_nanos else None,
+        tax=read_money(tax, option="--tax") if tax else None,
         functional_currency_code=books,
         exchange_rate=rate,
     )
     terms.MergeFrom(told)
     return terms if path is not None or terms.ByteSize() else None
-
-
-def show_money(money: money_pb2.Money) -> str:
-    """Return an amount of money as people read it."""
-    return f"{money.currency_code} {show_units(money.nanos, MONEY_SCALE)}"
 
 
 def show_sale(grant: wallet_pb2.Grant) -> str:
@@ -68,7 +62,7 @@ def show_sale(grant: wallet_pb2.Grant) -> str:
     terms = grant.finance
     parts = [show_money(grant.consideration)]
     if terms.HasField("tax"):
-        parts.append(f"+ {show_units(terms.tax.nanos, MONEY_SCALE)} tax")
+        parts.append(f"+ {show_money(terms.tax)} tax")
     if terms.exchange_rate:
         parts.append(f"at {terms.exchange_rate} {terms.functional_currency_code}")
     if terms.pool:

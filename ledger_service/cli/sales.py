@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from credits.ledger.v1 import money_pb2, wallet_pb2, wallet_service_pb2
+from credits.ledger.v1 import wallet_pb2, wallet_service_pb2
 from ledger_service.cli.client import ADDRESS_DEFAULT, Address, AsJson, CaFile, read_instant
+from ledger_service.cli.money import read_money
 from ledger_service.cli.sale_options import (
     BonusUnits,
     Books,
@@ -16,7 +17,7 @@ from ledger_service.cli.sale_options import (
     Pool,
     Product,
     Rate,
-    TaxNanos,
+    Tax,
     TermsFile,
     read_terms,
 )
@@ -29,9 +30,8 @@ app = typer.Typer()
 def sell(
     name: Annotated[str, typer.Argument(help="wallets/{wallet}")],
     units: Units,
-    nanos: Annotated[int, typer.Argument(help="Price net of tax, in nanos.")],
-    currency: Annotated[str, typer.Option(help="ISO 4217 code.")] = "USD",
-    tax_nanos: TaxNanos = 0,
+    price: Annotated[str, typer.Option(help="For all of it, net of tax, as 100 USD.")],
+    tax: Tax = "",
     breakage: Breakage = "",
     pool: Pool = "",
     bonus_units: BonusUnits = 0,
@@ -49,8 +49,7 @@ def sell(
     """Issue credit that was paid for."""
     terms = read_terms(
         terms_file,
-        currency=currency,
-        tax_nanos=tax_nanos,
+        tax=tax,
         breakage=breakage,
         pool=pool,
         bonus_units=bonus_units,
@@ -62,7 +61,7 @@ def sell(
     sold = wallet_pb2.Grant(
         amount_units=units,
         category=wallet_pb2.GRANT_CATEGORY_PAID,
-        consideration=money_pb2.Money(currency_code=currency, nanos=nanos),
+        consideration=read_money(price, option="--price"),
         expire_time=read_instant(expires, option="--expires") if expires else None,
         finance=terms,
     )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
 from typing import Annotated
 
 import typer
 
-from credits.ledger.v1 import money_pb2, top_up_pb2, wallet_service_pb2_grpc
+from credits.ledger.v1 import top_up_pb2, wallet_service_pb2_grpc
 from ledger_service.cli.client import (
     ADDRESS_DEFAULT,
     CALL_SECONDS_MAX,
@@ -20,8 +19,8 @@ from ledger_service.cli.client import (
     print_json,
     read_instant,
 )
+from ledger_service.cli.money import read_money, show_money
 from ledger_service.cli.sale_options import (
-    MONEY_SCALE,
     BonusUnits,
     Books,
     Breakage,
@@ -29,10 +28,9 @@ from ledger_service.cli.sale_options import (
     Pool,
     Product,
     Rate,
-    TaxNanos,
+    Tax,
     TermsFile,
     read_terms,
-    show_money,
 )
 from ledger_service.cli.wallet_calls import given_or_fresh
 
@@ -69,11 +67,11 @@ def activate(
 def request_top_up(
     name: Name,
     units: Units,
-    price: Annotated[str, typer.Option(help="CURRENCY/amount for all of it, such as EUR/49.90")],
+    price: Annotated[str, typer.Option(help="For all of it, as 49.90 EUR.")],
     valid_for: Annotated[str, typer.Option(help="ISO 8601 period from the settlement, such as P1Y.")] = "",
     expires: Annotated[str, typer.Option(help="First instant at which it is gone; never if empty.")] = "",
     reference: Annotated[str, typer.Option(help="Kept with the top-up and its grant.")] = "",
-    tax_nanos: TaxNanos = 0,
+    tax: Tax = "",
     breakage: Breakage = "",
     pool: Pool = "",
     bonus_units: BonusUnits = 0,
@@ -88,17 +86,15 @@ def request_top_up(
     json: AsJson = False,
 ) -> None:
     """Ask for credit; it is granted when its payment succeeded."""
-    cost = _read_price(price)
     asked = top_up_pb2.TopUp(
         amount_units=units,
-        price=cost,
+        price=read_money(price, option="--price"),
         valid_for=valid_for,
         expire_time=read_instant(expires, option="--expires") if expires else None,
         reference=reference,
         finance=read_terms(
             terms_file,
-            currency=cost.currency_code,
-            tax_nanos=tax_nanos,
+            tax=tax,
             breakage=breakage,
             pool=pool,
             bonus_units=bonus_units,
@@ -115,8 +111,8 @@ def request_top_up(
     if json:
         print_json(response)
     else:
-        bought = response.top_up
-        console.print(f"{bought.name} of {bought.amount_units:,} units for {show_money(bought.price)}")
+        units_text = f"{response.top_up.amount_units:,} units"
+        console.print(f"{response.top_up.name} of {units_text} for {show_money(response.top_up.price)}")
 
 
 @top_up.command("settle")
@@ -125,7 +121,7 @@ def settle_top_up(
     outcome: Annotated[str, typer.Argument(help="SUCCEEDED, FAILED or CANCELLED")],
     payment: Annotated[str, typer.Option(help="The payment, as the provider names it.")] = "",
     reason: Annotated[str, typer.Option(help="Why it did not succeed.")] = "",
-    tax: Annotated[str, typer.Option(help="CURRENCY/amount of the tax beside the price, if known now.")] = "",
+    tax: Annotated[str, typer.Option(help="Tax beside the price, as 19 USD, if it is known only now.")] = "",
     rate: Rate = "",
     key: Key = "",
     address: Address = ADDRESS_DEFAULT,
@@ -141,7 +137,7 @@ def settle_top_up(
         outcome=top_up_pb2.TopUpOutcome.Value(f"TOP_UP_OUTCOME_{outcome}"),
         payment_reference=payment,
         failure_reason=reason,
-        tax=_read_price(tax, option="--tax") if tax else None,
+        tax=read_money(tax, option="--tax") if tax else None,
         exchange_rate=rate,
     )
     with connect(address, ca_file) as channel:
@@ -151,14 +147,3 @@ def settle_top_up(
         print_json(response)
     else:
         console.print(f"{name} {outcome.lower()}{': ' + response.grant if response.grant else ''}")
-
-
-def _read_price(text: str, *, option: str = "--price") -> money_pb2.Money:
-    currency, _, amount = text.partition("/")
-    try:
-        nanos = Decimal(amount).scaleb(MONEY_SCALE)
-    except InvalidOperation:
-        fail(f"{option} {text!r} is not CURRENCY/amount")
-    if not nanos.is_finite() or nanos != int(nanos):
-        fail(f"{option} {text!r} is not CURRENCY/amount with at most {MONEY_SCALE} decimals")
-    return money_pb2.Money(currency_code=currency, nanos=int(nanos))
