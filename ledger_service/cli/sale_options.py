@@ -19,9 +19,11 @@ Breakage = Annotated[str, typer.Option(help="Fraction of units never used, from 
 Pool = Annotated[str, typer.Option(help="breakagePools/{pool} that estimates it.")]
 BonusUnits = Annotated[int, typer.Option(help="How many of the units were given with the rest.")]
 Product = Annotated[str, typer.Option(help="What is sold, for reports.")]
-Entity = Annotated[str, typer.Option(help="Legal entity that sells.")]
-Books = Annotated[str, typer.Option(help="Currency of the books, if it is another; with --rate.")]
-Rate = Annotated[str, typer.Option(help="What one unit of the price's currency is worth in it.")]
+Entity = Annotated[str, typer.Option(help="Legal entity that sells; the wallet's if empty.")]
+Books = Annotated[str, typer.Option(help="Currency of the books, if it is another.")]
+Rate = Annotated[
+    str, typer.Option(help="What the price's currency is worth in it; the entity's rate if empty.")
+]
 TermsFile = Annotated[
     Path | None, typer.Option(help="YAML or JSON of all the terms, also bundles; other options change them.")
 ]

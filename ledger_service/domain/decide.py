@@ -45,14 +45,8 @@ from ledger_service.domain.commands import (
     WithdrawRateCardPhase,
 )
 from ledger_service.domain.drafts import Draft
-from ledger_service.domain.finance.decisions import (
-    FINANCE_COMMANDS,
-    POOLED,
-    check_pool,
-    decide_finance,
-    pool_of,
-    stream_of,
-)
+from ledger_service.domain.finance.decisions import FINANCE_COMMANDS, decide_finance, stream_of
+from ledger_service.domain.finance.sales import SALES, check_sale, finance_streams, sale_of, sold_in_books
 from ledger_service.domain.refusals import ContractNotFound, RateCardNotFound, WalletNotFound
 from ledger_service.domain.streams import State
 from ledger_service.domain.wallet.adjust import record_adjustment
@@ -79,8 +73,8 @@ def streams_of(command: AnyCommand) -> tuple[str, ...]:  # noqa: C901
     """Return the streams that the command touches; the first is its own and scopes its idempotency key."""
     if type(command) in WALLET_DECISIONS:
         # Asked first, for it is the path of every request.
-        if type(command) in POOLED and (pool := pool_of(command)):
-            return (_wallet_of(command), pool)
+        if type(command) in SALES:
+            return (_wallet_of(command), *finance_streams(command))
         return (_wallet_of(command),)
     if isinstance(command, FINANCE_COMMANDS):
         return (stream_of(command),)
@@ -100,8 +94,8 @@ def streams_of(command: AnyCommand) -> tuple[str, ...]:  # noqa: C901
             return (command.contract, command.wallet)
         case RecordInvoice() | RecordCreditNote():
             return (command.contract,)
-        case OpenWallet() if pool_of(command):
-            return (command.wallet, pool_of(command))
+        case OpenWallet():
+            return (command.wallet, *finance_streams(command))
         case _:
             return (command.wallet,)
 
@@ -112,8 +106,8 @@ def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:  
         wallet = _wallet(states, _wallet_of(command), field="name")
         if wallet.close_time is not None:
             _check_closed(wallet, command)
-        if type(command) in POOLED:
-            check_pool(states, command)
+        if type(command) in SALES:
+            command = sold_in_books(states, wallet, command, now)
         drafts = decide_on(wallet, command, now)
         # An update may be what brings the rule.
         if wallet.rules.auto_top_up is None and type(command) is not UpdateWallet:
@@ -123,7 +117,7 @@ def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:  
         return decide_finance(states, command, now)
     match command:
         case OpenWallet():
-            check_pool(states, command)
+            check_sale(states, sale_of(command), entity=command.entity)
             drafts = open_wallet(_typed(states, command.wallet, Wallet), command, now)
             return with_auto_top_up(command.wallet, None, drafts, now)
         case _ if isinstance(command, RateCardCommand):

@@ -149,7 +149,7 @@ def identity(command: AnyCommand) -> Identity:  # noqa: C901, PLR0912
                 | spender(command.api_key, command.user)
             )
         case GrantCredits():
-            return _grant_fields(command, "wallet") | {"scope": sorted(command.scope)}
+            return _grant_fields(command, "wallet", "books") | {"scope": sorted(command.scope)}
         case PlaceHold():
             held = fields(command, "wallet", "api_key", "user") | {"ttl": command.ttl or TTL_DEFAULT}
             return held | spender(command.api_key, command.user)
@@ -160,17 +160,22 @@ def identity(command: AnyCommand) -> Identity:  # noqa: C901, PLR0912
         case RefundGrant():
             # A tax that is not stated follows from the rest.
             return fields(command, "wallet", *(() if command.tax is not None else ("tax",)))
-        case ReleaseHold() | RevokeGrant() | ExtendGrant() | ActivateGrant() | SettleTopUp():
+        case ReleaseHold() | RevokeGrant() | ExtendGrant() | ActivateGrant():
             return fields(command, "wallet")
+        case SettleTopUp():
+            # The terms follow from the request, tax and rate.
+            return fields(command, "wallet", "books", "finance")
         case RequestTopUp():
-            return top_up_fields(command, "wallet")
+            return top_up_fields(command, "wallet", "books_currency")
         case UpdateWallet():
             return _update(command)
         case TransferCredits() | ChargeBackGrant():
             return fields(command, "wallet", "recorded")
         case ReceiveTransfer():
             return {"source": command.source, "transfer_version": command.transfer_version}
-        case OpenWallet() | CloseWallet() | SettleWallet() | SettleTransfer() | ReturnTransfer():
+        case OpenWallet():
+            return fields(command, "wallet", "books_currency")
+        case CloseWallet() | SettleWallet() | SettleTransfer() | ReturnTransfer():
             return fields(command, "wallet")
         case RecordAdjustment():
             return adjustment_of(command.charge, command.effective_time)

@@ -17,8 +17,7 @@ from ledger_service.domain.values import Money
 def top_up_fields(top_up: RequestTopUp | TopUpRequested, *without: str) -> Identity:
     """Return what was asked for, and on which terms."""
     asked = fields(top_up, *without, "finance") | {"scope": sorted(top_up.scope)}
-    # In which currency the books are kept is the server's to say, where the caller does not.
-    terms = fields(top_up.finance or SaleTerms(), "functional_currency")
+    terms = fields(top_up.finance or SaleTerms(), "resolved")
     return asked | {f"finance.{name}": value for name, value in terms.items()}
 
 

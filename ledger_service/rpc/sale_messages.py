@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from credits.ledger.v1 import sale_terms_pb2
 from ledger_service.domain.events import (
-    AutoTopUp,
     BundledItem,
     BundledItemTerms,
     FinanceTerms,
     SaleTerms,
-    WalletRules,
 )
 from ledger_service.domain.names import check_name
-from ledger_service.domain.values import Money
 from ledger_service.rpc.values import read_money, read_time, write_money, write_time
 
 
@@ -37,25 +32,6 @@ def read_sale_terms(message: sale_terms_pb2.SaleTerms, *, field: str) -> SaleTer
         else None,
         bundle=tuple(_read_item(item, field=f"{field}.bundle") for item in message.bundle),
     )
-
-
-def in_books(terms: SaleTerms | None, paid: Money | None, functional_currency: str) -> SaleTerms | None:
-    """Return terms that say in which currency the books are kept, where something is sold in another one."""
-    told = terms or SaleTerms()
-    if not functional_currency or paid is None or told.functional_currency:
-        return terms
-    if paid.currency_code == functional_currency:
-        return terms
-    return msgspec.structs.replace(told, functional_currency=functional_currency)
-
-
-def rules_in_books(rules: WalletRules, functional_currency: str) -> WalletRules:
-    """Return rules whose automatic top-ups say the same."""
-    rule: AutoTopUp | None = rules.auto_top_up
-    if rule is None:
-        return rules
-    rule = msgspec.structs.replace(rule, finance=in_books(rule.finance, rule.price, functional_currency))
-    return msgspec.structs.replace(rules, auto_top_up=rule)
 
 
 def write_sale_terms(terms: FinanceTerms) -> sale_terms_pb2.SaleTerms:

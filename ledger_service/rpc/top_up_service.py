@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from credits.ledger.v1 import top_up_pb2
 from ledger_service.application import top_ups
+from ledger_service.application.entity_books import for_entity_books
 from ledger_service.rpc.calls import Context, actor_of
 from ledger_service.rpc.hold_service import HoldMethods
-from ledger_service.rpc.sale_messages import in_books
 from ledger_service.rpc.top_up_messages import (
     read_activate,
     read_request_top_up,
@@ -34,9 +32,9 @@ class TopUpMethods(HoldMethods):
         self, request: top_up_pb2.RequestTopUpRequest, context: Context
     ) -> top_up_pb2.RequestTopUpResponse:
         """Ask for credit at a price of its own."""
-        command = read_request_top_up(request)
-        terms = in_books(command.finance, command.price, self._functional_currency)
-        command = msgspec.structs.replace(command, finance=terms)
+        command = await for_entity_books(
+            self._writer, read_request_top_up(request), functional_currency=self._functional_currency
+        )
         return write_requested(await self._submit(command, request.idempotency_key, context))
 
     async def SettleTopUp(
@@ -47,6 +45,7 @@ class TopUpMethods(HoldMethods):
             self._writer,
             self._reader,
             read_settle_top_up(request),
+            functional_currency=self._functional_currency,
             key=request.idempotency_key,
             actor=actor_of(context),
         )

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-import msgspec
-
 from credits.ledger.v1 import wallet_closing_pb2, wallet_pb2, wallet_service_pb2, wallet_service_pb2_grpc
 from ledger_service.application.balance import balance_at
+from ledger_service.application.entity_books import for_entity_books, in_entity_books
 from ledger_service.application.goodwill import check_compensated_debit
 from ledger_service.application.page_tokens import StatementToken, decode_token, encode_token
 from ledger_service.application.ports import LogReader
@@ -29,7 +28,6 @@ from ledger_service.rpc.cap_messages import write_cap_use
 from ledger_service.rpc.debit_messages import write_debit_response
 from ledger_service.rpc.debit_stream_service import DebitStreamMethods
 from ledger_service.rpc.meter_totals_service import MeterTotalsMethods
-from ledger_service.rpc.sale_messages import in_books, rules_in_books
 from ledger_service.rpc.top_up_service import TopUpMethods
 from ledger_service.rpc.transfer_service import TransferMethods
 from ledger_service.rpc.values import read_time, write_time
@@ -78,9 +76,9 @@ class WalletServicer(
         self, request: wallet_service_pb2.OpenWalletRequest, context: Context
     ) -> wallet_service_pb2.OpenWalletResponse:
         """Open a wallet."""
-        command = read_open_wallet(request)
-        rules = rules_in_books(command.rules, self._functional_currency)
-        command = msgspec.structs.replace(command, rules=rules)
+        command = await for_entity_books(
+            self._writer, read_open_wallet(request), functional_currency=self._functional_currency
+        )
         outcome = await self._submit(command, request.idempotency_key, context)
         return wallet_service_pb2.OpenWalletResponse(
             wallet=write_opened(outcome), replayed=outcome.replayed, position=outcome.position
@@ -90,9 +88,9 @@ class WalletServicer(
         self, request: wallet_service_pb2.UpdateWalletRequest, context: Context
     ) -> wallet_service_pb2.UpdateWalletResponse:
         """Change a wallet's own policy and rules."""
-        command = read_update_wallet(request)
-        rules = rules_in_books(command.rules, self._functional_currency)
-        command = msgspec.structs.replace(command, rules=rules)
+        command = await for_entity_books(
+            self._writer, read_update_wallet(request), functional_currency=self._functional_currency
+        )
         outcome = await self._submit(command, request.idempotency_key, context)
         return wallet_service_pb2.UpdateWalletResponse(
             wallet=write_updated(outcome), replayed=outcome.replayed, position=outcome.position
@@ -130,9 +128,9 @@ class WalletServicer(
         self, request: wallet_service_pb2.GrantRequest, context: Context
     ) -> wallet_service_pb2.GrantResponse:
         """Issue credit."""
-        command = read_grant(request)
-        terms = in_books(command.finance, command.consideration, self._functional_currency)
-        command = msgspec.structs.replace(command, finance=terms)
+        command = await in_entity_books(
+            self._writer, read_grant(request), functional_currency=self._functional_currency
+        )
         if command.compensates_version:
             await self._wallet(request.name)
             await check_compensated_debit(self._reader, command)

@@ -17,7 +17,10 @@ class ActivateGrant(Command, frozen=True):
 
 
 class RequestTopUp(Command, frozen=True):
-    """Ask for credit at a price of its own; it is granted when the payment succeeds."""
+    """Ask for credit at a price of its own; it is granted when the payment succeeds.
+
+    `books_currency` is that of the books in which it will be sold, as far as it is known: terms are checked by it.
+    """
 
     wallet: str
     amount_units: int
@@ -28,10 +31,15 @@ class RequestTopUp(Command, frozen=True):
     scope: tuple[str, ...] = ()
     reference: str = ""
     finance: SaleTerms | None = None
+    books_currency: str = ""
 
 
 class SettleTopUp(Command, frozen=True):
-    """Say how a top-up's payment went, and what is known of the sale only since."""
+    """Say how a top-up's payment went, and what is known of the sale only since.
+
+    `books`, entities/{entity}, is given where the entity that sells has said in which currency its books are; `finance`
+    is what follows from them and from the terms of the request.
+    """
 
     wallet: str
     top_up_version: int
@@ -40,3 +48,10 @@ class SettleTopUp(Command, frozen=True):
     failure_reason: str = ""
     tax: Money | None = None
     exchange_rate: str = ""
+    books: str = ""
+    finance: SaleTerms | None = None
+
+    @property
+    def succeeded(self) -> bool:
+        """Return whether the payment came."""
+        return self.outcome is TopUpOutcome.SUCCEEDED

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from ledger_service.domain.commands.base import Command
 from ledger_service.domain.events import WalletRules
-from ledger_service.domain.values import Asset, ShortfallMode
+from ledger_service.domain.values import DEFAULT_ENTITY, Asset, ShortfallMode
 
 
 class OpenWallet(Command, frozen=True):
-    """Open wallets/{wallet}."""
+    """Open wallets/{wallet}. `books_currency` is that of its entity's books, if it is known: see RequestTopUp."""
 
     wallet: str
     customer: str
@@ -17,6 +17,8 @@ class OpenWallet(Command, frozen=True):
     overage_limit_units: int = 0
     burn_down_order: str = "default/1"
     rules: WalletRules = WalletRules()
+    entity: str = DEFAULT_ENTITY
+    books_currency: str = ""
 
 
 class UpdateWallet(Command, frozen=True):
@@ -27,6 +29,7 @@ class UpdateWallet(Command, frozen=True):
     shortfall_mode: ShortfallMode = ShortfallMode.HARD
     overage_limit_units: int = 0
     rules: WalletRules = WalletRules()
+    books_currency: str = ""
 
 
 class CloseWallet(Command, frozen=True):

@@ -33,7 +33,7 @@ class SaleTerms(Record, frozen=True):
     """What finance is told of a sale of credit, as the seller says it: with a grant, a top-up or a rule for top-ups.
 
     `standalone_price` is that of the credit, if anything is sold with it. A grant keeps what becomes of them: see
-    FinanceTerms.
+    FinanceTerms. `resolved` names what was not asked for but follows from the wallet and its entity's books.
     """
 
     entity: str = ""
@@ -47,6 +47,7 @@ class SaleTerms(Record, frozen=True):
     exchange_rate: str = ""
     standalone_price: Money | None = None
     bundle: tuple[BundledItemTerms, ...] = ()
+    resolved: tuple[str, ...] = ()
 
 
 class FinanceTerms(Record, frozen=True):
@@ -55,6 +56,7 @@ class FinanceTerms(Record, frozen=True):
     `expected_breakage` is the fraction of units never used, decimal text in [0, 1); or the units expected to be used
     are stated, of so many. `bonus_units` of the units were given with the rest, and share its price. `exchange_rate` is
     what one unit of the consideration's currency was worth in `functional_currency` at its receipt, decimal text.
+    `resolved` names what was not asked for: the entity is the wallet's, the rate that of its entity's books.
     """
 
     entity: str = ""
@@ -68,6 +70,7 @@ class FinanceTerms(Record, frozen=True):
     functional_currency: str = ""
     exchange_rate: str = ""
     bundle: tuple[BundledItem, ...] = ()
+    resolved: tuple[str, ...] = ()
 
 
 class BreakageEstimateRevised(Record, frozen=True):

@@ -65,6 +65,7 @@ def with_sale_terms(event: CreditsGranted, terms: SaleTerms, *, field: str = FIE
         functional_currency=terms.functional_currency if terms.exchange_rate else "",
         exchange_rate=terms.exchange_rate,
         bundle=bundle,
+        resolved=terms.resolved,
     )
     return msgspec.structs.replace(event, consideration=credit, finance=finance)
 
@@ -76,7 +77,7 @@ def of_part(finance: FinanceTerms | None, *, tax: Money | None = None) -> Financ
     """
     if finance is None:
         return None
-    return msgspec.structs.replace(finance, tax=tax, bundle=(), bonus_units=0)
+    return msgspec.structs.replace(finance, tax=tax, bundle=(), bonus_units=0, resolved=())
 
 
 def check_sale_terms(

@@ -15,7 +15,6 @@ from ledger_service.domain.events import (
     CreditsGranted,
     Fact,
     SaleTerms,
-    TopUpOutcome,
     TopUpRequested,
     TopUpSettled,
 )
@@ -56,7 +55,12 @@ def request_top_up(wallet: Wallet, command: RequestTopUp, now: datetime) -> list
                 "a top-up has valid_for or expire_time, not both", field="top_up.expire_time"
             )
     if command.finance is not None:
-        check_asked(command.finance, price=command.price, amount_units=command.amount_units)
+        check_asked(
+            command.finance,
+            price=command.price,
+            amount_units=command.amount_units,
+            books_currency=command.books_currency,
+        )
     tape = begin(command.wallet, wallet, now)
     asked = [each for each in tape.wallet.payments.open_top_ups if not each.requested.automatic]
     if len(asked) >= OPEN_TOP_UPS_MAX:
@@ -82,7 +86,7 @@ def settle_top_up(wallet: Wallet, command: SettleTopUp, now: datetime) -> list[D
     """
     check_text(command.payment_reference, field="payment_reference")
     check_text(command.failure_reason, field="failure_reason")
-    succeeded = command.outcome is TopUpOutcome.SUCCEEDED
+    succeeded = command.succeeded
     if succeeded and command.failure_reason:
         raise FieldNotAllowed("a top-up that succeeded has no failure_reason", field="failure_reason")
     if not succeeded:

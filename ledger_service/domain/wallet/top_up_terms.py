@@ -23,8 +23,10 @@ from ledger_service.domain.wallet.sale_terms import check_exchange, check_sale_t
 ASKED: Final = "top_up.finance"
 
 
-def check_asked(terms: SaleTerms, *, price: Money, amount_units: int) -> None:
-    """Refuse terms that no top-up can have. The exchange rate may come later."""
+def check_asked(terms: SaleTerms, *, price: Money, amount_units: int, books_currency: str) -> None:
+    """Refuse terms that no top-up can have, sold into books of a currency, if it is known. The rate may come later."""
+    if not terms.functional_currency:
+        terms = msgspec.structs.replace(terms, functional_currency=books_currency)
     check_sale_terms(terms, paid=price, amount_units=amount_units, field=ASKED, rate_comes_later=True)
 
 
@@ -61,17 +63,24 @@ def ruled_terms(rule: AutoTopUp, amount_units: int) -> SaleTerms | None:
     return msgspec.structs.replace(terms, tax=share_of(rule, terms.tax, amount_units))
 
 
-def settled_terms(requested: TopUpRequested, command: SettleTopUp) -> SaleTerms:
-    """Return the terms of a top-up that was paid.
-
-    Raises ExchangeRateRequired and what the checks of its fields raise.
-    """
+def stated_terms(requested: TopUpRequested, command: SettleTopUp) -> SaleTerms:
+    """Return what was said of a top-up with its request, and of tax and rate with its payment."""
     terms = requested.finance or SaleTerms()
     if command.tax is not None:
-        check_tax(command.tax, requested.price, field="tax")
         terms = msgspec.structs.replace(terms, tax=command.tax)
     if command.exchange_rate:
         terms = msgspec.structs.replace(terms, exchange_rate=command.exchange_rate)
+    return terms
+
+
+def settled_terms(requested: TopUpRequested, command: SettleTopUp) -> SaleTerms:
+    """Return the terms of a top-up that was paid, in the books of its entity.
+
+    Raises ExchangeRateRequired and what the checks of its fields raise.
+    """
+    terms = command.finance or stated_terms(requested, command)
+    if command.tax is not None:
+        check_tax(command.tax, requested.price, field="tax")
     check_exchange(requested.price, terms, field="exchange_rate")
     return terms
 
