@@ -270,8 +270,7 @@ def _transfer(books: Books, event: WalletEvent, slices: Iterable[TransferSlice],
             nanos = lot.in_own_currency(each.consideration.nanos)
             after = sent(lot, units=sign * each.amount_units, nanos=sign * nanos)
             change(books, held, after, days_of(event))
-            if each.tax is not None:
-                move_tax(books, held, sign * each.tax.nanos, days_of(event))
+            move_tax(books, held, each.tax, days_of(event), sign=sign)
 
 
 def _roll_over(books: Books, event: WalletEvent, rolled: RolledOver) -> None:

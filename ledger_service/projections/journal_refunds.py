@@ -27,6 +27,7 @@ from ledger_service.domain.finance.postings import (
     Days,
     key_of,
 )
+from ledger_service.domain.values import Money
 from ledger_service.projections.books import Books, LotKey, OpenLot, change, flush
 from ledger_service.projections.estimate_events import RefundPaid
 from ledger_service.projections.journal_sales import in_own_currency
@@ -82,16 +83,19 @@ def post_lowered(books: Books, event: WalletEvent, told: Lowered, days: Days) ->
             _give_back(books, held, told.tax.nanos, days, TAX_LOWERED)
 
 
-def move_tax(books: Books, held: OpenLot, nanos: int, days: Days) -> None:
+def move_tax(books: Books, held: OpenLot, tax: Money | None, days: Days, *, sign: int) -> None:
     """Let tax move on to the lot that units become elsewhere; below zero, it came back. It stays owed to the state.
 
     There it is rounded by itself; what that leaves of the tax here is rounding.
     """
+    if tax is None:
+        return
     before: PaidLot = held.lot
+    nanos = sign * tax.nanos
     after = tax_returned(before, nanos)
     change(books, held, after, days)
     here = after.in_own_currency(after.returned_tax_nanos) - before.in_own_currency(before.returned_tax_nanos)
-    there = -before.in_own_currency(-nanos) if nanos < 0 else before.in_own_currency(nanos)
+    there = sign * before.in_own_currency(tax.nanos)
     if here != there:
         key = key_of(after, TAX_ROUNDED, days, open_day=books.open_day(after.entity))
         books.add(key, here - there)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from ledger_service.domain.finance.journal import PostingKey
 from ledger_service.domain.finance.lots import PaidLot
-from ledger_service.projections.array_text import booleans, integers, optional_texts, texts, times
+from ledger_service.projections.array_text import booleans, dates, integers, optional_texts, texts, times
 from ledger_service.projections.books import ContractRow, LotKey, PeriodRow
 from ledger_service.projections.pool_tallies import PoolSums, PoolTally, PoolTerms
 
@@ -138,7 +138,7 @@ def lot_rows(lots: Mapping[LotKey, PaidLot]) -> tuple[str, ...] | None:
         texts([lot.currency_code for lot in rows]),
         integers([lot.consideration_nanos for lot in rows]),
         integers([lot.amount_units for lot in rows]),
-        _dates([lot.effective_day for lot in rows]),
+        dates([lot.effective_day for lot in rows]),
         times([lot.expire_time for lot in rows]),
         integers([lot.purchase_version for lot in rows]),
         booleans([lot.as_recorded for lot in rows]),
@@ -232,8 +232,8 @@ def period_rows(periods: Mapping[tuple[str, date], PeriodRow]) -> tuple[str, ...
     rows = list(periods.values())
     return (
         texts([entity for entity, _ in periods]),
-        _dates([row.from_day for row in rows]),
-        _dates([row.to_day for row in rows]),
+        dates([row.from_day for row in rows]),
+        dates([row.to_day for row in rows]),
         integers([row.locked_position for row in rows]),
         times([row.close_time for row in rows]),
         texts([row.figures_hash for row in rows]),
@@ -263,7 +263,7 @@ def day_rows(sums: Mapping[PostingKey, int]) -> tuple[str, ...] | None:
     columns = list(zip(*rows, strict=True))
     return (
         texts(columns[0]),
-        *(_dates(columns[place]) for place in (1, 2, 3)),
+        *(dates(columns[place]) for place in (1, 2, 3)),
         *(texts(columns[place]) for place in (4, 5, 6, 7, 8)),
         integers(list(rows.values())),
     )
@@ -296,7 +296,3 @@ def _rule_counts(rows: Sequence[PaidLot]) -> list[str]:
         integers([lot.escheated_nanos for lot in rows]),
         integers([lot.returned_tax_nanos for lot in rows]),
     ]
-
-
-def _dates(days: Sequence[date]) -> str:
-    return texts([day.isoformat() for day in days])

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 
 import msgspec
 
 from ledger_service.domain.commands import (
+    AnyCommand,
     GrantCredits,
     OpenWallet,
     RequestTopUp,
@@ -33,8 +34,6 @@ from ledger_service.domain.wallet.top_up_terms import ASKED, stated_terms
 SALES: Final = frozenset({GrantCredits, RequestTopUp, SettleTopUp, UpdateWallet})
 """Commands on a wallet that is there which may sell on terms."""
 RULED: Final = "wallet.rules.auto_top_up.finance"
-
-C = TypeVar("C")
 
 
 class Sale(NamedTuple):
@@ -55,7 +54,9 @@ def finance_streams(command: object) -> Iterator[str]:
         yield command.books
 
 
-def sold_in_books(states: Mapping[str, object], wallet: Wallet, command: C, now: datetime) -> C:
+def sold_in_books(
+    states: Mapping[str, object], wallet: Wallet, command: AnyCommand, now: datetime
+) -> AnyCommand:
     """Return a command whose sale says who sells and at which rate, once it can.
 
     Raises ExchangeRateRequired, FieldMalformed, BreakagePoolNotFound, BreakagePoolMismatch.
