@@ -88,19 +88,28 @@ def set_exchange_rate(books: EntityBooks | None, command: SetExchangeRate) -> li
 
 
 def sold_by(
-    entity: str, books: EntityBooks | None, terms: SaleTerms, *, currency_code: str, instant: datetime | None
+    entity: str,
+    books: EntityBooks | None,
+    terms: SaleTerms,
+    *,
+    currency_code: str,
+    instant: datetime | None,
+    field: str = "grant.finance",
+    rate_field: str = "grant.finance.exchange_rate",
 ) -> SaleTerms:
     """Return the terms of a sale by the entity of its wallet, or another that it names, in the currency of its books.
 
     Without an instant it waits for its payment, and for its rate with it. What was not asked for is named by
-    `resolved`. Raises ExchangeRateRequired, FieldMalformed.
+    `resolved`; `field` is where the terms are said, `rate_field` the rate.
+    Raises ExchangeRateRequired, FieldMalformed.
     """
     resolved: tuple[str, ...] = ()
     if not terms.entity and entity != DEFAULT_ENTITY:
         terms, resolved = msgspec.structs.replace(terms, entity=entity), ("entity",)
     if books is not None:
         asked = terms
-        terms = _in_books(books, terms, currency_code=currency_code, instant=instant)
+        _check_books(books, terms, field=f"{field}.functional_currency_code")
+        terms = _in_books(books, terms, currency_code=currency_code, instant=instant, field=rate_field)
         if terms.exchange_rate != asked.exchange_rate:
             resolved = (*resolved, "exchange_rate")
     return msgspec.structs.replace(terms, resolved=resolved) if resolved else terms
@@ -133,25 +142,26 @@ def _rate_of(books: EntityBooks, entity: str, currency_code: str, instant: datet
     return rate
 
 
-def _in_books(
-    books: EntityBooks, terms: SaleTerms, *, currency_code: str, instant: datetime | None
-) -> SaleTerms:
-    own, field = books.functional_currency, "grant.finance"
-    entity = terms.entity or DEFAULT_ENTITY
+def _check_books(books: EntityBooks, terms: SaleTerms, *, field: str) -> None:
+    own = books.functional_currency
     if terms.functional_currency not in ("", own):
         raise FieldMalformed(
-            f"the books of entity {entity} are in {own}",
-            field=f"{field}.functional_currency_code",
+            f"the books of entity {terms.entity or DEFAULT_ENTITY} are in {own}", field=field
         )
+
+
+def _in_books(
+    books: EntityBooks, terms: SaleTerms, *, currency_code: str, instant: datetime | None, field: str
+) -> SaleTerms:
+    own = books.functional_currency
     if currency_code == own:
         # A rate beside it is refused as that of a sale that is in no foreign currency.
         return msgspec.structs.replace(terms, functional_currency=own) if terms.exchange_rate else terms
     rate = terms.exchange_rate
-    if not rate and instant is None:
-        return msgspec.structs.replace(terms, functional_currency="")
     if not rate:
-        assert instant is not None
-        rate = _rate_of(books, entity, currency_code, instant, field=f"{field}.exchange_rate")
+        if instant is None:
+            return msgspec.structs.replace(terms, functional_currency="")
+        rate = _rate_of(books, terms.entity, currency_code, instant, field=field)
     return msgspec.structs.replace(terms, functional_currency=own, exchange_rate=rate)
 
 
