@@ -8,33 +8,36 @@ from typing import Final
 from credits.ledger.v1 import finance_commands_pb2, transfer_pb2, wallet_service_pb2
 from tests.acceptance.cases.amounts import WIDE, price_text
 from tests.acceptance.cases.fields import Fields, timestamp
+from tests.acceptance.cases.recognition_accounts import own_name
 from tests.acceptance.cases.recognition_books import read_lots
-from tests.acceptance.cases.recognition_sales import CASH, OWED, RATES, RecognitionPlay
+from tests.acceptance.cases.recognition_play import RecognitionPlay
 from tests.acceptance.cases.services import call
 from tests.acceptance.cases.timeline import Rank, Session, Step
 from tests.acceptance.cases.verdicts import Unsupported
 
-CLOSES: Final = ("close", "close_period", "period_close")
+CASH: Final = "Cash"
+OWED: Final = "RefundLiability"
 
 
 def plan_refund(event: Fields, play: RecognitionPlay) -> Step:
     """Pay unused units back, at once or later."""
     refund_id, at, lot_id = event.text("id"), event.instant("t"), event.text("lot")
     units, amount = event.decimal("units", Decimal(0)), event.decimal("amount", Decimal(0))
-    account = event.text("credit_account", event.text("account", ""))
-    rates = [price_text(event.decimal(name)) for name in RATES if name in event]
-    if account not in (*CASH, *OWED):
+    account = own_name(event.text("credit_account", OWED))
+    rate = price_text(event.decimal("fx_rate")) if "fx_rate" in event else ""
+    event.ignore("currency")
+    if account not in (CASH, OWED):
         raise Unsupported(f"a refund to {account}")
 
     async def run(session: Session) -> None:
-        lot = play.lots[lot_id]
+        lot = play.lots[play.newest(lot_id)]
         asked = units or (amount * lot.units / lot.consideration if amount else Decimal(0))
         request = wallet_service_pb2.RefundGrantRequest(
             name=play.grant_name(lot_id),
             idempotency_key=play.wallet.playing.next_key(),
             amount_units=play.wallet.units(asked),
-            paid=account in CASH,
-            exchange_rate=rates[0] if rates else "",
+            paid=account == CASH,
+            exchange_rate=rate,
         )
         answer = await call(session.services.wallets.RefundGrant, request)
         play.refunds[refund_id] = answer.name
@@ -46,11 +49,13 @@ def plan_settlement(event: Fields, play: RecognitionPlay) -> Step:
     """Pay what refunds owe: one that is named, or all of them."""
     at = event.instant("t")
     event.ignore("id", "amount", "lot", "account", "credit_account")
-    names = [str(event.raw(name)) for name in ("refund", "of", "ref") if name in event]
+    names = [event.text("refund")] if "refund" in event else []
 
     async def run(session: Session) -> None:
         for refund_id in names or list(play.refunds):
-            name = play.refunds.pop(refund_id)
+            name = play.refunds.pop(refund_id, None)
+            if name is None:
+                raise Unsupported(f"the settlement of {refund_id}, which is not owed")
             request = finance_commands_pb2.SettleRefundRequest(
                 name=name, idempotency_key=play.wallet.playing.next_key()
             )
@@ -101,9 +106,8 @@ def plan_close(event: Fields, play: RecognitionPlay) -> Step:
     """Close a period: it ends on the day that is named, or on that of the event, and begins where the last ended."""
     at = event.instant("t")
     event.ignore("id", "period")
-    ends = [event.instant(name) for name in ("to", "through", "until", "period_end") if name in event]
     starts = [event.instant("from")] if "from" in event else []
-    start, end = min([*starts, play.open_from]), ends[0] if ends else at
+    start, end = min([*starts, play.open_from]), event.instant("to") if "to" in event else at
     play.open_from = end
 
     async def run(session: Session) -> None:

@@ -53,6 +53,7 @@ class WalletPlay:
         self.results: list[str] = []
         self.over_hold = wallet_service_pb2.OVER_HOLD_EXTRA_IF_AVAILABLE
         self.take_available = False
+        self.late_usage_grace = timedelta(0)
         self.position = 0
 
     @property
@@ -90,6 +91,8 @@ class WalletPlay:
             asset=money_pb2.Asset(code=ASSET_CODE, scale=self.scale),
             shortfall_mode=self.shortfall_mode,
         )
+        if self.late_usage_grace:
+            wallet.rules.late_usage_grace.FromTimedelta(self.late_usage_grace)
         request = wallet_service_pb2.OpenWalletRequest(
             wallet_id=self.wallet_id, wallet=wallet, idempotency_key=self.playing.next_key()
         )

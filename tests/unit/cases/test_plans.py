@@ -97,7 +97,6 @@ def test_an_event_outside_the_table_is_unsupported_by_name() -> None:
         (event_case(policy={"breakage_method": "magic"}), "policy.breakage_method magic"),
         (event_case(policy={"draw_order": ["dearest"]}), "policy.draw_order dearest"),
         (event_case(expected={"mood": "1"}), "field expected.mood"),
-        (event_case(kind="poem"), "kind poem"),
         ({}, "a case without given, input or events"),
     ],
 )
