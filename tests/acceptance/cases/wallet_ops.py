@@ -22,6 +22,7 @@ CATEGORIES: Final[Mapping[str, wallet_pb2.GrantCategory.ValueType]] = {
     "promo": wallet_pb2.GRANT_CATEGORY_PROMOTIONAL,
     "included": wallet_pb2.GRANT_CATEGORY_INCLUDED,
 }
+CATEGORY_RANKS: Final = tuple(CATEGORIES[name] for name in ("promo", "included", "paid"))
 RESULTS: Final[Mapping[str, str]] = {
     "INSUFFICIENT_CREDIT": "INSUFFICIENT",
     "OVERAGE_LIMIT_EXCEEDED": "INSUFFICIENT",
@@ -99,6 +100,7 @@ def plan_grant(op: Fields, play: WalletPlay, place: int) -> PlannedOp:
     play.planned_grants.add(fields.grant_id)
     play.terms[fields.grant_id] = Terms(fields.grant, fields.expires_at, fields.roll_over)
     active_from = max(fields.effective_at, fields.issued_at)
+    fields.grant.priority = play.ranks.get(fields.grant_id, fields.grant.priority)
 
     async def run(session: Session) -> None:
         amount_units = fields.grant.amount_units
@@ -260,12 +262,30 @@ OPS: Final[Mapping[str, OpPlanner]] = {
 }
 
 
+def _ranks(ops: Sequence[Fields], play: WalletPlay) -> dict[str, int]:
+    """Return each grant's place in the burn order by the expiry of its own: that of its lots may be a reset."""
+    read = [read_grant(op.afresh(), play, place) for place, op in enumerate(ops) if op.raw("op") == "grant"]
+    ordered = sorted(
+        read,
+        key=lambda each: (
+            each.grant.priority,
+            each.expires_at or LATEST,
+            CATEGORY_RANKS.index(each.grant.category),
+            not each.grant.scope,
+            each.effective_at,
+            each.order,
+        ),
+    )
+    return {each.grant_id: rank for rank, each in enumerate(ordered)}
+
+
 def plan_ops(ops: Sequence[Fields], play: WalletPlay) -> list[Step]:
     """Return the steps of all ops; grants in creation order, all else in the order of the ops.
 
     Raises Unsupported for an op that is not in the table.
     """
     play.ahead = look_ahead(ops)
+    play.ranks = _ranks(ops, play) if play.ahead.resets else {}
     planned: list[PlannedOp] = []
     for place, op in enumerate(ops):
         name = op.text("op")

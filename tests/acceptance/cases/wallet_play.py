@@ -46,6 +46,8 @@ class WalletPlay:
         """Names of grants that were voided."""
         self.terms: dict[str, Terms] = {}
         self.ahead = Lookahead()
+        self.ranks: dict[str, int] = {}
+        """By id, the place in the burn order, where resets give lots another expiry."""
         self.debits: dict[str, wallet_pb2.Debit] = {}
         self.holds: dict[str, str] = {}
         self.returned: dict[str, dict[str, int]] = {}
