@@ -199,13 +199,13 @@ def wallet_case(seed: int) -> Object:
     writer = Writer(seed)
     random, series = writer.random, []
     for place in range(random.randint(4, 22)):
-        writer.now += random.choice((1, 1, 30, 2 * HOUR, 5 * HOUR, 20 * HOUR))
+        writer.now += HOUR * random.choice((1, 1, 1, 2, 5, 20))
         writer.wallet.pass_to(writer.now)
         kinds = (PERIOD_KINDS if writer.resets else KINDS) if place else KINDS[:1]
         random.choices([kind for _, kind in kinds], [weight for weight, _ in kinds])[0](writer)
         if random.random() < 0.2:
             series.append(writer.figures())
-    writer.now += random.choice((HOUR, 200 * HOUR))
+    writer.now += HOUR * random.choice((1, 200))
     writer.wallet.pass_to(writer.now)
     wallet, expect = writer.wallet, writer.figures()
     expect |= {"results": wallet.results, "series": series}
