@@ -21,7 +21,7 @@ from tests.acceptance.cases.rating_cards import (
     whole,
 )
 from tests.acceptance.cases.timeline import Playing, Rank, Session, Step
-from tests.acceptance.cases.verdicts import Unsupported
+from tests.acceptance.cases.verdicts import Unsupported, number
 
 DIMENSION: Final = "quantity"
 MINIMUM_KIND: Final = price_model_pb2.CHARGE_PART_KIND_MINIMUM
@@ -232,7 +232,7 @@ def _plan_graduated_percentage(case: Case, given: Fields, expected: Expected, pl
     """Play a cumulative amount, and the one before it if the case or the row before it in its table tells it."""
     name = "cumulative_amount" if "cumulative_amount" in given else "quantity"
     rows = given.objects("tiers")
-    before = _amount_before(case, given) if "incremental_amount" in expected.names() else Decimal(0)
+    before = _amount_before(case, given, expected) if "incremental_amount" in expected.names() else Decimal(0)
     quantity = _quantity(given, name, [before, *_optional_decimals(rows, "up_to")])
     tiers = []
     for row in rows:
@@ -261,10 +261,14 @@ def _plan_graduated_percentage(case: Case, given: Fields, expected: Expected, pl
     return [Step(None, Rank.USE, run)]
 
 
-def _amount_before(case: Case, given: Fields) -> Decimal:
-    """Return the cumulative amount before a case's: told by it, or by the row before it. Raises Unsupported."""
-    if "previous_cumulative_amount" in given:
-        return given.decimal("previous_cumulative_amount")
+def _amount_before(case: Case, given: Fields, expected: Expected) -> Decimal:
+    """Return the cumulative amount before a case's: told by it, by the row before it, or by what had come due.
+
+    Raises Unsupported.
+    """
+    for name in ("previous_cumulative_amount", "cumulative_before"):
+        if name in given:
+            return given.decimal(name)
     for sibling in case.siblings:
         if sibling.get("id") != _id_before(case.case_id):
             continue
@@ -274,7 +278,27 @@ def _amount_before(case: Case, given: Fields) -> Decimal:
         amount = other.decimal("cumulative_amount")
         if amount <= given.decimal("cumulative_amount"):
             return amount
-    raise Unsupported("incremental_amount without the cumulative amount before it")
+    due, increment = (number(expected.raw(name)) for name in ("cumulative_amount_due", "incremental_amount"))
+    before = None if due is None or increment is None else _amount_due_for(given, due - increment)
+    if before is None:
+        raise Unsupported("incremental_amount without the cumulative amount before it")
+    return before
+
+
+def _amount_due_for(given: Fields, due: Decimal) -> Decimal | None:
+    """Return the one cumulative amount for which so much is due, None if there is not just one."""
+    begin, cost = Decimal(0), Decimal(0)
+    for row in [each.afresh() for each in given.objects("tiers")]:
+        cost += row.decimal("flat_amount", Decimal(0))
+        share = row.decimal("rate_percent", Decimal(0)) / 100
+        if due < cost or not share:
+            return Decimal(0) if due == 0 and not begin else None
+        end = begin + (due - cost) / share
+        if "up_to" not in row or end <= row.decimal("up_to"):
+            return end
+        cost += (row.decimal("up_to") - begin) * share
+        begin = row.decimal("up_to")
+    return None
 
 
 def _id_before(case_id: str) -> str:

@@ -35,6 +35,7 @@ ROW_FIGURES: Final = (
 )
 NOTES: Final = ("memo", "note", "comment", "description")
 """What is for people."""
+REVENUE: Final = "Revenue:"
 LOT_FIGURES: Final = ("units_left", "contract_liability", "cost_basis")
 
 
@@ -65,6 +66,17 @@ def period_figures(books: Books, period: Period, precision: Decimal) -> dict[str
         **{name: grown(name) for name in simple},
         **{name: round_half_up(books.balance(period.to_time, name), precision) for name in balances},
     }
+
+
+def period_revenue(books: Books, period: Period, precision: Decimal) -> Decimal:
+    """Return all that was earned in a period, rounded cumulatively."""
+
+    def earned(instant: datetime) -> Decimal:
+        before = (day for at, day in books.journal.items() if at < instant)
+        posted = (-amount for day in before for name, amount in day.items() if name.startswith(REVENUE))
+        return round_half_up(sum(posted, Decimal(0)), precision)
+
+    return earned(period.to_time) - earned(period.from_time)
 
 
 def _liability(books: Books, instant: datetime, precision: Decimal) -> Decimal:
