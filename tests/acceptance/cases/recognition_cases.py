@@ -228,6 +228,8 @@ def _plan_expectations(
     # How one price was divided before the case begins: its events hold the parts.
     expected.ignore("allocation")
     expected.finish()
+    if not (rows or journal or allocations.names() or revenue):
+        raise Unsupported("expected tells nothing that finance knows")
     spans = list(dict.fromkeys([*periods, *(row.period for row in rows)]))
     if not spans:
         raise Unsupported("no period to look at")

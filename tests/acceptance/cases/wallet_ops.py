@@ -18,8 +18,8 @@ from tests.acceptance.cases.wallet_play import WalletPlay
 from tests.acceptance.cases.wallet_resets import issue, reset_all
 
 CATEGORIES: Final[Mapping[str, wallet_pb2.GrantCategory.ValueType]] = {
-    "paid": wallet_pb2.GRANT_CATEGORY_PAID,
-    "promo": wallet_pb2.GRANT_CATEGORY_PROMOTIONAL,
+    **dict.fromkeys(("paid", "purchased", "prepaid"), wallet_pb2.GRANT_CATEGORY_PAID),
+    **dict.fromkeys(("promo", "promotional", "free", "bonus"), wallet_pb2.GRANT_CATEGORY_PROMOTIONAL),
     "included": wallet_pb2.GRANT_CATEGORY_INCLUDED,
 }
 CATEGORY_RANKS: Final = tuple(CATEGORIES[name] for name in ("promo", "included", "paid"))
@@ -33,6 +33,14 @@ RESULTS: Final[Mapping[str, str]] = {
     "HOLD_NOT_FOUND": "NOT_FOUND",
 }
 """How the case files call a refusal; any other reason stands for itself."""
+WORDS: Final[Mapping[str, str]] = {
+    **RESULTS,
+    **dict.fromkeys(("INSUFFICIENT_FUNDS", "INSUFFICIENT_BALANCE", "REFUSED", "REJECTED"), "INSUFFICIENT"),
+    **dict.fromkeys(("ALREADY_VOIDED", "VOIDED", "RELEASED", "HOLD_RELEASED"), "ALREADY_RELEASED"),
+    **dict.fromkeys(("CAPTURED", "HOLD_CAPTURED", "ALREADY_POSTED"), "ALREADY_CAPTURED"),
+    **dict.fromkeys(("HOLD_EXCEEDED", "EXCEEDS", "OVER_HOLD"), "EXCEEDS_HOLD"),
+}
+"""How the case files may call a refusal."""
 TTL_LONGEST: Final = timedelta(hours=24)
 LATEST: Final = datetime.max.replace(tzinfo=UTC)
 
@@ -240,10 +248,22 @@ class _Use(NamedTuple):
     feature: str
 
 
+def _feature(op: Fields) -> str:
+    """Return what a use is for; a list of one feature is that feature."""
+    scope = op.raw("scope")
+    if isinstance(scope, list) and len(scope) == 1 and isinstance(scope[0], str):
+        return scope[0]
+    return op.text("scope", "")
+
+
+def result_named(word: object) -> object:
+    """Return the name under which a result is noted."""
+    plain = word.strip().upper().replace(" ", "_").replace("-", "_") if isinstance(word, str) else word
+    return WORDS.get(plain, plain) if isinstance(plain, str) else plain
+
+
 def _read_use(op: Fields, play: WalletPlay, place: int) -> _Use:
-    use = _Use(
-        op.text("id", f"#{place}"), op.instant("at"), play.units(op.decimal("amount")), op.text("scope", "")
-    )
+    use = _Use(op.text("id", f"#{place}"), op.instant("at"), play.units(op.decimal("amount")), _feature(op))
     op.ignore("reason")
     op.finish()
     return use
