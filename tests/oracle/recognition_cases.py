@@ -41,7 +41,8 @@ class Writer:
         self.method = random.choice(METHODS)
         self.policy: Object = {"breakage_method": self.method}
         order, precision = random.choice(ORDERS), random.choice(PRECISIONS)
-        self.may_roll_over = order is None or order[0] == "granted"
+        # In a ledger lots of one day come in the order of their sale: elsewhere an expiry that changes would not count.
+        self.may_roll_over = random.random() < 0.7
         self.policy |= {"draw_order": order} if order else {}
         self.policy |= {"precision": precision} if precision else {}
         if random.random() < 0.4:
@@ -66,7 +67,7 @@ class Writer:
         """Sell a lot or give one away."""
         random = self.random
         units = Fraction(random.choice((3, 7, 90, 100, 1000, 12000, 130000)))
-        fields: Object = {"id": f"lot-{random.randint(0, 999):03}-{len(self.events)}", "units": text(units)}
+        fields: Object = {"id": self._lot_id(), "units": text(units)}
         if random.random() < 0.2:
             fields |= {"category": "promo"}
         else:
@@ -75,6 +76,10 @@ class Writer:
         if random.random() < 0.6:
             fields["expires"] = self._day_in(random.randint(20, 200))
         self.add("grant", **fields)
+
+    def _lot_id(self) -> str:
+        place = f"{len(self.events):02}"
+        return f"lot-{place}" if self.may_roll_over else f"lot-{self.random.randint(0, 99):02}-{place}"
 
     def _terms(self, units: Fraction) -> Object:
         random, terms = self.random, {}

@@ -148,8 +148,9 @@ def _read_policy(policy: Fields, events: Sequence[Fields], play: RecognitionPlay
     if policy.text("level", "lot") != "lot" and not all("pool" in event for event in _grants(events)):
         raise Unsupported(f"policy.level {policy.text('level')} of lots that are in no pool")
     play.method = method
-    if "draw_order" in policy:
-        play.priorities = _priorities(_order_words(policy), events)
+    words = _order_words(policy) if "draw_order" in policy else OWN_ORDERS[1]
+    play.priorities = _priorities(words, events)
+    play.promo_first = "promo" in words
     if "overage_price" in policy:
         play.overage_price = policy.decimal("overage_price")
     precision = check_precision(policy.decimal("precision", PRECISION_DEFAULT))
@@ -169,16 +170,32 @@ def _grants(events: Sequence[Fields]) -> list[Fields]:
 
 
 def _priorities(words: list[str], events: Sequence[Fields]) -> dict[str, int]:
-    """Return the rank of each lot in an order that is not the ledger's own."""
-    grants = _grants(events)
-    promo = any(CATEGORIES.get(grant.text("category", "paid")) != PAID for grant in grants)
-    if words == OWN_ORDERS[1] or (words == OWN_ORDERS[0] and not promo):
-        return {}
+    """Return the priority of each lot where the ledger's own order is not the one that is meant.
+
+    What is named before the expiry is a priority; from the expiry on the ledger's own order does, if it is the same:
+    an expiry may change later. Any other order is one of all lots as they are sold.
+    """
     unknown = [word for word in words if word not in RANKS]
     if unknown:
         raise Unsupported(f"policy.draw_order {unknown[0]}")
-    ranked = sorted(grants, key=lambda grant: [RANKS[word](grant) for word in words])
-    return {grant.text("id"): rank for rank, grant in enumerate(ranked)}
+    grants = _grants(events)
+    first = words.index("expiry") if "expiry" in words else len(words)
+    rest = [word for word in words[first:] if word != "promo" or "promo" not in words[:first]]
+    if rest in OWN_ORDERS and _created_in_order(grants):
+        return _ranked(grants, words[:first]) if first else {}
+    return _ranked(grants, words)
+
+
+def _created_in_order(grants: Sequence[Fields]) -> bool:
+    """Say whether lots of one day are sold in the order of their ids."""
+    sold = [(grant.instant("t"), grant.text("id")) for grant in grants]
+    return sold == sorted(sold)
+
+
+def _ranked(grants: Sequence[Fields], words: Sequence[str]) -> dict[str, int]:
+    keys = {grant.text("id"): tuple(RANKS[word](grant) for word in words) for grant in grants}
+    places = {key: place for place, key in enumerate(sorted(set(keys.values())))}
+    return {lot_id: places[key] for lot_id, key in keys.items()}
 
 
 RANKS: Final[Mapping[str, Callable[[Fields], Any]]] = {
@@ -222,7 +239,7 @@ def _plan_expectations(
     expected: Fields, play: RecognitionPlay, periods: Sequence[Period], precision: Decimal, first: datetime
 ) -> list[Step]:
     rows = _read_rows(expected)
-    journal = read_journal(expected.values("journal")) if "journal" in expected else None
+    journal = read_journal(expected.values("journal") if "journal" in expected else [])
     allocations = expected.optional_fields("allocations")
     revenue = expected.raw("total_revenue_by_period")
     # How one price was divided before the case begins: its events hold the parts.
@@ -233,7 +250,7 @@ def _plan_expectations(
     spans = list(dict.fromkeys([*periods, *(row.period for row in rows)]))
     if not spans:
         raise Unsupported("no period to look at")
-    ends = [*(span.to_time for span in spans), *(day + DAY for day in journal or {})]
+    ends = [*(span.to_time for span in spans), *(day + DAY for day in journal)]
     start = min(first, *(span.from_time for span in spans))
     horizon = max(ends)
     seen = Looks(play)
@@ -246,7 +263,7 @@ def _plan_expectations(
         if revenue is not None:
             got = [period_revenue(books, period, precision) for period in periods]
             playing.mismatches += compare("total_revenue_by_period", revenue, got, tolerance=precision)
-        if journal is not None:
+        if journal:
             # What is posted after its last entry is not in it.
             playing.mismatches += compare_journal(journal, books.journal, max(journal) + DAY)
         for debit_id in allocations.names():

@@ -6,17 +6,18 @@ from decimal import Decimal
 from typing import Final
 
 from credits.ledger.v1 import finance_commands_pb2, transfer_pb2, wallet_service_pb2
-from tests.acceptance.cases.amounts import WIDE, price_text
+from tests.acceptance.cases.amounts import WIDE, from_nanos, price_text
 from tests.acceptance.cases.fields import Fields, timestamp
 from tests.acceptance.cases.recognition_accounts import own_name
 from tests.acceptance.cases.recognition_books import read_lots
-from tests.acceptance.cases.recognition_play import RecognitionPlay
+from tests.acceptance.cases.recognition_play import RecognitionPlay, Refund
 from tests.acceptance.cases.services import call
 from tests.acceptance.cases.timeline import Rank, Session, Step
 from tests.acceptance.cases.verdicts import Unsupported
 
 CASH: Final = "Cash"
 OWED: Final = "RefundLiability"
+CENT: Final = Decimal("0.01")
 
 
 def plan_refund(event: Fields, play: RecognitionPlay) -> Step:
@@ -40,28 +41,42 @@ def plan_refund(event: Fields, play: RecognitionPlay) -> Step:
             exchange_rate=rate,
         )
         answer = await call(session.services.wallets.RefundGrant, request)
-        play.refunds[refund_id] = answer.name
+        owed = from_nanos(answer.refund.nanos)
+        play.refunds[refund_id] = Refund(answer.name, lot_id, owed)
 
     return Step(at, Rank.USE, run)
 
 
 def plan_settlement(event: Fields, play: RecognitionPlay) -> Step:
-    """Pay what refunds owe: one that is named, or all of them."""
+    """Pay what refunds owe: one that is named, those of a lot, those that come to an amount, or all of them."""
     at = event.instant("t")
-    event.ignore("id", "amount", "lot", "account", "credit_account")
-    names = [event.text("refund")] if "refund" in event else []
+    event.ignore("id", "credit_account", "account", "currency")
+    name, lot_id = (event.text(field) if field in event else "" for field in ("refund", "lot"))
+    amount = event.decimal("amount") if "amount" in event else None
 
     async def run(session: Session) -> None:
-        for refund_id in names or list(play.refunds):
-            name = play.refunds.pop(refund_id, None)
-            if name is None:
-                raise Unsupported(f"the settlement of {refund_id}, which is not owed")
+        for refund_id in _settled(play, name, lot_id, amount):
             request = finance_commands_pb2.SettleRefundRequest(
-                name=name, idempotency_key=play.wallet.playing.next_key()
+                name=play.refunds.pop(refund_id).name, idempotency_key=play.wallet.playing.next_key()
             )
             await call(session.services.finance.SettleRefund, request)
 
     return Step(at, Rank.USE, run)
+
+
+def _settled(play: RecognitionPlay, name: str, lot_id: str, amount: Decimal | None) -> list[str]:
+    """Return the refunds that a settlement pays. Raises Unsupported for a part of one."""
+    if name and name not in play.refunds:
+        raise Unsupported(f"the settlement of {name}, which is not owed")
+    open_ids = [
+        each for each, refund in play.refunds.items() if name in {"", each} and lot_id in {"", refund.lot_id}
+    ]
+    sets = [open_ids, *([each] for each in open_ids)]
+    for chosen in sets:
+        owed = sum((play.refunds[each].amount for each in chosen), Decimal(0))
+        if amount is None or abs(owed - amount) <= CENT:
+            return chosen
+    raise Unsupported(f"the settlement of {amount}, which is not what refunds come to")
 
 
 def plan_escheat(event: Fields, play: RecognitionPlay) -> Step:

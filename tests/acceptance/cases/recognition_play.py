@@ -27,6 +27,14 @@ class Lot(NamedTuple):
     paid: bool
 
 
+class Refund(NamedTuple):
+    """A refund that is owed."""
+
+    name: str
+    lot_id: str
+    amount: Decimal
+
+
 class RecognitionPlay:
     """One recognition case while it is played."""
 
@@ -37,10 +45,12 @@ class RecognitionPlay:
         self.method = ""
         """How breakage is recognised."""
         self.lots: dict[str, Lot] = {}
-        self.refunds: dict[str, str] = {}
-        """By event id, the name of the refund."""
+        self.refunds: dict[str, Refund] = {}
+        """By event id, what is owed."""
         self.priorities: dict[str, int] = {}
         """By lot id, where a case names an order of its own."""
+        self.promo_first = True
+        """Whether free lots come before paid ones of the same expiry, as the ledger has it."""
         self.lasts: dict[str, datetime | None] = {}
         """By lot id, until when it is granted."""
         self.overage_price: Decimal | None = None

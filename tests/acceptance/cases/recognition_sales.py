@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
@@ -49,16 +49,18 @@ def look_ahead(events: Sequence[Fields], play: RecognitionPlay) -> None:
     for look in (each for each in looks if each.text("type") == "grant"):
         lot_id, expires = look.text("id"), look.optional_instant("expires")
         if expires is not None:
-            rolled = [
-                other.instant("t")
-                for other in looks
-                if other.text("type") == "roll_over" and other.raw("lot") == lot_id
-            ]
+            rolled, ended = (_days(looks, lot_id, kind) for kind in ("roll_over", "end"))
             # Rolled over on the very day of its expiry, it does not expire on that day.
             waits = look.flag("no_auto_expire", default=False) or expires in rolled
-            if rolled and waits and min(rolled) >= expires:
-                expires = min(rolled) + MICROSECOND
+            last = min(rolled, default=max(ended, default=expires))
+            if waits and last >= expires and (rolled or ended):
+                expires = last + MICROSECOND
         play.lasts[lot_id] = expires
+
+
+def _days(looks: Sequence[Fields], lot_id: str, kind: str) -> list[datetime]:
+    """Return when events of a kind name a lot."""
+    return [each.instant("t") for each in looks if each.text("type") == kind and each.raw("lot") == lot_id]
 
 
 def plan_grant(event: Fields, play: RecognitionPlay) -> Step:
@@ -66,12 +68,13 @@ def plan_grant(event: Fields, play: RecognitionPlay) -> Step:
     lot_id, at, units = event.text("id"), event.instant("t"), event.decimal("units")
     event.ignore(*IN_ADVANCE)
     consideration = _consideration(event, units)
-    paid = _is_paid(event, consideration)
-    lot = Lot(lot_id, units, consideration, paid)
+    # Nothing paid for a lot that does not come first because of that: it is one for which 0 was paid.
+    paid = _is_paid(event, consideration) or not play.promo_first
+    lot = Lot(lot_id, units, consideration, paid and bool(consideration))
     expires = play.lasts.get(lot_id)
     grant = wallet_pb2.Grant(
         amount_units=play.wallet.units(units),
-        category=CATEGORIES[_category(event, consideration)],
+        category=PAID if paid else CATEGORIES[_category(event, consideration)],
         expire_time=timestamp(expires) if expires is not None else None,
         priority=play.priorities.get(lot_id, 0),
     )

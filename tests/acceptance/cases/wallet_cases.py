@@ -15,8 +15,9 @@ from tests.acceptance.cases.timeline import Playing, Rank, Script, Session, Step
 from tests.acceptance.cases.verdicts import Unsupported, number
 from tests.acceptance.cases.wallet_burn_order import plan_burn_order
 from tests.acceptance.cases.wallet_figures import plan_look, plan_overage_at, plan_series
-from tests.acceptance.cases.wallet_ops import plan_ops, result_named
+from tests.acceptance.cases.wallet_ops import plan_ops
 from tests.acceptance.cases.wallet_play import WalletPlay
+from tests.acceptance.cases.wallet_results import result_named
 
 SHORTFALL_MODES: Final[Mapping[str, wallet_pb2.ShortfallMode.ValueType]] = {
     "overage_charge_final": wallet_pb2.SHORTFALL_MODE_SOFT,

@@ -16,6 +16,7 @@ from tests.acceptance.cases.timeline import Rank, Session, Step
 from tests.acceptance.cases.verdicts import Unsupported
 from tests.acceptance.cases.wallet_play import WalletPlay
 from tests.acceptance.cases.wallet_resets import issue, reset_all
+from tests.acceptance.cases.wallet_results import result_of
 
 CATEGORIES: Final[Mapping[str, wallet_pb2.GrantCategory.ValueType]] = {
     **dict.fromkeys(("paid", "purchased", "prepaid"), wallet_pb2.GRANT_CATEGORY_PAID),
@@ -23,24 +24,6 @@ CATEGORIES: Final[Mapping[str, wallet_pb2.GrantCategory.ValueType]] = {
     "included": wallet_pb2.GRANT_CATEGORY_INCLUDED,
 }
 CATEGORY_RANKS: Final = tuple(CATEGORIES[name] for name in ("promo", "included", "paid"))
-RESULTS: Final[Mapping[str, str]] = {
-    "INSUFFICIENT_CREDIT": "INSUFFICIENT",
-    "OVERAGE_LIMIT_EXCEEDED": "INSUFFICIENT",
-    "CAPTURE_EXCEEDS_HOLD": "EXCEEDS_HOLD",
-    "HOLD_ALREADY_CAPTURED": "ALREADY_CAPTURED",
-    "HOLD_ALREADY_RELEASED": "ALREADY_RELEASED",
-    "HOLD_EXPIRED": "EXPIRED",
-    "HOLD_NOT_FOUND": "NOT_FOUND",
-}
-"""How the case files call a refusal; any other reason stands for itself."""
-WORDS: Final[Mapping[str, str]] = {
-    **RESULTS,
-    **dict.fromkeys(("INSUFFICIENT_FUNDS", "INSUFFICIENT_BALANCE", "REFUSED", "REJECTED"), "INSUFFICIENT"),
-    **dict.fromkeys(("ALREADY_VOIDED", "VOIDED", "RELEASED", "HOLD_RELEASED"), "ALREADY_RELEASED"),
-    **dict.fromkeys(("CAPTURED", "HOLD_CAPTURED", "ALREADY_POSTED"), "ALREADY_CAPTURED"),
-    **dict.fromkeys(("HOLD_EXCEEDED", "EXCEEDS", "OVER_HOLD"), "EXCEEDS_HOLD"),
-}
-"""How the case files may call a refusal."""
 TTL_LONGEST: Final = timedelta(hours=24)
 LATEST: Final = datetime.max.replace(tzinfo=UTC)
 
@@ -157,7 +140,7 @@ def noting_result(play: WalletPlay, run: Run) -> Run:
         except Refused as refusal:
             if refusal.not_offered:
                 raise
-            play.results.append(RESULTS.get(refusal.reason, refusal.reason))
+            play.results.append(result_of(refusal))
         else:
             play.results.append("OK")
 
@@ -254,12 +237,6 @@ def _feature(op: Fields) -> str:
     if isinstance(scope, list) and len(scope) == 1 and isinstance(scope[0], str):
         return scope[0]
     return op.text("scope", "")
-
-
-def result_named(word: object) -> object:
-    """Return the name under which a result is noted."""
-    plain = word.strip().upper().replace(" ", "_").replace("-", "_") if isinstance(word, str) else word
-    return WORDS.get(plain, plain) if isinstance(plain, str) else plain
 
 
 def _read_use(op: Fields, play: WalletPlay, place: int) -> _Use:

@@ -11,7 +11,7 @@ from tests.acceptance.cases.recognition_accounts import as_the_case_knows, own_n
 from tests.acceptance.cases.recognition_events import EVENTS
 from tests.acceptance.cases.recognition_words import BY_KIND, KIND_OF, KINDS, respelled, respelled_event
 from tests.acceptance.cases.verdicts import Unsupported
-from tests.acceptance.cases.wallet_ops import result_named
+from tests.acceptance.cases.wallet_results import result_named
 
 DAY = datetime(2025, 1, 1, tzinfo=UTC)
 ONE = Decimal(1)
