@@ -74,9 +74,13 @@ class Hold:
 
 
 class Wallet:
-    """One wallet. `is_owed` says that overage is paid by later grants; `takes_extra` that captures may exceed holds."""
+    """One wallet.
 
-    def __init__(self, *, is_owed: bool = False, takes_extra: bool = True) -> None:
+    `is_owed` says that overage is paid by later grants, `is_hard` that there is none but by usage; `takes_extra` that a
+    capture may exceed its hold, where the excess is an ordinary debit.
+    """
+
+    def __init__(self, *, is_owed: bool = False, is_hard: bool = True, takes_extra: bool = True) -> None:
         """Hold nothing yet."""
         self.lots: dict[str, Lot] = {}
         self.uses: dict[str, Use] = {}
@@ -84,6 +88,7 @@ class Wallet:
         self.results: list[str] = []
         self.used = 0
         self._is_owed = is_owed
+        self._is_hard = is_hard
         self._takes_extra = takes_extra
 
     @property
@@ -184,7 +189,7 @@ class Wallet:
         if not refusal and extra > 0:
             if not self._takes_extra:
                 refusal = "EXCEEDS_HOLD"
-            elif not self._is_owed and not self._covers(extra, now, ""):
+            elif self._is_hard and not self._covers(extra, now, ""):
                 refusal = "INSUFFICIENT"
         self.results.append(refusal or "OK")
         if not refusal:

@@ -32,7 +32,7 @@ class Writer:
         self.policy: Object = {"shortfall": self.shortfall} if self.shortfall else {}
         self.policy |= {"capture": "multiple", "capture_over_hold": "reject"} if rejects else {}
         self.is_owed = self.shortfall == "overage_backfilled_by_later_grant"
-        self.wallet = Wallet(is_owed=self.is_owed, takes_extra=not rejects)
+        self.wallet = Wallet(is_owed=self.is_owed, is_hard=not self.shortfall, takes_extra=not rejects)
         self.ops: list[Object] = []
         self.now = 0
         self.captured: set[str] = set()
@@ -88,30 +88,26 @@ class Writer:
         return max(1, free * self.random.choice((1, 2, 5, 8, 10, 11)) // 10)
 
     def debit(self) -> None:
-        """Debit all or nothing; only where a shortfall is refused."""
-        if not self.shortfall:
-            fields = self.scope()
-            amount = self.amount(str(fields.get("scope", "")))
-            use_id = self.add("debit", id=f"d{len(self.ops)}", amount=str(amount), **fields)
-            self.wallet.debit(use_id, amount, self.now, str(fields.get("scope", "")))
+        """Debit all or nothing, whatever becomes of a shortfall of usage."""
+        fields = self.scope()
+        amount = self.amount(str(fields.get("scope", "")))
+        use_id = self.add("debit", id=f"d{len(self.ops)}", amount=str(amount), **fields)
+        self.wallet.debit(use_id, amount, self.now, str(fields.get("scope", "")))
 
     def hold(self) -> None:
-        """Reserve some of what there is, and where a shortfall is refused sometimes more."""
-        free = sum(lot.free for lot in self.wallet.available(self.now, ""))
-        amount = self.amount() if not self.shortfall else min(self.amount(), free)
-        ttl = self.random.choice((None, 1, HOUR, 7 * HOUR))
-        if amount:
-            hold_id = self.add(
-                "hold", id=f"h{len(self.ops)}", amount=str(amount), ttl_s=None if ttl is None else ttl * 60
-            )
-            self.wallet.hold(hold_id, amount, self.now, TTL_LONGEST if ttl is None else ttl)
+        """Reserve some of what there is, sometimes more."""
+        amount, ttl = self.amount(), self.random.choice((None, 1, HOUR, 7 * HOUR))
+        hold_id = self.add(
+            "hold", id=f"h{len(self.ops)}", amount=str(amount), ttl_s=None if ttl is None else ttl * 60
+        )
+        self.wallet.hold(hold_id, amount, self.now, TTL_LONGEST if ttl is None else ttl)
 
     def capture(self) -> None:
         """Capture a hold, open or not."""
         if self.wallet.holds:
             hold_id = self.random.choice(sorted(self.wallet.holds))
             held = self.wallet.holds[hold_id].held
-            amount = max(1, held * self.random.choice((0, 3, 5, 10, 10, 12)) // 10)
+            amount = max(1, held * self.random.choice((0, 3, 5, 10, 10, 12, 60)) // 10)
             final = self.random.random() < 0.6
             use_id = self.add(
                 "capture", id=f"c{len(self.ops)}", hold=hold_id, amount=str(amount), final=final

@@ -25,6 +25,7 @@ CATEGORIES: Final[Mapping[str, wallet_pb2.GrantCategory.ValueType]] = {
 }
 CATEGORY_RANKS: Final = tuple(CATEGORIES[name] for name in ("promo", "included", "paid"))
 TTL_LONGEST: Final = timedelta(hours=24)
+PRIORITY_MAX: Final = 1_000_000
 LATEST: Final = datetime.max.replace(tzinfo=UTC)
 
 
@@ -43,6 +44,7 @@ class GrantFields(NamedTuple):
     effective_at: datetime
     expires_at: datetime | None
     issued_at: datetime
+    priority: int
     order: tuple[datetime, int, str]
     grant: wallet_pb2.Grant
     roll_over: RollOver | None = None
@@ -61,11 +63,12 @@ def read_grant(op: Fields, play: WalletPlay, place: int) -> GrantFields:
     effective_at, expires_at = op.instant("effective_at"), op.optional_instant("expires_at")
     created_at = op.optional_instant("created_at")
     seq = op.integer("seq", place if created_at is None else 0)
+    priority = op.integer("priority", 0)
     scope = [str(feature) for feature in op.values("scope")] if "scope" in op else []
     message = wallet_pb2.Grant(
         amount_units=play.units(amount),
         category=_category(op),
-        priority=op.integer("priority", 0),
+        priority=min(max(priority, 0), PRIORITY_MAX),
         scope=scope,
         effective_time=timestamp(effective_at),
         expire_time=timestamp(expires_at) if expires_at is not None else None,
@@ -75,7 +78,9 @@ def read_grant(op: Fields, play: WalletPlay, place: int) -> GrantFields:
     op.finish()
     issued_at = created_at or effective_at
     order = (issued_at, seq, grant_id)
-    return GrantFields(grant_id, amount, effective_at, expires_at, issued_at, order, message, roll_over)
+    return GrantFields(
+        grant_id, amount, effective_at, expires_at, issued_at, priority, order, message, roll_over
+    )
 
 
 def _category(op: Fields) -> wallet_pb2.GrantCategory.ValueType:
@@ -101,13 +106,14 @@ def plan_grant(op: Fields, play: WalletPlay, place: int) -> PlannedOp:
 
 
 def plan_usage(op: Fields, play: WalletPlay, place: int) -> PlannedOp:
-    """Debit what was delivered already: never refused."""
+    """Debit what was delivered already: never refused. What uses nothing is nothing."""
     use = _read_use(op, play, place)
 
     async def run(session: Session) -> None:
-        play.debits[use.use_id] = await play.debit(
-            session, amount_units=use.amount_units, feature=use.feature, delivered=True
-        )
+        if use.amount_units:
+            play.debits[use.use_id] = await play.debit(
+                session, amount_units=use.amount_units, feature=use.feature, delivered=True
+            )
 
     return PlannedOp(Step(use.at, Rank.USE, run))
 
@@ -117,18 +123,25 @@ def plan_debit(op: Fields, play: WalletPlay, place: int) -> PlannedOp:
     use = _read_use(op, play, place)
 
     async def run(session: Session) -> None:
-        debit = await play.debit(
+        play.debits[use.use_id] = await _debit_whole(session, play, use)
+
+    return PlannedOp(Step(use.at, Rank.USE, noting_result(play, run)))
+
+
+async def _debit_whole(session: Session, play: WalletPlay, use: _Use) -> wallet_pb2.Debit:
+    """Debit all or nothing. A wallet that lets a debit become overage still holds only what there is."""
+    if play.shortfall_mode == wallet_pb2.SHORTFALL_MODE_HARD:
+        return await play.debit(
             session,
             amount_units=use.amount_units,
             feature=use.feature,
             delivered=False,
             take_available=play.take_available,
         )
-        if debit.overage_units or debit.debt_units:
-            raise Unsupported(f"{op.place}: a debit refused whole where the policy lets it become overage")
-        play.debits[use.use_id] = debit
-
-    return PlannedOp(Step(use.at, Rank.USE, noting_result(play, run)))
+    await play.hold(session, use.use_id, amount_units=use.amount_units, ttl=TTL_LONGEST, feature=use.feature)
+    return await play.capture(
+        session, use.use_id, amount_units=use.amount_units, final=True, allow_late=False
+    )
 
 
 def noting_result(play: WalletPlay, run: Run) -> Run:
@@ -148,10 +161,10 @@ def noting_result(play: WalletPlay, run: Run) -> Run:
 
 
 def plan_hold(op: Fields, play: WalletPlay, place: int) -> PlannedOp:
-    """Reserve credit; a `ttl_s` of null means the longest time there is."""
+    """Reserve credit; a `ttl_s` of null, or of more, means the longest time there is."""
     ttl = TTL_LONGEST
     if "ttl_s" in op:
-        ttl = timedelta(microseconds=int(op.decimal("ttl_s") * 1_000_000))
+        ttl = min(timedelta(microseconds=int(op.decimal("ttl_s") * 1_000_000)), TTL_LONGEST)
     op.ignore("ttl_s")
     use = _read_use(op, play, place)
 
@@ -260,12 +273,17 @@ OPS: Final[Mapping[str, OpPlanner]] = {
 
 
 def _ranks(ops: Sequence[Fields], play: WalletPlay) -> dict[str, int]:
-    """Return each grant's place in the burn order by the expiry of its own: that of its lots may be a reset."""
+    """Return each grant's place in the burn order where its priority or its lots' expiry do not say it.
+
+    A lot may expire at a reset and not with its grant, and a priority may not be one that the ledger takes.
+    """
     read = [read_grant(op.afresh(), play, place) for place, op in enumerate(ops) if op.raw("op") == "grant"]
+    if not play.ahead.resets and all(0 <= each.priority <= PRIORITY_MAX for each in read):
+        return {}
     ordered = sorted(
         read,
         key=lambda each: (
-            each.grant.priority,
+            each.priority,
             each.expires_at or LATEST,
             CATEGORY_RANKS.index(each.grant.category),
             not each.grant.scope,
@@ -282,7 +300,7 @@ def plan_ops(ops: Sequence[Fields], play: WalletPlay) -> list[Step]:
     Raises Unsupported for an op that is not in the table.
     """
     play.ahead = look_ahead(ops)
-    play.ranks = _ranks(ops, play) if play.ahead.resets else {}
+    play.ranks = _ranks(ops, play)
     planned: list[PlannedOp] = []
     for place, op in enumerate(ops):
         name = op.text("op")
