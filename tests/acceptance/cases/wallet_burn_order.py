@@ -14,7 +14,8 @@ from typing import Final, NamedTuple
 from tests.acceptance.cases.fields import Fields
 from tests.acceptance.cases.timeline import Rank, Session, Step
 from tests.acceptance.cases.verdicts import Unsupported
-from tests.acceptance.cases.wallet_ops import GrantFields, plan_ops, read_grant
+from tests.acceptance.cases.wallet_grants import GrantFields, read_grant
+from tests.acceptance.cases.wallet_ops import plan_ops
 from tests.acceptance.cases.wallet_play import Reading, WalletPlay
 
 BEFORE_ALL: Final = timedelta(seconds=1)

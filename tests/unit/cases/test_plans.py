@@ -19,7 +19,8 @@ from tests.acceptance.cases.timeline import Playing
 from tests.acceptance.cases.verdicts import Verdict
 from tests.acceptance.cases.wallet_burn_order import find_large_debit
 from tests.acceptance.cases.wallet_cases import SHORTFALL_DEFAULT
-from tests.acceptance.cases.wallet_ops import OPS, GrantFields, read_grant
+from tests.acceptance.cases.wallet_grants import GrantFields, read_grant
+from tests.acceptance.cases.wallet_ops import OPS
 from tests.acceptance.cases.wallet_play import WalletPlay
 
 AT = "2024-01-01T00:00:00Z"
