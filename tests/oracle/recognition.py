@@ -39,6 +39,8 @@ class Lot:
     ended_units: Fraction = ZERO
     escheated: Fraction = ZERO
     has_ended: bool = False
+    former_ids: tuple[str, ...] = ()
+    """Of the lots that were rolled over into it: it goes on at their cost, and they are empty."""
 
     @property
     def unit_cost(self) -> Fraction:
@@ -84,9 +86,14 @@ class Lot:
 
 @dataclass
 class Debit:
-    """Units drawn, in order, as [lot, units]."""
+    """Units drawn, in order, as [lot, units, its id then]."""
 
-    draws: list[tuple[Lot, Fraction]] = field(default_factory=list)
+    draws: list[tuple[Lot, Fraction, str]] = field(default_factory=list)
+
+    @property
+    def drawn(self) -> Fraction:
+        """Return the units that it still takes."""
+        return _sum(units for _, units, _ in self.draws)
 
 
 RANKS: Final[Mapping[str, Callable[[Lot], Any]]] = {
@@ -178,7 +185,7 @@ class Book:
             part = min(wanted, lot.unused)
             if part:
                 lot.used += part
-                debit.draws.append((lot, part))
+                debit.draws.append((lot, part, lot.lot_id))
                 wanted -= part
         self.debits[event["id"]] = debit
         self.overage += wanted * self._overage_price
@@ -205,17 +212,21 @@ class Book:
         self.cash -= amount
 
     def _rollover(self, event: Mapping[str, Any]) -> None:
-        self.lots[event["lot"]].expires = event["new_expires"]
+        lot = self.lots.pop(event["lot"])
+        lot.expires = event["new_expires"]
+        if "new_lot" in event:
+            lot.former_ids, lot.lot_id = (*lot.former_ids, lot.lot_id), event["new_lot"]
+        self.lots[lot.lot_id] = lot
 
     def _reversal(self, event: Mapping[str, Any]) -> None:
         debit, back = self.debits[event["debit"]], Fraction(event["units"])
-        kept: list[tuple[Lot, Fraction]] = []
-        for lot, units in reversed(debit.draws):
+        kept: list[tuple[Lot, Fraction, str]] = []
+        for lot, units, lot_id in reversed(debit.draws):
             part = min(back, units)
             lot.used -= part
             back -= part
-            kept.insert(0, (lot, units - part))
-        debit.draws = [(lot, units) for lot, units in kept if units]
+            kept.insert(0, (lot, units - part, lot_id))
+        debit.draws = [draw for draw in kept if draw[1]]
 
     def _expire_units(self, event: Mapping[str, Any]) -> None:
         self.lots[event["lot"]].ended_units += Fraction(event["units"])

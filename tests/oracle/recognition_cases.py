@@ -126,12 +126,13 @@ class Writer:
             self.add("refund_settle", refund=self.refunds.pop(0))
 
     def rollover(self) -> None:
-        """Let a lot live longer."""
+        """Let a lot live longer, perhaps under a new id."""
         lots = [lot for lot in self.lots if lot.expires != NEVER]
         if lots and self.may_roll_over:
             lot = self.random.choice(lots)
             later = date.fromisoformat(lot.expires) + timedelta(days=self.random.randint(1, 60))
-            self.add("rollover", lot=lot.lot_id, new_expires=later.isoformat())
+            named = {"new_lot": f"{lot.lot_id}r"} if self.random.random() < 0.4 else {}
+            self.add("rollover", lot=lot.lot_id, new_expires=later.isoformat(), **named)
 
     def reversal(self) -> None:
         """Take a debit back, in part or whole."""
@@ -139,13 +140,13 @@ class Writer:
         able = [key for key, debit in debits.items() if debit.draws and not self._overran(key)]
         if able:
             key = self.random.choice(able)
-            drawn = sum((units for _, units in debits[key].draws), Fraction(0))
+            drawn = debits[key].drawn
             units = self.random.choice((drawn, Fraction(int(drawn / 3)) or drawn))
             self.add("reversal", debit=key, units=text(units))
 
     def _overran(self, debit_id: str) -> bool:
         [told] = [event for event in self.events if event["id"] == debit_id]
-        drawn = sum((units for _, units in self.diary.book.debits[debit_id].draws), Fraction(0))
+        drawn = self.diary.book.debits[debit_id].drawn
         reversed_ = sum(
             (Fraction(each["units"]) for each in self.events if each.get("debit") == debit_id), Fraction(0)
         )

@@ -64,7 +64,7 @@ def report(policy: Mapping[str, Any], events: Sequence[Object], periods: Sequenc
         rows.append(_row(period, before, after, diary.book))
         before = after
     draws = {
-        debit_id: [{"lot": lot.lot_id, "units": text(units)} for lot, units in debit.draws]
+        debit_id: [{"lot": lot_id, "units": text(units)} for _, units, lot_id in debit.draws]
         for debit_id, debit in diary.book.debits.items()
     }
     return {"rollforward": rows, "allocations": draws, "journal": diary.journal}
@@ -99,6 +99,9 @@ def _row(period: Object, before: Mapping[str, Fraction], after: Mapping[str, Fra
         }
         for lot in book.lots.values()
     }
+    for lot in book.lots.values():
+        empty = {"units_left": "0", "contract_liability": "0", "cost_basis": text(lot.unit_cost)}
+        row["lots"] |= dict.fromkeys(lot.former_ids, empty)
     return row
 
 
