@@ -35,7 +35,7 @@ def plan_debit(event: Fields, play: RecognitionPlay) -> Step:
         request.charge.CopyFrom(_charge(play, units, price))
 
     async def run(session: Session) -> None:
-        await _debit(session, play, debit_id, request)
+        await _debit(session, play, debit_id, request, units=units)
 
     return Step(told, Rank.USE, run)
 
@@ -64,8 +64,17 @@ def is_late(event: Fields, play: RecognitionPlay) -> bool:
 
 
 async def _debit(
-    session: Session, play: RecognitionPlay, debit_id: str, request: wallet_service_pb2.DebitRequest
+    session: Session,
+    play: RecognitionPlay,
+    debit_id: str,
+    request: wallet_service_pb2.DebitRequest,
+    *,
+    units: int,
 ) -> wallet_pb2.Debit:
+    play.draws[debit_id] = []
+    if not units:
+        # What uses nothing is nothing.
+        return wallet_pb2.Debit()
     request.idempotency_key = play.wallet.playing.next_key()
     debit = (await call(session.services.wallets.Debit, request)).debit
     play.wallet.debits[debit_id] = debit
@@ -106,7 +115,7 @@ def plan_overage(event: Fields, play: RecognitionPlay) -> Step:
     request = wallet_service_pb2.DebitRequest(name=play.wallet.name, delivered=True, charge=charge)
 
     async def run(session: Session) -> None:
-        if (await _debit(session, play, debit_id, request)).draws:
+        if (await _debit(session, play, debit_id, request, units=charge.lines[0].quantity)).draws:
             raise Unsupported("overage while there is credit left")
 
     return Step(at, Rank.USE, run)
