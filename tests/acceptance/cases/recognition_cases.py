@@ -154,7 +154,8 @@ def _read_policy(policy: Fields, events: Sequence[Fields], play: RecognitionPlay
     if "overage_price" in policy:
         play.overage_price = policy.decimal("overage_price")
     precision = check_precision(policy.decimal("precision", PRECISION_DEFAULT))
-    policy.ignore("functional_currency", "currency", *NOTES)
+    play.functional = policy.text("functional_currency", policy.text("currency", "USD"))
+    policy.ignore(*NOTES)
     policy.finish()
     return precision
 

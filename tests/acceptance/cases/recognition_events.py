@@ -100,10 +100,9 @@ async def _rename(session: Session, play: RecognitionPlay, lot_id: str, new_id: 
     """Let what is left of a lot be known by a new id, at the cost basis that it has."""
     if new_id in play.lots:
         raise Unsupported(f"the roll-over of {lot_id} into {new_id}, which is a lot already")
-    old = play.newest(lot_id)
-    name = play.grant_name(old)
+    old, name = play.newest(lot_id), play.grant_name(lot_id)
+    play.lots[new_id] = play.lot(lot_id)._replace(lot_id=new_id)
     play.moved[old] = new_id
-    play.lots[new_id] = play.lots[old]._replace(lot_id=new_id)
     play.wallet.grants[new_id] = name
     play.wallet.ids[name] = new_id
 

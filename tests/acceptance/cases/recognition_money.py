@@ -31,7 +31,7 @@ def plan_refund(event: Fields, play: RecognitionPlay) -> Step:
         raise Unsupported(f"a refund to {account}")
 
     async def run(session: Session) -> None:
-        lot = play.lots[play.newest(lot_id)]
+        lot = play.lot(lot_id)
         asked = units or (amount * lot.units / lot.consideration if amount else Decimal(0))
         request = wallet_service_pb2.RefundGrantRequest(
             name=play.grant_name(lot_id),

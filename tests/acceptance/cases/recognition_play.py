@@ -54,6 +54,8 @@ class RecognitionPlay:
         self.lasts: dict[str, datetime | None] = {}
         """By lot id, until when it is granted."""
         self.overage_price: Decimal | None = None
+        self.functional = "USD"
+        """What the case calls the currency of its books."""
         self.foreign: dict[str, str] = {}
         """By the code of a case, the code that stands for a foreign currency here."""
         self.rates: dict[str, list[tuple[datetime, Decimal]]] = {}
@@ -78,6 +80,13 @@ class RecognitionPlay:
         if name is None:
             raise Unsupported(f"lot {lot_id}, which was not granted before")
         return name
+
+    def lot(self, lot_id: str) -> Lot:
+        """Return a lot, or what it has become. Raises Unsupported."""
+        lot = self.lots.get(self.newest(lot_id))
+        if lot is None:
+            raise Unsupported(f"lot {lot_id}, which was not granted before")
+        return lot
 
     def newest(self, lot_id: str) -> str:
         """Return the lot that a lot has become."""

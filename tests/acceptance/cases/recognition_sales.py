@@ -117,6 +117,8 @@ def _exchange(event: Fields, grant: wallet_pb2.Grant, play: RecognitionPlay) -> 
     code = event.text("currency", "")
     rate = event.decimal("fx_rate") if "fx_rate" in event else rate_at(play, code, event)
     if rate is None:
+        if code not in {"", play.functional}:
+            raise Unsupported(f"{event.place}: a sale in {code} without a rate")
         return Decimal(1)
     grant.consideration.currency_code = play.foreign[code or "foreign"]
     for money in (grant.finance.tax, grant.finance.standalone_price):
