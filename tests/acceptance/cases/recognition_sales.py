@@ -146,7 +146,7 @@ def _sale_terms(event: Fields, play: RecognitionPlay) -> sale_terms_pb2.SaleTerm
         entity=play.entity,
     )
     breakage, redeemed = read_estimate(event, play)
-    if play.method == "proportional":
+    if event.text("breakage_method", play.method).lower() == "proportional":
         terms.expected_breakage, terms.expected_redeemed_units = breakage, redeemed
     tax = event.decimal("tax", Decimal(0))
     if tax:

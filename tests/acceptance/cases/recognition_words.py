@@ -46,6 +46,7 @@ BY_KIND: Final[Mapping[str, Sequence[Synonyms]]] = {
             "tax": ("sales_tax", "vat", "tax_amount"),
             "bonus_units": ("bonus", "bonus_credits", "free_units"),
             "category": ("lot_category", "source", "origin"),
+            "breakage_method": ("method",),
             "standalone_price": ("ssp", "standalone_selling_price", "credit_ssp"),
             "bundle": ("bundled", "bundle_items", "obligations", "performance_obligations", "streams"),
         },
