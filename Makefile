@@ -12,7 +12,7 @@ ifneq ($(shell test -x $(PY) && head -n 1 $(INSTALLED) 2>/dev/null),$(CURDIR))
 .PHONY: $(INSTALLED)
 endif
 
-.PHONY: help setup demo run test lint bench cases protos breaking clean
+.PHONY: help setup demo run test lint bench cases oracles protos breaking clean
 
 help: ## list the commands
 	@printf 'usage: make <command> [VARIABLE=value]\n\n'
@@ -44,6 +44,9 @@ bench: $(INSTALLED) ## measure against the floors, print a table, write build/be
 
 cases: $(INSTALLED) ## play acceptance cases over gRPC (FILES="a.json b.json")
 	@$(PY) -m tests.acceptance.run_cases $(FILES)
+
+oracles: $(INSTALLED) ## play cases that independent oracles write (COUNT=100 of each kind, SEED=0)
+	@$(PY) -m tests.acceptance.play_oracles $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED))
 
 protos: $(INSTALLED) ## write protos/gen anew from the protos
 	@$(PY) -m deploy.generate_protos

@@ -103,8 +103,8 @@ class Fields:
         ]
 
     def finish(self) -> None:
-        """Raise Unsupported if a field was not read."""
-        unread = [name for name in self._raw if name not in self._read]
+        """Raise Unsupported if a field was not read; one that is null says nothing."""
+        unread = [name for name, value in self._raw.items() if value is not None and name not in self._read]
         if unread:
             raise Unsupported(f"field {self._at(unread[0])}")
 

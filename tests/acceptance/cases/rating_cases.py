@@ -35,6 +35,7 @@ class Shape(NamedTuple):
 SHAPES: Final = (
     Shape(frozenset({"rate_card", "context_tokens"}), plan_compound_card),
     Shape(frozenset({"unit_prices"}), plan_llm_card),
+    Shape(frozenset({"prices_per_1k"}), plan_llm_card),
     Shape(frozenset({"prices_per_1m"}), plan_llm_card),
     Shape(frozenset({"phases", "usage", "period"}), plan_phase_change),
     Shape(frozenset({"base_fee", "included_credits", "used_credits"}), plan_overage),

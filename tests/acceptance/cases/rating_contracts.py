@@ -35,6 +35,7 @@ class Terms(NamedTuple):
     included_roll_over: billing_terms_pb2.IncludedRollOver | None = None
     minimum_spend: Decimal | None = None
     tax_percent: Decimal | None = None
+    shortfall_mode: wallet_pb2.ShortfallMode.ValueType = wallet_pb2.SHORTFALL_MODE_SOFT
 
 
 class Signed(NamedTuple):
@@ -50,7 +51,7 @@ async def sign(
 ) -> Signed:
     """Open a wallet, publish a plan on the card, and bind the two from an instant."""
     customer = f"customers/{playing.key}"
-    wallet = await _open_wallet(session, playing, customer, terms.asset)
+    wallet = await _open_wallet(session, playing, customer, terms)
     plan = await publish_plan(session, playing, card, terms)
     contract = agreement_pb2.Contract(
         customer=customer, wallet=wallet, plan=plan, start_time=timestamp(start), cycle=cycle
@@ -62,8 +63,8 @@ async def sign(
     return Signed(answer.contract.name, wallet, answer.position)
 
 
-async def _open_wallet(session: Session, playing: Playing, customer: str, asset: money_pb2.Asset) -> str:
-    wallet = wallet_pb2.Wallet(customer=customer, asset=asset, shortfall_mode=wallet_pb2.SHORTFALL_MODE_SOFT)
+async def _open_wallet(session: Session, playing: Playing, customer: str, terms: Terms) -> str:
+    wallet = wallet_pb2.Wallet(customer=customer, asset=terms.asset, shortfall_mode=terms.shortfall_mode)
     request = wallet_service_pb2.OpenWalletRequest(
         wallet_id=playing.key, wallet=wallet, idempotency_key=playing.next_key()
     )
@@ -80,7 +81,7 @@ async def publish_plan(
         base_fee=_money(terms.base_fee),
         included_units=terms.included_units,
         included_roll_over=terms.included_roll_over,
-        shortfall_mode=wallet_pb2.SHORTFALL_MODE_SOFT,
+        shortfall_mode=terms.shortfall_mode,
         overage_price=_unit_price(terms.overage_price),
         minimum_spend=_money(terms.minimum_spend),
         tax_rates=_tax_rates(terms.tax_percent),

@@ -18,26 +18,34 @@ from tests.acceptance.cases.services import call
 from tests.acceptance.cases.timeline import Playing, Rank, Session, Step
 from tests.acceptance.cases.verdicts import Unsupported, number
 
+SETTLEMENTS: Final = {
+    "credit_then_invoice": wallet_pb2.SHORTFALL_MODE_SOFT,
+    "credit_only": wallet_pb2.SHORTFALL_MODE_ADVANCE,
+}
+OWED: Final = ("advance", "debt", "uncovered", "outstanding")
+"""How a case may call what credit alone has to pay and there is not."""
 CHARGE: Final = "charge"
 START: Final = datetime(2026, 1, 1, tzinfo=UTC)
 NEXT_PERIOD: Final = datetime(2026, 2, 1, tzinfo=UTC)
 
 
 def plan_credit_then_invoice(given: Fields, expected: Expected, playing: Playing) -> list[Step]:
-    """Play a charge against a balance of credit, and compare what credit paid and what is invoiced."""
-    if given.text("mode", "credit_then_invoice") != "credit_then_invoice":
-        raise Unsupported(f"mode {given.text('mode')}")
+    """Play a charge against a balance of credit, and compare what credit paid, what is invoiced and what is owed."""
+    mode = given.text("mode", "credit_then_invoice")
+    if mode not in SETTLEMENTS:
+        raise Unsupported(f"mode {mode}")
     charge, credit = given.decimal("charge"), given.decimal("credit_balance")
     given.ignore("currency")
     given.finish()
-    expected.offer("credits_consumed", "invoice_remainder", "credit_remaining")
+    expected.offer("credits_consumed", "invoice_remainder", "credit_remaining", *OWED)
     quantity = quantity_of(charge)
+    terms = Terms(shortfall_mode=SETTLEMENTS[mode])
 
     async def run(session: Session) -> None:
         rate = rate_of(CHARGE, Decimal(1), unit_size=quantity.unit_size)
         card = await publish_card(session, playing, [CardPhase([rate])])
         cycle = agreement_pb2.Cycle(interval=agreement_pb2.CYCLE_INTERVAL_MONTH)
-        signed = await sign(session, playing, card, Terms(), cycle, session.now)
+        signed = await sign(session, playing, card, terms, cycle, session.now)
         if credit:
             await _grant(session, playing, signed.wallet, to_units(credit, USD.scale))
         if quantity.parts:
@@ -45,10 +53,12 @@ def plan_credit_then_invoice(given: Fields, expected: Expected, playing: Playing
         invoice = await preview(session, signed, session.now)
         paid = [line for line in invoice.lines if line.kind == invoice_service_pb2.LINE_KIND_USAGE]
         balance = await _balance(session, signed.wallet, session.now)
+        owed = from_units(balance.debt_units, USD.scale)
         figures = {
-            "credits_consumed": from_units(sum(line.amount_units for line in paid), USD.scale),
+            "credits_consumed": from_units(sum(line.amount_units for line in paid), USD.scale) - owed,
             "invoice_remainder": from_nanos(invoice.total.nanos),
             "credit_remaining": from_units(balance.available_units, USD.scale),
+            **dict.fromkeys(OWED, owed),
         }
         expected.compare(playing, figures)
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from credits.ledger.v1 import agreement_pb2, money_pb2
+from credits.ledger.v1 import agreement_pb2, money_pb2, wallet_pb2, wallet_service_pb2
 from credits.rating.v1 import invoice_service_pb2
 from tests.acceptance.cases.amounts import (
     SCALE_DEFAULT,
@@ -22,6 +22,7 @@ from tests.acceptance.cases.expected import Expected
 from tests.acceptance.cases.fields import Fields, timestamp
 from tests.acceptance.cases.rating_cards import CardPhase, priced, publish_card, rate_of
 from tests.acceptance.cases.rating_contracts import Signed, Terms, bill, preview, record, sign
+from tests.acceptance.cases.services import Refused, call
 from tests.acceptance.cases.timeline import Playing, Rank, Session, Step
 from tests.acceptance.cases.verdicts import Unsupported, is_list
 
@@ -29,6 +30,14 @@ USAGE: Final = "quantity"
 CREDITS: Final = "credits"
 CREDIT: Final = money_pb2.Asset(code="CREDIT", scale=SCALE_DEFAULT)
 CENT: Final = Decimal("0.01")
+SHORTFALLS: Final = {
+    "soft": wallet_pb2.SHORTFALL_MODE_SOFT,
+    "none": wallet_pb2.SHORTFALL_MODE_SOFT,
+    "hard": wallet_pb2.SHORTFALL_MODE_HARD,
+}
+BLOCKED: Final = ("blocked_credits", "refused_credits", "rejected_credits", "denied_credits")
+"""How a case may call what a hard cap does not let through."""
+SERVED: Final = ("served_credits", "allowed_credits", "used_credits", "billable_credits")
 CYCLE_DAYS_MAX: Final = 120
 """Most intervals in one cycle."""
 
@@ -154,27 +163,51 @@ def _cycle(from_time: datetime, to_time: datetime) -> agreement_pb2.Cycle:
 
 
 def plan_overage(given: Fields, expected: Expected, playing: Playing) -> list[Step]:
-    """Play a plan with a fee, included credits and a price of overage, and compare its invoice."""
-    if given.text("cap", "soft") != "soft":
-        raise Unsupported(f"cap {given.text('cap')}")
+    """Play a plan with a fee, included credits and a price of overage or a hard cap, and compare its invoice."""
+    cap = given.text("cap", "soft")
+    if cap not in SHORTFALLS:
+        raise Unsupported(f"cap {cap}")
     included_units = to_units(given.decimal("included_credits"), CREDIT.scale)
-    used = quantity_of(given.decimal("used_credits"))
-    terms = Terms(CREDIT, given.decimal("base_fee"), included_units, given.decimal("overage_unit_amount"))
-    given.ignore("currency")
+    used = given.decimal("used_credits")
+    price = given.decimal("overage_unit_amount") if "overage_unit_amount" in given else None
+    terms = Terms(CREDIT, given.decimal("base_fee"), included_units, price, shortfall_mode=SHORTFALLS[cap])
+    given.ignore("currency", "plan", "tier")
     given.finish()
-    expected.offer("overage_credits", "overage_amount", "amount")
-    rate = rate_of(CREDITS, Decimal(1), unit_size=used.unit_size)
+    expected.offer("overage_credits", "overage_amount", "amount", *BLOCKED, *SERVED)
+    unit_size = quantity_of(used).unit_size
 
     async def run(session: Session) -> None:
+        rate = rate_of(CREDITS, Decimal(1), unit_size=unit_size)
         card = await publish_card(session, playing, [CardPhase([rate])], asset=CREDIT)
         cycle = agreement_pb2.Cycle(interval=agreement_pb2.CYCLE_INTERVAL_MONTH)
         signed = await sign(session, playing, card, terms, cycle, session.now)
         if included_units:
             await bill(session, signed)
-        await record(session, playing, signed, {CREDITS: used.parts})
-        expected.compare(playing, _invoice_figures(await preview(session, signed, session.now)))
+        served = used if cap == "soft" else await _allowed(session, playing, signed, used)
+        await record(session, playing, signed, {CREDITS: int(served * unit_size)})
+        figures = _invoice_figures(await preview(session, signed, session.now))
+        figures |= dict.fromkeys(BLOCKED, used - served) | dict.fromkeys(SERVED, served)
+        expected.compare(playing, figures)
 
     return [Step(None, Rank.USE, run)]
+
+
+async def _allowed(session: Session, playing: Playing, signed: Signed, used: Decimal) -> Decimal:
+    """Return how much of a usage a hard cap lets through: a hold says whether all of it, the balance how much."""
+    hold = wallet_service_pb2.HoldRequest(
+        name=signed.wallet, idempotency_key=playing.next_key(), amount_units=to_units(used, CREDIT.scale)
+    )
+    try:
+        held = await call(session.services.wallets.Hold, hold)
+    except Refused as refusal:
+        if refusal.reason != "INSUFFICIENT_CREDIT":
+            raise
+        request = wallet_service_pb2.GetBalanceRequest(name=signed.wallet)
+        balance = (await call(session.services.wallets.GetBalance, request)).balance
+        return from_units(balance.available_units, CREDIT.scale)
+    release = wallet_service_pb2.ReleaseHoldRequest(name=held.hold.name, idempotency_key=playing.next_key())
+    await call(session.services.wallets.ReleaseHold, release)
+    return used
 
 
 def _invoice_figures(invoice: invoice_service_pb2.Invoice) -> dict[str, object]:

@@ -20,13 +20,13 @@ from tests.acceptance.cases.rating_cards import (
     quote_after,
     whole,
 )
+from tests.acceptance.cases.rating_cumulative import amount_before
 from tests.acceptance.cases.timeline import Playing, Rank, Session, Step
 from tests.acceptance.cases.verdicts import Unsupported
 
 DIMENSION: Final = "quantity"
 MINIMUM_KIND: Final = price_model_pb2.CHARGE_PART_KIND_MINIMUM
 FLAT_FEE_FLAG: Final = "flat_fee_when_zero_usage"
-SIBLING_FIELDS: Final = ("model", "tiers")
 
 
 class Usages(NamedTuple):
@@ -232,7 +232,7 @@ def _plan_graduated_percentage(case: Case, given: Fields, expected: Expected, pl
     """Play a cumulative amount, and the one before it if the case or the row before it in its table tells it."""
     name = "cumulative_amount" if "cumulative_amount" in given else "quantity"
     rows = given.objects("tiers")
-    before = _amount_before(case, given) if "incremental_amount" in expected.names() else Decimal(0)
+    before = amount_before(case, given, expected) if "incremental_amount" in expected.names() else Decimal(0)
     quantity = _quantity(given, name, [before, *_optional_decimals(rows, "up_to")])
     tiers = []
     for row in rows:
@@ -259,27 +259,6 @@ def _plan_graduated_percentage(case: Case, given: Fields, expected: Expected, pl
         expected.compare(playing, figures | {"incremental_amount": amounts[-1]})
 
     return [Step(None, Rank.USE, run)]
-
-
-def _amount_before(case: Case, given: Fields) -> Decimal:
-    """Return the cumulative amount before a case's: told by it, or by the row before it. Raises Unsupported."""
-    if "previous_cumulative_amount" in given:
-        return given.decimal("previous_cumulative_amount")
-    for sibling in case.siblings:
-        if sibling.get("id") != _id_before(case.case_id):
-            continue
-        other = Fields(sibling.get("input"), place="input")
-        if any(other.raw(name) != given.raw(name) for name in SIBLING_FIELDS):
-            return Decimal(0)
-        amount = other.decimal("cumulative_amount")
-        if amount <= given.decimal("cumulative_amount"):
-            return amount
-    raise Unsupported("incremental_amount without the cumulative amount before it")
-
-
-def _id_before(case_id: str) -> str:
-    prefix, digits = case_id.rstrip("0123456789"), case_id[len(case_id.rstrip("0123456789")) :]
-    return f"{prefix}{int(digits or 0) - 1:0{len(digits)}d}"
 
 
 MODELS: Final[dict[str, Callable[[Fields], tuple[agreement_pb2.Rate, Usages]]]] = {

@@ -10,7 +10,8 @@ from credits.ledger.v1 import agreement_pb2
 from tests.acceptance.cases.amounts import price_text
 from tests.acceptance.cases.expected import Expected
 from tests.acceptance.cases.fields import Fields
-from tests.acceptance.cases.rating_cards import CardPhase, Priced, publish_card, quote, rate_of
+from tests.acceptance.cases.rating_cards import Card, CardPhase, Priced, publish_card, quote, rate_of
+from tests.acceptance.cases.services import Refused
 from tests.acceptance.cases.timeline import Playing, Rank, Session, Step
 from tests.acceptance.cases.verdicts import Unsupported
 
@@ -18,11 +19,15 @@ TOKENS: Final = "_tokens"
 """End of the fields that hold how many tokens there were of a dimension."""
 CACHED: Final = ("cache_read", "cache_write", "cache_write_5m", "cache_write_1h")
 """Dimensions that are part of the input where it includes what was cached."""
-LLM_DIMENSIONS: Final = ("input", *CACHED, "output")
+REASONING: Final = "reasoning"
 CONTEXT: Final = "context_tokens"
 BOUNDARY: Final = "max_tokens inclusive"
 ALL_DIMENSIONS: Final = "all token dimensions"
 PER_MILLION: Final = 1_000_000
+PRICES: Final = {"unit_prices": 1, "prices_per_1k": 1_000, "prices_per_1m": PER_MILLION}
+"""Names of the prices of tokens, and for how many tokens they are."""
+REFUSALS: Final = ("error", "refused", "rejected", "refusal", "rejection")
+"""How a case may say that there is no price."""
 
 
 class Question(NamedTuple):
@@ -31,17 +36,34 @@ class Question(NamedTuple):
     phase: CardPhase
     quantities: dict[str, int]
     properties: dict[str, str] = {}
+    figures: tuple[str, ...] = ("amount", "lines")
 
 
 def plan_quote(question: Question, expected: Expected, playing: Playing) -> list[Step]:
     """Return the step that publishes the card, asks, and compares."""
+    refused = any(name in expected.names() for name in REFUSALS)
+    expected.offer(*REFUSALS) if refused else expected.offer(*question.figures)
 
     async def run(session: Session) -> None:
         card = await publish_card(session, playing, [question.phase])
+        if refused:
+            await _expect_refusal(session, card, question, playing)
+            return
         answer = await quote(session, card, quantities=question.quantities, properties=question.properties)
         expected.compare(playing, figures_of(answer))
 
     return [Step(None, Rank.USE, run)]
+
+
+async def _expect_refusal(session: Session, card: Card, question: Question, playing: Playing) -> None:
+    """Note if a quote that must be refused is answered."""
+    try:
+        answer = await quote(session, card, quantities=question.quantities, properties=question.properties)
+    except Refused as refusal:
+        if refusal.not_offered:
+            raise
+        return
+    playing.expect("amount", "a refusal", answer.amount)
 
 
 def figures_of(answer: Priced) -> dict[str, object]:
@@ -61,7 +83,6 @@ def plan_llm_card(given: Fields, expected: Expected, playing: Playing) -> list[S
     properties = {name: given.text(name) for name in ("model", "service_tier") if name in given}
     quantities = _token_counts(given, prices)
     given.finish()
-    expected.offer("amount", "lines")
     rates = [
         rate_of(dimension, price, unit_size=unit_size, match=properties)
         for dimension, price in prices.items()
@@ -71,21 +92,29 @@ def plan_llm_card(given: Fields, expected: Expected, playing: Playing) -> list[S
 
 def _prices(given: Fields) -> tuple[dict[str, Decimal], int]:
     """Return the price of each dimension, and for how many tokens it is."""
-    name, unit_size = ("unit_prices", 1) if "unit_prices" in given else ("prices_per_1m", PER_MILLION)
+    [name] = [each for each in PRICES if each in given]
     listed = given.fields(name)
     prices = {dimension: listed.decimal(dimension) for dimension in listed.names()}
-    unknown = [dimension for dimension in prices if dimension not in LLM_DIMENSIONS]
+    unknown = [dimension for dimension in prices if not dimension.replace("_", "").isalnum()]
     if unknown:
         raise Unsupported(f"{listed.place}.{unknown[0]}")
-    return prices, unit_size
+    return prices, PRICES[name]
 
 
 def _token_counts(given: Fields, prices: Mapping[str, Decimal]) -> dict[str, int]:
     """Return the tokens of each dimension, each counted once."""
-    counts = {name: given.integer(f"{name}{TOKENS}", 0) for name in LLM_DIMENSIONS}
-    cached = sum(counts[name] for name in CACHED)
+    told = [name.removesuffix(TOKENS) for name in given.names() if name.endswith(TOKENS)]
+    counts = {name: given.integer(f"{name}{TOKENS}", 0) for name in {*prices, *told}}
+    cached = sum(counts.get(name, 0) for name in CACHED)
     if given.flag("input_tokens_include_cached", None if cached else True):
-        counts["input"] -= cached
+        counts["input"] = counts.get("input", 0) - cached
+    if REASONING in counts and given.flag(
+        "output_tokens_include_reasoning", None if counts[REASONING] else True
+    ):
+        counts["output"] = counts.get("output", 0) - counts[REASONING]
+        if REASONING not in prices:
+            # Reasoning without a price of its own is output.
+            counts["output"] += counts.pop(REASONING)
     for name, count in counts.items():
         if count and name not in prices:
             raise Unsupported(f"{name}{TOKENS} without a price")
@@ -99,8 +128,8 @@ def plan_compound_card(given: Fields, expected: Expected, playing: Playing) -> l
     quantities = {name: given.integer(name) for name in names}
     properties = {CONTEXT: str(given.integer(CONTEXT))}
     given.finish()
-    expected.offer("amount", "lines", "multiplier")
-    return plan_quote(Question(phase, quantities, properties), expected, playing)
+    figures = ("amount", "lines", "multiplier")
+    return plan_quote(Question(phase, quantities, properties, figures), expected, playing)
 
 
 def compound_phase(card: Fields) -> CardPhase:

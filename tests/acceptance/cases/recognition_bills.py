@@ -17,14 +17,18 @@ from tests.acceptance.cases.amounts import to_nanos
 from tests.acceptance.cases.fields import Fields, timestamp
 from tests.acceptance.cases.rating_cards import CardPhase, publish_card, rate_of
 from tests.acceptance.cases.recognition_books import read_books
-from tests.acceptance.cases.recognition_sales import Planner, RecognitionPlay
+from tests.acceptance.cases.recognition_play import Planner, RecognitionPlay
 from tests.acceptance.cases.services import call
 from tests.acceptance.cases.timeline import Rank, Session, Step
+from tests.acceptance.cases.verdicts import Unsupported
 from tests.acceptance.cases.wallet_play import ASSET_CODE
 
 DAY: Final = timedelta(days=1)
-SPANS: Final = (("from", "to"), ("start", "end"), ("service_from", "service_to"))
-AMOUNTS: Final = ("amount", "consideration", "fee", "price")
+OVERAGE: Final = "OVERAGE"
+BASE_FEE: Final = "BASE_FEE"
+COMMITMENT: Final = "COMMITMENT"
+ABOUT: Final = ("id", "of", "debit", "debits", "method", "recognition", "plan", "product", "periods")
+"""What of a bill changes nothing of it."""
 
 
 def plan_bill(kind: str) -> Planner:
@@ -32,22 +36,39 @@ def plan_bill(kind: str) -> Planner:
 
     def plan(event: Fields, play: RecognitionPlay) -> Step:
         at = event.instant("t")
-        event.ignore("id", "of", "debit", "debits", "method", "recognition")
-        amounts = [event.decimal(name) for name in AMOUNTS if name in event]
-        spans = [(event.instant(one), event.instant(other)) for one, other in SPANS if one in event]
+        event.ignore(*ABOUT)
+        amount = _amount(event)
+        span = (event.instant("from"), event.instant("to")) if "from" in event and "to" in event else None
         tax = event.decimal("tax", Decimal(0))
+        if amount is None and kind != OVERAGE:
+            raise Unsupported(f"{event.place}.amount is missing")
+        # What a commitment lacks at its end is known and billed on that day.
+        if kind == COMMITMENT and span is not None and span[1] <= at + DAY:
+            span = None
 
         async def run(session: Session) -> None:
-            nanos = to_nanos(amounts[0] if amounts else await _unbilled(session, play, at))
-            amount = billing_records_pb2.BilledAmount(kind=kind, nanos=nanos)
-            if spans:
-                amount.from_time.CopyFrom(timestamp(spans[0][0]))
-                amount.to_time.CopyFrom(timestamp(spans[0][1]))
-            await _record(session, play, amount, to_nanos(tax))
+            nanos = to_nanos(await _unbilled(session, play, at) if amount is None else amount)
+            billed = billing_records_pb2.BilledAmount(kind=kind, nanos=nanos)
+            if span is not None:
+                billed.from_time.CopyFrom(timestamp(span[0]))
+                billed.to_time.CopyFrom(timestamp(span[1]))
+            await _record(session, play, billed, to_nanos(tax))
 
         return Step(at, Rank.USE, run)
 
     return plan
+
+
+def _amount(event: Fields) -> Decimal | None:
+    """Return what is billed: as told, or what was used of a commitment less than was committed."""
+    if "committed" in event and "used" in event:
+        lacking = max(event.decimal("committed") - event.decimal("used"), Decimal(0))
+        if event.decimal("amount", lacking) != lacking:
+            raise Unsupported(f"{event.place}.amount is not what the commitment lacks")
+        return lacking
+    if "units" in event and "unit_price" in event:
+        return event.decimal("units") * event.decimal("unit_price")
+    return event.decimal("amount") if "amount" in event else None
 
 
 async def _unbilled(session: Session, play: RecognitionPlay, at: datetime) -> Decimal:

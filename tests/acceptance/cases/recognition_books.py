@@ -16,6 +16,7 @@ from credits.ledger.v1 import finance_commands_pb2, finance_service_pb2
 from tests.acceptance.cases.amounts import from_nanos
 from tests.acceptance.cases.fields import timestamp
 from tests.acceptance.cases.rating_cards import CURRENCY
+from tests.acceptance.cases.recognition_accounts import Postings
 from tests.acceptance.cases.services import call
 from tests.acceptance.cases.timeline import Session
 from tests.acceptance.cases.verdicts import Unsupported
@@ -60,10 +61,6 @@ class LotState(NamedTuple):
     contract_liability: Decimal
     unused: Decimal = Decimal(0)
     """What of the consideration was neither used nor paid back nor given up."""
-
-
-Postings = dict[datetime, dict[str, Decimal]]
-"""By day, what each account was debited, net of credits."""
 
 
 class Books(NamedTuple):

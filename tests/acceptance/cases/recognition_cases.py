@@ -19,21 +19,33 @@ from tests.acceptance.cases.recognition_figures import (
     ExpectedRow,
     Period,
     compare_journal,
-    period_figures,
+    period_revenue,
     read_journal,
 )
-from tests.acceptance.cases.recognition_money import CLOSES
-from tests.acceptance.cases.recognition_sales import CATEGORIES, PAID, RATES, RecognitionPlay, look_ahead
+from tests.acceptance.cases.recognition_play import NOTES, RecognitionPlay
+from tests.acceptance.cases.recognition_sales import CATEGORIES, PAID, look_ahead
+from tests.acceptance.cases.recognition_uses import GRACE, draws_of, is_late
+from tests.acceptance.cases.recognition_words import EXPECTED, POLICY, ROW, respelled, respelled_event
 from tests.acceptance.cases.timeline import Playing, Rank, Script, Session, Step
 from tests.acceptance.cases.verdicts import Unsupported, compare, number
 from tests.acceptance.cases.wallet_play import Reading, WalletPlay
 
-DESCRIPTIONS: Final = ("id", "kind", "title", "source", "note", "derived", "convention")
+DESCRIPTIONS: Final = (
+    *("id", "kind", "title", "source", "note", "notes", "derived", "convention", "area", "category", "name"),
+    *("status", "tags", "paragraphs", "description", "currency", "functional_currency", "sim", "fit"),
+)
 PRECISION_DEFAULT: Final = Decimal("0.01")
 METHODS: Final = ("none", "remote", "proportional")
 OWN_ORDERS: Final = (["expiry", "granted", "id"], ["expiry", "promo", "granted", "id"])
 """Orders that the ledger has; without promotional lots they are the same."""
 WORDS: Final[Mapping[str, str]] = {
+    "expires_at": "expiry",
+    "expiration": "expiry",
+    "promotional": "promo",
+    "grant_date": "granted",
+    "granted_at": "granted",
+    "lot_id": "id",
+    "paid_first": "paid first",
     "expiry (none last)": "expiry",
     "expires": "expiry",
     "promo first": "promo",
@@ -43,9 +55,20 @@ WORDS: Final[Mapping[str, str]] = {
     "fifo": "granted",
     "lot id": "id",
 }
+NAMED_ORDERS: Final[Mapping[str, list[str]]] = {
+    "default": OWN_ORDERS[1],
+    "fifo": ["granted", "id"],
+    "lifo": ["lifo", "id"],
+    "expiry": OWN_ORDERS[1],
+    "fefo": OWN_ORDERS[1],
+}
 NEVER: Final = datetime.max.replace(tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
 DAY: Final = timedelta(days=1)
+
+
+NOTHING_LEFT: Final = LotState(0, Decimal(0))
+"""Of a lot that was rolled over into another."""
 
 
 class Looks:
@@ -63,11 +86,11 @@ class Looks:
         reading = Reading(session, play.wallet)
         found: dict[str, dict[str, Decimal]] = {}
         for lot_id, lot in play.lots.items():
-            state = states.get(play.wallet.grants[lot_id])
+            state = states.get(play.wallet.grants[lot_id]) if lot_id not in play.moved else NOTHING_LEFT
             left = play.wallet.amount(state.left_units) if state else await reading.spendable(lot_id)
             found[lot_id] = {
                 "units_left": left or Decimal(0),
-                "contract_liability": (state or LotState(0, Decimal(0))).contract_liability,
+                "contract_liability": (state or NOTHING_LEFT).contract_liability,
                 "cost_basis": (lot.consideration / lot.units).quantize(EXACT_TOLERANCE),
             }
         self.lots[period] = found
@@ -77,23 +100,27 @@ def plan_recognition_case(raw: Mapping[str, object], playing: Playing, currencie
     """Return the script of a recognition case. Raises Unsupported."""
     case = Fields(raw, place="")
     case.ignore(*DESCRIPTIONS)
-    if case.text("kind", "ledger") != "ledger":
-        raise Unsupported(f"kind {case.text('kind')}")
-    scale = scale_for(_units_in(case.values("events")))
+    told = [respelled_event(event) for event in case.values("events")]
     wallet = WalletPlay(
-        playing, wallet_id=playing.key, scale=scale, shortfall_mode=wallet_pb2.SHORTFALL_MODE_HARD
+        playing,
+        wallet_id=playing.key,
+        scale=scale_for(_units_in(told)),
+        shortfall_mode=wallet_pb2.SHORTFALL_MODE_HARD,
     )
     play = RecognitionPlay(wallet, currencies.take())
-    events = in_play_order(case.objects("events"))
+    events = in_play_order([Fields(event, place=f"events[{place}]") for place, event in enumerate(told)])
     if not events:
         raise Unsupported("events is empty")
+    policy = Fields(respelled(case.raw("policy") or {}, POLICY), place="policy")
+    precision = _read_policy(policy, events, play)
     _set_scene(events, play, currencies)
-    precision = _read_policy(case.optional_fields("policy"), events, play)
     look_ahead(events, play)
+    if any(is_late(event, play) for event in events):
+        wallet.late_usage_grace = GRACE
     steps = [plan_event(event, play) for event in events]
-    periods = [_read_period(row) for row in case.objects("periods")]
+    expected = Fields(respelled(case.raw("expected"), EXPECTED), place="expected")
     first = min(step.at for step in steps if step.at is not None)
-    looks = _plan_expectations(case.fields("expected"), play, periods, precision, first)
+    looks = _plan_expectations(expected, play, _read_periods(case), precision, first)
     case.finish()
     return Script(playing, [Step(first, Rank.VOID, wallet.open), *steps, *looks])
 
@@ -101,42 +128,75 @@ def plan_recognition_case(raw: Mapping[str, object], playing: Playing, currencie
 def _set_scene(events: Sequence[Fields], play: RecognitionPlay, currencies: Currencies) -> None:
     """Give foreign currencies codes of their own, and a case whose periods are closed an entity of its own."""
     looks = [event.afresh() for event in events]
-    if any(rate in look for look in looks for rate in RATES):
-        codes = {look.text("currency", "foreign") for look in looks}
+    priced = [look for look in looks if "fx_rate" in look]
+    if priced:
+        codes = {look.text("currency", "foreign") for look in priced}
         play.foreign = {code: currencies.take() for code in sorted(codes)}
-    if any(look.text("type") in CLOSES for look in looks):
+    for look in (each for each in priced if each.text("type") == "rate"):
+        told = play.rates.setdefault(look.text("currency", "foreign"), [])
+        told.append((look.instant("t"), look.decimal("fx_rate")))
+    if any(look.text("type") == "close" for look in looks):
         play.entity = play.wallet.wallet_id
         play.open_from = _midnight(min(look.instant("t") for look in looks))
 
 
 def _read_policy(policy: Fields, events: Sequence[Fields], play: RecognitionPlay) -> Decimal:
     """Set how the case is played, and return its precision."""
-    method = policy.text("breakage_method", "none")
+    method = policy.text("breakage_method", "none").lower()
     if method not in METHODS:
         raise Unsupported(f"policy.breakage_method {method}")
-    play.has_estimate = method == "proportional"
-    if "draw_order" in policy:
-        words = [WORDS.get(str(word), str(word)) for word in policy.values("draw_order")]
-        play.priorities = _priorities(words, events)
-    for name in ("overage_price", "overage_rate"):
-        if name in policy:
-            play.overage_price = policy.decimal(name)
+    if policy.text("level", "lot") != "lot" and not all("pool" in event for event in _grants(events)):
+        raise Unsupported(f"policy.level {policy.text('level')} of lots that are in no pool")
+    play.method = method
+    words = _order_words(policy) if "draw_order" in policy else OWN_ORDERS[1]
+    play.priorities = _priorities(words, events)
+    play.promo_first = "promo" in words
+    if "overage_price" in policy:
+        play.overage_price = policy.decimal("overage_price")
     precision = check_precision(policy.decimal("precision", PRECISION_DEFAULT))
+    play.functional = policy.text("functional_currency", policy.text("currency", "USD"))
+    policy.ignore(*NOTES)
     policy.finish()
     return precision
 
 
+def _order_words(policy: Fields) -> list[str]:
+    said = policy.raw("draw_order")
+    named = NAMED_ORDERS.get(said.lower()) if isinstance(said, str) else None
+    return named or [WORDS.get(str(word).lower(), str(word)) for word in policy.values("draw_order")]
+
+
+def _grants(events: Sequence[Fields]) -> list[Fields]:
+    return [event.afresh() for event in events if event.text("type") == "grant"]
+
+
 def _priorities(words: list[str], events: Sequence[Fields]) -> dict[str, int]:
-    """Return the rank of each lot in an order that is not the ledger's own."""
-    grants = [event.afresh() for event in events if event.text("type") == "grant"]
-    promo = any(CATEGORIES.get(grant.text("category", "paid")) != PAID for grant in grants)
-    if words == OWN_ORDERS[1] or (words == OWN_ORDERS[0] and not promo):
-        return {}
+    """Return the priority of each lot where the ledger's own order is not the one that is meant.
+
+    What is named before the expiry is a priority; from the expiry on the ledger's own order does, if it is the same:
+    an expiry may change later. Any other order is one of all lots as they are sold.
+    """
     unknown = [word for word in words if word not in RANKS]
     if unknown:
         raise Unsupported(f"policy.draw_order {unknown[0]}")
-    ranked = sorted(grants, key=lambda grant: [RANKS[word](grant) for word in words])
-    return {grant.text("id"): rank for rank, grant in enumerate(ranked)}
+    grants = _grants(events)
+    first = words.index("expiry") if "expiry" in words else len(words)
+    rest = [word for word in words[first:] if word != "promo" or "promo" not in words[:first]]
+    if rest in OWN_ORDERS and _created_in_order(grants):
+        return _ranked(grants, words[:first]) if first else {}
+    return _ranked(grants, words)
+
+
+def _created_in_order(grants: Sequence[Fields]) -> bool:
+    """Say whether lots of one day are sold in the order of their ids."""
+    sold = [(grant.instant("t"), grant.text("id")) for grant in grants]
+    return sold == sorted(sold)
+
+
+def _ranked(grants: Sequence[Fields], words: Sequence[str]) -> dict[str, int]:
+    keys = {grant.text("id"): tuple(RANKS[word](grant) for word in words) for grant in grants}
+    places = {key: place for place, key in enumerate(sorted(set(keys.values())))}
+    return {lot_id: places[key] for lot_id, key in keys.items()}
 
 
 RANKS: Final[Mapping[str, Callable[[Fields], Any]]] = {
@@ -159,6 +219,14 @@ def in_play_order(events: Sequence[Fields]) -> list[Fields]:
     return found
 
 
+def _read_periods(case: Fields) -> list[Period]:
+    """Return the periods of a case, which may also be told by its roll-forward alone."""
+    rows = case.values("periods") if "periods" in case else []
+    return [
+        _read_period(Fields(respelled(row, ROW), place=f"periods[{place}]")) for place, row in enumerate(rows)
+    ]
+
+
 def _read_period(row: Fields) -> Period:
     period = Period(row.instant("from"), row.instant("to"))
     row.ignore("name", "id")
@@ -171,17 +239,19 @@ def _read_period(row: Fields) -> Period:
 def _plan_expectations(
     expected: Fields, play: RecognitionPlay, periods: Sequence[Period], precision: Decimal, first: datetime
 ) -> list[Step]:
-    rows = [ExpectedRow(row) for row in expected.objects("rollforward")] if "rollforward" in expected else []
-    journal = read_journal(expected.objects("journal")) if "journal" in expected else None
+    rows = _read_rows(expected)
+    journal = read_journal(expected.values("journal") if "journal" in expected else [])
     allocations = expected.optional_fields("allocations")
     revenue = expected.raw("total_revenue_by_period")
     # How one price was divided before the case begins: its events hold the parts.
     expected.ignore("allocation")
     expected.finish()
+    if not (rows or journal or allocations.names() or revenue):
+        raise Unsupported("expected tells nothing that finance knows")
     spans = list(dict.fromkeys([*periods, *(row.period for row in rows)]))
     if not spans:
         raise Unsupported("no period to look at")
-    ends = [*(span.to_time for span in spans), *(day + DAY for day in journal or {})]
+    ends = [*(span.to_time for span in spans), *(day + DAY for day in journal)]
     start = min(first, *(span.from_time for span in spans))
     horizon = max(ends)
     seen = Looks(play)
@@ -192,15 +262,14 @@ def _plan_expectations(
         for row in rows:
             playing.mismatches += row.compare(books, seen.lots[row.period], precision)
         if revenue is not None:
-            figures = [period_figures(books, period, precision) for period in periods]
-            earned = ("recognised_usage", "recognised_breakage", "recognised_over_time", "overage_revenue")
-            got = [sum((each[name] for name in earned), Decimal(0)) for each in figures]
+            got = [period_revenue(books, period, precision) for period in periods]
             playing.mismatches += compare("total_revenue_by_period", revenue, got, tolerance=precision)
-        if journal is not None:
+        if journal:
             # What is posted after its last entry is not in it.
             playing.mismatches += compare_journal(journal, books.journal, max(journal) + DAY)
         for debit_id in allocations.names():
-            playing.expect(f"allocations.{debit_id}", allocations.raw(debit_id), _draws(play, debit_id))
+            wanted = allocations.raw(debit_id)
+            playing.expect(f"allocations.{debit_id}", wanted, draws_of(play, debit_id, wanted))
 
     looks = [Step(span.to_time - MICROSECOND, Rank.LOOK, partial(seen.look, span)) for span in spans]
     return [*looks, Step(horizon, Rank.LOOK, look)]
@@ -210,11 +279,12 @@ def _midnight(instant: datetime) -> datetime:
     return datetime.combine(instant.date(), time(), UTC)
 
 
-def _draws(play: RecognitionPlay, debit_id: str) -> list[dict[str, object]] | None:
-    draws = play.wallet.draws_of(debit_id)
-    return None if draws is None else [{"lot": lot_id, "units": units} for lot_id, units in draws]
+def _read_rows(expected: Fields) -> list[ExpectedRow]:
+    rows = expected.values("rollforward") if "rollforward" in expected else []
+    return [ExpectedRow(row, place=f"expected.rollforward[{place}]") for place, row in enumerate(rows)]
 
 
 def _units_in(events: Sequence[object]) -> list[Decimal]:
-    raw = [event.get("units") for event in events if isinstance(event, Mapping)]
+    names = ("units", "bonus_units", "expected_redeemed_units")
+    raw = [event.get(name) for event in events if isinstance(event, Mapping) for name in names]
     return [found for each in raw if (found := number(each)) is not None]

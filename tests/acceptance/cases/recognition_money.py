@@ -6,57 +6,77 @@ from decimal import Decimal
 from typing import Final
 
 from credits.ledger.v1 import finance_commands_pb2, transfer_pb2, wallet_service_pb2
-from tests.acceptance.cases.amounts import WIDE, price_text
+from tests.acceptance.cases.amounts import WIDE, from_nanos, price_text
 from tests.acceptance.cases.fields import Fields, timestamp
+from tests.acceptance.cases.recognition_accounts import own_name
 from tests.acceptance.cases.recognition_books import read_lots
-from tests.acceptance.cases.recognition_sales import CASH, OWED, RATES, RecognitionPlay
+from tests.acceptance.cases.recognition_play import RecognitionPlay, Refund
 from tests.acceptance.cases.services import call
 from tests.acceptance.cases.timeline import Rank, Session, Step
 from tests.acceptance.cases.verdicts import Unsupported
 
-CLOSES: Final = ("close", "close_period", "period_close")
+CASH: Final = "Cash"
+OWED: Final = "RefundLiability"
+CENT: Final = Decimal("0.01")
 
 
 def plan_refund(event: Fields, play: RecognitionPlay) -> Step:
     """Pay unused units back, at once or later."""
     refund_id, at, lot_id = event.text("id"), event.instant("t"), event.text("lot")
     units, amount = event.decimal("units", Decimal(0)), event.decimal("amount", Decimal(0))
-    account = event.text("credit_account", event.text("account", ""))
-    rates = [price_text(event.decimal(name)) for name in RATES if name in event]
-    if account not in (*CASH, *OWED):
+    account = own_name(event.text("credit_account", OWED))
+    rate = price_text(event.decimal("fx_rate")) if "fx_rate" in event else ""
+    event.ignore("currency")
+    if account not in (CASH, OWED):
         raise Unsupported(f"a refund to {account}")
 
     async def run(session: Session) -> None:
-        lot = play.lots[lot_id]
+        lot = play.lot(lot_id)
         asked = units or (amount * lot.units / lot.consideration if amount else Decimal(0))
         request = wallet_service_pb2.RefundGrantRequest(
             name=play.grant_name(lot_id),
             idempotency_key=play.wallet.playing.next_key(),
             amount_units=play.wallet.units(asked),
-            paid=account in CASH,
-            exchange_rate=rates[0] if rates else "",
+            paid=account == CASH,
+            exchange_rate=rate,
         )
         answer = await call(session.services.wallets.RefundGrant, request)
-        play.refunds[refund_id] = answer.name
+        owed = from_nanos(answer.refund.nanos)
+        play.refunds[refund_id] = Refund(answer.name, lot_id, owed)
 
     return Step(at, Rank.USE, run)
 
 
 def plan_settlement(event: Fields, play: RecognitionPlay) -> Step:
-    """Pay what refunds owe: one that is named, or all of them."""
+    """Pay what refunds owe: one that is named, those of a lot, those that come to an amount, or all of them."""
     at = event.instant("t")
-    event.ignore("id", "amount", "lot", "account", "credit_account")
-    names = [str(event.raw(name)) for name in ("refund", "of", "ref") if name in event]
+    event.ignore("id", "credit_account", "account", "currency")
+    name, lot_id = (event.text(field) if field in event else "" for field in ("refund", "lot"))
+    amount = event.decimal("amount") if "amount" in event else None
 
     async def run(session: Session) -> None:
-        for refund_id in names or list(play.refunds):
-            name = play.refunds.pop(refund_id)
+        for refund_id in _settled(play, name, lot_id, amount):
             request = finance_commands_pb2.SettleRefundRequest(
-                name=name, idempotency_key=play.wallet.playing.next_key()
+                name=play.refunds.pop(refund_id).name, idempotency_key=play.wallet.playing.next_key()
             )
             await call(session.services.finance.SettleRefund, request)
 
     return Step(at, Rank.USE, run)
+
+
+def _settled(play: RecognitionPlay, name: str, lot_id: str, amount: Decimal | None) -> list[str]:
+    """Return the refunds that a settlement pays. Raises Unsupported for a part of one."""
+    if name and name not in play.refunds:
+        raise Unsupported(f"the settlement of {name}, which is not owed")
+    open_ids = [
+        each for each, refund in play.refunds.items() if name in {"", each} and lot_id in {"", refund.lot_id}
+    ]
+    sets = [open_ids, *([each] for each in open_ids)]
+    for chosen in sets:
+        owed = sum((play.refunds[each].amount for each in chosen), Decimal(0))
+        if amount is None or abs(owed - amount) <= CENT:
+            return chosen
+    raise Unsupported(f"the settlement of {amount}, which is not what refunds come to")
 
 
 def plan_escheat(event: Fields, play: RecognitionPlay) -> Step:
@@ -101,9 +121,8 @@ def plan_close(event: Fields, play: RecognitionPlay) -> Step:
     """Close a period: it ends on the day that is named, or on that of the event, and begins where the last ended."""
     at = event.instant("t")
     event.ignore("id", "period")
-    ends = [event.instant(name) for name in ("to", "through", "until", "period_end") if name in event]
     starts = [event.instant("from")] if "from" in event else []
-    start, end = min([*starts, play.open_from]), ends[0] if ends else at
+    start, end = min([*starts, play.open_from]), event.instant("to") if "to" in event else at
     play.open_from = end
 
     async def run(session: Session) -> None:

@@ -14,11 +14,16 @@ from typing import Final, NamedTuple
 from tests.acceptance.cases.fields import Fields
 from tests.acceptance.cases.timeline import Rank, Session, Step
 from tests.acceptance.cases.verdicts import Unsupported
-from tests.acceptance.cases.wallet_ops import GrantFields, plan_ops, read_grant
+from tests.acceptance.cases.wallet_grants import GrantFields, read_grant
+from tests.acceptance.cases.wallet_ops import plan_ops
 from tests.acceptance.cases.wallet_play import Reading, WalletPlay
 
 BEFORE_ALL: Final = timedelta(seconds=1)
 """How long before the first grant begins the pending ones are issued and listed."""
+
+
+ENDS: Final = ("void_grant", "reset")
+"""What ends a grant. Without an instant only the order of the grants is asked for, and nothing has ended."""
 
 
 class LargeDebit(NamedTuple):
@@ -40,8 +45,8 @@ def plan_burn_order(
     debit = find_large_debit(wanted, at)
     if debit is None:
         return _list_pending(expected, grants, clone)
-    # Without an instant only the order of the grants is asked for, so nothing else is played.
-    played = [op for op in read if at is not None or op.raw("op") == "grant"]
+    # What is used changes no place in the order, and a lot that is used up still has one.
+    played = [op for op in read if (at is not None and op.raw("op") in ENDS) or op.raw("op") == "grant"]
     again = [op.afresh() for op in played]
     return _draw_all(expected, plan_ops(again, clone), grants, clone, debit)
 

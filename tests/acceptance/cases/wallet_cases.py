@@ -17,6 +17,7 @@ from tests.acceptance.cases.wallet_burn_order import plan_burn_order
 from tests.acceptance.cases.wallet_figures import plan_look, plan_overage_at, plan_series
 from tests.acceptance.cases.wallet_ops import plan_ops
 from tests.acceptance.cases.wallet_play import WalletPlay
+from tests.acceptance.cases.wallet_results import result_named
 
 SHORTFALL_MODES: Final[Mapping[str, wallet_pb2.ShortfallMode.ValueType]] = {
     "overage_charge_final": wallet_pb2.SHORTFALL_MODE_SOFT,
@@ -29,7 +30,23 @@ OVER_HOLD: Final[Mapping[str, wallet_service_pb2.OverHold.ValueType]] = {
 TAKE_AVAILABLE: Final = "take_available"
 """Not a mode of the wallet but the choice of each debit."""
 SHORTFALL_DEFAULT: Final = wallet_pb2.SHORTFALL_MODE_HARD
-DESCRIPTIONS: Final = ("id", "area", "title", "source", "convention", "note", "sim", "derived")
+DESCRIPTIONS: Final = (
+    *(
+        "id",
+        "area",
+        "title",
+        "name",
+        "category",
+        "kind",
+        "source",
+        "convention",
+        "note",
+        "notes",
+        "sim",
+        "derived",
+    ),
+    *("tags", "status", "description"),
+)
 """Fields of a case that are for people."""
 
 
@@ -98,7 +115,7 @@ def _plan_expectations(
 
 def _look_at_results(expected: Sequence[object], play: WalletPlay, at: datetime) -> Step:
     async def look(session: Session) -> None:
-        play.playing.expect("results", expected, play.results)
+        play.playing.expect("results", [result_named(word) for word in expected], play.results)
 
     return Step(at, Rank.LOOK, look)
 

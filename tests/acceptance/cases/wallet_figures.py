@@ -83,7 +83,9 @@ FIGURES: Final[Mapping[str, Figure]] = {
     "held": held,
     "used": used,
     "total": total,
+    "available": total,
     "expired_total": expired_total,
+    "expired": expired_total,
     "breakage_by_expiry": breakage_by_expiry,
     "allocations": allocations,
 }

@@ -3,37 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from credits.ledger.v1 import wallet_pb2
-from tests.acceptance.cases.fields import Fields, timestamp
+from tests.acceptance.cases.fields import Fields
 from tests.acceptance.cases.resets import Terms, look_ahead, read_reset
-from tests.acceptance.cases.roll_overs import RollOver, read_roll_over
 from tests.acceptance.cases.services import Refused
 from tests.acceptance.cases.timeline import Rank, Session, Step
 from tests.acceptance.cases.verdicts import Unsupported
+from tests.acceptance.cases.wallet_grants import LATEST, burn_ranks, read_grant
 from tests.acceptance.cases.wallet_play import WalletPlay
 from tests.acceptance.cases.wallet_resets import issue, reset_all
+from tests.acceptance.cases.wallet_results import result_of
 
-CATEGORIES: Final[Mapping[str, wallet_pb2.GrantCategory.ValueType]] = {
-    "paid": wallet_pb2.GRANT_CATEGORY_PAID,
-    "promo": wallet_pb2.GRANT_CATEGORY_PROMOTIONAL,
-    "included": wallet_pb2.GRANT_CATEGORY_INCLUDED,
-}
-RESULTS: Final[Mapping[str, str]] = {
-    "INSUFFICIENT_CREDIT": "INSUFFICIENT",
-    "OVERAGE_LIMIT_EXCEEDED": "INSUFFICIENT",
-    "CAPTURE_EXCEEDS_HOLD": "EXCEEDS_HOLD",
-    "HOLD_ALREADY_CAPTURED": "ALREADY_CAPTURED",
-    "HOLD_ALREADY_RELEASED": "ALREADY_RELEASED",
-    "HOLD_EXPIRED": "EXPIRED",
-    "HOLD_NOT_FOUND": "NOT_FOUND",
-}
-"""How the case files call a refusal; any other reason stands for itself."""
 TTL_LONGEST: Final = timedelta(hours=24)
-LATEST: Final = datetime.max.replace(tzinfo=UTC)
 
 
 class PlannedOp(NamedTuple):
@@ -43,54 +27,8 @@ class PlannedOp(NamedTuple):
     order: tuple[datetime, int, str] = (LATEST, 0, "")
 
 
-class GrantFields(NamedTuple):
-    """A grant as its op describes it."""
-
-    grant_id: str
-    amount: Decimal
-    effective_at: datetime
-    expires_at: datetime | None
-    issued_at: datetime
-    order: tuple[datetime, int, str]
-    grant: wallet_pb2.Grant
-    roll_over: RollOver | None = None
-
-
 Run = Callable[[Session], Awaitable[None]]
 OpPlanner = Callable[[Fields, WalletPlay, int], PlannedOp]
-
-
-def read_grant(op: Fields, play: WalletPlay, place: int) -> GrantFields:
-    """Read a grant op, the `place`-th of its case. Raises Unsupported.
-
-    Creation order: created_at, then seq, then id. Without created_at and seq it is the order of the ops.
-    """
-    grant_id, amount = op.text("id"), op.decimal("amount")
-    effective_at, expires_at = op.instant("effective_at"), op.optional_instant("expires_at")
-    created_at = op.optional_instant("created_at")
-    seq = op.integer("seq", place if created_at is None else 0)
-    scope = [str(feature) for feature in op.values("scope")] if "scope" in op else []
-    message = wallet_pb2.Grant(
-        amount_units=play.units(amount),
-        category=_category(op),
-        priority=op.integer("priority", 0),
-        scope=scope,
-        effective_time=timestamp(effective_at),
-        expire_time=timestamp(expires_at) if expires_at is not None else None,
-    )
-    roll_over = read_roll_over(op)
-    op.ignore("op", "reason")
-    op.finish()
-    issued_at = created_at or effective_at
-    order = (issued_at, seq, grant_id)
-    return GrantFields(grant_id, amount, effective_at, expires_at, issued_at, order, message, roll_over)
-
-
-def _category(op: Fields) -> wallet_pb2.GrantCategory.ValueType:
-    name = op.text("category", "paid")
-    if name not in CATEGORIES:
-        raise Unsupported(f"{op.place}.category {name!r}")
-    return CATEGORIES[name]
 
 
 def plan_grant(op: Fields, play: WalletPlay, place: int) -> PlannedOp:
@@ -99,6 +37,7 @@ def plan_grant(op: Fields, play: WalletPlay, place: int) -> PlannedOp:
     play.planned_grants.add(fields.grant_id)
     play.terms[fields.grant_id] = Terms(fields.grant, fields.expires_at, fields.roll_over)
     active_from = max(fields.effective_at, fields.issued_at)
+    fields.grant.priority = play.ranks.get(fields.grant_id, fields.grant.priority)
 
     async def run(session: Session) -> None:
         amount_units = fields.grant.amount_units
@@ -108,13 +47,14 @@ def plan_grant(op: Fields, play: WalletPlay, place: int) -> PlannedOp:
 
 
 def plan_usage(op: Fields, play: WalletPlay, place: int) -> PlannedOp:
-    """Debit what was delivered already: never refused."""
+    """Debit what was delivered already: never refused. What uses nothing is nothing."""
     use = _read_use(op, play, place)
 
     async def run(session: Session) -> None:
-        play.debits[use.use_id] = await play.debit(
-            session, amount_units=use.amount_units, feature=use.feature, delivered=True
-        )
+        if use.amount_units:
+            play.debits[use.use_id] = await play.debit(
+                session, amount_units=use.amount_units, feature=use.feature, delivered=True
+            )
 
     return PlannedOp(Step(use.at, Rank.USE, run))
 
@@ -124,18 +64,25 @@ def plan_debit(op: Fields, play: WalletPlay, place: int) -> PlannedOp:
     use = _read_use(op, play, place)
 
     async def run(session: Session) -> None:
-        debit = await play.debit(
+        play.debits[use.use_id] = await _debit_whole(session, play, use)
+
+    return PlannedOp(Step(use.at, Rank.USE, noting_result(play, run)))
+
+
+async def _debit_whole(session: Session, play: WalletPlay, use: _Use) -> wallet_pb2.Debit:
+    """Debit all or nothing. A wallet that lets a debit become overage still holds only what there is."""
+    if play.shortfall_mode == wallet_pb2.SHORTFALL_MODE_HARD:
+        return await play.debit(
             session,
             amount_units=use.amount_units,
             feature=use.feature,
             delivered=False,
             take_available=play.take_available,
         )
-        if debit.overage_units or debit.debt_units:
-            raise Unsupported(f"{op.place}: a debit refused whole where the policy lets it become overage")
-        play.debits[use.use_id] = debit
-
-    return PlannedOp(Step(use.at, Rank.USE, noting_result(play, run)))
+    await play.hold(session, use.use_id, amount_units=use.amount_units, ttl=TTL_LONGEST, feature=use.feature)
+    return await play.capture(
+        session, use.use_id, amount_units=use.amount_units, final=True, allow_late=False
+    )
 
 
 def noting_result(play: WalletPlay, run: Run) -> Run:
@@ -147,7 +94,7 @@ def noting_result(play: WalletPlay, run: Run) -> Run:
         except Refused as refusal:
             if refusal.not_offered:
                 raise
-            play.results.append(RESULTS.get(refusal.reason, refusal.reason))
+            play.results.append(result_of(refusal))
         else:
             play.results.append("OK")
 
@@ -155,10 +102,10 @@ def noting_result(play: WalletPlay, run: Run) -> Run:
 
 
 def plan_hold(op: Fields, play: WalletPlay, place: int) -> PlannedOp:
-    """Reserve credit; a `ttl_s` of null means the longest time there is."""
+    """Reserve credit; a `ttl_s` of null, or of more, means the longest time there is."""
     ttl = TTL_LONGEST
     if "ttl_s" in op:
-        ttl = timedelta(microseconds=int(op.decimal("ttl_s") * 1_000_000))
+        ttl = min(timedelta(microseconds=int(op.decimal("ttl_s") * 1_000_000)), TTL_LONGEST)
     op.ignore("ttl_s")
     use = _read_use(op, play, place)
 
@@ -238,10 +185,16 @@ class _Use(NamedTuple):
     feature: str
 
 
+def _feature(op: Fields) -> str:
+    """Return what a use is for; a list of one feature is that feature."""
+    scope = op.raw("scope")
+    if isinstance(scope, list) and len(scope) == 1 and isinstance(scope[0], str):
+        return scope[0]
+    return op.text("scope", "")
+
+
 def _read_use(op: Fields, play: WalletPlay, place: int) -> _Use:
-    use = _Use(
-        op.text("id", f"#{place}"), op.instant("at"), play.units(op.decimal("amount")), op.text("scope", "")
-    )
+    use = _Use(op.text("id", f"#{place}"), op.instant("at"), play.units(op.decimal("amount")), _feature(op))
     op.ignore("reason")
     op.finish()
     return use
@@ -266,6 +219,7 @@ def plan_ops(ops: Sequence[Fields], play: WalletPlay) -> list[Step]:
     Raises Unsupported for an op that is not in the table.
     """
     play.ahead = look_ahead(ops)
+    play.ranks = burn_ranks(ops, play)
     planned: list[PlannedOp] = []
     for place, op in enumerate(ops):
         name = op.text("op")

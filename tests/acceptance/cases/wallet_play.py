@@ -46,6 +46,8 @@ class WalletPlay:
         """Names of grants that were voided."""
         self.terms: dict[str, Terms] = {}
         self.ahead = Lookahead()
+        self.ranks: dict[str, int] = {}
+        """By id, the place in the burn order, where resets give lots another expiry."""
         self.debits: dict[str, wallet_pb2.Debit] = {}
         self.holds: dict[str, str] = {}
         self.returned: dict[str, dict[str, int]] = {}
@@ -53,6 +55,7 @@ class WalletPlay:
         self.results: list[str] = []
         self.over_hold = wallet_service_pb2.OVER_HOLD_EXTRA_IF_AVAILABLE
         self.take_available = False
+        self.late_usage_grace = timedelta(0)
         self.position = 0
 
     @property
@@ -90,6 +93,8 @@ class WalletPlay:
             asset=money_pb2.Asset(code=ASSET_CODE, scale=self.scale),
             shortfall_mode=self.shortfall_mode,
         )
+        if self.late_usage_grace:
+            wallet.rules.late_usage_grace.FromTimedelta(self.late_usage_grace)
         request = wallet_service_pb2.OpenWalletRequest(
             wallet_id=self.wallet_id, wallet=wallet, idempotency_key=self.playing.next_key()
         )
