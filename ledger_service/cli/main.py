@@ -18,6 +18,7 @@ from ledger_service.cli import (
     budgets,
     credit,
     finance,
+    finance_contracts,
     finance_export,
     finance_journal,
     finance_liability,
@@ -56,6 +57,7 @@ books = typer.Typer(no_args_is_help=True, help="Revenue, the journal, and all th
 books.add_typer(finance.app)
 books.add_typer(finance_reports.app)
 books.add_typer(finance_journal.app)
+books.add_typer(finance_contracts.app)
 books.add_typer(finance_liability.app)
 books.add_typer(finance_export.app)
 books.command("roll-forward")(roll_forward)

@@ -22,7 +22,15 @@ from ledger_service.projections.books import FIRST_DAY, Books, LotKey, OpenLot, 
 from ledger_service.projections.journal import post
 from ledger_service.projections.journal_touched import touched_by
 from ledger_service.projections.pool_tallies import PoolTally, PoolTerms
-from ledger_service.projections.wallet_events import Debited, Expired, Opened, WalletEvent, utc_day
+from ledger_service.projections.wallet_events import (
+    Captured,
+    Debited,
+    Expired,
+    Opened,
+    Reversed,
+    WalletEvent,
+    utc_day,
+)
 
 EXPIRED_TOPIC: Final = "wallet.CreditsExpired.v1"
 
@@ -139,6 +147,8 @@ class WalletFold:
             place = self._place(event, lot_key, change.after)
             by_place.setdefault(place, [])
             lots.setdefault(place, []).append(change)
+        told = event.change
+        feature = told.feature if isinstance(told, Debited | Captured | Reversed) else ""
         return [
             BookedEntry(
                 JournalEntry(
@@ -155,6 +165,7 @@ class WalletFold:
                 ),
                 tuple(lots.get(place, ())),
                 model,
+                feature,
             )
             for place, found in sorted(by_place.items())
         ]

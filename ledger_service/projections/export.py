@@ -24,6 +24,7 @@ from ledger_service.projections.entry_source import (
     READ_ONLY,
     EntrySource,
     WalletEntries,
+    Wanted,
     known,
     narrowed,
 )
@@ -59,7 +60,7 @@ def export(connection: psycopg.Connection[Any], schema: str, request: ExportRequ
         writer = _Writer(source, request, msgspec.structs.replace(token, position=source.position))
         if not request.token:
             yield from writer.begin(_scope(connection, schema, request))
-        for each in source.wallets(token.wallet, models=request.format is ExportFormat.JSON):
+        for each in source.wallets(token.wallet, wanted=Wanted(models=request.format is ExportFormat.JSON)):
             yield from writer.wallet(each)
         yield writer.end()
 

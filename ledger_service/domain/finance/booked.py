@@ -46,7 +46,9 @@ class BookedEntry(msgspec.Struct, frozen=True, gc=False):
     entry: JournalEntry
     lots: tuple[LotChange, ...] = ()
     model: str = ""
-    """The model that the usage names, as its charge says."""
+    """The model that the usage names, as its charge says; of a reversal, as that of its debit does."""
+    feature: str = ""
+    """What was used."""
 
 
 def outstanding(lot: PaidLot) -> int:
