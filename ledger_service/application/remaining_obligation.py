@@ -171,8 +171,9 @@ class RemainingObligation:
         for currency, nanos in left.items():
             if nanos >= CENT_NANOS:
                 self._add(known, PartKind.FEES, currency, covered, nanos)
-        for each in self._cut(fees(known.contract, max(covered, at), until)):
-            self._add(known, PartKind.FEES, each.currency_code, each.to_time, each.nanos)
+        for begin, end in self._spans(max(covered, at), until):
+            for each in fees(known.contract, begin, end):
+                self._add(known, PartKind.FEES, each.currency_code, each.to_time, each.nanos)
 
     def _count_commitments(self, known: _Known) -> dict[str, Fraction]:
         """Count commitments and minimums, and return what of usage they hold, by currency."""
@@ -222,25 +223,21 @@ class RemainingObligation:
             if passed <= timedelta() or to_come <= timedelta():
                 continue
             rate = Fraction(known.usage[window], passed // MICROSECOND)
-            expected = rate * (to_come // MICROSECOND) - held.get(currency, Fraction(0))
-            if expected > 0:
-                whole = Promised(begin, until, currency, expected)
-                for each in self._cut([whole]):
-                    self._add(known, PartKind.USAGE, currency, each.to_time, each.nanos)
+            whole = to_come // MICROSECOND
+            expected = max(rate * whole - held.get(currency, Fraction(0)), Fraction(0))
+            counted = 0
+            for _, end in self._spans(begin, until):
+                nanos = round_half_up(expected * Fraction((end - begin) // MICROSECOND, whole))
+                self._add(known, PartKind.USAGE, currency, end, Fraction(nanos - counted))
+                counted = nanos
 
-    def _cut(self, promised: Iterable[Promised]) -> Iterator[Promised]:
-        """Yield amounts cut where bands of time end, evenly by time, each whole in nanos and as much in sum."""
-        for each in promised:
-            begin, before = each.from_time, 0
-            whole = (each.to_time - each.from_time) // MICROSECOND
-            for end in (
-                *(edge for edge in self._edges if each.from_time < edge < each.to_time),
-                each.to_time,
-            ):
-                share = Fraction((end - each.from_time) // MICROSECOND, whole)
-                nanos = round_half_up(each.nanos * share)
-                yield Promised(begin, end, each.currency_code, Fraction(nanos - before))
-                begin, before = end, nanos
+    def _spans(self, from_time: datetime, to_time: datetime) -> Iterator[Term]:
+        """Yield a span cut where bands of time end."""
+        begin = from_time
+        for end in (*(edge for edge in self._edges if from_time < edge < to_time), to_time):
+            if begin < end:
+                yield Term(begin, end)
+            begin = end
 
     def _add(
         self,
