@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from random import Random
 
 import msgspec
@@ -40,6 +40,7 @@ from tests.builders import (
 from tests.fakes.finance_log import priced
 from tests.fakes.projection_log import stored
 
+DAY = timedelta(days=1)
 EUR = 10**9
 PRICE = UnitPrice("EUR", "1000000")
 """A euro a unit: the asset has six decimals."""
@@ -109,6 +110,7 @@ def bill(book: Book, *amounts: BilledAmount, now: datetime, number: int = 1) -> 
         usual.issued,
         invoice=f"invoices/bill-{number}",
         kind=InvoiceKind.CYCLE,
+        cycle_end_time=now + DAY,
         amounts=amounts,
         total_nanos=sum(amount.nanos for amount in amounts),
     )
@@ -135,7 +137,7 @@ def random_book(seed: int) -> Book:
     book = signed_book(*_random_phases(random), start_time=after(days=random.randint(-20, 20)))
     now = NOW
     for number in range(25):
-        now += msgspec.convert(f"PT{random.randint(1, 300)}H", type=type(now - NOW))
+        now += timedelta(hours=random.randint(1, 300))
         try:
             book.run(_random_command(random, number, now), now)
         except Refusal:
@@ -173,7 +175,6 @@ def _random_terms(random: Random, key: str, duration: str) -> PlanPhase:
 
 def _random_command(random: Random, number: int, now: datetime) -> AnyCommand:
     units = random.randint(1, 90)
-    day = msgspec.convert("P1D", type=type(now - NOW))
     match random.choice(("use", "use", "use", "sell", "bill", "bill", "schedule", "change", "end")):
         case "use":
             charge = msgspec.structs.replace(priced(units), overage_price=PRICE)
@@ -183,13 +184,13 @@ def _random_command(random: Random, number: int, now: datetime) -> AnyCommand:
                 WALLET,
                 units,
                 GrantCategory.PAID,
-                expire_time=now + random.randint(1, 900) * day,
+                expire_time=now + random.randint(1, 900) * DAY,
                 consideration=eur(random.randint(0, 90)),
             )
         case "bill":
             kind = random.choice(("BASE_FEE", "SEATS", "COMMITMENT", "OVERAGE", "RATE_MINIMUM"))
-            begin = now - random.randint(0, 40) * day
-            span = (None, None) if kind == "OVERAGE" else (begin, begin + random.randint(1, 60) * day)
+            begin = now - random.randint(0, 40) * DAY
+            span = (None, None) if kind == "OVERAGE" else (begin, begin + random.randint(1, 60) * DAY)
             amount = BilledAmount(kind, random.randint(1, 50) * EUR, *span)
             usual = record_invoice(issue_time=now, start_time=now)
             return RecordInvoice(
@@ -197,14 +198,15 @@ def _random_command(random: Random, number: int, now: datetime) -> AnyCommand:
                 msgspec.structs.replace(
                     usual.issued,
                     invoice=f"invoices/bill-{number}",
+                    cycle_end_time=now + DAY,
                     amounts=(amount,),
                     total_nanos=amount.nanos,
                 ),
             )
         case "schedule":
             fee = terms("standard", fee=random.randint(1, 90))
-            return schedule_phase("base_fee", from_time=now + random.randint(0, 90) * day, terms=fee)
+            return schedule_phase("base_fee", from_time=now + random.randint(0, 90) * DAY, terms=fee)
         case "change":
             return change_plan(from_time=None)
         case _:
-            return end_contract(now + random.randint(100, 600) * day)
+            return end_contract(now + random.randint(100, 600) * DAY)

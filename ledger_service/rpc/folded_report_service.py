@@ -51,6 +51,8 @@ class _Prepared(msgspec.Struct, Generic[Answer_co], frozen=True):
 
     request: FoldRequest
     write: Callable[[FoldProgress], Answer_co]
+    promises: bool = False
+    """What was promised may be of an entity or a currency in which nothing was ever posted."""
 
 
 class FoldedReportServicer(finance_service_pb2_grpc.FinanceServiceServicer):
@@ -112,6 +114,7 @@ class FoldedReportServicer(finance_service_pb2_grpc.FinanceServiceServicer):
                     wallets_total=progress.wallets_total,
                 )
                 if progress.done and name is not None:
+                    await self._check_promised(prepared, progress)
                     getattr(answer, name).CopyFrom(prepared.write(progress))
                 yield answer
 
@@ -163,7 +166,7 @@ class FoldedReportServicer(finance_service_pb2_grpc.FinanceServiceServicer):
     async def _remaining_obligation(
         self, request: pb.GetRemainingObligationRequest
     ) -> _Prepared[pb.GetRemainingObligationResponse]:
-        scope = await self._scope(request.scope, of_one_day=True)
+        scope = read_report_scope(request.scope, self._writer.now(), of_one_day=True)
 
         def write(done: FoldProgress) -> pb.GetRemainingObligationResponse:
             bands = obligations(
@@ -178,7 +181,7 @@ class FoldedReportServicer(finance_service_pb2_grpc.FinanceServiceServicer):
                 position=done.position,
             )
 
-        return _Prepared(FoldRequest(FoldedReport.OBLIGATION, scope), write)
+        return _Prepared(FoldRequest(FoldedReport.OBLIGATION, scope), write, promises=True)
 
     async def _revenue(self, request: pb.GetRevenueRequest) -> _Prepared[pb.GetRevenueResponse]:
         return _Prepared(
@@ -230,5 +233,10 @@ class FoldedReportServicer(finance_service_pb2_grpc.FinanceServiceServicer):
         async with aclosing(self._jobs.fold(prepared.request)) as reports:
             async for progress in reports:
                 if progress.done:
+                    await self._check_promised(prepared, progress)
                     return prepared.write(progress)
         raise AssertionError("a report ends with its figures")
+
+    async def _check_promised(self, prepared: _Prepared[Answer], done: FoldProgress) -> None:
+        if prepared.promises and not done.liability:
+            await self._check_known(prepared.request.scope)

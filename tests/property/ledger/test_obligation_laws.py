@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
+from fractions import Fraction
 from typing import Any
 
 from hypothesis import given, settings
@@ -106,11 +107,11 @@ def test_what_is_promised_for_a_time_is_promised_for_its_parts(
     contract: Any = random_book(seed).states[CONTRACT]
     at = datetime(day.year, day.month, day.day, tzinfo=UTC)
     end = at + timedelta(days=sum(parts))
-    whole = sum(each.nanos for each in fees(contract, at, end))
-    pieces, begin = 0, at
+    whole = sum((each.nanos for each in fees(contract, at, end)), Fraction(0))
+    pieces, begin = Fraction(0), at
     for days in parts:
         span = begin + timedelta(days=days)
-        pieces += sum(each.nanos for each in fees(contract, begin, span))
+        pieces += sum((each.nanos for each in fees(contract, begin, span)), Fraction(0))
         begin = span
 
     assert whole == pieces
