@@ -37,7 +37,6 @@ from ledger_service.domain.agreement.promises import (
     term_at,
 )
 from ledger_service.domain.events import BilledAmount
-from ledger_service.domain.finance.accounts import Account
 from ledger_service.domain.finance.booked import BookedEntry
 from ledger_service.domain.finance.methods import round_half_up
 
@@ -99,11 +98,8 @@ class RemainingObligation:
         """Count an entry."""
         self._parts.take(booked)
         entry = booked.entry
-        if not self._contracts or not entry.stream.startswith("wallets/"):
-            return
-        for line in entry.lines:
-            if line.account is Account.REVENUE_OVERAGE and entry.posting_day < self._at.date():
-                self._count_usage(entry.effective_time, line.currency_code, -line.nanos)
+        if booked.overage is not None and entry.posting_day < self._at.date():
+            self._count_usage(entry.effective_time, booked.overage.currency_code, booked.overage.nanos)
 
     def end_wallet(self) -> None:
         """Put the wallet's parts to the others, and forget them."""

@@ -6,8 +6,8 @@ from typing import Annotated, Final
 
 import typer
 
-from credits.ledger.v1 import finance_reports_pb2, money_pb2
-from ledger_service.cli.client import ADDRESS_DEFAULT, Address, AsJson, CaFile, console, show_units
+from credits.ledger.v1 import finance_reports_pb2
+from ledger_service.cli.client import ADDRESS_DEFAULT, Address, AsJson, CaFile, console
 from ledger_service.cli.finance_scope import (
     CURRENCY,
     ENTITY,
@@ -21,8 +21,8 @@ from ledger_service.cli.finance_scope import (
     make_report,
     scope_of,
 )
+from ledger_service.cli.money import show_money
 from ledger_service.cli.report_output import (
-    MONEY_SCALE,
     Cell,
     Column,
     Csv,
@@ -77,10 +77,11 @@ def remaining_obligation(
     put_out(answer, lambda: _obligation_report(on, answer), Wanted(json, csv, parquet))
     if not (json or csv or parquet):
         for total in answer.totals:
-            shown = [show_units(nanos, MONEY_SCALE) for nanos in nanos_of(*_amounts(total))]
             console.print(
-                f"{total.entity} {total.obligation.currency_code}: {shown[4]} remain = contract liability {shown[0]}"
-                f" + unbilled {shown[1]} - short {shown[2]} - as used {shown[3]}"
+                f"{total.entity}: {show_money(total.obligation)} remain = contract liability"
+                f" {show_money(total.contract_liability)} + unbilled {show_money(total.unbilled)} - of at most a year"
+                f" {show_money(total.left_out_short)} - billed as used {show_money(total.left_out_usage)}",
+                soft_wrap=True,
             )
 
 
@@ -185,13 +186,3 @@ def _total_report(on: str, answer: finance_reports_pb2.SummarizeContractPosition
     ]
     money = money_columns("Liability", "Unbilled", "Net assets", "Net liabilities")
     return Report(f"Contracts on {on}", (ENTITY, CURRENCY, *counts, *money), rows)
-
-
-def _amounts(total: finance_reports_pb2.ObligationTotal) -> tuple[money_pb2.Money, ...]:
-    return (
-        total.contract_liability,
-        total.unbilled,
-        total.left_out_short,
-        total.left_out_usage,
-        total.obligation,
-    )

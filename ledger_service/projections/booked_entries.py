@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from ledger_service.domain.finance.accounts import Account
 from ledger_service.domain.finance.booked import BookedEntry, LotChange
 from ledger_service.domain.finance.journal import JournalEntry, Posting, lines_of
 from ledger_service.domain.finance.lots import PaidLot
@@ -20,6 +21,7 @@ from ledger_service.domain.values import Asset
 from ledger_service.projections.book_events import BookEvent, PageEvents
 from ledger_service.projections.books import FIRST_DAY, Books, LotKey, OpenLot, flush
 from ledger_service.projections.journal import post
+from ledger_service.projections.journal_overage import overage_of
 from ledger_service.projections.journal_touched import touched_by
 from ledger_service.projections.pool_tallies import PoolTally, PoolTerms
 from ledger_service.projections.wallet_events import (
@@ -148,8 +150,10 @@ class WalletFold:
             by_place.setdefault(place, [])
             lots.setdefault(place, []).append(change)
         told = event.change
-        feature = told.feature if isinstance(told, Debited | Captured | Reversed) else ""
-        return [
+        feature, overage = "", None
+        if isinstance(told, Debited | Captured | Reversed):
+            feature, overage = told.feature, overage_of(told, self._asset.scale)
+        entries = [
             BookedEntry(
                 JournalEntry(
                     event.wallet if isinstance(event, WalletEvent) else event.stream,
@@ -169,6 +173,12 @@ class WalletFold:
             )
             for place, found in sorted(by_place.items())
         ]
+        if overage is None:
+            return entries
+        return [
+            msgspec.structs.replace(each, overage=overage) if _earns_overage(each) else each
+            for each in entries
+        ]
 
     def _place(self, event: WalletEvent | BookEvent, key: LotKey, lot: PaidLot) -> _Place:
         """Return where the journal posts what an event does to a lot (see postings.key_of)."""
@@ -178,6 +188,10 @@ class WalletFold:
         effective_day = max(day, lot.effective_day)
         open_day = self._books.open_days.get(lot.entity, FIRST_DAY)
         return _Place(max(effective_day, open_day), effective_day, lot.entity)
+
+
+def _earns_overage(booked: BookedEntry) -> bool:
+    return any(line.account is Account.REVENUE_OVERAGE for line in booked.entry.lines)
 
 
 def _name(key: LotKey) -> str:

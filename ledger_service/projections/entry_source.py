@@ -270,4 +270,6 @@ def narrowed(booked: BookedEntry, *, entity: str, currency_code: str) -> BookedE
         return booked
     lines = tuple(line for line in entry.lines if line.currency_code == currency_code)
     lots = tuple(change for change in booked.lots if change.after.currency_code == currency_code)
-    return BookedEntry(msgspec.structs.replace(entry, lines=lines), lots, booked.model, booked.feature)
+    return BookedEntry(
+        msgspec.structs.replace(entry, lines=lines), lots, booked.model, booked.feature, booked.overage
+    )
