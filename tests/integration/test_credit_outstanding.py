@@ -1,4 +1,4 @@
-"""Credit outstanding on a real PostgreSQL: paid and promotional apart, as much as wallets hold, beside its liability."""
+"""Credit outstanding on a real PostgreSQL: paid and promotional apart, as much as wallets hold, and its liability."""
 
 from __future__ import annotations
 
