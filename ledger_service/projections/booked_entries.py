@@ -52,6 +52,18 @@ class Surroundings(msgspec.Struct, frozen=True):
     pools: Mapping[str, PoolTerms] = {}
 
 
+class _Pools(dict[str, PoolTally]):
+    """Pools, each begun when a wallet has to do with it: most wallets do with none, and there may be many."""
+
+    def __init__(self, terms: Mapping[str, PoolTerms]) -> None:
+        super().__init__()
+        self._terms = terms
+
+    def __missing__(self, name: str) -> PoolTally:
+        found = self[name] = PoolTally(self._terms[name])
+        return found
+
+
 class _Place(NamedTuple):
     posting_day: date
     effective_day: date
@@ -65,7 +77,7 @@ class WalletFold:
         """Begin before the first event."""
         self._locks = iter(surroundings.locks)
         self._next_lock = next(self._locks, None)
-        self._books = Books(pools={name: PoolTally(terms) for name, terms in surroundings.pools.items()})
+        self._books = Books(pools=_Pools(surroundings.pools))
         self._asset = Asset("", 0)
         self._purchases: dict[LotKey, LotKey] = {}
 
