@@ -17,13 +17,12 @@ from ledger_service.application.journal_tokens import POOLS, entries_token
 from ledger_service.application.page_tokens import EntriesToken, encode_token
 from ledger_service.application.report_ports import EntriesPage, EntriesRequest
 from ledger_service.domain.finance.booked import BookedEntry
+from ledger_service.projections.entry_scope import known, narrowed
 from ledger_service.projections.entry_source import (
     READ_ONLY,
     EntrySource,
     WalletEntries,
     Wanted,
-    known,
-    narrowed,
 )
 from ledger_service.projections.wallet_events import utc_day
 

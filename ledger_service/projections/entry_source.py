@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 from heapq import merge
 from itertools import groupby
 from operator import attrgetter, itemgetter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import psycopg
@@ -21,11 +21,12 @@ from ledger_service.application.agreed_contracts import AgreedContract, AgreedFa
 from ledger_service.application.ports import StoredEvent
 from ledger_service.domain.finance.accounts import Account
 from ledger_service.domain.finance.booked import BookedEntry
+from ledger_service.domain.finance.exchange import Rate
 from ledger_service.domain.finance.journal import JournalEntry, JournalLine
 from ledger_service.domain.topics import decode_fact
 from ledger_service.projections.book_events import BOOK_TYPES, BookEvent, read_page_events
 from ledger_service.projections.booked_entries import Lock, Surroundings, WalletFold
-from ledger_service.projections.books import DEFAULT_ENTITY
+from ledger_service.projections.exchange import Exchange, FunctionalCurrency, RateKey
 from ledger_service.projections.journal_view_statements import DUE
 from ledger_service.projections.pool_tallies import PoolTerms
 from ledger_service.projections.projection import JOURNAL
@@ -48,9 +49,15 @@ SELECT locked_position, entity, to_day FROM {schema}.journal_periods WHERE locke
 ORDER BY locked_position"""
 _POOLS: Final = """
 SELECT pool, entity, currency_code, jurisdiction, term, method, escheat_fraction FROM {schema}.journal_pools"""
+_CURRENCIES: Final = "SELECT entity, currency_code, position FROM {schema}.journal_entities"
+_RATES: Final = """
+SELECT from_time, position, rate FROM {schema}.journal_rates WHERE entity = %s AND currency_code = %s
+ORDER BY from_time, position"""
 _WALLETS: Final = """
 SELECT wallet FROM {schema}.journal_wallets WHERE wallet >= %s ORDER BY wallet LIMIT %s"""
-_CONTRACTS: Final = "SELECT contract, wallet FROM {schema}.journal_contracts WHERE wallet = ANY(%s)"
+_CONTRACTS: Final = """
+SELECT contract, wallet, entity FROM {schema}.journal_contracts JOIN {schema}.journal_wallets USING (wallet)
+WHERE wallet = ANY(%s)"""
 _EVENTS: Final = """
 SELECT notification_id, originator_id, originator_version, topic, state FROM {schema}.stored_events
 WHERE originator_id = ANY(%s) AND notification_id <= %s ORDER BY originator_id, originator_version"""
@@ -94,6 +101,16 @@ class Wanted(msgspec.Struct, frozen=True):
 ENTRIES: Final = Wanted()
 
 
+class _Contracts(NamedTuple):
+    """Those of one wallet: its entity, and the events of each stream in their order."""
+
+    entity: str
+    events: list[StoredEvent]
+
+
+_NO_CONTRACTS: Final = _Contracts("", [])
+
+
 class _Timed(msgspec.Struct, frozen=True, gc=False):
     record_time: datetime
 
@@ -124,6 +141,8 @@ class EntrySource:
         self._surroundings = Surroundings(
             tuple(Lock(*row) for row in self._fetch(_LOCKS, (self.position,))),
             {name: PoolTerms(*terms) for name, *terms in self._fetch(_POOLS)},
+            {entity: FunctionalCurrency(*own) for entity, *own in self._fetch(_CURRENCIES)},
+            _Rates(self),
         )
 
     def wallet_count(self, from_wallet: str = "") -> int:
@@ -147,6 +166,15 @@ class EntrySource:
         """Return the wallets of which, or of whose contracts, something was recorded on the days [from_day, to_day)."""
         span = self._position_of(from_day), min(self._position_of(to_day), self.position + 1)
         return [row[0] for row in self._fetch(_RECORDED, span)]
+
+    @property
+    def exchange(self) -> Exchange:
+        """Return what is known of exchange."""
+        return Exchange(functional=self._surroundings.functional, rates=self._surroundings.rates)
+
+    def rates(self, key: RateKey) -> list[Rate]:
+        """Return all rates of a currency that were ever recorded, in order."""
+        return [Rate(*row) for row in self._fetch(_RATES, key)]
 
     def _position_of(self, day: date) -> int:
         """Return the position of the first event that was recorded on a day or later: record time never goes back."""
@@ -188,18 +216,19 @@ class EntrySource:
             # Every wallet has a stream, so the streams come as the names do; what is left unread of one is skipped.
             for name, rows in groupby(cursor, key=itemgetter(1)):
                 events = (StoredEvent(*row) for row in rows)
-                told = agreed.get(name, ())
-                bills = sorted((each for each in told if each.topic in BOOK_TYPES), key=_position)
+                told = agreed.get(name, _NO_CONTRACTS)
+                bills = sorted((each for each in told.events if each.topic in BOOK_TYPES), key=_position)
                 entries = self._entries(merge(events, bills, key=_position), models=wanted.models)
-                yield WalletEntries(name, entries, _contracts_of(told) if wanted.contracts else ())
+                yield WalletEntries(name, entries, _agreed(told) if wanted.contracts else ())
 
-    def _contracts(self, names: Sequence[str]) -> dict[str, list[StoredEvent]]:
-        """Return the events of contracts by the wallet that they bind, each stream in its order."""
-        wallet_of = dict(self._fetch(_CONTRACTS, (list(names),)))
-        found: dict[str, list[StoredEvent]] = {}
-        for row in self._fetch(_EVENTS, (sorted(wallet_of), self.position)) if wallet_of else ():
+    def _contracts(self, names: Sequence[str]) -> dict[str, _Contracts]:
+        """Return the contracts by the wallet that they bind."""
+        bound = {contract: place for contract, *place in self._fetch(_CONTRACTS, (list(names),))}
+        found: dict[str, _Contracts] = {}
+        for row in self._fetch(_EVENTS, (sorted(bound), self.position)) if bound else ():
             event = StoredEvent(*row)
-            found.setdefault(wallet_of[event.stream], []).append(event)
+            wallet, entity = bound[event.stream]
+            found.setdefault(wallet, _Contracts(entity, [])).events.append(event)
         return found
 
     def _entries(self, events: Iterator[StoredEvent], *, models: bool) -> Iterator[BookedEntry]:
@@ -220,6 +249,18 @@ class EntrySource:
         return self._connection.execute(query, parameters, binary=True).fetchall()
 
 
+class _Rates(dict[RateKey, list[Rate]]):
+    """Rates of currencies, each read when it is asked for."""
+
+    def __init__(self, source: EntrySource) -> None:
+        super().__init__()
+        self._source = source
+
+    def __missing__(self, key: RateKey) -> list[Rate]:
+        found = self[key] = self._source.rates(key)
+        return found
+
+
 def lines_of_breakage(currency_code: str, nanos: int) -> tuple[JournalLine, ...]:
     """Return what breakage of contract liability posts."""
     return (
@@ -237,14 +278,14 @@ def _position(event: StoredEvent) -> int:
     return event.position
 
 
-def _contracts_of(events: Sequence[StoredEvent]) -> tuple[AgreedContract, ...]:
+def _agreed(contracts: _Contracts) -> tuple[AgreedContract, ...]:
     return tuple(
         AgreedContract(
             name,
-            DEFAULT_ENTITY,
+            contracts.entity,
             [AgreedFact(event.version, decode_fact(event.topic, event.state)) for event in told],
         )
-        for name, told in groupby(events, key=attrgetter("stream"))
+        for name, told in groupby(contracts.events, key=attrgetter("stream"))
     )
 
 
@@ -253,23 +294,4 @@ def _pool_entry(place: tuple[Any, ...], lines: Sequence[JournalLine]) -> BookedE
     time = datetime(record_day.year, record_day.month, record_day.day, tzinfo=UTC)
     return BookedEntry(
         JournalEntry(source, 0, 0, POOL_TOPIC, time, time, posting_day, effective_day, entity, tuple(lines))
-    )
-
-
-def known(booked: BookedEntry, known_before: date | None) -> bool:
-    """Return whether an entry was recorded before a day; of a wallet, none that follow one that was not are."""
-    return known_before is None or utc_day(booked.entry.record_time) < known_before
-
-
-def narrowed(booked: BookedEntry, *, entity: str, currency_code: str) -> BookedEntry | None:
-    """Return an entry as far as it is of an entity and a currency; empty texts mean all."""
-    entry = booked.entry
-    if entity and entry.entity != entity:
-        return None
-    if not currency_code:
-        return booked
-    lines = tuple(line for line in entry.lines if line.currency_code == currency_code)
-    lots = tuple(change for change in booked.lots if change.after.currency_code == currency_code)
-    return BookedEntry(
-        msgspec.structs.replace(entry, lines=lines), lots, booked.model, booked.feature, booked.overage
     )

@@ -20,13 +20,12 @@ from ledger_service.application.journal_tokens import export_token
 from ledger_service.application.page_tokens import ExportToken, encode_token
 from ledger_service.domain.finance.accounts import Chart
 from ledger_service.domain.finance.booked import BookedEntry
+from ledger_service.projections.entry_scope import known, narrowed
 from ledger_service.projections.entry_source import (
     READ_ONLY,
     EntrySource,
     WalletEntries,
     Wanted,
-    known,
-    narrowed,
 )
 
 PART_BYTES: Final = 256 * 1024

@@ -18,7 +18,12 @@ from ledger_service.application.report_ports import FoldedReport, FoldProgress, 
 from ledger_service.application.report_scope import ReportScope
 from ledger_service.application.revenue_split import RevenueSplit
 from ledger_service.domain.finance.booked import BookedEntry
-from ledger_service.projections.entry_source import READ_ONLY, EntrySource, Wanted, known, narrowed
+from ledger_service.projections.entry_scope import known, narrowed
+from ledger_service.projections.entry_source import (
+    READ_ONLY,
+    EntrySource,
+    Wanted,
+)
 
 PROGRESS_EVENTS: Final = 10_000
 """Events between two reports of progress: a fraction of a second."""

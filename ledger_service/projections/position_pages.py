@@ -13,13 +13,12 @@ from ledger_service.application.journal_tokens import positions_token
 from ledger_service.application.page_tokens import ExportToken, encode_token
 from ledger_service.application.report_ports import PositionsPage, PositionsRequest
 from ledger_service.projections.entry_pages import LOOKED_AT_MAX
+from ledger_service.projections.entry_scope import known, narrowed
 from ledger_service.projections.entry_source import (
     READ_ONLY,
     EntrySource,
     WalletEntries,
     Wanted,
-    known,
-    narrowed,
 )
 
 

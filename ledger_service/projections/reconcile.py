@@ -47,7 +47,10 @@ def reconcile(connection: psycopg.Connection[Any], url: str, schema: str) -> Ite
                     yield ReconcileProgress(done, total, source.position, told, events_total)
             lots.end_wallet(each.wallet)
             done += 1
-        checks = [*lots.checks(derived.over_time), *check_accounts(connection, schema, derived)]
+        checks = [
+            *lots.checks(derived.over_time),
+            *check_accounts(connection, schema, derived, source.exchange),
+        ]
     so_far = ReconcileProgress(done, total, source.position, source.position, events_total)
     yield so_far
     with ThreadPoolExecutor(1) as thread:
