@@ -29,7 +29,7 @@ from ledger_service.domain.refusals.service import PageTokenMalformed
 from ledger_service.domain.values import ShortfallMode
 from ledger_service.projections.finance_process import Asked, answers
 from ledger_service.projections.report_views import PostgresFinanceReports
-from tests.builders import CONTRACT, CREDIT, CUSTOMER, WALLET, Book, after
+from tests.builders import CONTRACT, CREDIT, CUSTOMER, WALLET, Book, after, sign_contract
 from tests.fakes.finance_log import priced
 from tests.fakes.projection_log import stored
 from tests.integration.projector_process import append, catch_up
@@ -39,6 +39,7 @@ from tests.sales import sale
 
 SCHEMA = "ledger"
 FREE = "wallets/free"
+GERMAN = "wallets/german"
 ON = date(2026, 6, 1)
 SCOPE = ReportScope(date(2026, 1, 1), ON, datetime(2026, 7, 1, tzinfo=UTC))
 
@@ -60,6 +61,10 @@ def history() -> Book:
     bill(book, BilledAmount("BASE_FEE", 62 * EUR, after(days=60), after(days=122)), now=after(days=61))
     book.run(OpenWallet(FREE, CUSTOMER, CREDIT, ShortfallMode.SOFT, 10**9), after(days=62))
     book.run(model("large", 5, FREE), after(days=63))
+    german = OpenWallet(GERMAN, CUSTOMER, CREDIT, ShortfallMode.SOFT, entity="de")
+    book.run(german, after(days=64))
+    signed = sign_contract(contract="contracts/de", wallet=GERMAN, start_time=after(days=64))
+    book.run(signed, after(days=64))
     return book
 
 
@@ -104,13 +109,21 @@ async def test_positions_and_obligations_tie_to_the_trial_balance(url: str) -> N
     closings = await balances(url)
     (total,) = folded(url, FoldedReport.POSITIONS).positions
     bands = obligations(folded(url, FoldedReport.OBLIGATION).liability, ON, leave_out_short=False)
-    (remaining,) = obligation_totals(bands)
+    remaining, german = sorted(obligation_totals(bands), key=lambda each: each.entity == "de")
 
     assert total.unbilled_nanos == closings[Account.UNBILLED_RECEIVABLE] == (30 + 5) * EUR
     assert total.liability_nanos == -closings[Account.CONTRACT_LIABILITY] > 0
     assert remaining.liability_nanos == total.liability_nanos
     assert (total.net_asset_nanos, total.asset_count, total.liability_count) == (5 * EUR, 1, 1)
     assert remaining.unbilled_nanos > 900 * EUR, "fees and a second year's commitment are promised"
+    assert (german.entity, german.liability_nanos) == ("de", 0)
+    assert german.unbilled_nanos > 1_000 * EUR, "promises are those of the wallet's entity"
+
+
+def test_an_obligation_may_be_of_one_entity(url: str) -> None:
+    rows = folded(url, FoldedReport.OBLIGATION, msgspec.structs.replace(SCOPE, entity="de")).liability
+
+    assert {(row.entity, row.kind.value) for row in rows} == {("de", "COMMITMENT"), ("de", "FEES")}
 
 
 @pytest.mark.parametrize("size", [1, 2, 10])

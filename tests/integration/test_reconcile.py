@@ -134,6 +134,13 @@ def test_nothing_differs_in_a_history_that_the_projector_wrote(books: str) -> No
             id="a receivable",
         ),
         pytest.param(
+            "UPDATE journal_days SET entity = 'other' WHERE ctid = (SELECT min(ctid) FROM journal_days"
+            " WHERE account = 'ACCOUNTS_RECEIVABLE' AND movement = 'INVOICE')",
+            {ZERO, EVENTS, INVOICES, REBUILD},
+            "default EUR",
+            id="whose a receivable is",
+        ),
+        pytest.param(
             "UPDATE journal_unbilled SET nanos = nanos + 1", {UNBILLED, REBUILD}, "", id="what is unbilled"
         ),
         pytest.param(
