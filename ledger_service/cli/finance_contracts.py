@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Final
 
 import typer
 
-from credits.ledger.v1 import finance_reports_pb2
+from credits.ledger.v1 import finance_reports_pb2, money_pb2
 from ledger_service.cli.client import ADDRESS_DEFAULT, Address, AsJson, CaFile, console
 from ledger_service.cli.finance_scope import (
     CURRENCY,
@@ -125,8 +126,14 @@ def contract_positions(
 
     call(ask, address, ca_file)
     put_out(answer, lambda: _position_report(on, answer), wanted)
-    if answer.next_page_token and not (json or csv or parquet):
-        console.print(f"more with --page-token {answer.next_page_token}", soft_wrap=True)
+    if json or csv or parquet:
+        return
+    if answer.next_page_token:
+        console.print(
+            f"more with --page-token {answer.next_page_token}; --totals adds all of them up", soft_wrap=True
+        )
+    elif not page_token:
+        _show_sums(answer.positions)
 
 
 def _obligation_report(on: str, answer: finance_reports_pb2.GetRemainingObligationResponse) -> Report:
@@ -152,6 +159,26 @@ def _obligation_report(on: str, answer: finance_reports_pb2.GetRemainingObligati
         for band in answer.bands
     ]
     return Report(f"Remaining performance obligation on {on}", columns, rows)
+
+
+def _show_sums(positions: Iterable[finance_reports_pb2.ContractPosition]) -> None:
+    """Show what positions add up to, by entity and currency."""
+    sums: dict[tuple[str, str], list[int]] = {}
+    for each in positions:
+        figures = nanos_of(
+            each.unbilled_receivable, each.contract_liability, each.net_asset, each.net_liability
+        )
+        before = sums.get((each.entity, each.net_asset.currency_code), [0] * len(figures))
+        after = [one + other for one, other in zip(before, figures, strict=True)]
+        sums[each.entity, each.net_asset.currency_code] = after
+    for (entity, currency), figures_of in sorted(sums.items()):
+        money = (money_pb2.Money(currency_code=currency, nanos=nanos) for nanos in figures_of)
+        unbilled, liability, assets, liabilities = map(show_money, money)
+        console.print(
+            f"{entity}: unbilled {unbilled} - contract liability {liability} = net assets {assets}"
+            f" - net liabilities {liabilities}",
+            soft_wrap=True,
+        )
 
 
 def _position_report(on: str, answer: finance_reports_pb2.ListContractPositionsResponse) -> Report:

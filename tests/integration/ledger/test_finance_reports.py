@@ -417,7 +417,9 @@ def test_positions_are_net_by_contract_and_tie_to_the_trial_balance(
     assert rows[0]["contract"] == rows[0]["wallet"]
     assert (total["liability"], total["net_liabilities"], total["liabilities"]) == ("40.00", "40.00", "1")
     assert pyarrow.parquet.read_table(file).num_rows == 1
-    assert "Contracts on 2026-03-01" in terminal.run("contract-positions", *on)
+    shown = terminal.run("contract-positions", *on)
+    assert "Contracts on 2026-03-01" in shown
+    assert "= net assets 0.00 USD - net liabilities 40.00 USD" in shown
 
 
 def test_the_journal_is_summed_up_by_what_it_was_for(terminal: Terminal) -> None:
