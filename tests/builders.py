@@ -428,6 +428,7 @@ class Book:
                     overage_units = debited.overage_units
                     counted = {name: getattr(debited, name) for name in ("api_key", "user", "feature")}
                     counted["record_time"] = each.fact.record_time
+                    counted["overage_price"] = debited.charge and debited.charge.overage_price
                 case DebtRepaid(grant_version=grant_version, repayments=repayments):
                     draws += [
                         Draw(grant_version, part.amount_units)

@@ -21,6 +21,8 @@ from ledger_service.application.report_ports import (
     EntriesRequest,
     FoldProgress,
     FoldRequest,
+    PositionsPage,
+    PositionsRequest,
     ReconcileProgress,
     ReconcileRequest,
 )
@@ -30,8 +32,8 @@ JOBS_MAX: Final = 4
 """Processes at a time; more would only share the same cores."""
 COMMAND: Final = (sys.executable, "-m", "ledger_service.projections.finance_process")
 
-Job = ExportRequest | FoldRequest | EntriesRequest | ReconcileRequest
-Answer = TypeVar("Answer", ExportPart, FoldProgress, EntriesPage, ReconcileProgress)
+Job = ExportRequest | FoldRequest | EntriesRequest | PositionsRequest | ReconcileRequest
+Answer = TypeVar("Answer", ExportPart, FoldProgress, EntriesPage, PositionsPage, ReconcileProgress)
 
 
 class _Asked(msgspec.Struct, frozen=True):
@@ -63,9 +65,16 @@ class FinanceProcesses:
 
     async def entries(self, request: EntriesRequest) -> EntriesPage:
         """Return a page of entries."""
-        async with aclosing(self._run(request, EntriesPage)) as pages:
-            async for page in pages:
-                return page
+        return await self._one(request, EntriesPage)
+
+    async def positions(self, request: PositionsRequest) -> PositionsPage:
+        """Return a page of positions by contract."""
+        return await self._one(request, PositionsPage)
+
+    async def _one(self, job: Job, kind: type[Answer]) -> Answer:
+        async with aclosing(self._run(job, kind)) as answers:
+            async for answer in answers:
+                return answer
         raise AssertionError("a process that ends well has answered")
 
     async def _run(self, job: Job, kind: type[Answer]) -> AsyncGenerator[Answer, None]:

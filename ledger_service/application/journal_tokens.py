@@ -10,7 +10,7 @@ import msgspec
 
 from ledger_service.application.export_ports import ExportRequest
 from ledger_service.application.page_tokens import EntriesToken, ExportToken, decode_token
-from ledger_service.application.report_ports import EntriesRequest
+from ledger_service.application.report_ports import EntriesRequest, PositionsRequest
 from ledger_service.domain.refusals.service import PageTokenMalformed
 
 POOLS: Final = ""
@@ -38,6 +38,19 @@ def entries_token(request: EntriesRequest) -> EntriesToken:
     if not request.token:
         return EntriesToken(request_hash, 0, POOLS, 0)
     token = decode_token(request.token, EntriesToken)
+    if token.request_hash != request_hash:
+        raise PageTokenMalformed("the page token is of another list", field="page_token")
+    return token
+
+
+def positions_token(request: PositionsRequest) -> ExportToken:
+    """Return where a list of positions begins or goes on. Raises PageTokenMalformed."""
+    scope = msgspec.structs.replace(request.scope, now=_NO_TIME)
+    same = msgspec.structs.replace(request, token="", scope=scope, page_size=0)
+    request_hash = sha256(msgspec.json.encode(same)).hexdigest()
+    if not request.token:
+        return ExportToken(request_hash, 0, request.scope.now, POOLS, 0)
+    token = decode_token(request.token, ExportToken)
     if token.request_hash != request_hash:
         raise PageTokenMalformed("the page token is of another list", field="page_token")
     return token

@@ -23,11 +23,14 @@ _NOTHING: Final = (0, 0, 0)
 
 
 class PartKind(Enum):
-    """What carries the liability."""
+    """What carries the liability; the last three are promised beside it (see remaining_obligation)."""
 
     LOT = "LOT"
     OVER_TIME = "OVER_TIME"
     POOL = "POOL"
+    COMMITMENT = "COMMITMENT"
+    FEES = "FEES"
+    USAGE = "USAGE"
 
 
 class PartMove(NamedTuple):
@@ -45,7 +48,8 @@ class PartMove(NamedTuple):
 class LiabilityRow(msgspec.Struct, frozen=True):
     """Liability of one day, by when it ends and began. Lots that never expire have no `end_day`.
 
-    Of what is sold over time the days to come say when it is earned: each has a row, and the rest has no day.
+    Of what is sold over time the days to come say when it is earned: each has a row, and the rest has no day. `short`
+    is what a contract of at most a year carries.
     """
 
     kind: PartKind
@@ -55,6 +59,16 @@ class LiabilityRow(msgspec.Struct, frozen=True):
     end_day: date | None
     lot_count: int
     nanos: int
+    short: bool = False
+
+
+class _Key(NamedTuple):
+    kind: PartKind
+    entity: str
+    currency_code: str
+    begin_day: date | None
+    end_day: date | None
+    short: bool = False
 
 
 class LiabilityParts:
@@ -63,7 +77,9 @@ class LiabilityParts:
     def __init__(self, to_day: date) -> None:
         """Count what is posted before a day; what is posted later tells when that is earned."""
         self._to_day = to_day
-        self._rows: dict[tuple[PartKind, str, str, date | None, date | None], tuple[int, int]] = {}
+        self.short_streams: set[str] = set()
+        """Streams of contracts of at most a year."""
+        self._rows: dict[_Key, tuple[int, int]] = {}
         self._lots: dict[str, tuple[PaidLot, int]] = {}
         self._streams: dict[tuple[str, PartKind, str, str], int] = {}
 
@@ -81,31 +97,35 @@ class LiabilityParts:
                 self._streams[key] = self._streams.get(key, 0) + move.nanos
             elif move.nanos < 0 and move.kind is PartKind.OVER_TIME:
                 self._streams[key] = self._streams.get(key, 0) + move.nanos
-                self._add((move.kind, move.entity, move.currency_code, None, day), 0, -move.nanos)
+                short = move.name in self.short_streams
+                self._add(_Key(move.kind, move.entity, move.currency_code, None, day, short), 0, -move.nanos)
 
     def end_wallet(self) -> None:
         """Put the wallet's lots to the others, and forget them."""
         for lot, nanos in self._lots.values():
             if nanos:
                 expiry = None if lot.expire_time is None else utc(lot.expire_time)
-                key = (PartKind.LOT, lot.entity, lot.currency_code, lot.effective_day, expiry)
+                key = _Key(PartKind.LOT, lot.entity, lot.currency_code, lot.effective_day, expiry)
                 self._add(key, 1, nanos)
         self._lots.clear()
-        for (_, kind, entity, currency), nanos in self._streams.items():
-            self._add((kind, entity, currency, None, None), 0, nanos)
+        for (stream, kind, entity, currency), nanos in self._streams.items():
+            self._add(_Key(kind, entity, currency, None, None, stream in self.short_streams), 0, nanos)
         self._streams.clear()
+
+    def add_promise(self, row: LiabilityRow) -> None:
+        """Put what is promised beside the liability to the parts."""
+        key = _Key(row.kind, row.entity, row.currency_code, row.begin_day, row.end_day, row.short)
+        self._add(key, row.lot_count, row.nanos)
 
     def rows(self) -> list[LiabilityRow]:
         """Return the sums, in the order of their entities, currencies and days."""
         return [
-            LiabilityRow(*key, lot_count, nanos)
+            LiabilityRow(*key[:5], lot_count, nanos, key.short)
             for key, (lot_count, nanos) in sorted(self._rows.items(), key=_by_days)
             if nanos
         ]
 
-    def _add(
-        self, key: tuple[PartKind, str, str, date | None, date | None], lot_count: int, nanos: int
-    ) -> None:
+    def _add(self, key: _Key, lot_count: int, nanos: int) -> None:
         lots, before = self._rows.get(key, (0, 0))
         self._rows[key] = (lots + lot_count, before + nanos)
 
@@ -142,8 +162,7 @@ def utc(time: datetime) -> date:
     return time.date()
 
 
-def _by_days(
-    item: tuple[tuple[PartKind, str, str, date | None, date | None], tuple[int, int]],
-) -> tuple[str, str, str, date, date]:
-    kind, entity, currency, begin, end = item[0]
-    return entity, currency, kind.value, end or date.max, begin or date.min
+def _by_days(item: tuple[_Key, tuple[int, int]]) -> tuple[str, str, str, date, date, bool]:
+    key = item[0]
+    end, begin = key.end_day or date.max, key.begin_day or date.min
+    return key.entity, key.currency_code, key.kind.value, end, begin, key.short

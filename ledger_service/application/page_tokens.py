@@ -64,7 +64,7 @@ class AgreementsToken(msgspec.Struct, frozen=True, array_like=True, tag="agreeme
 class ExportToken(msgspec.Struct, frozen=True, array_like=True, tag="export"):
     """After so many entries of a wallet, as of a position and an instant, in the export that was asked for.
 
-    `request_hash` is of all that the export depends on.
+    Also after so many positions of a wallet's contracts. `request_hash` is of all that the answer depends on.
     """
 
     request_hash: str

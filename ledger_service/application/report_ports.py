@@ -7,34 +7,22 @@ the request path; they take as long as there are events, and say how far they ar
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from datetime import date, datetime
+from datetime import date
 from enum import Enum
 from typing import Protocol
 
 import msgspec
 
 from ledger_service.application.breakage_analysis import Cohort, Suggestion
+from ledger_service.application.contract_positions import ContractPosition, PositionTotal
 from ledger_service.application.export_ports import ExportPart, ExportRequest
+from ledger_service.application.journal_summary import SummaryRow
 from ledger_service.application.liability_parts import LiabilityRow
 from ledger_service.application.opening_revenue import OpeningRevenueRow
+from ledger_service.application.report_scope import ReportScope
 from ledger_service.application.revenue_split import RevenueRow
 from ledger_service.domain.finance.accounts import Account
 from ledger_service.domain.finance.booked import BookedEntry
-
-
-class ReportScope(msgspec.Struct, frozen=True):
-    """Which part of the journal: the posting days [from_day, to_day), and what was known when.
-
-    Empty texts mean all. With `known_before` only what was recorded before that day (UTC) counts, and nothing that time
-    did without a record; without it, what time has ended by `now` counts, recorded or not.
-    """
-
-    from_day: date
-    to_day: date
-    now: datetime
-    entity: str = ""
-    currency_code: str = ""
-    known_before: date | None = None
 
 
 class TrialBalanceRow(msgspec.Struct, frozen=True):
@@ -77,6 +65,9 @@ class FoldedReport(Enum):
     OPENING_REVENUE = "OPENING_REVENUE"
     BREAKAGE = "BREAKAGE"
     REVENUE = "REVENUE"
+    OBLIGATION = "OBLIGATION"
+    POSITIONS = "POSITIONS"
+    JOURNAL = "JOURNAL"
 
 
 class FoldRequest(msgspec.Struct, frozen=True, tag="fold"):
@@ -87,17 +78,36 @@ class FoldRequest(msgspec.Struct, frozen=True, tag="fold"):
 
 
 class FoldProgress(msgspec.Struct, frozen=True):
-    """How far a report is; the figures come with the last one."""
+    """How far a report is, with how many events of the log it has read; the figures come with the last one."""
 
     wallet_count: int
     wallets_total: int
     position: int
+    event_count: int = 0
     done: bool = False
     liability: tuple[LiabilityRow, ...] = ()
     opening_revenue: tuple[OpeningRevenueRow, ...] = ()
     cohorts: tuple[Cohort, ...] = ()
     suggestions: tuple[Suggestion, ...] = ()
     revenue: tuple[RevenueRow, ...] = ()
+    positions: tuple[PositionTotal, ...] = ()
+    journal: tuple[SummaryRow, ...] = ()
+
+
+class PositionsRequest(msgspec.Struct, frozen=True, tag="positions"):
+    """A page of positions by contract."""
+
+    scope: ReportScope
+    page_size: int
+    token: str = ""
+
+
+class PositionsPage(msgspec.Struct, frozen=True):
+    """Positions by wallet. A page may be short, or empty, and not the last."""
+
+    positions: tuple[ContractPosition, ...]
+    next_token: str
+    position: int
 
 
 class EntriesRequest(msgspec.Struct, frozen=True, tag="entries"):
@@ -111,6 +121,8 @@ class EntriesRequest(msgspec.Struct, frozen=True, tag="entries"):
     wallet: str = ""
     account: Account | None = None
     product: str | None = None
+    feature: str | None = None
+    model: str | None = None
     record_from_day: date | None = None
     record_to_day: date | None = None
     token: str = ""
@@ -138,11 +150,16 @@ class Check(msgspec.Struct, frozen=True):
 
 
 class ReconcileProgress(msgspec.Struct, frozen=True):
-    """How far a reconciliation is; the checks come with the last one."""
+    """How far a reconciliation is; the checks come with the last one.
+
+    The log is read twice: wallet by wallet, and for the rebuild that is compared last.
+    """
 
     wallet_count: int
     wallets_total: int
     position: int
+    event_count: int = 0
+    events_total: int = 0
     done: bool = False
     checks: tuple[Check, ...] = ()
 
@@ -183,6 +200,9 @@ class FinanceJobs(Protocol):
 
     async def entries(self, request: EntriesRequest) -> EntriesPage:
         """Return a page of entries. Raises PageTokenMalformed."""
+
+    async def positions(self, request: PositionsRequest) -> PositionsPage:
+        """Return a page of positions by contract. Raises PageTokenMalformed."""
 
     def reconcile(self, request: ReconcileRequest) -> AsyncGenerator[ReconcileProgress, None]:
         """Yield how far a reconciliation is, and its checks last."""

@@ -35,7 +35,7 @@ from ledger_service.cli.client import (
     fail,
     print_json,
 )
-from ledger_service.cli.finance_scope import Currency, Entity, From, Known, To, scope_of
+from ledger_service.cli.finance_scope import BAR, Currency, Entity, From, Known, To, scope_of
 from ledger_service.cli.parquet_files import Field, ParquetFile, Type
 
 app = typer.Typer()
@@ -139,12 +139,12 @@ def reconcile(address: Address = ADDRESS_DEFAULT, ca_file: CaFile = "", json: As
     last = finance_export_pb2.ReconcileResponse()
     with (
         connect(address, ca_file) as channel,
-        Progress(console=console, transient=True, disable=json or not console.is_terminal) as progress,
+        Progress(*BAR, console=console, transient=True, disable=json or not console.is_terminal) as progress,
     ):
-        task = progress.add_task("Reconciling", total=None)
+        task = progress.add_task("Events read", total=None)
         stub = finance_service_pb2_grpc.FinanceServiceStub(channel)
         for last in stub.Reconcile(finance_export_pb2.ReconcileRequest()):
-            progress.update(task, total=last.wallets_total, completed=last.wallet_count)
+            progress.update(task, total=last.events_total, completed=last.event_count)
     agrees = last.done and not any(check.differing_count for check in last.checks)
     if json:
         print_json(last)

@@ -27,9 +27,11 @@ from ledger_service.cli.finance_scope import (
     To,
     call,
     instant,
+    make_report,
     scope_of,
 )
 from ledger_service.cli.report_output import (
+    Cell,
     Column,
     Csv,
     Kind,
@@ -37,6 +39,7 @@ from ledger_service.cli.report_output import (
     Report,
     Wanted,
     money_columns,
+    nanos_of,
     put_out,
 )
 
@@ -53,6 +56,8 @@ def journal(
     wallet: Annotated[str, typer.Option(help="wallets/{wallet}; all of them if empty.")] = "",
     account: Annotated[str, typer.Option(help="Code of an account, such as CONTRACT_LIABILITY.")] = "",
     product: Annotated[str, typer.Option(help="What was sold or used.")] = "",
+    feature: Annotated[str, typer.Option(help="What was used.")] = "",
+    model: Annotated[str, typer.Option(help="The model that the usage names.")] = "",
     recorded_from: Annotated[str, typer.Option(help="First day of the record.")] = "",
     recorded_to: Annotated[str, typer.Option(help="Day after the last of the record.")] = "",
     limit: Annotated[int, typer.Option(min=1, help="Most entries to show.")] = 100,
@@ -63,12 +68,14 @@ def journal(
     csv: Csv = False,
     parquet: ParquetFile = None,
 ) -> None:
-    """List the entries of events: what each debited and credited."""
+    """List the entries of events: what each debited and credited. See journal-summary for their sums."""
     request = finance_reports_pb2.ListJournalRequest(
         scope=scope_of(from_time, to_time, currency, entity, known),
         wallet=wallet,
         account=account,
         product=product,
+        feature=feature,
+        model=model,
         record_from_time=instant(recorded_from, option="--recorded-from"),
         record_to_time=instant(recorded_to, option="--recorded-to"),
         page_token=page_token,
@@ -92,6 +99,54 @@ def journal(
         console.print(f"more with --page-token {answer.next_page_token}", soft_wrap=True)
 
 
+@app.command("journal-summary")
+def journal_summary(
+    from_time: From,
+    to_time: To,
+    currency: Currency = "",
+    entity: Entity = "",
+    known: Known = "",
+    address: Address = ADDRESS_DEFAULT,
+    ca_file: CaFile = "",
+    json: AsJson = False,
+    csv: Csv = False,
+    parquet: ParquetFile = None,
+) -> None:
+    """Sum the journal up by account, product, feature and model; journal with --model lists what is behind a sum."""
+    request = finance_reports_pb2.SummarizeJournalRequest(
+        scope=scope_of(from_time, to_time, currency, entity, known)
+    )
+    asked = finance_reports_pb2.StreamReportRequest(journal=request)
+    answer = make_report(asked, address, ca_file).journal
+    put_out(answer, lambda: _summary_report(answer), Wanted(json, csv, parquet))
+
+
+def _summary_report(answer: finance_reports_pb2.SummarizeJournalResponse) -> Report:
+    columns = (
+        ENTITY,
+        CURRENCY,
+        Column("Account", "account"),
+        Column("Product", "product"),
+        Column("Feature", "feature"),
+        Column("Model", "model"),
+        Column("Entries", "entries", Kind.COUNT),
+    )
+    rows: list[tuple[Cell, ...]] = [
+        (
+            each.entity,
+            each.debits.currency_code,
+            each.account,
+            each.product,
+            each.feature,
+            each.model,
+            each.entry_count,
+            *nanos_of(each.debits, each.credits),
+        )
+        for each in answer.sums
+    ]
+    return Report("Journal by what it was for", (*columns, *money_columns("Debits", "Credits")), rows)
+
+
 def _journal_report(answer: finance_reports_pb2.ListJournalResponse) -> Report:
     columns = (
         Column("Posted", "posting_date"),
@@ -103,6 +158,8 @@ def _journal_report(answer: finance_reports_pb2.ListJournalResponse) -> Report:
         ENTITY,
         Column("Account", "account"),
         Column("Product", "product"),
+        Column("Feature", "feature"),
+        Column("Model", "model"),
         CURRENCY,
     )
     rows = [
@@ -116,6 +173,8 @@ def _journal_report(answer: finance_reports_pb2.ListJournalResponse) -> Report:
             entry.entity,
             line.account,
             line.product,
+            entry.feature,
+            entry.model,
             line.amount.currency_code,
             max(line.amount.nanos, 0),
             max(-line.amount.nanos, 0),

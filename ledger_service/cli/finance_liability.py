@@ -20,12 +20,11 @@ from ledger_service.cli.client import (
 from ledger_service.cli.finance_scope import (
     CURRENCY,
     ENTITY,
-    REPORT_SECONDS_MAX,
     Currency,
     Entity,
     Known,
     On,
-    call,
+    make_report,
     scope_of,
 )
 from ledger_service.cli.report_output import (
@@ -70,36 +69,9 @@ def liability_schedule(
     request = finance_reports_pb2.GetLiabilityScheduleRequest(
         scope=scope_of("", on, currency, entity, known), basis=basis
     )
-    answer = call(
-        lambda stub: stub.GetLiabilitySchedule(request, timeout=REPORT_SECONDS_MAX), address, ca_file
-    )
+    asked = finance_reports_pb2.StreamReportRequest(liability_schedule=request)
+    answer = make_report(asked, address, ca_file).liability_schedule
     title = f"Contract liability on {on} by {by.value}"
-    put_out(answer, lambda: _band_report(title, answer.bands), Wanted(json, csv, parquet))
-
-
-@app.command("remaining-obligation")
-def remaining_obligation(
-    on: On,
-    leave_out_short: Annotated[
-        bool, typer.Option(help="Tell credit sold for at most a year apart (606-10-50-14(a)).")
-    ] = False,
-    currency: Currency = "",
-    entity: Entity = "",
-    known: Known = "",
-    address: Address = ADDRESS_DEFAULT,
-    ca_file: CaFile = "",
-    json: AsJson = False,
-    csv: Csv = False,
-    parquet: ParquetFile = None,
-) -> None:
-    """Divide the remaining performance obligation by when it is expected to be revenue (606-10-50-13)."""
-    request = finance_reports_pb2.GetRemainingObligationRequest(
-        scope=scope_of("", on, currency, entity, known), leave_out_short=leave_out_short
-    )
-    answer = call(
-        lambda stub: stub.GetRemainingObligation(request, timeout=REPORT_SECONDS_MAX), address, ca_file
-    )
-    title = f"Remaining performance obligation on {on}"
     put_out(answer, lambda: _band_report(title, answer.bands), Wanted(json, csv, parquet))
 
 
@@ -117,9 +89,8 @@ def breakage_analysis(
 ) -> None:
     """Show how past sales were used by month, and the breakage that follows from it. Nothing is applied."""
     request = finance_reports_pb2.GetBreakageAnalysisRequest(scope=scope_of("", on, currency, entity, known))
-    answer = call(
-        lambda stub: stub.GetBreakageAnalysis(request, timeout=REPORT_SECONDS_MAX), address, ca_file
-    )
+    asked = finance_reports_pb2.StreamReportRequest(breakage_analysis=request)
+    answer = make_report(asked, address, ca_file).breakage_analysis
     put_out(answer, lambda: _cohort_report(answer), Wanted(json, csv, parquet))
     if not (json or csv or parquet):
         for each in answer.suggestions:

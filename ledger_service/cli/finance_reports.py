@@ -24,6 +24,7 @@ from ledger_service.cli.finance_scope import (
     Known,
     To,
     call,
+    make_report,
     scope_of,
 )
 from ledger_service.cli.report_output import (
@@ -96,7 +97,8 @@ def opening_revenue(
     request = finance_reports_pb2.GetOpeningRevenueRequest(
         scope=scope_of(from_time, to_time, currency, entity, known)
     )
-    answer = call(lambda stub: stub.GetOpeningRevenue(request, timeout=REPORT_SECONDS_MAX), address, ca_file)
+    asked = finance_reports_pb2.StreamReportRequest(opening_revenue=request)
+    answer = make_report(asked, address, ca_file).opening_revenue
 
     def report() -> Report:
         rows: list[tuple[Cell, ...]] = [
@@ -131,7 +133,11 @@ def revenue(
     request = finance_reports_pb2.GetRevenueRequest(
         scope=scope_of(from_time, to_time, currency, entity, known), by_model=by_model
     )
-    answer = call(lambda stub: stub.GetRevenue(request, timeout=REPORT_SECONDS_MAX), address, ca_file)
+    if by_model:
+        asked = finance_reports_pb2.StreamReportRequest(revenue=request)
+        answer = make_report(asked, address, ca_file).revenue
+    else:
+        answer = call(lambda stub: stub.GetRevenue(request, timeout=REPORT_SECONDS_MAX), address, ca_file)
     named = (Column("Account", "account"), Column("Product", "product"), Column("Model", "model"))
 
     def report() -> Report:

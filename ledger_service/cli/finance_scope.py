@@ -7,6 +7,8 @@ from typing import Annotated, Final, TypeVar
 
 import typer
 from google.protobuf.timestamp_pb2 import Timestamp
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from credits.ledger.v1 import finance_reports_pb2, finance_service_pb2_grpc
 from ledger_service.cli.client import connect, console, read_instant
@@ -22,6 +24,7 @@ On = Annotated[str, typer.Option("--on", help="Day (UTC) at whose beginning thin
 Currency = Annotated[str, typer.Option(help="ISO 4217 code; all of them if empty.")]
 Entity = Annotated[str, typer.Option(help="Legal entity; all of them if empty.")]
 Known = Annotated[str, typer.Option("--known", help="As it was known at the beginning of this day, UTC.")]
+BAR: Final = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
 ENTITY: Final = Column("Entity", "entity")
 CURRENCY: Final = Column("Currency", "currency")
 
@@ -43,6 +46,23 @@ def call(ask: Callable[[Stub], Answer], address: str, ca_file: str) -> Answer:
     """Ask, and show meanwhile that something is being done; a refusal ends the command."""
     with connect(address, ca_file) as channel, console.status("Reading the books"):
         return ask(finance_service_pb2_grpc.FinanceServiceStub(channel))
+
+
+def make_report(
+    request: finance_reports_pb2.StreamReportRequest, address: str, ca_file: str
+) -> finance_reports_pb2.StreamReportResponse:
+    """Let a report be made that folds the log, and show how much of the log is done; a refusal ends the command."""
+    errors = Console(stderr=True)
+    last = finance_reports_pb2.StreamReportResponse()
+    with (
+        connect(address, ca_file) as channel,
+        Progress(*BAR, console=errors, transient=True, disable=not errors.is_terminal) as progress,
+    ):
+        task = progress.add_task("Events read", total=None)
+        stub = finance_service_pb2_grpc.FinanceServiceStub(channel)
+        for last in stub.StreamReport(request, timeout=REPORT_SECONDS_MAX):
+            progress.update(task, total=last.events_total, completed=last.event_count)
+    return last
 
 
 def instant(text: str, *, option: str) -> Timestamp | None:

@@ -19,6 +19,7 @@ from ledger_service.cli import (
     credit,
     entities,
     finance,
+    finance_contracts,
     finance_export,
     finance_journal,
     finance_liability,
@@ -132,7 +133,14 @@ _panel(app, "Wallets", wallets.app, rules.app, watch.app, budgets.app, totals.ap
 _panel(app, "Audit", history.app, trace.app)
 _panel(books, "Estimates, lots and periods", finance.app)
 _panel(books, "Entities and currencies", entities.app)
-_panel(books, "Reports", finance_reports.app, finance_journal.app, finance_liability.app)
+_panel(
+    books,
+    "Reports",
+    finance_reports.app,
+    finance_journal.app,
+    finance_contracts.app,
+    finance_liability.app,
+)
 _panel(books, "Exports and reconciliation", finance_export.app)
 books.command("roll-forward", rich_help_panel="Reports")(roll_forward)
 app.add_typer(books, name="finance", rich_help_panel="Finance")

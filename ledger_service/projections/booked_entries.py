@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from ledger_service.domain.finance.accounts import Account
 from ledger_service.domain.finance.booked import BookedEntry, LotChange
 from ledger_service.domain.finance.exchange import Rate
 from ledger_service.domain.finance.journal import JournalEntry, Posting, lines_of
@@ -23,9 +24,18 @@ from ledger_service.projections.book_events import BookEvent, PageEvents
 from ledger_service.projections.books import FIRST_DAY, Books, LotKey, OpenLot, flush
 from ledger_service.projections.exchange import Exchange, FunctionalCurrency, RateKey
 from ledger_service.projections.journal import post
+from ledger_service.projections.journal_overage import overage_of
 from ledger_service.projections.journal_touched import touched_by
 from ledger_service.projections.pool_tallies import PoolTally, PoolTerms
-from ledger_service.projections.wallet_events import Debited, Expired, Opened, WalletEvent, utc_day
+from ledger_service.projections.wallet_events import (
+    Captured,
+    Debited,
+    Expired,
+    Opened,
+    Reversed,
+    WalletEvent,
+    utc_day,
+)
 
 EXPIRED_TOPIC: Final = "wallet.CreditsExpired.v1"
 
@@ -49,6 +59,18 @@ class Surroundings(msgspec.Struct, frozen=True):
     """All that were ever recorded, in order; what an event may know follows from its position."""
 
 
+class _Pools(dict[str, PoolTally]):
+    """Pools, each begun when a wallet has to do with it: most wallets do with none, and there may be many."""
+
+    def __init__(self, terms: Mapping[str, PoolTerms]) -> None:
+        super().__init__()
+        self._terms = terms
+
+    def __missing__(self, name: str) -> PoolTally:
+        found = self[name] = PoolTally(self._terms[name])
+        return found
+
+
 class _Place(NamedTuple):
     posting_day: date
     effective_day: date
@@ -63,7 +85,7 @@ class WalletFold:
         self._locks = iter(surroundings.locks)
         self._next_lock = next(self._locks, None)
         self._books = Books(
-            pools={name: PoolTally(terms) for name, terms in surroundings.pools.items()},
+            pools=_Pools(surroundings.pools),
             exchange=Exchange(functional=surroundings.functional, rates=surroundings.rates),
         )
         self._asset = Asset("", 0)
@@ -149,7 +171,11 @@ class WalletFold:
             place = self._place(event, lot_key, change.after)
             by_place.setdefault(place, [])
             lots.setdefault(place, []).append(change)
-        return [
+        told = event.change
+        feature, overage = "", None
+        if isinstance(told, Debited | Captured | Reversed):
+            feature, overage = told.feature, overage_of(told, self._asset.scale)
+        entries = [
             BookedEntry(
                 JournalEntry(
                     event.wallet if isinstance(event, WalletEvent) else event.stream,
@@ -165,8 +191,15 @@ class WalletFold:
                 ),
                 tuple(lots.get(place, ())),
                 model,
+                feature,
             )
             for place, found in sorted(by_place.items())
+        ]
+        if overage is None:
+            return entries
+        return [
+            msgspec.structs.replace(each, overage=overage) if _earns_overage(each) else each
+            for each in entries
         ]
 
     def _place(self, event: WalletEvent | BookEvent, key: LotKey, lot: PaidLot) -> _Place:
@@ -177,6 +210,10 @@ class WalletFold:
         effective_day = max(day, lot.effective_day)
         open_day = self._books.open_days.get(lot.entity, FIRST_DAY)
         return _Place(max(effective_day, open_day), effective_day, lot.entity)
+
+
+def _earns_overage(booked: BookedEntry) -> bool:
+    return any(line.account is Account.REVENUE_OVERAGE for line in booked.entry.lines)
 
 
 def _name(key: LotKey) -> str:

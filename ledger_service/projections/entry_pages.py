@@ -17,11 +17,18 @@ from ledger_service.application.journal_tokens import POOLS, entries_token
 from ledger_service.application.page_tokens import EntriesToken, encode_token
 from ledger_service.application.report_ports import EntriesPage, EntriesRequest
 from ledger_service.domain.finance.booked import BookedEntry
-from ledger_service.projections.entry_source import READ_ONLY, EntrySource, WalletEntries, known, narrowed
+from ledger_service.projections.entry_scope import known, narrowed
+from ledger_service.projections.entry_source import (
+    READ_ONLY,
+    EntrySource,
+    WalletEntries,
+    Wanted,
+)
 from ledger_service.projections.wallet_events import utc_day
 
 LOOKED_AT_MAX: Final = 100_000
 """Entries that one page looks at: a few seconds."""
+_WANTED: Final = Wanted(models=True)
 
 
 def list_entries(connection: psycopg.Connection[Any], schema: str, request: EntriesRequest) -> EntriesPage:
@@ -55,13 +62,13 @@ def _wallets(source: EntrySource, request: EntriesRequest, from_wallet: str) -> 
     if from_wallet == POOLS and not request.wallet:
         yield WalletEntries(POOLS, source.pools())
     if request.wallet:
-        yield from source.wallets_of([request.wallet])
+        yield from source.wallets_of([request.wallet], wanted=_WANTED)
     elif request.record_from_day is not None or request.record_to_day is not None:
         days = request.record_from_day or date.min, request.record_to_day or date.max
         names: Sequence[str] = source.wallets_recorded(*days)
-        yield from source.wallets_of([name for name in names if name >= from_wallet])
+        yield from source.wallets_of([name for name in names if name >= from_wallet], wanted=_WANTED)
     else:
-        yield from source.wallets(from_wallet)
+        yield from source.wallets(from_wallet, wanted=_WANTED)
 
 
 def _matching(booked: BookedEntry, request: EntriesRequest) -> BookedEntry | None:
@@ -72,6 +79,8 @@ def _matching(booked: BookedEntry, request: EntriesRequest) -> BookedEntry | Non
     if request.record_from_day is not None and record_day < request.record_from_day:
         return None
     if request.record_to_day is not None and record_day >= request.record_to_day:
+        return None
+    if request.model not in {None, booked.model} or request.feature not in {None, booked.feature}:
         return None
     part = narrowed(booked, entity=scope.entity, currency_code=scope.currency_code)
     if part is None:

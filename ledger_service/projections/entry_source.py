@@ -10,24 +10,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from heapq import merge
 from itertools import groupby
-from operator import itemgetter
-from typing import Any, Final
+from operator import attrgetter, itemgetter
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import psycopg
 from psycopg.sql import SQL, Identifier
 
+from ledger_service.application.agreed_contracts import AgreedContract, AgreedFact
 from ledger_service.application.ports import StoredEvent
 from ledger_service.domain.finance.accounts import Account
 from ledger_service.domain.finance.booked import BookedEntry
 from ledger_service.domain.finance.exchange import Rate
 from ledger_service.domain.finance.journal import JournalEntry, JournalLine
+from ledger_service.domain.topics import decode_fact
 from ledger_service.projections.book_events import BOOK_TYPES, BookEvent, read_page_events
 from ledger_service.projections.booked_entries import Lock, Surroundings, WalletFold
 from ledger_service.projections.exchange import Exchange, FunctionalCurrency, RateKey
 from ledger_service.projections.journal_view_statements import DUE
 from ledger_service.projections.pool_tallies import PoolTerms
 from ledger_service.projections.projection import JOURNAL
+from ledger_service.projections.usage_models import model_of
 from ledger_service.projections.wallet_events import WalletEvent, utc_day
 
 BATCH_WALLETS: Final = 200
@@ -52,12 +55,16 @@ SELECT from_time, position, rate FROM {schema}.journal_rates WHERE entity = %s A
 ORDER BY from_time, position"""
 _WALLETS: Final = """
 SELECT wallet FROM {schema}.journal_wallets WHERE wallet >= %s ORDER BY wallet LIMIT %s"""
-_CONTRACTS: Final = "SELECT contract, wallet FROM {schema}.journal_contracts WHERE wallet = ANY(%s)"
+_CONTRACTS: Final = """
+SELECT contract, wallet, entity FROM {schema}.journal_contracts JOIN {schema}.journal_wallets USING (wallet)
+WHERE wallet = ANY(%s)"""
 _EVENTS: Final = """
 SELECT notification_id, originator_id, originator_version, topic, state FROM {schema}.stored_events
 WHERE originator_id = ANY(%s) AND notification_id <= %s ORDER BY originator_id, originator_version"""
 _STATE: Final = """
 SELECT state FROM {schema}.stored_events WHERE notification_id >= %s ORDER BY notification_id LIMIT 1"""
+_ONE_STATE: Final = """
+SELECT state FROM {schema}.stored_events WHERE originator_id = %s AND originator_version = %s"""
 _RECORDED: Final = """
 SELECT DISTINCT coalesce(c.wallet, originator_id) FROM {schema}.stored_events
 LEFT JOIN {schema}.journal_contracts AS c ON c.contract = originator_id
@@ -74,22 +81,34 @@ FROM due_pools LEFT JOIN open_days USING (entity) WHERE change <> 0 ORDER BY poo
 
 
 class WalletEntries(msgspec.Struct, frozen=True):
-    """A wallet, and a source of its entries in the order of the log. The source is read once."""
+    """A wallet, and a source of its entries in the order of the log. The source is read once.
+
+    `contracts` are those that bound it ever, if they were asked for.
+    """
 
     wallet: str
     entries: Iterator[BookedEntry]
+    contracts: tuple[AgreedContract, ...] = ()
 
 
-class _Charged(msgspec.Struct, frozen=True, gc=False):
-    properties: dict[str, str] = {}
+class Wanted(msgspec.Struct, frozen=True):
+    """What of wallets is read beside their entries: the models that usages name, and what was agreed."""
+
+    models: bool = False
+    contracts: bool = False
 
 
-class _Used(msgspec.Struct, frozen=True, gc=False):
-    charge: _Charged | None = None
+ENTRIES: Final = Wanted()
 
 
-class _Usage(msgspec.Struct, frozen=True, gc=False):
-    event: _Used
+class _Contracts(NamedTuple):
+    """Those of one wallet: its entity, and the events of each stream in their order."""
+
+    entity: str
+    events: list[StoredEvent]
+
+
+_NO_CONTRACTS: Final = _Contracts("", [])
 
 
 class _Timed(msgspec.Struct, frozen=True, gc=False):
@@ -97,11 +116,7 @@ class _Timed(msgspec.Struct, frozen=True, gc=False):
 
 
 _times: Final = msgspec.json.Decoder(_Timed)
-_usages: Final = msgspec.json.Decoder(_Usage)
-_CHARGED_TOPICS: Final = frozenset({"wallet.CreditsDebited.v1", "wallet.HoldCaptured.v1"})
 FOREVER: Final = datetime.max.replace(tzinfo=UTC)
-MODEL: Final = "model"
-"""The property of usage that names the model."""
 
 
 class EntrySource:
@@ -119,6 +134,8 @@ class EntrySource:
         self._connection = connection
         self._schema = schema
         self._now = now
+        self.event_count = 0
+        """Events of wallets that were read so far."""
         rows = self._fetch(_POSITION, (JOURNAL.name,))
         self.position: int = position or (rows[0][0] if rows else 0)
         self._surroundings = Surroundings(
@@ -133,17 +150,17 @@ class EntrySource:
         count: int = self._fetch(_COUNT, (from_wallet,))[0][0]
         return count
 
-    def wallets(self, from_wallet: str = "", *, models: bool = False) -> Iterator[WalletEntries]:
-        """Yield the wallets from a name on, each with its entries; `models` reads what the usages name, too."""
+    def wallets(self, from_wallet: str = "", *, wanted: Wanted = ENTRIES) -> Iterator[WalletEntries]:
+        """Yield the wallets from a name on, each with its entries."""
         while names := [row[0] for row in self._fetch(_WALLETS, (from_wallet, BATCH_WALLETS))]:
-            yield from self._batch(names, models=models)
+            yield from self._batch(names, wanted)
             # No name lies between a name and the same with the first character that there is at its end.
             from_wallet = names[-1] + "\x01"
 
-    def wallets_of(self, names: Sequence[str]) -> Iterator[WalletEntries]:
+    def wallets_of(self, names: Sequence[str], *, wanted: Wanted = ENTRIES) -> Iterator[WalletEntries]:
         """Yield wallets of these names, each with its entries."""
         for begin in range(0, len(names), BATCH_WALLETS):
-            yield from self._batch(names[begin : begin + BATCH_WALLETS], models=False)
+            yield from self._batch(names[begin : begin + BATCH_WALLETS], wanted)
 
     def wallets_recorded(self, from_day: date, to_day: date) -> list[str]:
         """Return the wallets of which, or of whose contracts, something was recorded on the days [from_day, to_day)."""
@@ -191,36 +208,41 @@ class EntrySource:
             lines = lines_of_breakage(currency, int(nanos))
             yield _pool_entry((pool, posting_day, day, day, entity), lines)
 
-    def _batch(self, names: Sequence[str], *, models: bool) -> Iterator[WalletEntries]:
-        bills = self._bills(names)
+    def _batch(self, names: Sequence[str], wanted: Wanted) -> Iterator[WalletEntries]:
+        agreed = self._contracts(names)
         with self._connection.cursor("entries", binary=True) as cursor:
             cursor.itersize = PAGE_EVENTS
             cursor.execute(SQL(_EVENTS).format(schema=Identifier(self._schema)), (list(names), self.position))
             # Every wallet has a stream, so the streams come as the names do; what is left unread of one is skipped.
             for name, rows in groupby(cursor, key=itemgetter(1)):
                 events = (StoredEvent(*row) for row in rows)
-                entries = self._entries(merge(events, bills.get(name, ()), key=_position), models=models)
-                yield WalletEntries(name, entries)
+                told = agreed.get(name, _NO_CONTRACTS)
+                bills = sorted((each for each in told.events if each.topic in BOOK_TYPES), key=_position)
+                entries = self._entries(merge(events, bills, key=_position), models=wanted.models)
+                yield WalletEntries(name, entries, _agreed(told) if wanted.contracts else ())
 
-    def _bills(self, names: Sequence[str]) -> dict[str, list[StoredEvent]]:
-        wallet_of = dict(self._fetch(_CONTRACTS, (list(names),)))
-        found: dict[str, list[StoredEvent]] = {}
-        for row in self._fetch(_EVENTS, (sorted(wallet_of), self.position)) if wallet_of else ():
+    def _contracts(self, names: Sequence[str]) -> dict[str, _Contracts]:
+        """Return the contracts by the wallet that they bind."""
+        bound = {contract: place for contract, *place in self._fetch(_CONTRACTS, (list(names),))}
+        found: dict[str, _Contracts] = {}
+        for row in self._fetch(_EVENTS, (sorted(bound), self.position)) if bound else ():
             event = StoredEvent(*row)
-            if event.topic in BOOK_TYPES:
-                found.setdefault(wallet_of[event.stream], []).append(event)
-        for events in found.values():
-            events.sort(key=_position)
+            wallet, entity = bound[event.stream]
+            found.setdefault(wallet, _Contracts(entity, [])).events.append(event)
         return found
 
     def _entries(self, events: Iterator[StoredEvent], *, models: bool) -> Iterator[BookedEntry]:
         fold = WalletFold(self._surroundings)
         for stored in events:
-            event = _read(stored)
-            model = _model_of(stored) if models and stored.topic in _CHARGED_TOPICS else ""
-            yield from fold.take(event, stored.topic, model=model)
+            self.event_count += 1
+            model = model_of(stored, self._state_of) if models else ""
+            yield from fold.take(_read(stored), stored.topic, model=model)
         if self._now is not None:
             yield from fold.due(self._now)
+
+    def _state_of(self, stream: str, version: int) -> bytes:
+        state: bytes = self._fetch(_ONE_STATE, (stream, version))[0][0]
+        return state
 
     def _fetch(self, statement: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> list[Any]:
         query = SQL(statement).format(schema=Identifier(self._schema))  # type: ignore[arg-type,unused-ignore]
@@ -256,9 +278,15 @@ def _position(event: StoredEvent) -> int:
     return event.position
 
 
-def _model_of(stored: StoredEvent) -> str:
-    charge = _usages.decode(stored.state).event.charge
-    return "" if charge is None else charge.properties.get(MODEL, "")
+def _agreed(contracts: _Contracts) -> tuple[AgreedContract, ...]:
+    return tuple(
+        AgreedContract(
+            name,
+            contracts.entity,
+            [AgreedFact(event.version, decode_fact(event.topic, event.state)) for event in told],
+        )
+        for name, told in groupby(contracts.events, key=attrgetter("stream"))
+    )
 
 
 def _pool_entry(place: tuple[Any, ...], lines: Sequence[JournalLine]) -> BookedEntry:
@@ -267,20 +295,3 @@ def _pool_entry(place: tuple[Any, ...], lines: Sequence[JournalLine]) -> BookedE
     return BookedEntry(
         JournalEntry(source, 0, 0, POOL_TOPIC, time, time, posting_day, effective_day, entity, tuple(lines))
     )
-
-
-def known(booked: BookedEntry, known_before: date | None) -> bool:
-    """Return whether an entry was recorded before a day; of a wallet, none that follow one that was not are."""
-    return known_before is None or utc_day(booked.entry.record_time) < known_before
-
-
-def narrowed(booked: BookedEntry, *, entity: str, currency_code: str) -> BookedEntry | None:
-    """Return an entry as far as it is of an entity and a currency; empty texts mean all."""
-    entry = booked.entry
-    if entity and entry.entity != entity:
-        return None
-    if not currency_code:
-        return booked
-    lines = tuple(line for line in entry.lines if line.currency_code == currency_code)
-    lots = tuple(change for change in booked.lots if change.after.currency_code == currency_code)
-    return BookedEntry(msgspec.structs.replace(entry, lines=lines), lots, booked.model)

@@ -20,12 +20,12 @@ from ledger_service.application.journal_tokens import export_token
 from ledger_service.application.page_tokens import ExportToken, encode_token
 from ledger_service.domain.finance.accounts import Chart
 from ledger_service.domain.finance.booked import BookedEntry
+from ledger_service.projections.entry_scope import known, narrowed
 from ledger_service.projections.entry_source import (
     READ_ONLY,
     EntrySource,
     WalletEntries,
-    known,
-    narrowed,
+    Wanted,
 )
 
 PART_BYTES: Final = 256 * 1024
@@ -59,7 +59,7 @@ def export(connection: psycopg.Connection[Any], schema: str, request: ExportRequ
         writer = _Writer(source, request, msgspec.structs.replace(token, position=source.position))
         if not request.token:
             yield from writer.begin(_scope(connection, schema, request))
-        for each in source.wallets(token.wallet, models=request.format is ExportFormat.JSON):
+        for each in source.wallets(token.wallet, wanted=Wanted(models=request.format is ExportFormat.JSON)):
             yield from writer.wallet(each)
         yield writer.end()
 

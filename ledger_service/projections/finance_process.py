@@ -17,14 +17,20 @@ import msgspec
 import psycopg
 
 from ledger_service.application.export_ports import ExportRequest
-from ledger_service.application.report_ports import EntriesRequest, FoldRequest, ReconcileRequest
+from ledger_service.application.report_ports import (
+    EntriesRequest,
+    FoldRequest,
+    PositionsRequest,
+    ReconcileRequest,
+)
 from ledger_service.projections.connections import connect
 from ledger_service.projections.entry_pages import list_entries
 from ledger_service.projections.export import export
 from ledger_service.projections.folded_reports import fold
+from ledger_service.projections.position_pages import list_positions
 from ledger_service.projections.reconcile import reconcile
 
-Job = ExportRequest | FoldRequest | EntriesRequest | ReconcileRequest
+Job = ExportRequest | FoldRequest | EntriesRequest | PositionsRequest | ReconcileRequest
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -45,6 +51,8 @@ def answers(asked: Asked) -> Iterator[Any]:
                 yield from fold(connection, asked.schema, request)
             case EntriesRequest() as request:
                 yield list_entries(connection, asked.schema, request)
+            case PositionsRequest() as request:
+                yield list_positions(connection, asked.schema, request)
             case ReconcileRequest():
                 yield from reconcile(connection, asked.url, asked.schema)
 

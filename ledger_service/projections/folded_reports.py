@@ -9,15 +9,28 @@ import msgspec
 import psycopg
 
 from ledger_service.application.breakage_analysis import BreakageAnalysis
+from ledger_service.application.contract_positions import ContractPositions
+from ledger_service.application.journal_summary import JournalSummary
 from ledger_service.application.liability_parts import LiabilityParts
 from ledger_service.application.opening_revenue import OpeningRevenue
-from ledger_service.application.report_ports import FoldedReport, FoldProgress, FoldRequest, ReportScope
+from ledger_service.application.remaining_obligation import RemainingObligation
+from ledger_service.application.report_ports import FoldedReport, FoldProgress, FoldRequest
+from ledger_service.application.report_scope import ReportScope
 from ledger_service.application.revenue_split import RevenueSplit
 from ledger_service.domain.finance.booked import BookedEntry
-from ledger_service.projections.entry_source import READ_ONLY, EntrySource, known, narrowed
+from ledger_service.projections.entry_scope import known, narrowed
+from ledger_service.projections.entry_source import (
+    READ_ONLY,
+    EntrySource,
+    Wanted,
+)
 
-PROGRESS_WALLETS: Final = 200
-"""Wallets between two reports of progress."""
+PROGRESS_EVENTS: Final = 10_000
+"""Events between two reports of progress: a fraction of a second."""
+OF_USAGE: Final = frozenset({FoldedReport.REVENUE, FoldedReport.JOURNAL})
+"""Reports that tell models."""
+OF_CONTRACTS: Final = frozenset({FoldedReport.OBLIGATION, FoldedReport.POSITIONS})
+"""Reports of what was agreed."""
 
 
 class Count(Protocol):
@@ -32,26 +45,32 @@ class Count(Protocol):
 
 def fold(connection: psycopg.Connection[Any], schema: str, request: FoldRequest) -> Iterator[FoldProgress]:
     """Yield how far a report is, and its figures last. Raises psycopg.Error."""
-    scope = request.scope
+    scope, report = request.scope, request.report
     with connection.transaction():
         connection.execute(READ_ONLY)
         now = scope.now if scope.known_before is None else None
         source = EntrySource(connection, schema, now=now)
-        count, total = _count(request.report, scope), source.wallet_count()
+        count, total = _count(report, scope), source.wallet_count()
         for booked in source.pools():
             _take(count, booked, scope)
         count.end_wallet()
-        done = 0
-        for each in source.wallets(models=request.report is FoldedReport.REVENUE):
+        done = told = 0
+        wanted = Wanted(models=report in OF_USAGE, contracts=report in OF_CONTRACTS)
+        for each in source.wallets(wanted=wanted):
+            if isinstance(count, RemainingObligation):
+                count.begin_wallet(each.contracts)
+            elif isinstance(count, ContractPositions):
+                count.begin_wallet(each.wallet, each.contracts)
             for booked in each.entries:
                 if not known(booked, scope.known_before):
                     break
                 _take(count, booked, scope)
+                if source.event_count - told >= PROGRESS_EVENTS:
+                    told = source.event_count
+                    yield FoldProgress(done, total, source.position, told)
             count.end_wallet()
             done += 1
-            if done % PROGRESS_WALLETS == 0:
-                yield FoldProgress(done, total, source.position)
-        yield _figures(count, FoldProgress(done, total, source.position, done=True))
+        yield _figures(count, FoldProgress(done, total, source.position, source.event_count, done=True))
 
 
 def _take(count: Count, booked: BookedEntry, scope: ReportScope) -> None:
@@ -72,12 +91,18 @@ def _count(report: FoldedReport, scope: ReportScope) -> Count:
             return BreakageAnalysis(scope.to_day)
         case FoldedReport.REVENUE:
             return RevenueSplit(scope.from_day, scope.to_day)
+        case FoldedReport.OBLIGATION:
+            return RemainingObligation(scope)
+        case FoldedReport.POSITIONS:
+            return ContractPositions(scope.to_day, known_before=scope.known_before)
+        case FoldedReport.JOURNAL:
+            return JournalSummary(scope.from_day, scope.to_day)
 
 
 def _figures(count: Count, progress: FoldProgress) -> FoldProgress:
     replace = msgspec.structs.replace
     match count:
-        case LiabilityParts():
+        case LiabilityParts() | RemainingObligation():
             return replace(progress, liability=tuple(count.rows()))
         case OpeningRevenue():
             return replace(progress, opening_revenue=tuple(count.rows()))
@@ -85,5 +110,9 @@ def _figures(count: Count, progress: FoldProgress) -> FoldProgress:
             return replace(progress, cohorts=tuple(count.cohorts()), suggestions=tuple(count.suggestions()))
         case RevenueSplit():
             return replace(progress, revenue=tuple(count.rows()))
+        case ContractPositions():
+            return replace(progress, positions=tuple(count.rows()))
+        case JournalSummary():
+            return replace(progress, journal=tuple(count.rows()))
         case _:
             raise AssertionError(f"{type(count).__name__} is no count of a report")

@@ -15,11 +15,36 @@ from fractions import Fraction
 from ledger_service.domain.finance.journal import PostingKey
 from ledger_service.domain.finance.methods import round_half_up
 from ledger_service.domain.finance.postings import OVERAGE, Days
+from ledger_service.domain.values import Money, UnitPrice
 from ledger_service.projections.books import Books, Unbilled
 from ledger_service.projections.exchange import CarriedKey, CarriedKind, RateKey
-from ledger_service.projections.wallet_events import OveragePrice, Reversed, WalletEvent
+from ledger_service.projections.wallet_events import (
+    Captured,
+    Change,
+    Debited,
+    OveragePrice,
+    Reversed,
+    WalletEvent,
+)
 
 NANOS = 10**9
+
+
+def cost_of(units: int, price: UnitPrice, scale: int) -> int:
+    """Return what units of overage cost, in nanos of the price's currency."""
+    return round_half_up(Fraction(price.price) * units * NANOS / 10**scale)
+
+
+def overage_of(change: Change, scale: int) -> Money | None:
+    """Return what the overage of usage costs, below zero for a reversal; None if there is none with a price."""
+    match change:
+        case Debited() | Captured() if change.overage_units and change.charge is not None:
+            units, price = change.overage_units, change.charge.overage_price
+        case Reversed() if change.overage_units:
+            units, price = -change.overage_units, change.overage_price
+        case _:
+            return None
+    return None if price is None else Money(price.currency_code, cost_of(units, price, scale))
 
 
 def post_overage(
@@ -30,7 +55,7 @@ def post_overage(
     if price is None:
         return
     scale, entity = books.scales[event.wallet], books.entities[event.wallet]
-    nanos = round_half_up(Fraction(price.price) * units * NANOS / 10**scale)
+    nanos = cost_of(units, price, scale)
     wallet = Unbilled(event.wallet, price.currency_code)
     own = books.exchange.foreign_to(entity, price.currency_code, event.position)
     converted = _foreign_part(books, event, wallet, nanos) if own else 0

@@ -9,18 +9,22 @@ is the last, takes its own.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, Final
 
+import msgspec
 import psycopg
 
 from ledger_service.application.report_ports import Check, ReconcileProgress
 from ledger_service.projections.entry_source import READ_ONLY, EntrySource
+from ledger_service.projections.folded_reports import PROGRESS_EVENTS
 from ledger_service.projections.projection import JOURNAL
-from ledger_service.projections.rebuild import compare
+from ledger_service.projections.rebuild import Comparison, compare
 from ledger_service.projections.reconcile_checks import Derived, check_accounts
 from ledger_service.projections.reconcile_lots import LotChecks
 
-PROGRESS_WALLETS: Final = 200
+PROGRESS_SECONDS: Final = 0.5
+"""Between two reports of how far the rebuild is."""
 
 
 def reconcile(connection: psycopg.Connection[Any], url: str, schema: str) -> Iterator[ReconcileProgress]:
@@ -33,25 +37,44 @@ def reconcile(connection: psycopg.Connection[Any], url: str, schema: str) -> Ite
         lots = LotChecks(connection, schema)
         for booked in source.pools():
             derived.take(booked)
+        events_total, told = 2 * source.position, 0
         for each in source.wallets():
             for booked in each.entries:
                 derived.take(booked)
                 lots.take(booked)
+                if source.event_count - told >= PROGRESS_EVENTS:
+                    told = source.event_count
+                    yield ReconcileProgress(done, total, source.position, told, events_total)
             lots.end_wallet(each.wallet)
             done += 1
-            if done % PROGRESS_WALLETS == 0:
-                yield ReconcileProgress(done, total, source.position)
         checks = [
             *lots.checks(derived.over_time),
             *check_accounts(connection, schema, derived, source.exchange),
         ]
-    yield ReconcileProgress(done, total, source.position)
-    checks.append(_check_rebuild(url, schema))
-    yield ReconcileProgress(done, total, source.position, done=True, checks=tuple(checks))
+    so_far = ReconcileProgress(done, total, source.position, source.position, events_total)
+    yield so_far
+    with ThreadPoolExecutor(1) as thread:
+        rebuilt = _Rebuilt()
+        comparing = thread.submit(
+            compare, url, schema=schema, projections=[JOURNAL], progress=rebuilt.note_position
+        )
+        while not wait([comparing], PROGRESS_SECONDS).done:
+            yield msgspec.structs.replace(so_far, event_count=source.position + rebuilt.position)
+    checks.append(_check_rebuild(comparing.result()[0]))
+    yield msgspec.structs.replace(so_far, event_count=events_total, done=True, checks=tuple(checks))
 
 
-def _check_rebuild(url: str, schema: str) -> Check:
-    comparison = compare(url, schema=schema, projections=[JOURNAL])[0]
+class _Rebuilt:
+    """How far the rebuild is; the thread that rebuilds writes it and another one reads it."""
+
+    position = 0
+
+    def note_position(self, position: int, _: int) -> None:
+        """Note a position."""
+        self.position = position
+
+
+def _check_rebuild(comparison: Comparison) -> Check:
     first = comparison.differences[0] if comparison.differences else None
     text = (
         ""

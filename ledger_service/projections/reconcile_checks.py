@@ -41,9 +41,10 @@ SELECT currency_code, account, sum(nanos)::text FROM {schema}.journal_days
 WHERE entity = %s AND posting_day >= %s AND posting_day < %s
 GROUP BY 1, 2 HAVING sum(nanos) <> 0 ORDER BY 1, 2"""
 BILLS: Final = """
-SELECT originator_id, originator_version, w.entity, e.notification_id, state
+SELECT originator_id, originator_version, coalesce(w.entity, ''), e.notification_id, state
 FROM {schema}.stored_events AS e
-JOIN {schema}.journal_contracts AS c ON c.contract = originator_id JOIN {schema}.journal_wallets AS w USING (wallet)
+JOIN {schema}.journal_contracts AS c ON c.contract = originator_id
+LEFT JOIN {schema}.journal_wallets AS w USING (wallet)
 WHERE topic IN ('contract.InvoiceIssued.v1', 'contract.CreditNoteIssued.v1') ORDER BY notification_id"""
 RECEIVABLE: Final = """
 SELECT entity, currency_code, sum(nanos)::text FROM {schema}.journal_days

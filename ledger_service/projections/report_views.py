@@ -12,7 +12,8 @@ from typing import Any, Final
 from psycopg.sql import SQL, Identifier
 from psycopg_pool import AsyncConnectionPool
 
-from ledger_service.application.report_ports import CreditOutstanding, ReportScope, TrialBalanceRow
+from ledger_service.application.report_ports import CreditOutstanding, TrialBalanceRow
+from ledger_service.application.report_scope import ReportScope
 from ledger_service.application.revenue_split import RevenueRow
 from ledger_service.domain.finance.accounts import Account
 from ledger_service.domain.refusals import CurrencyNotInBooks, EntityNotInBooks, JournalUnbalanced

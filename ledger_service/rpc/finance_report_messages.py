@@ -8,15 +8,15 @@ from typing import Final
 from credits.ledger.v1 import finance_export_pb2, finance_reports_pb2, money_pb2
 from ledger_service.application.breakage_analysis import Cohort, Suggestion
 from ledger_service.application.export_ports import ExportFormat, ExportPart, ExportRequest
-from ledger_service.application.liability_bands import Band
+from ledger_service.application.liability_bands import Band, ObligationPart
 from ledger_service.application.opening_revenue import OpeningRevenueRow
 from ledger_service.application.report_ports import (
     CreditOutstanding,
     EntriesRequest,
     ReconcileProgress,
-    ReportScope,
     TrialBalanceRow,
 )
+from ledger_service.application.report_scope import ReportScope
 from ledger_service.application.revenue_split import RevenueRow
 from ledger_service.domain.finance.accounts import KINDS, Account, Chart
 from ledger_service.domain.finance.booked import BookedEntry
@@ -37,6 +37,15 @@ FORMATS: Final = {
     finance_export_pb2.EXPORT_FORMAT_BEANCOUNT: ExportFormat.BEANCOUNT,
     finance_export_pb2.EXPORT_FORMAT_CSV: ExportFormat.CSV,
     finance_export_pb2.EXPORT_FORMAT_JSON_LINES: ExportFormat.JSON,
+}
+
+
+PARTS: Final = {
+    ObligationPart.CREDIT: finance_reports_pb2.OBLIGATION_PART_CREDIT,
+    ObligationPart.BILLED_AHEAD: finance_reports_pb2.OBLIGATION_PART_BILLED_AHEAD,
+    ObligationPart.COMMITMENTS: finance_reports_pb2.OBLIGATION_PART_COMMITMENTS,
+    ObligationPart.FEES: finance_reports_pb2.OBLIGATION_PART_FEES,
+    ObligationPart.USAGE: finance_reports_pb2.OBLIGATION_PART_USAGE,
 }
 
 
@@ -85,6 +94,8 @@ def read_list_journal(request: finance_reports_pb2.ListJournalRequest, now: date
         request.wallet,
         account,
         request.product or None,
+        request.feature or None,
+        request.model or None,
         _read_optional_day(request, "record_from_time", field="record_from_time"),
         _read_optional_day(request, "record_to_time", field="record_to_time"),
         request.page_token,
@@ -152,16 +163,20 @@ def write_entry(booked: BookedEntry, chart: Chart) -> finance_reports_pb2.Journa
             )
             for change in booked.lots
         ],
+        feature=booked.feature,
+        model=booked.model,
     )
 
 
 def write_band(band: Band) -> finance_reports_pb2.LiabilityBand:
-    """Return a part of the contract liability."""
+    """Return a part of the contract liability, or of a remaining obligation."""
     return finance_reports_pb2.LiabilityBand(
         entity=band.entity,
         label=band.label,
         lot_count=band.lot_count,
         amount=_money(band.currency_code, band.nanos),
+        part=finance_reports_pb2.OBLIGATION_PART_UNSPECIFIED if band.part is None else PARTS[band.part],
+        left_out=band.is_left_out,
     )
 
 
@@ -246,6 +261,8 @@ def write_reconciliation(progress: ReconcileProgress) -> finance_export_pb2.Reco
         wallet_count=progress.wallet_count,
         wallets_total=progress.wallets_total,
         position=progress.position,
+        event_count=progress.event_count,
+        events_total=progress.events_total,
         done=progress.done,
         checks=[
             finance_export_pb2.ReconcileCheck(

@@ -17,11 +17,21 @@ import psycopg
 from ledger_service.application.ports import Snapshot
 from ledger_service.application.stream_cache import Entry, take_snapshot
 from ledger_service.domain.commands import Debit, GrantCredits, OpenWallet
-from ledger_service.domain.events import CreditsDebited, CreditsGranted, Draw, Event, Fact, WalletOpened
+from ledger_service.domain.events import (
+    Charge,
+    ChargeLine,
+    CreditsDebited,
+    CreditsGranted,
+    Draw,
+    Event,
+    Fact,
+    FinanceTerms,
+    WalletOpened,
+)
 from ledger_service.domain.identity import fingerprint, hash_key
 from ledger_service.domain.streams import evolve_stream
 from ledger_service.domain.topics import TOPIC_OF, encode_fact, hash_event
-from ledger_service.domain.values import Asset, GrantCategory, ShortfallMode
+from ledger_service.domain.values import Asset, GrantCategory, Money, ShortfallMode
 from ledger_service.domain.wallet.burn_down import DEFAULT_ORDER
 from tests.benchmarks.jobs import wallet_name
 
@@ -31,6 +41,11 @@ GRANT_VERSIONS: Final = (2, 3)
 """A paid lot that never expires, and a promotional one that does, which debits draw first."""
 EVENTS_WHEN_NEW: Final = 3
 """Events of a wallet before its first debit."""
+
+PAID_FOR: Final = Money("USD", 10**15)
+"""What the lots of priced debits were sold for."""
+MODELS: Final = ("large", "small", "embedding")
+YEAR: Final = timedelta(days=365)
 
 _COPY: Final = """
 COPY ledger.stored_events (originator_id, originator_version, topic, state, notification_id, key_hash)
@@ -59,6 +74,8 @@ class WalletBuilder:
         self.entry = Entry()
         self._index = index
         self._begun = begun
+        # Equal times would make a day's events one instant.
+        self._step = timedelta(milliseconds=1)
 
     def open(self) -> Iterator[Row]:
         """Yield the opening and the two grants."""
@@ -82,14 +99,52 @@ class WalletBuilder:
 
     def _append(self, event: Event, key: str, command_fingerprint: str) -> Row:
         entry, stream = self.entry, self.stream
-        # A millisecond later each time: equal times would make a day's events one instant.
-        instant = self._begun + timedelta(milliseconds=entry.version)
+        instant = self._begun + entry.version * self._step
         fact = Fact(event, instant, instant, entry.head_hash, "", key, command_fingerprint)
         topic, state = TOPIC_OF[type(event)], encode_fact(fact)
         entry.version += 1
         entry.state = evolve_stream(stream, entry.state, fact, entry.version)
         entry.head_hash = hash_event(stream, entry.version, topic, state)
         return Row(stream, entry.version, topic, state, UUID(bytes=hash_key(stream, key)))
+
+
+class PricedBuilder(WalletBuilder):
+    """Appends to the stream of one wallet: debits of three dimensions, drawn from one lot that was paid for."""
+
+    def __init__(self, index: int, *, begun: datetime, step: timedelta) -> None:
+        """Begin a wallet without events, of which each comes a step after the one before it."""
+        super().__init__(index, begun=begun)
+        self._step = step
+
+    def open(self) -> Iterator[Row]:
+        """Yield the opening and the sale."""
+        opening = OpenWallet(self.stream, f"customers/c{self._index:07d}", CREDIT, ShortfallMode.HARD)
+        opened = WalletOpened(opening.customer, CREDIT, ShortfallMode.HARD)
+        yield self._append(opened, "open", fingerprint(opening))
+        sale = GrantCredits(self.stream, GRANTED_UNITS, GrantCategory.PAID, consideration=PAID_FOR)
+        event = CreditsGranted(
+            GRANTED_UNITS, GrantCategory.PAID, consideration=PAID_FOR, finance=FinanceTerms(product="packs")
+        )
+        yield self._append(event, "grant", fingerprint(sale))
+
+    def debit(self) -> Row:
+        """Return a debit of some thousand units, with the charge that they pay."""
+        model = MODELS[self.entry.version % len(MODELS)]
+        units = 1_000 + self.entry.version
+        lines = tuple(
+            ChargeLine(name, units, "0.5", str(units // 2)) for name in ("input", "output", "image")
+        )
+        charge = Charge(
+            contract="contracts/none",
+            contract_phase="standard",
+            rate_card_phase="rateCards/llm/phases/1",
+            phase_hash="ab" * 32,
+            lines=lines,
+            exact_units=str(units),
+            properties={"model": model},
+        )
+        event = CreditsDebited(units, (Draw(2, units),), DEFAULT_ORDER, feature="chat", charge=charge)
+        return self._append(event, f"prebuilt-{self.entry.version:07d}", _DEBIT_FINGERPRINT)
 
 
 _DEBIT_FINGERPRINT: Final = fingerprint(Debit(wallet_name(0), 1))
@@ -105,6 +160,21 @@ def build_wallets(url: str, count: int, *, events: int = 0) -> int:
                 yield from WalletBuilder(index, begun=begun).open()
             return
         wallets = [WalletBuilder(index, begun=begun) for index in range(count)]
+        for wallet in wallets:
+            yield from wallet.open()
+        for number in range(events):
+            yield wallets[number % count].debit()
+
+    return _store(url, rows())
+
+
+def build_books(url: str, count: int, *, events: int) -> int:
+    """Fill an empty log with wallets and `events` priced debits over a year; return the newest position."""
+    begun = _a_day_ago() - YEAR
+    step = YEAR / (events // count + EVENTS_WHEN_NEW)
+
+    def rows() -> Iterator[Row]:
+        wallets = [PricedBuilder(index, begun=begun, step=step) for index in range(count)]
         for wallet in wallets:
             yield from wallet.open()
         for number in range(events):

@@ -13,7 +13,7 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
-from tests.benchmarks import billing, debits, growth, history, prices, simulations, usage
+from tests.benchmarks import billing, debits, growth, history, prices, reports, simulations, usage
 from tests.benchmarks.bench import Bench
 from tests.benchmarks.figures import Figure, figure_table, write_figures
 from tests.benchmarks.processes import REPOSITORY, BenchmarkError
@@ -34,6 +34,7 @@ BENCHMARKS: Final[dict[str, Callable[[Bench], dict[str, Figure]]]] = {
     "project": history.project,
     "follow": history.follow,
     "verify": history.verify,
+    "report": reports.report,
     "memory": growth.memory,
 }
 """By the name that --only takes; one may give several figures."""

@@ -30,6 +30,10 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     history_events: int = 300_000
     """Debits in the log that is projected, followed and verified."""
     history_rounds: int = 3
+    report_events: int = 100_000
+    """Debits in the log that reports fold."""
+    report_kinds: int = 100
+    """Kinds of reports that are made, at most."""
     priced_usages: int = 50_000
     """Usages in each round of pricing alone."""
     simulated_usages: int = 50_000
@@ -40,7 +44,7 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 DEFAULT: Final = Sizes()
-FULL: Final = Sizes(store_wallets_large=1_000_000, history_events=1_000_000)
+FULL: Final = Sizes(store_wallets_large=1_000_000, history_events=1_000_000, report_events=1_000_000)
 SMOKE: Final = Sizes(
     rounds=1,
     wallets=100,
@@ -54,6 +58,8 @@ SMOKE: Final = Sizes(
     store_wallets_small=50,
     history_events=2_000,
     history_rounds=1,
+    report_events=500,
+    report_kinds=2,
     priced_usages=2_000,
     simulated_usages=1_000,
     contracts=5,

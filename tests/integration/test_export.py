@@ -11,7 +11,8 @@ import pytest
 
 from ledger_service.application.export_ports import ExportFormat, ExportPart, ExportRequest
 from ledger_service.application.journal_rows import JournalRow
-from ledger_service.application.report_ports import EntriesPage, EntriesRequest, ReportScope
+from ledger_service.application.report_ports import EntriesPage, EntriesRequest
+from ledger_service.application.report_scope import ReportScope
 from ledger_service.domain.commands import Debit, SettleWallet
 from ledger_service.domain.finance.accounts import Account
 from ledger_service.domain.finance.booked import BookedEntry

@@ -18,7 +18,8 @@ from ledger_service.application import journal_beancount, journal_hledger
 from ledger_service.application.export_ports import ExportFormat
 from ledger_service.application.journal_texts import money_text
 from ledger_service.application.ports import StoredEvent
-from ledger_service.application.report_ports import ReportScope, TrialBalanceRow
+from ledger_service.application.report_ports import TrialBalanceRow
+from ledger_service.application.report_scope import ReportScope
 from ledger_service.domain.finance.accounts import DEFAULT_CHART, Account
 from ledger_service.projections.report_views import PostgresFinanceReports
 from tests.integration.projector_process import append, catch_up

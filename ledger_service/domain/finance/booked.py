@@ -11,7 +11,7 @@ import msgspec
 
 from ledger_service.domain.finance.journal import JournalEntry
 from ledger_service.domain.finance.lots import PaidLot
-from ledger_service.domain.values import Asset
+from ledger_service.domain.values import Asset, Money
 
 
 class LotChange(msgspec.Struct, frozen=True, gc=False):
@@ -46,7 +46,11 @@ class BookedEntry(msgspec.Struct, frozen=True, gc=False):
     entry: JournalEntry
     lots: tuple[LotChange, ...] = ()
     model: str = ""
-    """The model that the usage names, as its charge says."""
+    """The model that the usage names, as its charge says; of a reversal, as that of its debit does."""
+    feature: str = ""
+    """What was used."""
+    overage: Money | None = None
+    """What overage costs, as a bill will say it; below zero it was taken back."""
 
 
 def outstanding(lot: PaidLot) -> int:

@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from credits.ledger.v1 import finance_export_pb2, finance_reports_pb2, money_pb2
 from ledger_service.cli.main import app
 from tests.integration.ledger.client import PROMOTIONAL, Client, refusal, timestamp
+from tests.integration.ledger.test_agreement_refusals import Agreements
 from tests.postgres import PostgresServer
 from tests.servers import LedgerServer, execute, projector, serving
 
@@ -60,6 +61,12 @@ async def _fill(address: str) -> None:
         short = await client.open_wallet()
         await client.grant(short, 3_000_000, consideration=price, expire_time=timestamp(begin + 20 * DAY))
         await client.debit(short, 1_000_000, feature="images")
+        agreements = Agreements(client)
+        card = await agreements.card()
+        await agreements.phase(card)
+        fee = money_pb2.Money(currency_code="EUR", nanos=10 * 10**9)
+        plan = await agreements.plan(card, base_fee=fee, duration="P1Y")
+        await agreements.sign(plan, await client.open_wallet())
         await client.advance(begin + 20 * DAY)
         # A grant settles its wallet first.
         await client.grant(short, 1_000_000, category=PROMOTIONAL)
@@ -70,7 +77,7 @@ async def _fill(address: str) -> None:
 
 @pytest.fixture(scope="module")
 def terminal(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
-    """A command line beside a sandbox: 180 USD sold, 5 of 9 and 1 of 3 credits used, 2 expired."""
+    """A command line beside a sandbox: 180 USD sold, 5 of 9 and 1 of 3 credits used, 2 expired, a contract."""
     url = postgres_server.create_database()
     logs = tmp_path_factory.mktemp("finance")
     settings = {"database_url": url, "sandbox": "true", "sandbox_start_time": "2026-01-01T00:00:00Z"}
@@ -125,7 +132,8 @@ def test_liability_is_divided_by_expiry_by_age_and_as_obligation(terminal: Termi
     assert [row["band"] for row in terminal.rows("liability-schedule", *on, "--by", "age")] == [
         "31 to 60 days"
     ]
-    assert [row["band"] for row in terminal.rows("remaining-obligation", *on)] == ["0 to 12 months"]
+    obligation = terminal.rows("remaining-obligation", *on, "--currency", "USD")
+    assert [(row["part"], row["band"]) for row in obligation] == [("credit", "0 to 12 months")]
     before = terminal.rows("liability-schedule", "--on", "2026-01-02")
     assert [(row["band"], row["lots"], row["amount"]) for row in before] == [
         ("0 to 1 months", "1", "60.00"),
@@ -292,6 +300,19 @@ def _scope_of(asked: dict[str, str] | None) -> finance_reports_pb2.ReportScope:
         ("GetBreakageAnalysis", {"scope": {"entity": "/"}}, "FIELD_MALFORMED", "scope.entity"),
         ("ListCreditsOutstanding", {"entity": "/"}, "FIELD_MALFORMED", "entity"),
         ("GetLiabilitySchedule", {"scope": {}}, "VALUE_UNSPECIFIED", "basis"),
+        ("ListContractPositions", {"scope": {}}, "FIELD_REQUIRED", "scope.to_time"),
+        ("ListContractPositions", {"page_size": 1_001}, "NUMBER_OUT_OF_RANGE", "page_size"),
+        ("ListContractPositions", {"page_token": "x"}, "PAGE_TOKEN_MALFORMED", "page_token"),
+        ("ListContractPositions", {"scope": {"entity": "de"}}, "ENTITY_NOT_IN_BOOKS", "scope.entity"),
+        ("SummarizeContractPositions", {"scope": {}}, "FIELD_REQUIRED", "scope.to_time"),
+        ("SummarizeJournal", {"scope": {"to_time": "2026-02-01"}}, "FIELD_REQUIRED", "scope.from_time"),
+        (
+            "SummarizeJournal",
+            {"scope": {"currency_code": "JPY"}},
+            "CURRENCY_NOT_IN_BOOKS",
+            "scope.currency_code",
+        ),
+        ("GetRemainingObligation", {"scope": {"entity": "de"}}, "ENTITY_NOT_IN_BOOKS", "scope.entity"),
         ("GetRemainingObligation", {"scope": {}}, "FIELD_REQUIRED", "scope.to_time"),
         ("ListJournal", {"scope": {"to_time": "2026-02-01"}}, "FIELD_REQUIRED", "scope.from_time"),
         ("ListJournal", {"page_token": "x"}, "PAGE_TOKEN_MALFORMED", "page_token"),
@@ -321,3 +342,95 @@ async def test_bad_input_is_refused_by_name(
         found = await refusal(call.read() if method == "Export" else call)
 
     assert (found.reason, found.field) == (reason, field)
+
+
+def _revenue(**fields: Any) -> finance_reports_pb2.StreamReportRequest:
+    return finance_reports_pb2.StreamReportRequest(
+        revenue=finance_reports_pb2.GetRevenueRequest(scope=scope(), **fields)
+    )
+
+
+@pytest.mark.parametrize(
+    ("request_", "reason", "field"),
+    [
+        (finance_reports_pb2.StreamReportRequest(), "FIELD_REQUIRED", "report"),
+        (_revenue(), "FIELD_REQUIRED", "revenue.by_model"),
+        (
+            finance_reports_pb2.StreamReportRequest(
+                liability_schedule=finance_reports_pb2.GetLiabilityScheduleRequest(scope=scope())
+            ),
+            "VALUE_UNSPECIFIED",
+            "basis",
+        ),
+    ],
+)
+async def test_a_report_that_is_streamed_is_refused_by_name_too(
+    terminal: Terminal, request_: finance_reports_pb2.StreamReportRequest, reason: str, field: str
+) -> None:
+    async with Client(terminal.server.address) as client:
+        found = await refusal(client.finance.StreamReport(request_).read())
+
+    assert (found.reason, found.field) == (reason, field)
+
+
+async def test_a_streamed_report_is_the_same_and_says_how_far_it_is(terminal: Terminal) -> None:
+    async with Client(terminal.server.address) as client:
+        parts = [part async for part in client.finance.StreamReport(_revenue(by_model=True))]
+        whole = await client.finance.GetRevenue(_revenue(by_model=True).revenue)
+
+    assert parts[-1].revenue == whole
+    assert [part.WhichOneof("report") for part in parts[:-1]] == [None] * (len(parts) - 1)
+    last = parts[-1]
+    assert (last.wallet_count, last.wallets_total) == (3, 3)
+    assert 0 < last.event_count <= last.events_total == whole.position
+
+
+def test_fees_that_nobody_has_billed_are_promised(terminal: Terminal) -> None:
+    on = ("--on", "2026-03-01")
+    rows = {row["part"]: row for row in terminal.rows("remaining-obligation", *on, "--currency", "EUR")}
+    short = terminal.rows("remaining-obligation", *on, "--leave-out-short")
+    total = terminal.json("remaining-obligation", *on)["totals"]
+
+    assert {part: (row["band"], row["amount"], row["counts"]) for part, row in rows.items()} == {
+        "fees, unbilled": ("0 to 12 months", "100.00", "yes")
+    }
+    assert {(row["part"], row["counts"], row["amount"]) for row in short} == {
+        ("credit", "yes", "40.00"),
+        ("fees, unbilled", "left out", "100.00"),
+    }
+    assert [each["obligation"]["nanos"] for each in total] == [str(100 * 10**9), str(40 * 10**9)]
+    assert "remain = contract liability" in terminal.run("remaining-obligation", *on)
+
+
+def test_positions_are_net_by_contract_and_tie_to_the_trial_balance(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    on = ("--on", "2026-03-01")
+    rows = terminal.rows("contract-positions", *on)
+    (total,) = terminal.rows("contract-positions", *on, "--totals")
+    file = tmp_path / "positions.parquet"
+    terminal.run("contract-positions", *on, "--parquet", str(file))
+
+    assert [(row["liability"], row["unbilled"], row["net_asset"], row["net_liability"]) for row in rows] == [
+        ("40.00", "0.00", "0.00", "40.00")
+    ]
+    assert rows[0]["contract"] == rows[0]["wallet"]
+    assert (total["liability"], total["net_liabilities"], total["liabilities"]) == ("40.00", "40.00", "1")
+    assert pyarrow.parquet.read_table(file).num_rows == 1
+    shown = terminal.run("contract-positions", *on)
+    assert "Contracts on 2026-03-01" in shown
+    assert "= net assets 0.00 USD - net liabilities 40.00 USD" in shown
+
+
+def test_the_journal_is_summed_up_by_what_it_was_for(terminal: Terminal) -> None:
+    rows = terminal.rows("journal-summary", *SPAN)
+    chat = [row for row in rows if row["feature"] == "chat"]
+
+    assert {(row["account"], row["debits"], row["credits"], row["entries"]) for row in chat} == {
+        ("ContractLiability", "40.00", "0.00", "1"),
+        ("Revenue:Usage", "0.00", "40.00", "1"),
+    }
+    behind = terminal.rows("journal", *SPAN, "--account", "REVENUE_USAGE", "--feature", "chat")
+    assert {row["feature"] for row in behind} == {"chat"}
+    assert len(behind) == 2
+    assert terminal.rows("journal", *SPAN, "--model", "none-such") == []

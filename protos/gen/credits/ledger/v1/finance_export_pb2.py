@@ -25,15 +25,15 @@ _sym_db = _symbol_database.Default()
 from credits.ledger.v1 import finance_reports_pb2 as credits_dot_ledger_dot_v1_dot_finance__reports__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&credits/ledger/v1/finance_export.proto\x12\x11\x63redits.ledger.v1\x1a\'credits/ledger/v1/finance_reports.proto\"\x83\x01\n\rExportRequest\x12/\n\x06\x66ormat\x18\x01 \x01(\x0e\x32\x1f.credits.ledger.v1.ExportFormat\x12-\n\x05scope\x18\x02 \x01(\x0b\x32\x1e.credits.ledger.v1.ReportScope\x12\x12\n\npage_token\x18\x03 \x01(\t\"\x8b\x01\n\x0e\x45xportResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x14\n\x0cwallet_count\x18\x03 \x01(\x03\x12\x15\n\rwallets_total\x18\x04 \x01(\x03\x12\x13\n\x0b\x65ntry_count\x18\x05 \x01(\x03\x12\x10\n\x08position\x18\x06 \x01(\x03\"\x12\n\x10ReconcileRequest\"\x93\x01\n\x11ReconcileResponse\x12\x14\n\x0cwallet_count\x18\x01 \x01(\x03\x12\x15\n\rwallets_total\x18\x02 \x01(\x03\x12\x10\n\x08position\x18\x03 \x01(\x03\x12\x0c\n\x04\x64one\x18\x04 \x01(\x08\x12\x31\n\x06\x63hecks\x18\x05 \x03(\x0b\x32!.credits.ledger.v1.ReconcileCheck\"c\n\x0eReconcileCheck\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0e\x63ompared_count\x18\x02 \x01(\x03\x12\x17\n\x0f\x64iffering_count\x18\x03 \x01(\x03\x12\x12\n\ndifference\x18\x04 \x01(\t*\x9a\x01\n\x0c\x45xportFormat\x12\x1d\n\x19\x45XPORT_FORMAT_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45XPORT_FORMAT_HLEDGER\x10\x01\x12\x1b\n\x17\x45XPORT_FORMAT_BEANCOUNT\x10\x02\x12\x15\n\x11\x45XPORT_FORMAT_CSV\x10\x03\x12\x1c\n\x18\x45XPORT_FORMAT_JSON_LINES\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&credits/ledger/v1/finance_export.proto\x12\x11\x63redits.ledger.v1\x1a\'credits/ledger/v1/finance_reports.proto\"\x83\x01\n\rExportRequest\x12/\n\x06\x66ormat\x18\x01 \x01(\x0e\x32\x1f.credits.ledger.v1.ExportFormat\x12-\n\x05scope\x18\x02 \x01(\x0b\x32\x1e.credits.ledger.v1.ReportScope\x12\x12\n\npage_token\x18\x03 \x01(\t\"\x8b\x01\n\x0e\x45xportResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x14\n\x0cwallet_count\x18\x03 \x01(\x03\x12\x15\n\rwallets_total\x18\x04 \x01(\x03\x12\x13\n\x0b\x65ntry_count\x18\x05 \x01(\x03\x12\x10\n\x08position\x18\x06 \x01(\x03\"\x12\n\x10ReconcileRequest\"\xbe\x01\n\x11ReconcileResponse\x12\x14\n\x0cwallet_count\x18\x01 \x01(\x03\x12\x15\n\rwallets_total\x18\x02 \x01(\x03\x12\x10\n\x08position\x18\x03 \x01(\x03\x12\x0c\n\x04\x64one\x18\x04 \x01(\x08\x12\x31\n\x06\x63hecks\x18\x05 \x03(\x0b\x32!.credits.ledger.v1.ReconcileCheck\x12\x13\n\x0b\x65vent_count\x18\x06 \x01(\x03\x12\x14\n\x0c\x65vents_total\x18\x07 \x01(\x03\"c\n\x0eReconcileCheck\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0e\x63ompared_count\x18\x02 \x01(\x03\x12\x17\n\x0f\x64iffering_count\x18\x03 \x01(\x03\x12\x12\n\ndifference\x18\x04 \x01(\t*\x9a\x01\n\x0c\x45xportFormat\x12\x1d\n\x19\x45XPORT_FORMAT_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45XPORT_FORMAT_HLEDGER\x10\x01\x12\x1b\n\x17\x45XPORT_FORMAT_BEANCOUNT\x10\x02\x12\x15\n\x11\x45XPORT_FORMAT_CSV\x10\x03\x12\x1c\n\x18\x45XPORT_FORMAT_JSON_LINES\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'credits.ledger.v1.finance_export_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_EXPORTFORMAT']._serialized_start=650
-  _globals['_EXPORTFORMAT']._serialized_end=804
+  _globals['_EXPORTFORMAT']._serialized_start=693
+  _globals['_EXPORTFORMAT']._serialized_end=847
   _globals['_EXPORTREQUEST']._serialized_start=103
   _globals['_EXPORTREQUEST']._serialized_end=234
   _globals['_EXPORTRESPONSE']._serialized_start=237
@@ -41,7 +41,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RECONCILEREQUEST']._serialized_start=378
   _globals['_RECONCILEREQUEST']._serialized_end=396
   _globals['_RECONCILERESPONSE']._serialized_start=399
-  _globals['_RECONCILERESPONSE']._serialized_end=546
-  _globals['_RECONCILECHECK']._serialized_start=548
-  _globals['_RECONCILECHECK']._serialized_end=647
+  _globals['_RECONCILERESPONSE']._serialized_end=589
+  _globals['_RECONCILECHECK']._serialized_start=591
+  _globals['_RECONCILECHECK']._serialized_end=690
 # @@protoc_insertion_point(module_scope)

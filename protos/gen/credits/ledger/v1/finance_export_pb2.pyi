@@ -156,6 +156,8 @@ class ReconcileResponse(_message.Message):
     POSITION_FIELD_NUMBER: _builtins.int
     DONE_FIELD_NUMBER: _builtins.int
     CHECKS_FIELD_NUMBER: _builtins.int
+    EVENT_COUNT_FIELD_NUMBER: _builtins.int
+    EVENTS_TOTAL_FIELD_NUMBER: _builtins.int
     wallet_count: _builtins.int
     """Wallets looked through."""
     wallets_total: _builtins.int
@@ -164,6 +166,10 @@ class ReconcileResponse(_message.Message):
     """Position of the log as of which the journal is."""
     done: _builtins.bool
     """True in the last message."""
+    event_count: _builtins.int
+    """Events that were read: those of the log twice, the second time for the rebuild."""
+    events_total: _builtins.int
+    """All events to read."""
     @_builtins.property
     def checks(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReconcileCheck]:
         """What was compared."""
@@ -176,10 +182,12 @@ class ReconcileResponse(_message.Message):
         position: _builtins.int = ...,
         done: _builtins.bool = ...,
         checks: _abc.Iterable[Global___ReconcileCheck] | None = ...,
+        event_count: _builtins.int = ...,
+        events_total: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checks", b"checks", "done", b"done", "position", b"position", "wallet_count", b"wallet_count", "wallets_total", b"wallets_total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checks", b"checks", "done", b"done", "event_count", b"event_count", "events_total", b"events_total", "position", b"position", "wallet_count", b"wallet_count", "wallets_total", b"wallets_total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

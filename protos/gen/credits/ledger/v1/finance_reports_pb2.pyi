@@ -45,6 +45,42 @@ LIABILITY_BASIS_AGE: LiabilityBasis.ValueType  # 2
 """By how long ago it was sold."""
 Global___LiabilityBasis: _TypeAlias = LiabilityBasis  # noqa: Y015
 
+class _ObligationPart:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ObligationPartEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ObligationPart.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    OBLIGATION_PART_UNSPECIFIED: _ObligationPart.ValueType  # 0
+    """Not one of an obligation."""
+    OBLIGATION_PART_CREDIT: _ObligationPart.ValueType  # 1
+    """Contract liability of credit that customers have."""
+    OBLIGATION_PART_BILLED_AHEAD: _ObligationPart.ValueType  # 2
+    """Contract liability of what was billed or sold for a time to come."""
+    OBLIGATION_PART_COMMITMENTS: _ObligationPart.ValueType  # 3
+    """Commitments and minimums that are neither billed nor used up."""
+    OBLIGATION_PART_FEES: _ObligationPart.ValueType  # 4
+    """Base fees and seats of the term that are not billed."""
+    OBLIGATION_PART_USAGE: _ObligationPart.ValueType  # 5
+    """Usage that is billed as it is used, estimated."""
+
+class ObligationPart(_ObligationPart, metaclass=_ObligationPartEnumTypeWrapper):
+    """ObligationPart says what a remaining performance obligation is made of."""
+
+OBLIGATION_PART_UNSPECIFIED: ObligationPart.ValueType  # 0
+"""Not one of an obligation."""
+OBLIGATION_PART_CREDIT: ObligationPart.ValueType  # 1
+"""Contract liability of credit that customers have."""
+OBLIGATION_PART_BILLED_AHEAD: ObligationPart.ValueType  # 2
+"""Contract liability of what was billed or sold for a time to come."""
+OBLIGATION_PART_COMMITMENTS: ObligationPart.ValueType  # 3
+"""Commitments and minimums that are neither billed nor used up."""
+OBLIGATION_PART_FEES: ObligationPart.ValueType  # 4
+"""Base fees and seats of the term that are not billed."""
+OBLIGATION_PART_USAGE: ObligationPart.ValueType  # 5
+"""Usage that is billed as it is used, estimated."""
+Global___ObligationPart: _TypeAlias = ObligationPart  # noqa: Y015
+
 @_typing.final
 class ReportScope(_message.Message):
     """ReportScope says which part of the journal a report is of, on both clocks: "February, as known on 1 March" is from
@@ -219,6 +255,8 @@ class ListJournalRequest(_message.Message):
     RECORD_TO_TIME_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    FEATURE_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
     wallet: _builtins.str
     """wallets/{wallet}: only its entries and those of its contracts. Default: all."""
     account: _builtins.str
@@ -229,6 +267,10 @@ class ListJournalRequest(_message.Message):
     """Most entries to return, 1 to 1,000. Default 100."""
     page_token: _builtins.str
     """Where to go on: the token of the page before. Default: the first."""
+    feature: _builtins.str
+    """Only entries of usage of this feature. Default: all."""
+    model: _builtins.str
+    """Only entries of usage that names this model, and of its reversals. Default: all."""
     @_builtins.property
     def scope(self) -> Global___ReportScope:
         """The posting days. Required."""
@@ -254,10 +296,12 @@ class ListJournalRequest(_message.Message):
         record_to_time: _timestamp_pb2.Timestamp | None = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        feature: _builtins.str = ...,
+        model: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["record_from_time", b"record_from_time", "record_to_time", b"record_to_time", "scope", b"scope"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "page_size", b"page_size", "page_token", b"page_token", "product", b"product", "record_from_time", b"record_from_time", "record_to_time", b"record_to_time", "scope", b"scope", "wallet", b"wallet"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "feature", b"feature", "model", b"model", "page_size", b"page_size", "page_token", b"page_token", "product", b"product", "record_from_time", b"record_from_time", "record_to_time", b"record_to_time", "scope", b"scope", "wallet", b"wallet"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -313,6 +357,8 @@ class JournalEntry(_message.Message):
     ENTITY_FIELD_NUMBER: _builtins.int
     LINES_FIELD_NUMBER: _builtins.int
     LOTS_FIELD_NUMBER: _builtins.int
+    FEATURE_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
     stream: _builtins.str
     """Stream of the event; of a pool's own breakage, breakagePools/{pool}."""
     version: _builtins.int
@@ -323,6 +369,10 @@ class JournalEntry(_message.Message):
     """Topic of the event."""
     entity: _builtins.str
     """Legal entity."""
+    feature: _builtins.str
+    """What was used. Empty: it is no usage, or names none."""
+    model: _builtins.str
+    """The model that the usage names; of a reversal, that of its debit. Empty likewise."""
     @_builtins.property
     def effective_time(self) -> _timestamp_pb2.Timestamp:
         """When it counts."""
@@ -356,10 +406,12 @@ class JournalEntry(_message.Message):
         entity: _builtins.str = ...,
         lines: _abc.Iterable[Global___JournalLine] | None = ...,
         lots: _abc.Iterable[Global___JournalLot] | None = ...,
+        feature: _builtins.str = ...,
+        model: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["effective_time", b"effective_time", "posting_time", b"posting_time", "record_time", b"record_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["effective_time", b"effective_time", "entity", b"entity", "lines", b"lines", "lots", b"lots", "position", b"position", "posting_time", b"posting_time", "record_time", b"record_time", "stream", b"stream", "topic", b"topic", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["effective_time", b"effective_time", "entity", b"entity", "feature", b"feature", "lines", b"lines", "lots", b"lots", "model", b"model", "position", b"position", "posting_time", b"posting_time", "record_time", b"record_time", "stream", b"stream", "topic", b"topic", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -501,12 +553,18 @@ class LiabilityBand(_message.Message):
     LABEL_FIELD_NUMBER: _builtins.int
     LOT_COUNT_FIELD_NUMBER: _builtins.int
     AMOUNT_FIELD_NUMBER: _builtins.int
+    PART_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_FIELD_NUMBER: _builtins.int
     entity: _builtins.str
     """Legal entity."""
     label: _builtins.str
     """For people, for instance "1 to 2 months"."""
     lot_count: _builtins.int
     """Lots in it."""
+    part: Global___ObligationPart.ValueType
+    """Of a remaining obligation, what it is made of; unspecified in a liability schedule."""
+    left_out: _builtins.bool
+    """True for what a practical expedient leaves out of a remaining obligation."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
         """The liability."""
@@ -518,10 +576,12 @@ class LiabilityBand(_message.Message):
         label: _builtins.str = ...,
         lot_count: _builtins.int = ...,
         amount: _money_pb2.Money | None = ...,
+        part: Global___ObligationPart.ValueType = ...,
+        left_out: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "entity", b"entity", "label", b"label", "lot_count", b"lot_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "entity", b"entity", "label", b"label", "left_out", b"left_out", "lot_count", b"lot_count", "part", b"part"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -627,8 +687,15 @@ class GetRemainingObligationRequest(_message.Message):
 
     SCOPE_FIELD_NUMBER: _builtins.int
     LEAVE_OUT_SHORT_FIELD_NUMBER: _builtins.int
+    COUNT_USAGE_FIELD_NUMBER: _builtins.int
     leave_out_short: _builtins.bool
-    """Tell credit that is sold for at most a year apart (practical expedient, ASC 606-10-50-14(a))."""
+    """Leave out contracts of at most a year, and credit that is sold for at most a year (practical expedient,
+    ASC 606-10-50-14(a)). Default: they count.
+    """
+    count_usage: _builtins.bool
+    """Count usage that is billed as it is used, too, as it is estimated from the year before. Default: it is left out
+    (practical expedient, 606-10-50-14(b) and 55-18).
+    """
     @_builtins.property
     def scope(self) -> Global___ReportScope:
         """The day is to_time. Required."""
@@ -638,10 +705,11 @@ class GetRemainingObligationRequest(_message.Message):
         *,
         scope: Global___ReportScope | None = ...,
         leave_out_short: _builtins.bool = ...,
+        count_usage: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["scope", b"scope"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["leave_out_short", b"leave_out_short", "scope", b"scope"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count_usage", b"count_usage", "leave_out_short", b"leave_out_short", "scope", b"scope"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -649,31 +717,89 @@ Global___GetRemainingObligationRequest: _TypeAlias = GetRemainingObligationReque
 
 @_typing.final
 class GetRemainingObligationResponse(_message.Message):
-    """GetRemainingObligationResponse holds bands by entity and currency, which add up to the total."""
+    """GetRemainingObligationResponse holds bands by entity, currency and part, which add up to the totals."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     BANDS_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
+    TOTALS_FIELD_NUMBER: _builtins.int
     position: _builtins.int
     """Position of the log as of which it is."""
     @_builtins.property
     def bands(self) -> _containers.RepeatedCompositeFieldContainer[Global___LiabilityBand]:
-        """When it is expected to be revenue, at the latest. Usage that is billed as it is used (606-10-55-18) is in none."""
+        """When it is expected to be revenue, at the latest, and what expedients leave out."""
+
+    @_builtins.property
+    def totals(self) -> _containers.RepeatedCompositeFieldContainer[Global___ObligationTotal]:
+        """By entity and currency."""
 
     def __init__(
         self,
         *,
         bands: _abc.Iterable[Global___LiabilityBand] | None = ...,
         position: _builtins.int = ...,
+        totals: _abc.Iterable[Global___ObligationTotal] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bands", b"bands", "position", b"position"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bands", b"bands", "position", b"position", "totals", b"totals"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetRemainingObligationResponse: _TypeAlias = GetRemainingObligationResponse  # noqa: Y015
+
+@_typing.final
+class ObligationTotal(_message.Message):
+    """ObligationTotal is a remaining obligation: contract_liability + unbilled - left out = obligation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTITY_FIELD_NUMBER: _builtins.int
+    CONTRACT_LIABILITY_FIELD_NUMBER: _builtins.int
+    UNBILLED_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_SHORT_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_USAGE_FIELD_NUMBER: _builtins.int
+    OBLIGATION_FIELD_NUMBER: _builtins.int
+    entity: _builtins.str
+    """Legal entity."""
+    @_builtins.property
+    def contract_liability(self) -> _money_pb2.Money:
+        """The parts that are contract liability; they add up to the account."""
+
+    @_builtins.property
+    def unbilled(self) -> _money_pb2.Money:
+        """The parts that are promised and not billed; a part that an expedient leaves out among them."""
+
+    @_builtins.property
+    def left_out_short(self) -> _money_pb2.Money:
+        """What is left out of both because the contract is of at most a year."""
+
+    @_builtins.property
+    def left_out_usage(self) -> _money_pb2.Money:
+        """Usage that is left out because it is billed as it is used: an estimate."""
+
+    @_builtins.property
+    def obligation(self) -> _money_pb2.Money:
+        """What remains to be revenue."""
+
+    def __init__(
+        self,
+        *,
+        entity: _builtins.str = ...,
+        contract_liability: _money_pb2.Money | None = ...,
+        unbilled: _money_pb2.Money | None = ...,
+        left_out_short: _money_pb2.Money | None = ...,
+        left_out_usage: _money_pb2.Money | None = ...,
+        obligation: _money_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["contract_liability", b"contract_liability", "left_out_short", b"left_out_short", "left_out_usage", b"left_out_usage", "obligation", b"obligation", "unbilled", b"unbilled"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract_liability", b"contract_liability", "entity", b"entity", "left_out_short", b"left_out_short", "left_out_usage", b"left_out_usage", "obligation", b"obligation", "unbilled", b"unbilled"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ObligationTotal: _TypeAlias = ObligationTotal  # noqa: Y015
 
 @_typing.final
 class GetRevenueRequest(_message.Message):
@@ -1044,3 +1170,481 @@ class CreditsOutstanding(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreditsOutstanding: _TypeAlias = CreditsOutstanding  # noqa: Y015
+
+@_typing.final
+class ListContractPositionsRequest(_message.Message):
+    """ListContractPositionsRequest says of which day."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCOPE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Most positions to return, 1 to 1,000. Default 100."""
+    page_token: _builtins.str
+    """Where to go on: the token of the page before. Default: the first."""
+    @_builtins.property
+    def scope(self) -> Global___ReportScope:
+        """The day is to_time. Required."""
+
+    def __init__(
+        self,
+        *,
+        scope: Global___ReportScope | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["scope", b"scope"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "scope", b"scope"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListContractPositionsRequest: _TypeAlias = ListContractPositionsRequest  # noqa: Y015
+
+@_typing.final
+class ListContractPositionsResponse(_message.Message):
+    """ListContractPositionsResponse holds positions by wallet. A page may be short, or empty, and not the last: the token
+    says so.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POSITIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty if there are no more."""
+    position: _builtins.int
+    """Position of the log as of which all pages are."""
+    @_builtins.property
+    def positions(self) -> _containers.RepeatedCompositeFieldContainer[Global___ContractPosition]:
+        """Those of breakage pools first, then by the names of wallets."""
+
+    def __init__(
+        self,
+        *,
+        positions: _abc.Iterable[Global___ContractPosition] | None = ...,
+        next_page_token: _builtins.str = ...,
+        position: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "position", b"position", "positions", b"positions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListContractPositionsResponse: _TypeAlias = ListContractPositionsResponse  # noqa: Y015
+
+@_typing.final
+class ContractPosition(_message.Message):
+    """ContractPosition is what is owed each way under one contract, and the net of it (ASC 606-10-45-1)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_FIELD_NUMBER: _builtins.int
+    WALLET_FIELD_NUMBER: _builtins.int
+    ENTITY_FIELD_NUMBER: _builtins.int
+    CONTRACT_LIABILITY_FIELD_NUMBER: _builtins.int
+    UNBILLED_RECEIVABLE_FIELD_NUMBER: _builtins.int
+    NET_ASSET_FIELD_NUMBER: _builtins.int
+    NET_LIABILITY_FIELD_NUMBER: _builtins.int
+    source: _builtins.str
+    """contracts/{contract}; wallets/{wallet} for a wallet that no contract binds; breakagePools/{pool} for what a pool has
+    earned ahead of its lots.
+    """
+    wallet: _builtins.str
+    """wallets/{wallet}. Empty for a pool."""
+    entity: _builtins.str
+    """Legal entity."""
+    @_builtins.property
+    def contract_liability(self) -> _money_pb2.Money:
+        """What customers have paid for and not got."""
+
+    @_builtins.property
+    def unbilled_receivable(self) -> _money_pb2.Money:
+        """What they have got and was not billed."""
+
+    @_builtins.property
+    def net_asset(self) -> _money_pb2.Money:
+        """Contract asset: what of the second exceeds the first, else 0."""
+
+    @_builtins.property
+    def net_liability(self) -> _money_pb2.Money:
+        """Contract liability, net: what of the first exceeds the second, else 0."""
+
+    def __init__(
+        self,
+        *,
+        source: _builtins.str = ...,
+        wallet: _builtins.str = ...,
+        entity: _builtins.str = ...,
+        contract_liability: _money_pb2.Money | None = ...,
+        unbilled_receivable: _money_pb2.Money | None = ...,
+        net_asset: _money_pb2.Money | None = ...,
+        net_liability: _money_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["contract_liability", b"contract_liability", "net_asset", b"net_asset", "net_liability", b"net_liability", "unbilled_receivable", b"unbilled_receivable"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract_liability", b"contract_liability", "entity", b"entity", "net_asset", b"net_asset", "net_liability", b"net_liability", "source", b"source", "unbilled_receivable", b"unbilled_receivable", "wallet", b"wallet"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ContractPosition: _TypeAlias = ContractPosition  # noqa: Y015
+
+@_typing.final
+class SummarizeContractPositionsRequest(_message.Message):
+    """SummarizeContractPositionsRequest says of which day."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCOPE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def scope(self) -> Global___ReportScope:
+        """The day is to_time. Required."""
+
+    def __init__(
+        self,
+        *,
+        scope: Global___ReportScope | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["scope", b"scope"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["scope", b"scope"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SummarizeContractPositionsRequest: _TypeAlias = SummarizeContractPositionsRequest  # noqa: Y015
+
+@_typing.final
+class SummarizeContractPositionsResponse(_message.Message):
+    """SummarizeContractPositionsResponse holds totals by entity and currency."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOTALS_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    position: _builtins.int
+    """Position of the log as of which it is."""
+    @_builtins.property
+    def totals(self) -> _containers.RepeatedCompositeFieldContainer[Global___ContractPositionTotal]:
+        """The totals."""
+
+    def __init__(
+        self,
+        *,
+        totals: _abc.Iterable[Global___ContractPositionTotal] | None = ...,
+        position: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["position", b"position", "totals", b"totals"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SummarizeContractPositionsResponse: _TypeAlias = SummarizeContractPositionsResponse  # noqa: Y015
+
+@_typing.final
+class ContractPositionTotal(_message.Message):
+    """ContractPositionTotal is the gross accounts beside what is presented: unbilled - liability = assets - liabilities."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTITY_FIELD_NUMBER: _builtins.int
+    CONTRACT_LIABILITY_FIELD_NUMBER: _builtins.int
+    UNBILLED_RECEIVABLE_FIELD_NUMBER: _builtins.int
+    NET_ASSETS_FIELD_NUMBER: _builtins.int
+    NET_LIABILITIES_FIELD_NUMBER: _builtins.int
+    ASSET_COUNT_FIELD_NUMBER: _builtins.int
+    LIABILITY_COUNT_FIELD_NUMBER: _builtins.int
+    entity: _builtins.str
+    """Legal entity."""
+    asset_count: _builtins.int
+    """Contracts with a net asset."""
+    liability_count: _builtins.int
+    """Contracts with a net liability."""
+    @_builtins.property
+    def contract_liability(self) -> _money_pb2.Money:
+        """The account, as in the trial balance."""
+
+    @_builtins.property
+    def unbilled_receivable(self) -> _money_pb2.Money:
+        """The account, as in the trial balance."""
+
+    @_builtins.property
+    def net_assets(self) -> _money_pb2.Money:
+        """Contract assets of all contracts that have a net asset."""
+
+    @_builtins.property
+    def net_liabilities(self) -> _money_pb2.Money:
+        """Contract liabilities of all others."""
+
+    def __init__(
+        self,
+        *,
+        entity: _builtins.str = ...,
+        contract_liability: _money_pb2.Money | None = ...,
+        unbilled_receivable: _money_pb2.Money | None = ...,
+        net_assets: _money_pb2.Money | None = ...,
+        net_liabilities: _money_pb2.Money | None = ...,
+        asset_count: _builtins.int = ...,
+        liability_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["contract_liability", b"contract_liability", "net_assets", b"net_assets", "net_liabilities", b"net_liabilities", "unbilled_receivable", b"unbilled_receivable"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_count", b"asset_count", "contract_liability", b"contract_liability", "entity", b"entity", "liability_count", b"liability_count", "net_assets", b"net_assets", "net_liabilities", b"net_liabilities", "unbilled_receivable", b"unbilled_receivable"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ContractPositionTotal: _TypeAlias = ContractPositionTotal  # noqa: Y015
+
+@_typing.final
+class SummarizeJournalRequest(_message.Message):
+    """SummarizeJournalRequest says which entries."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCOPE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def scope(self) -> Global___ReportScope:
+        """The posting days. Required."""
+
+    def __init__(
+        self,
+        *,
+        scope: Global___ReportScope | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["scope", b"scope"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["scope", b"scope"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SummarizeJournalRequest: _TypeAlias = SummarizeJournalRequest  # noqa: Y015
+
+@_typing.final
+class SummarizeJournalResponse(_message.Message):
+    """SummarizeJournalResponse holds sums. Debits equal credits in each currency."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUMS_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    position: _builtins.int
+    """Position of the log as of which it is."""
+    @_builtins.property
+    def sums(self) -> _containers.RepeatedCompositeFieldContainer[Global___JournalSum]:
+        """By entity, currency, account, product, feature and model."""
+
+    def __init__(
+        self,
+        *,
+        sums: _abc.Iterable[Global___JournalSum] | None = ...,
+        position: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["position", b"position", "sums", b"sums"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SummarizeJournalResponse: _TypeAlias = SummarizeJournalResponse  # noqa: Y015
+
+@_typing.final
+class JournalSum(_message.Message):
+    """JournalSum is what entries of one kind come to. ListJournal with the same account, feature and model lists them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTITY_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    PRODUCT_FIELD_NUMBER: _builtins.int
+    FEATURE_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    DEBITS_FIELD_NUMBER: _builtins.int
+    CREDITS_FIELD_NUMBER: _builtins.int
+    ENTRY_COUNT_FIELD_NUMBER: _builtins.int
+    ACCOUNT_CODE_FIELD_NUMBER: _builtins.int
+    entity: _builtins.str
+    """Legal entity."""
+    account: _builtins.str
+    """What the account is called."""
+    product: _builtins.str
+    """What was sold."""
+    feature: _builtins.str
+    """What it was used for; empty for what is no usage."""
+    model: _builtins.str
+    """The model that the usage names; empty likewise."""
+    entry_count: _builtins.int
+    """Entries."""
+    account_code: _builtins.str
+    """Code of the account, as ListJournal takes it."""
+    @_builtins.property
+    def debits(self) -> _money_pb2.Money:
+        """Debits of single entries, not below zero."""
+
+    @_builtins.property
+    def credits(self) -> _money_pb2.Money:
+        """Credits of single entries, not below zero."""
+
+    def __init__(
+        self,
+        *,
+        entity: _builtins.str = ...,
+        account: _builtins.str = ...,
+        product: _builtins.str = ...,
+        feature: _builtins.str = ...,
+        model: _builtins.str = ...,
+        debits: _money_pb2.Money | None = ...,
+        credits: _money_pb2.Money | None = ...,
+        entry_count: _builtins.int = ...,
+        account_code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["credits", b"credits", "debits", b"debits"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "account_code", b"account_code", "credits", b"credits", "debits", b"debits", "entity", b"entity", "entry_count", b"entry_count", "feature", b"feature", "model", b"model", "product", b"product"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___JournalSum: _TypeAlias = JournalSum  # noqa: Y015
+
+@_typing.final
+class StreamReportRequest(_message.Message):
+    """StreamReportRequest asks for one of the reports that fold the log."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LIABILITY_SCHEDULE_FIELD_NUMBER: _builtins.int
+    OPENING_REVENUE_FIELD_NUMBER: _builtins.int
+    REMAINING_OBLIGATION_FIELD_NUMBER: _builtins.int
+    REVENUE_FIELD_NUMBER: _builtins.int
+    BREAKAGE_ANALYSIS_FIELD_NUMBER: _builtins.int
+    CONTRACT_POSITIONS_FIELD_NUMBER: _builtins.int
+    JOURNAL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def liability_schedule(self) -> Global___GetLiabilityScheduleRequest:
+        """See GetLiabilitySchedule."""
+
+    @_builtins.property
+    def opening_revenue(self) -> Global___GetOpeningRevenueRequest:
+        """See GetOpeningRevenue."""
+
+    @_builtins.property
+    def remaining_obligation(self) -> Global___GetRemainingObligationRequest:
+        """See GetRemainingObligation."""
+
+    @_builtins.property
+    def revenue(self) -> Global___GetRevenueRequest:
+        """See GetRevenue; by_model must be true, for the other is no fold. min_position is ignored."""
+
+    @_builtins.property
+    def breakage_analysis(self) -> Global___GetBreakageAnalysisRequest:
+        """See GetBreakageAnalysis."""
+
+    @_builtins.property
+    def contract_positions(self) -> Global___SummarizeContractPositionsRequest:
+        """See SummarizeContractPositions."""
+
+    @_builtins.property
+    def journal(self) -> Global___SummarizeJournalRequest:
+        """See SummarizeJournal."""
+
+    def __init__(
+        self,
+        *,
+        liability_schedule: Global___GetLiabilityScheduleRequest | None = ...,
+        opening_revenue: Global___GetOpeningRevenueRequest | None = ...,
+        remaining_obligation: Global___GetRemainingObligationRequest | None = ...,
+        revenue: Global___GetRevenueRequest | None = ...,
+        breakage_analysis: Global___GetBreakageAnalysisRequest | None = ...,
+        contract_positions: Global___SummarizeContractPositionsRequest | None = ...,
+        journal: Global___SummarizeJournalRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["breakage_analysis", b"breakage_analysis", "contract_positions", b"contract_positions", "journal", b"journal", "liability_schedule", b"liability_schedule", "opening_revenue", b"opening_revenue", "remaining_obligation", b"remaining_obligation", "report", b"report", "revenue", b"revenue"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["breakage_analysis", b"breakage_analysis", "contract_positions", b"contract_positions", "journal", b"journal", "liability_schedule", b"liability_schedule", "opening_revenue", b"opening_revenue", "remaining_obligation", b"remaining_obligation", "report", b"report", "revenue", b"revenue"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_report: _TypeAlias = _typing.Literal["liability_schedule", "opening_revenue", "remaining_obligation", "revenue", "breakage_analysis", "contract_positions", "journal"]  # noqa: Y015
+    _WhichOneofArgType_report: _TypeAlias = _typing.Literal["report", b"report"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_report) -> _WhichOneofReturnType_report | None: ...
+
+Global___StreamReportRequest: _TypeAlias = StreamReportRequest  # noqa: Y015
+
+@_typing.final
+class StreamReportResponse(_message.Message):
+    """StreamReportResponse says how far a report is; the last one holds its answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_COUNT_FIELD_NUMBER: _builtins.int
+    EVENTS_TOTAL_FIELD_NUMBER: _builtins.int
+    WALLET_COUNT_FIELD_NUMBER: _builtins.int
+    WALLETS_TOTAL_FIELD_NUMBER: _builtins.int
+    LIABILITY_SCHEDULE_FIELD_NUMBER: _builtins.int
+    OPENING_REVENUE_FIELD_NUMBER: _builtins.int
+    REMAINING_OBLIGATION_FIELD_NUMBER: _builtins.int
+    REVENUE_FIELD_NUMBER: _builtins.int
+    BREAKAGE_ANALYSIS_FIELD_NUMBER: _builtins.int
+    CONTRACT_POSITIONS_FIELD_NUMBER: _builtins.int
+    JOURNAL_FIELD_NUMBER: _builtins.int
+    event_count: _builtins.int
+    """Events of the log that were read."""
+    events_total: _builtins.int
+    """All events of the log; those of rate cards and plans are not read, so the last count is a little less."""
+    wallet_count: _builtins.int
+    """Wallets looked through."""
+    wallets_total: _builtins.int
+    """All wallets."""
+    @_builtins.property
+    def liability_schedule(self) -> Global___GetLiabilityScheduleResponse:
+        """See GetLiabilitySchedule."""
+
+    @_builtins.property
+    def opening_revenue(self) -> Global___GetOpeningRevenueResponse:
+        """See GetOpeningRevenue."""
+
+    @_builtins.property
+    def remaining_obligation(self) -> Global___GetRemainingObligationResponse:
+        """See GetRemainingObligation."""
+
+    @_builtins.property
+    def revenue(self) -> Global___GetRevenueResponse:
+        """See GetRevenue."""
+
+    @_builtins.property
+    def breakage_analysis(self) -> Global___GetBreakageAnalysisResponse:
+        """See GetBreakageAnalysis."""
+
+    @_builtins.property
+    def contract_positions(self) -> Global___SummarizeContractPositionsResponse:
+        """See SummarizeContractPositions."""
+
+    @_builtins.property
+    def journal(self) -> Global___SummarizeJournalResponse:
+        """See SummarizeJournal."""
+
+    def __init__(
+        self,
+        *,
+        event_count: _builtins.int = ...,
+        events_total: _builtins.int = ...,
+        wallet_count: _builtins.int = ...,
+        wallets_total: _builtins.int = ...,
+        liability_schedule: Global___GetLiabilityScheduleResponse | None = ...,
+        opening_revenue: Global___GetOpeningRevenueResponse | None = ...,
+        remaining_obligation: Global___GetRemainingObligationResponse | None = ...,
+        revenue: Global___GetRevenueResponse | None = ...,
+        breakage_analysis: Global___GetBreakageAnalysisResponse | None = ...,
+        contract_positions: Global___SummarizeContractPositionsResponse | None = ...,
+        journal: Global___SummarizeJournalResponse | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["breakage_analysis", b"breakage_analysis", "contract_positions", b"contract_positions", "journal", b"journal", "liability_schedule", b"liability_schedule", "opening_revenue", b"opening_revenue", "remaining_obligation", b"remaining_obligation", "report", b"report", "revenue", b"revenue"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["breakage_analysis", b"breakage_analysis", "contract_positions", b"contract_positions", "event_count", b"event_count", "events_total", b"events_total", "journal", b"journal", "liability_schedule", b"liability_schedule", "opening_revenue", b"opening_revenue", "remaining_obligation", b"remaining_obligation", "report", b"report", "revenue", b"revenue", "wallet_count", b"wallet_count", "wallets_total", b"wallets_total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_report: _TypeAlias = _typing.Literal["liability_schedule", "opening_revenue", "remaining_obligation", "revenue", "breakage_analysis", "contract_positions", "journal"]  # noqa: Y015
+    _WhichOneofArgType_report: _TypeAlias = _typing.Literal["report", b"report"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_report) -> _WhichOneofReturnType_report | None: ...
+
+Global___StreamReportResponse: _TypeAlias = StreamReportResponse  # noqa: Y015

@@ -139,6 +139,26 @@ class FinanceServiceStub:
                 request_serializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetRevenueRequest.SerializeToString,
                 response_deserializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetRevenueResponse.FromString,
                 _registered_method=True)
+        self.ListContractPositions = channel.unary_unary(
+                '/credits.ledger.v1.FinanceService/ListContractPositions',
+                request_serializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.ListContractPositionsRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.ListContractPositionsResponse.FromString,
+                _registered_method=True)
+        self.SummarizeContractPositions = channel.unary_unary(
+                '/credits.ledger.v1.FinanceService/SummarizeContractPositions',
+                request_serializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.SummarizeContractPositionsRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.SummarizeContractPositionsResponse.FromString,
+                _registered_method=True)
+        self.SummarizeJournal = channel.unary_unary(
+                '/credits.ledger.v1.FinanceService/SummarizeJournal',
+                request_serializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.SummarizeJournalRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.SummarizeJournalResponse.FromString,
+                _registered_method=True)
+        self.StreamReport = channel.unary_stream(
+                '/credits.ledger.v1.FinanceService/StreamReport',
+                request_serializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.StreamReportRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.StreamReportResponse.FromString,
+                _registered_method=True)
         self.GetBreakageAnalysis = channel.unary_unary(
                 '/credits.ledger.v1.FinanceService/GetBreakageAnalysis',
                 request_serializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetBreakageAnalysisRequest.SerializeToString,
@@ -295,7 +315,8 @@ class FinanceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetRemainingObligation(self, request, context):
-        """Divide the remaining performance obligation by when it is expected to be revenue. Folds the log. Safe to retry.
+        """Divide the remaining performance obligation by when it is expected to be revenue: contract liability, and what
+        contracts promise that is not billed. Folds the log. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -303,6 +324,34 @@ class FinanceServiceServicer:
 
     def GetRevenue(self, request, context):
         """Disaggregate revenue. Safe to retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListContractPositions(self, request, context):
+        """List what is owed each way by contract, and net. Safe to retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SummarizeContractPositions(self, request, context):
+        """Add up contract assets and contract liabilities beside the accounts. Folds the log. Safe to retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SummarizeJournal(self, request, context):
+        """Sum the journal up by account, product, feature and model. Folds the log. Safe to retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamReport(self, request, context):
+        """Make a report that folds the log, and say meanwhile how far it is. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -438,6 +487,26 @@ def add_FinanceServiceServicer_to_server(servicer, server):
                     servicer.GetRevenue,
                     request_deserializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetRevenueRequest.FromString,
                     response_serializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetRevenueResponse.SerializeToString,
+            ),
+            'ListContractPositions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListContractPositions,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.ListContractPositionsRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.ListContractPositionsResponse.SerializeToString,
+            ),
+            'SummarizeContractPositions': grpc.unary_unary_rpc_method_handler(
+                    servicer.SummarizeContractPositions,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.SummarizeContractPositionsRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.SummarizeContractPositionsResponse.SerializeToString,
+            ),
+            'SummarizeJournal': grpc.unary_unary_rpc_method_handler(
+                    servicer.SummarizeJournal,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.SummarizeJournalRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.SummarizeJournalResponse.SerializeToString,
+            ),
+            'StreamReport': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamReport,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.StreamReportRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_finance__reports__pb2.StreamReportResponse.SerializeToString,
             ),
             'GetBreakageAnalysis': grpc.unary_unary_rpc_method_handler(
                     servicer.GetBreakageAnalysis,
@@ -1001,6 +1070,114 @@ class FinanceService:
             '/credits.ledger.v1.FinanceService/GetRevenue',
             credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetRevenueRequest.SerializeToString,
             credits_dot_ledger_dot_v1_dot_finance__reports__pb2.GetRevenueResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListContractPositions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.FinanceService/ListContractPositions',
+            credits_dot_ledger_dot_v1_dot_finance__reports__pb2.ListContractPositionsRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_finance__reports__pb2.ListContractPositionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SummarizeContractPositions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.FinanceService/SummarizeContractPositions',
+            credits_dot_ledger_dot_v1_dot_finance__reports__pb2.SummarizeContractPositionsRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_finance__reports__pb2.SummarizeContractPositionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SummarizeJournal(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.FinanceService/SummarizeJournal',
+            credits_dot_ledger_dot_v1_dot_finance__reports__pb2.SummarizeJournalRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_finance__reports__pb2.SummarizeJournalResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamReport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/credits.ledger.v1.FinanceService/StreamReport',
+            credits_dot_ledger_dot_v1_dot_finance__reports__pb2.StreamReportRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_finance__reports__pb2.StreamReportResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -80,9 +80,19 @@ class FinanceServiceStub:
     GetOpeningRevenue: _grpc.UnaryUnaryMultiCallable[_finance_reports_pb2.GetOpeningRevenueRequest, _finance_reports_pb2.GetOpeningRevenueResponse]
     """Get the revenue of a period that was in its opening contract liability. Folds the log. Safe to retry."""
     GetRemainingObligation: _grpc.UnaryUnaryMultiCallable[_finance_reports_pb2.GetRemainingObligationRequest, _finance_reports_pb2.GetRemainingObligationResponse]
-    """Divide the remaining performance obligation by when it is expected to be revenue. Folds the log. Safe to retry."""
+    """Divide the remaining performance obligation by when it is expected to be revenue: contract liability, and what
+    contracts promise that is not billed. Folds the log. Safe to retry.
+    """
     GetRevenue: _grpc.UnaryUnaryMultiCallable[_finance_reports_pb2.GetRevenueRequest, _finance_reports_pb2.GetRevenueResponse]
     """Disaggregate revenue. Safe to retry."""
+    ListContractPositions: _grpc.UnaryUnaryMultiCallable[_finance_reports_pb2.ListContractPositionsRequest, _finance_reports_pb2.ListContractPositionsResponse]
+    """List what is owed each way by contract, and net. Safe to retry."""
+    SummarizeContractPositions: _grpc.UnaryUnaryMultiCallable[_finance_reports_pb2.SummarizeContractPositionsRequest, _finance_reports_pb2.SummarizeContractPositionsResponse]
+    """Add up contract assets and contract liabilities beside the accounts. Folds the log. Safe to retry."""
+    SummarizeJournal: _grpc.UnaryUnaryMultiCallable[_finance_reports_pb2.SummarizeJournalRequest, _finance_reports_pb2.SummarizeJournalResponse]
+    """Sum the journal up by account, product, feature and model. Folds the log. Safe to retry."""
+    StreamReport: _grpc.UnaryStreamMultiCallable[_finance_reports_pb2.StreamReportRequest, _finance_reports_pb2.StreamReportResponse]
+    """Make a report that folds the log, and say meanwhile how far it is. Safe to retry."""
     GetBreakageAnalysis: _grpc.UnaryUnaryMultiCallable[_finance_reports_pb2.GetBreakageAnalysisRequest, _finance_reports_pb2.GetBreakageAnalysisResponse]
     """Show how past sales were used, and which breakage follows from it. Folds the log. Safe to retry."""
     ListCreditsOutstanding: _grpc.UnaryUnaryMultiCallable[_finance_reports_pb2.ListCreditsOutstandingRequest, _finance_reports_pb2.ListCreditsOutstandingResponse]
@@ -140,9 +150,19 @@ class FinanceServiceAsyncStub(FinanceServiceStub):
     GetOpeningRevenue: _aio.UnaryUnaryMultiCallable[_finance_reports_pb2.GetOpeningRevenueRequest, _finance_reports_pb2.GetOpeningRevenueResponse]  # type: ignore[assignment]
     """Get the revenue of a period that was in its opening contract liability. Folds the log. Safe to retry."""
     GetRemainingObligation: _aio.UnaryUnaryMultiCallable[_finance_reports_pb2.GetRemainingObligationRequest, _finance_reports_pb2.GetRemainingObligationResponse]  # type: ignore[assignment]
-    """Divide the remaining performance obligation by when it is expected to be revenue. Folds the log. Safe to retry."""
+    """Divide the remaining performance obligation by when it is expected to be revenue: contract liability, and what
+    contracts promise that is not billed. Folds the log. Safe to retry.
+    """
     GetRevenue: _aio.UnaryUnaryMultiCallable[_finance_reports_pb2.GetRevenueRequest, _finance_reports_pb2.GetRevenueResponse]  # type: ignore[assignment]
     """Disaggregate revenue. Safe to retry."""
+    ListContractPositions: _aio.UnaryUnaryMultiCallable[_finance_reports_pb2.ListContractPositionsRequest, _finance_reports_pb2.ListContractPositionsResponse]  # type: ignore[assignment]
+    """List what is owed each way by contract, and net. Safe to retry."""
+    SummarizeContractPositions: _aio.UnaryUnaryMultiCallable[_finance_reports_pb2.SummarizeContractPositionsRequest, _finance_reports_pb2.SummarizeContractPositionsResponse]  # type: ignore[assignment]
+    """Add up contract assets and contract liabilities beside the accounts. Folds the log. Safe to retry."""
+    SummarizeJournal: _aio.UnaryUnaryMultiCallable[_finance_reports_pb2.SummarizeJournalRequest, _finance_reports_pb2.SummarizeJournalResponse]  # type: ignore[assignment]
+    """Sum the journal up by account, product, feature and model. Folds the log. Safe to retry."""
+    StreamReport: _aio.UnaryStreamMultiCallable[_finance_reports_pb2.StreamReportRequest, _finance_reports_pb2.StreamReportResponse]  # type: ignore[assignment]
+    """Make a report that folds the log, and say meanwhile how far it is. Safe to retry."""
     GetBreakageAnalysis: _aio.UnaryUnaryMultiCallable[_finance_reports_pb2.GetBreakageAnalysisRequest, _finance_reports_pb2.GetBreakageAnalysisResponse]  # type: ignore[assignment]
     """Show how past sales were used, and which breakage follows from it. Folds the log. Safe to retry."""
     ListCreditsOutstanding: _aio.UnaryUnaryMultiCallable[_finance_reports_pb2.ListCreditsOutstandingRequest, _finance_reports_pb2.ListCreditsOutstandingResponse]  # type: ignore[assignment]
@@ -311,7 +331,9 @@ class FinanceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _finance_reports_pb2.GetRemainingObligationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_finance_reports_pb2.GetRemainingObligationResponse, _abc.Awaitable[_finance_reports_pb2.GetRemainingObligationResponse]]:
-        """Divide the remaining performance obligation by when it is expected to be revenue. Folds the log. Safe to retry."""
+        """Divide the remaining performance obligation by when it is expected to be revenue: contract liability, and what
+        contracts promise that is not billed. Folds the log. Safe to retry.
+        """
 
     @_abc_1.abstractmethod
     def GetRevenue(
@@ -320,6 +342,38 @@ class FinanceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_finance_reports_pb2.GetRevenueResponse, _abc.Awaitable[_finance_reports_pb2.GetRevenueResponse]]:
         """Disaggregate revenue. Safe to retry."""
+
+    @_abc_1.abstractmethod
+    def ListContractPositions(
+        self,
+        request: _finance_reports_pb2.ListContractPositionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_finance_reports_pb2.ListContractPositionsResponse, _abc.Awaitable[_finance_reports_pb2.ListContractPositionsResponse]]:
+        """List what is owed each way by contract, and net. Safe to retry."""
+
+    @_abc_1.abstractmethod
+    def SummarizeContractPositions(
+        self,
+        request: _finance_reports_pb2.SummarizeContractPositionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_finance_reports_pb2.SummarizeContractPositionsResponse, _abc.Awaitable[_finance_reports_pb2.SummarizeContractPositionsResponse]]:
+        """Add up contract assets and contract liabilities beside the accounts. Folds the log. Safe to retry."""
+
+    @_abc_1.abstractmethod
+    def SummarizeJournal(
+        self,
+        request: _finance_reports_pb2.SummarizeJournalRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_finance_reports_pb2.SummarizeJournalResponse, _abc.Awaitable[_finance_reports_pb2.SummarizeJournalResponse]]:
+        """Sum the journal up by account, product, feature and model. Folds the log. Safe to retry."""
+
+    @_abc_1.abstractmethod
+    def StreamReport(
+        self,
+        request: _finance_reports_pb2.StreamReportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_finance_reports_pb2.StreamReportResponse], _abc.AsyncIterator[_finance_reports_pb2.StreamReportResponse]]:
+        """Make a report that folds the log, and say meanwhile how far it is. Safe to retry."""
 
     @_abc_1.abstractmethod
     def GetBreakageAnalysis(

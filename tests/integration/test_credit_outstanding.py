@@ -1,0 +1,65 @@
+"""Credit outstanding on a real PostgreSQL: paid and promotional apart, as much as wallets hold, and its liability."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from psycopg_pool import AsyncConnectionPool
+
+from ledger_service.application.ports import StoredEvent
+from ledger_service.domain.wallet.state import Wallet
+from ledger_service.projections.report_views import PostgresFinanceReports
+from tests.builders import Book
+from tests.fakes.projection_log import stored
+from tests.integration.projector_process import append, catch_up
+from tests.integration.test_journal import history
+from tests.property.ledger import rule_histories
+from tests.property.ledger.test_entry_laws import entries_of
+
+SCHEMA = "ledger"
+
+
+def finance_history(seed: int) -> Book:
+    """Return sales, bonuses, refunds and estimates."""
+    return history(seed)
+
+
+def rule_history(seed: int) -> Book:
+    """Return holds, transfers, roll-overs and late usage."""
+    return rule_histories.play_acts(rule_histories.random_acts(seed, 80))
+
+
+def held_by_wallets(ledger: Book) -> dict[str, int]:
+    """Return the units that wallets hold and nothing reserves, by category."""
+    found: dict[str, int] = {}
+    for wallet in ledger.states.values():
+        for lot in wallet.lots if isinstance(wallet, Wallet) else ():
+            found[lot.category.value] = found.get(lot.category.value, 0) + lot.remaining_units
+    return {category: units for category, units in found.items() if units}
+
+
+def liability_of_lots(log: list[StoredEvent]) -> int:
+    """Return what the lots carry, pools left out."""
+    lots = {change.lot: change.after for booked in entries_of(log) for change in booked.lots}
+    return sum(lot.deferred_nanos for lot in lots.values())
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("play", [finance_history, rule_history])
+async def test_credit_outstanding_is_what_wallets_hold(
+    database_url: str, play: Callable[[int], Book], seed: int
+) -> None:
+    ledger = play(seed)
+    log = stored(ledger)
+    append(database_url, log)
+    catch_up(database_url)
+    async with AsyncConnectionPool(database_url, min_size=1, kwargs={"autocommit": True}) as pool:
+        rows, _ = await PostgresFinanceReports(pool, schema=SCHEMA).credits_outstanding(entity="")
+    units: dict[str, int] = {}
+    for row in rows:
+        units[row.category] = units.get(row.category, 0) + row.outstanding_units
+
+    assert units == held_by_wallets(ledger)
+    assert sum(row.liability_nanos for row in rows) == liability_of_lots(log)
+    assert not any(row.liability_nanos for row in rows if row.category != "PAID")
