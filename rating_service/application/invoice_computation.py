@@ -126,6 +126,7 @@ def invoice_on(facts: BillingFacts, basis: Basis, order: InvoiceOrder) -> Invoic
         grants=grants,
         watermark_position=watermark,
         reversals=own.reversals,
+        adjusting=own.adjusting,
         earlier=earlier,
         taxes=order.taxes,
         open_credits=open_credits,

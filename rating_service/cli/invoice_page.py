@@ -52,9 +52,11 @@ def _facts(invoice: Invoice) -> tuple[Fact, ...]:
     included: tuple[Fact, ...] = ()
     if invoice.included_units:
         used = units(invoice.included_used_units, invoice.asset)
-        included = (
-            Fact("Included credit", f"{used} used of {units(invoice.included_units, invoice.asset)}"),
-        )
+        text = f"{used} used of {units(invoice.included_units, invoice.asset)}"
+        if invoice.included_adjusting_units:
+            adjusting = units(invoice.included_adjusting_units, invoice.asset)
+            text += f", {adjusting} of them by adjustments of earlier cycles"
+        included = (Fact("Included credit", text),)
     return (
         Fact("Customer", invoice.customer),
         Fact("Contract", invoice.contract),

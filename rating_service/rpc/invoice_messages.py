@@ -55,6 +55,7 @@ def invoice(read: ReadInvoice) -> invoice_service_pb2.Invoice:
         included_units=value.included_units,
         included_used_units=value.included_used_units,
         included_left_units=value.included_left_units,
+        included_adjusting_units=value.included_adjusting_units,
         hash=read.hash,
         document=read.document,
         asset=money_pb2.Asset(code=value.asset.code, scale=value.asset.scale),

@@ -527,6 +527,7 @@ class Invoice(_message.Message):
     INCLUDED_LEFT_UNITS_FIELD_NUMBER: _builtins.int
     PURCHASES_FIELD_NUMBER: _builtins.int
     COMMITMENTS_FIELD_NUMBER: _builtins.int
+    INCLUDED_ADJUSTING_UNITS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """invoices/{invoice}; empty in a preview."""
     contract: _builtins.str
@@ -540,7 +541,7 @@ class Invoice(_message.Message):
     included_units: _builtins.int
     """Units included in the cycle by the plan."""
     included_used_units: _builtins.int
-    """Included units that were used."""
+    """Included units that were used in the cycle, by its usage and by adjustments that were posted in it."""
     hash: _builtins.str
     """SHA-256 (hex) of `document`."""
     document: _builtins.bytes
@@ -551,6 +552,10 @@ class Invoice(_message.Message):
     """Counts the invoices of the contract from 1, in the order of issue."""
     included_left_units: _builtins.int
     """Included units that are left, of those that were granted for the cycle."""
+    included_adjusting_units: _builtins.int
+    """Included units, of those that were used, that went to adjustments of earlier cycles: accepted phases for the past
+    are posted when they are accepted and draw on the credit of the cycle that runs then. 0 unless there were some.
+    """
     @_builtins.property
     def cycle_start_time(self) -> _timestamp_pb2.Timestamp:
         """First instant of the cycle."""
@@ -626,10 +631,11 @@ class Invoice(_message.Message):
         included_left_units: _builtins.int = ...,
         purchases: _abc.Iterable[Global___InvoicePurchase] | None = ...,
         commitments: _abc.Iterable[Global___InvoiceCommitment] | None = ...,
+        included_adjusting_units: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "credit_due", b"credit_due", "cycle_end_time", b"cycle_end_time", "cycle_start_time", b"cycle_start_time", "issue_time", b"issue_time", "net", b"net", "tax", b"tax", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "commitments", b"commitments", "contract", b"contract", "credit_due", b"credit_due", "customer", b"customer", "cycle_end_time", b"cycle_end_time", "cycle_start_time", b"cycle_start_time", "document", b"document", "hash", b"hash", "included_left_units", b"included_left_units", "included_units", b"included_units", "included_used_units", b"included_used_units", "issue_time", b"issue_time", "kind", b"kind", "lines", b"lines", "name", b"name", "net", b"net", "plan", b"plan", "purchases", b"purchases", "sequence", b"sequence", "tax", b"tax", "taxes", b"taxes", "total", b"total", "watermark_position", b"watermark_position"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "commitments", b"commitments", "contract", b"contract", "credit_due", b"credit_due", "customer", b"customer", "cycle_end_time", b"cycle_end_time", "cycle_start_time", b"cycle_start_time", "document", b"document", "hash", b"hash", "included_adjusting_units", b"included_adjusting_units", "included_left_units", b"included_left_units", "included_units", b"included_units", "included_used_units", b"included_used_units", "issue_time", b"issue_time", "kind", b"kind", "lines", b"lines", "name", b"name", "net", b"net", "plan", b"plan", "purchases", b"purchases", "sequence", b"sequence", "tax", b"tax", "taxes", b"taxes", "total", b"total", "watermark_position", b"watermark_position"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
