@@ -1,4 +1,4 @@
-"""Laws of included credit on invoices: each unit that was drawn is used in one cycle, whichever cycle it is billed in."""
+"""Laws of included credit on invoices: each unit drawn is used in one cycle, whichever cycle it is billed in."""
 
 from __future__ import annotations
 
@@ -107,11 +107,17 @@ def test_every_included_unit_that_was_drawn_is_used_in_one_cycle(found: Facts) -
 def test_a_unit_is_covered_by_credit_or_billed_as_overage_and_never_both(found: Facts) -> None:
     left = list(net_debits(found.debits, found.reversals))
     invoices = [invoice(found, cycle) for cycle in CYCLES]
-    covered = sum(line.amount_units for each in invoices for line in each.lines if line.key.kind.value == "USAGE")
-    overage = sum(line.amount_units for each in invoices for line in each.lines if line.key.kind.value == "OVERAGE")
+    covered = sum(
+        line.amount_units for each in invoices for line in each.lines if line.key.kind.value == "USAGE"
+    )
+    overage = sum(
+        line.amount_units for each in invoices for line in each.lines if line.key.kind.value == "OVERAGE"
+    )
 
     assert covered == sum(draw.amount_units for each in left for draw in each.draws)
     assert overage == sum(each.overage_units for each in left)
     used = sum(each.included_used_units for each in invoices)
-    paid = sum(draw.amount_units for each in left for draw in each.draws if draw.grant_version == PAID.version)
+    paid = sum(
+        draw.amount_units for each in left for draw in each.draws if draw.grant_version == PAID.version
+    )
     assert used + paid + overage == sum(each.amount_units for each in left)
