@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, NamedTuple, TypeVar
 
 import msgspec
@@ -33,6 +33,7 @@ from rating_service.domain.agreement import Contract
 from rating_service.domain.billing import (
     ContractBilling,
     Failure,
+    Waits,
     failed,
     next_time,
     retry_time,
@@ -77,7 +78,7 @@ class Billing:
         history: History,
         store: BillingStore,
         clock: Clock,
-        grace: timedelta,
+        waits: Waits,
     ) -> None:
         """Bill what was followed of the ledger."""
         self._included = included
@@ -87,7 +88,7 @@ class Billing:
         self._history = history
         self._store = store
         self._clock = clock
-        self._grace = grace
+        self._waits = waits
 
     async def run(
         self, *, contract: str = "", until: datetime | None = None
@@ -200,7 +201,7 @@ class Billing:
         after = msgspec.structs.replace(billing, billed_until=max(billed, default=None), failure=failure)
         if billing.revision != outcome.revision:
             return after
-        due_time = retry_time(failure) if failure is not None else next_time(after, contract, self._grace)
+        due_time = retry_time(failure) if failure is not None else next_time(after, contract, self._waits)
         return msgspec.structs.replace(after, due_time=due_time)
 
 

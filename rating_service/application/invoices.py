@@ -50,7 +50,7 @@ from rating_service.application.ports import (
 from rating_service.application.refusals import RequestReason, RequestRefused
 from rating_service.domain import catalogue as catalogues
 from rating_service.domain.agreement import Money, TaxRate
-from rating_service.domain.cycles import CycleBounds
+from rating_service.domain.contract_life import closing_time
 from rating_service.domain.invoice import Invoice, InvoiceKind
 
 ISSUE_ATTEMPTS_MAX: Final = 8
@@ -83,7 +83,7 @@ class Invoicing:
         clock: Clock,
         grace: timedelta,
     ) -> None:
-        """Invoices may be issued `grace` after their cycle's end, or before if the caller waives it."""
+        """Invoices may be issued `grace` after their cycle's or contract's end, or before if the caller waives it."""
         self._ledger = ledger
         self._history = history
         self._facts = facts
@@ -133,7 +133,7 @@ class Invoicing:
         check_contract(contract_name, field="contract")
 
         def check(basis: Basis, now: datetime) -> str:
-            self._check_ended(basis.cycle, now, waive_grace=waive_grace)
+            self._check_ended(closing_time(basis.contract, basis.cycle), now, waive_grace=waive_grace)
             return invoice_name(contract_name, basis.cycle)
 
         return await self._issue(contract_name, cycle_time, InvoiceKind.CYCLE, taxes, check)
@@ -229,15 +229,15 @@ class Invoicing:
         """Refuse UNKNOWN_CONTRACT."""
         catalogues.contract(self._history.catalogue, contract_name)
 
-    def _check_ended(self, cycle: CycleBounds, now: datetime, *, waive_grace: bool) -> None:
-        if now < cycle.end_time:
+    def _check_ended(self, end_time: datetime, now: datetime, *, waive_grace: bool) -> None:
+        if now < end_time:
             raise RequestRefused(
                 RequestReason.CYCLE_NOT_ENDED,
-                f"the cycle ends at {cycle.end_time.isoformat()}",
+                f"the cycle ends at {end_time.isoformat()}",
                 field="cycle_time",
-                cycle_end_time=cycle.end_time.isoformat(),
+                cycle_end_time=end_time.isoformat(),
             )
-        issuable = cycle.end_time + self._grace
+        issuable = end_time + self._grace
         if now < issuable and not waive_grace:
             raise RequestRefused(
                 RequestReason.GRACE_NOT_OVER,

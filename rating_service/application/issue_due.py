@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import uuid4
 
@@ -21,7 +21,7 @@ from rating_service.application.ports import (
 from rating_service.application.quarantine import Cause
 from rating_service.application.refusals import RequestReason, RequestRefused
 from rating_service.domain.agreement import Contract
-from rating_service.domain.billing import ContractBilling, Failure, due_cycles
+from rating_service.domain.billing import ContractBilling, Failure, Waits, due_cycles
 from rating_service.domain.cycles import CycleBounds
 from rating_service.domain.refusals import Refusal
 
@@ -46,12 +46,12 @@ class DueInvoices:
     """Issues what is due of contracts."""
 
     def __init__(
-        self, *, invoicing: Invoicing, thresholds: Thresholds, grace: timedelta, cause_of: CauseOf
+        self, *, invoicing: Invoicing, thresholds: Thresholds, waits: Waits, cause_of: CauseOf
     ) -> None:
-        """Issue invoices `grace` after their cycles end; `cause_of` says why something was refused."""
+        """Issue invoices when their grace is over; `cause_of` says why something was refused."""
         self._invoicing = invoicing
         self._thresholds = thresholds
-        self._grace = grace
+        self._waits = waits
         self._cause_of = cause_of
         self._limit = asyncio.Semaphore(IN_FLIGHT_MAX)
 
@@ -64,7 +64,7 @@ class DueInvoices:
         """
         billed = Billed(billing.revision, billing.billed_until)
         async with self._limit:
-            for cycle in due_cycles(billing, contract, now, self._grace):
+            for cycle in due_cycles(billing, contract, now, self._waits):
                 issued = await self._tried(self._close(contract, cycle), contract, cycle.start_time, now)
                 if isinstance(issued, Failure):
                     return billed._replace(failure=issued)
@@ -81,7 +81,13 @@ class DueInvoices:
     async def _close(self, contract: Contract, cycle: CycleBounds) -> Sequence[str]:
         """Issue the invoice of a cycle, unless it was; return the name of one that is new."""
         moment = max(cycle.start_time, contract.start_time)
-        issued = await self._invoicing.issue(contract.name, moment, waive_grace=False)
+        try:
+            issued = await self._invoicing.issue(contract.name, moment, waive_grace=False)
+        except RequestRefused as refused:
+            if refused.reason is not RequestReason.CYCLE_OUTSIDE_CONTRACT:
+                raise
+            # After the contract's end, and nothing was learned that would have to be adjusted.
+            return ()
         return () if issued.replayed else (issued.invoice.name,)
 
     async def _tried(
