@@ -32,10 +32,16 @@ class DocumentCheck(Enum):
     NOT_IN_LEDGER = "NOT_IN_LEDGER"
     LEDGER_HASH_DIFFERS = "LEDGER_HASH_DIFFERS"
     DOCUMENT_MISSING = "DOCUMENT_MISSING"
+    ADJUSTMENT_DIFFERS_FROM_LEDGER = "ADJUSTMENT_DIFFERS_FROM_LEDGER"
+    ADJUSTMENT_DIFFERS_FROM_HISTORY = "ADJUSTMENT_DIFFERS_FROM_HISTORY"
+    ADJUSTMENT_NOT_COMPUTABLE = "ADJUSTMENT_NOT_COMPUTABLE"
 
 
 class Finding(NamedTuple):
-    """One thing that is not as it must be; `description` is one sentence for people."""
+    """One thing that is not as it must be; `description` is one sentence for people.
+
+    `document` names an invoice, a credit note, or the debit that is an adjustment.
+    """
 
     check: DocumentCheck
     document: str

@@ -76,4 +76,5 @@ class CreditNoteMethods(invoice_service_pb2_grpc.InvoiceServiceServicer):
                     for found in progress.findings
                 ],
                 done=progress.done,
+                checked_adjustments=progress.adjustments_count,
             )

@@ -148,6 +148,7 @@ ADJUSTED_CHARGE = msgspec.structs.replace(
         left_units="1.5",
         taken_back=(e.TakenBack(3, 1),),
         meters=(e.MeterMoved("rateCards/llm:output_tokens{}", 40, 3, 50, 4),),
+        watermark_position=70,
     ),
 )
 FULL_RATE = a.Rate(
