@@ -80,6 +80,7 @@ def build_documents(
         cycles=billing.cycles,
         notes=notes,
         balances=CustomerBalances(PostgresCreditBalances(opened.pool)),
+        credit_due=credit_due,
         verification=verification,
         changing=plans.changing,
         migration=plans.migration,

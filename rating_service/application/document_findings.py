@@ -74,6 +74,7 @@ def row_findings(stored: StoredInvoice, invoice: Invoice) -> Iterator[Finding]:
         "cycle_end_time": (stored.cycle_end_time, invoice.cycle.end_time),
         "issue_time": (stored.issue_time, invoice.issue_time),
         "watermark_position": (stored.watermark_position, invoice.watermark_position),
+        "owed_nanos": (stored.owed_nanos, invoice.credit_due.nanos if invoice.credit_due else 0),
     }
     yield from _differing(stored.name, pairs)
 

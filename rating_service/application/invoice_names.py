@@ -53,6 +53,7 @@ def stored_invoice(invoice: Invoice, *, issue_time: datetime) -> StoredInvoice:
         document=text,
         kind=invoice.kind.value,
         sequence=invoice.sequence,
+        owed_nanos=invoice.credit_due.nanos if invoice.credit_due else 0,
     )
 
 

@@ -15,7 +15,8 @@ applied is no part of its total: it was given back by the note that it came from
 
 What an invoice owes its customer (CREDIT_DUE) becomes notes on the invoices that it adjusts. The owing invoice has
 taken the tax back already, so such a note has one line and no tax; it counts against the total of the invoice that it
-is on, and against no line of it.
+is on, and against no line of it. Where no invoice has anything left, a person may let the owing invoice itself stand
+for it: such a note counts against what it owes.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ def compute_credit_note(
     lines, taxes = _settling(invoice, order) if order.settles else _taken_back(invoice, earlier, order)
     net_nanos = sum(line.nanos for line in lines)
     tax_nanos = sum(tax.nanos for tax in taxes)
-    _check_room(invoice, net_nanos + tax_nanos, left_nanos=left_of(invoice, earlier))
+    left_nanos = owed_of(invoice, earlier) if order.settles == order.invoice else left_of(invoice, earlier)
+    _check_room(invoice, net_nanos + tax_nanos, left_nanos=left_nanos)
     number, currency = len(earlier) + 1, invoice.currency_code
     return CreditNote(
         name=f"creditNotes/{invoice.invoice.removeprefix('invoices/')}-{number}",
@@ -79,6 +81,11 @@ def compute_credit_note(
 def left_of(invoice: Creditable, earlier: Sequence[CreditNote]) -> int:
     """Return how much of an invoice's total no note has credited, in nanos."""
     return invoice.total_nanos - sum(note.total.nanos for note in earlier)
+
+
+def owed_of(invoice: Creditable, earlier: Sequence[CreditNote]) -> int:
+    """Return how much of what an invoice owes no note on itself has settled, in nanos."""
+    return invoice.owed_nanos - sum(note.total.nanos for note in earlier)
 
 
 def _settling(

@@ -328,6 +328,25 @@ def test_a_customers_credit_is_used_up_by_an_invoice() -> None:
     assert balances(ledger) == {RECEIVABLE: 200, CREDITED: 100, PLAN: -300}
 
 
+@pytest.mark.parametrize(
+    ("settlement", "owed"),
+    [
+        (NoteSettlement.REFUND, OWED),
+        (NoteSettlement.CREDIT, CREDITED),
+        (NoteSettlement.OFFSET, RECEIVABLE),
+    ],
+)
+def test_what_an_invoice_owes_is_taken_off_revenue_once_whatever_note_settles_it(
+    settlement: NoteSettlement, owed: Account
+) -> None:
+    ledger = signed()
+    ledger.run(billed(BilledAmount("BASE_FEE", -300), BilledAmount("CREDIT_DUE", 300)))
+    assert balances(ledger) == {PLAN: 300, CREDITED: -300}
+    ledger.run(noted(BilledAmount("CREDIT_DUE", 300), settlement))
+
+    assert balances(ledger) == {PLAN: 300, owed: -300}
+
+
 # Periods
 
 

@@ -122,6 +122,25 @@ def test_a_credit_note_never_exceeds_its_invoice(nanos: int, is_fine: bool) -> N
         assert refused.value.metadata == {"left_nanos": "1000"}
 
 
+@pytest.mark.parametrize(
+    ("kind", "nanos", "is_fine"),
+    [("CREDIT_DUE", 300, True), ("CREDIT_DUE", 301, False), ("BASE_FEE", 1, False)],
+)
+def test_what_an_invoice_owes_is_settled_on_itself_and_never_more(
+    kind: str, nanos: int, *, is_fine: bool
+) -> None:
+    ledger = signed()
+    owing = (BilledAmount("BASE_FEE", -300), BilledAmount("CREDIT_DUE", 300))
+    ledger.run(with_issued(record_invoice(total_nanos=0), amounts=owing))
+    note = with_issued(record_credit_note(nanos), amounts=(BilledAmount(kind, nanos),))
+
+    if is_fine:
+        ledger.run(note)
+    else:
+        with pytest.raises(CreditNoteAboveInvoice):
+            ledger.run(note)
+
+
 @given(st.lists(st.integers(1, 60), max_size=8))
 def test_all_credit_notes_of_an_invoice_together_never_exceed_it(amounts: list[int]) -> None:
     ledger = billed(100)

@@ -1,0 +1,13 @@
+-- Debits that adjust, by when they were posted: they may have used the included credit of the cycle that ran then.
+CREATE INDEX debits_that_adjust_by_time ON rating.debits (wallet, effective_time)
+    WHERE adjusted_cycle_time IS NOT NULL;
+
+-- What an invoice owes its customer, so that what no note has settled yet is found without reading documents.
+ALTER TABLE rating.invoices ADD COLUMN owed_nanos bigint NOT NULL DEFAULT 0 CHECK (owed_nanos >= 0);
+ALTER TABLE rating.invoices DISABLE TRIGGER invoices_never_change;
+UPDATE rating.invoices
+SET owed_nanos = coalesce((convert_from(document, 'UTF8')::jsonb -> 'credit_due' ->> 'nanos')::bigint, 0)
+WHERE position('"CREDIT_DUE"'::bytea IN document) > 0;
+ALTER TABLE rating.invoices ENABLE TRIGGER invoices_never_change;
+DROP INDEX rating.invoices_that_owe;
+CREATE INDEX invoices_that_owe ON rating.invoices (name) WHERE owed_nanos > 0;
