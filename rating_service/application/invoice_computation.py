@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Final
 
 import msgspec
@@ -21,6 +22,7 @@ from rating_service.domain.commitments import periods_in
 from rating_service.domain.contract_life import end_of
 from rating_service.domain.cycle_statement import CycleFacts
 from rating_service.domain.cycles import CycleBounds, cycle_at
+from rating_service.domain.debits import DebitFact
 from rating_service.domain.index import find
 from rating_service.domain.invoice import Invoice, compute_invoice, document, read_document
 from rating_service.domain.invoice_document import InvoiceKind, OpenCredit, Purchase
@@ -40,7 +42,7 @@ class OvertakenError(Exception):
 class InvoiceOrder(msgspec.Struct, frozen=True):
     """Which invoice to compute. `before_sequence` leaves out that invoice and later ones; 0 leaves out none.
 
-    `as_known` leaves out those that have counted later facts.
+    `as_known` leaves out those that have counted later facts. `expected` are debits that are only foreseen.
     """
 
     contract: str
@@ -50,6 +52,7 @@ class InvoiceOrder(msgspec.Struct, frozen=True):
     taxes: tuple[TaxRate, ...] | None = None
     before_sequence: int = 0
     as_known: bool = False
+    expected: tuple[DebitFact, ...] = ()
     name: str = ""
     issue_time: datetime | None = None
 
@@ -122,7 +125,7 @@ def invoice_on(facts: BillingFacts, basis: Basis, order: InvoiceOrder) -> Invoic
     invoice = compute_invoice(
         contract=contract,
         cycle=cycle,
-        debits=own.debits,
+        debits=chain(own.debits, order.expected),
         grants=grants,
         watermark_position=watermark,
         reversals=own.reversals,

@@ -197,6 +197,11 @@ async def test_a_forecast_says_how_wrong_it_was_before(service: Service) -> None
     assert (answer.projected_low_units, answer.projected_high_units) == (93_000, 93_000)
     assert (answer.projected_overage_units, answer.projected_overage.nanos) == (93_000, 190_000_000)
     assert answer.exhaust_day == answer.today
+    bill = [
+        (invoice_service_pb2.LineKind.Name(line.kind), line.amount.nanos) for line in answer.projected_lines
+    ]
+    assert bill == [("LINE_KIND_BASE_FEE", 20 * 10**9), ("LINE_KIND_OVERAGE", 190_000_000)]
+    assert answer.projected_total.nanos == 20_190_000_000
 
 
 async def test_a_week_of_history_is_the_least_that_is_projected_from(service: Service) -> None:
@@ -209,6 +214,7 @@ async def test_a_week_of_history_is_the_least_that_is_projected_from(service: Se
     assert (later.state, later.history_days) == (pb.FORECAST_STATE_PROJECTED, 7)
     assert not later.HasField("projected_low_units")
     assert not later.HasField("error")
+    assert [each.projected_total.nanos for each in (early, later)] == [20 * 10**9, 20 * 10**9]
 
 
 async def test_bills_say_what_changed_since_the_one_before_also_across_pages(service: Service) -> None:
