@@ -14,13 +14,12 @@ from ledger_service.cli.client import (
     CaFile,
     fail,
     read_instant,
-    show_units,
 )
+from ledger_service.cli.money import show_money
 from ledger_service.cli.rules import Rules, read_rules, read_shortfall
 from ledger_service.cli.wallet_calls import Key, Units, given_or_fresh, send, show
 
 app = typer.Typer()
-MONEY_SCALE = 9
 Name = Annotated[str, typer.Argument(help="wallets/{wallet}")]
 GrantName = Annotated[str, typer.Argument(help="wallets/{wallet}/grants/{grant}")]
 
@@ -138,7 +137,9 @@ def revoke(
 def refund(
     name: GrantName,
     units: Annotated[int, typer.Option(help="Unheld units; 0: all of them.")] = 0,
-    paid: Annotated[bool, typer.Option(help="Paid already; otherwise see `ledger settle-refund`.")] = False,
+    paid: Annotated[
+        bool, typer.Option(help="Paid already; otherwise see `ledger finance settle-refund`.")
+    ] = False,
     rate: Annotated[str, typer.Option(help="Exchange rate now, for a sale in a foreign currency.")] = "",
     key: Key = "",
     address: Address = ADDRESS_DEFAULT,
@@ -150,7 +151,7 @@ def refund(
         name=name, idempotency_key=given_or_fresh(key), amount_units=units, paid=paid, exchange_rate=rate
     )
     answer = send(lambda wallets: wallets.RefundGrant, request, address, ca_file)
-    owed = f"{answer.refund.currency_code} {show_units(answer.refund.nanos, MONEY_SCALE)}"
+    owed = show_money(answer.refund)
     show(answer, f"{answer.refunded_units:,} units refunded: {owed}", json=json)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, TypeVar
 import typer
 from rich.table import Table
 
-from credits.ledger.v1 import finance_commands_pb2, finance_service_pb2_grpc, money_pb2
+from credits.ledger.v1 import finance_commands_pb2, finance_service_pb2_grpc
 from ledger_service.cli.client import (
     ADDRESS_DEFAULT,
     CALL_SECONDS_MAX,
@@ -23,10 +23,10 @@ from ledger_service.cli.client import (
     show_instant,
     show_units,
 )
+from ledger_service.cli.money import MONEY_SCALE, show_money
 from ledger_service.cli.wallet_calls import Key, given_or_fresh
 
 app = typer.Typer()
-MONEY_SCALE = 9
 PAGE_SIZE = 1_000
 Stub = finance_service_pb2_grpc.FinanceServiceStub
 Answer = TypeVar("Answer")
@@ -111,7 +111,7 @@ def settle_refund(
         name=refund, idempotency_key=given_or_fresh(key), reference=reference
     )
     answer = _call(lambda stub: stub.SettleRefund(request, timeout=CALL_SECONDS_MAX), address, ca_file)
-    _show(answer, f"{refund} paid: {_money(answer.refund)}", json=json)
+    _show(answer, f"{refund} paid: {show_money(answer.refund)}", json=json)
 
 
 @app.command("create-pool")
@@ -237,7 +237,7 @@ def paid_lots(
             lot.grant.rpartition("/")[2],
             f"{lot.amount_units:,}",
             f"{lot.left_units:,}",
-            *(_money(amount) for amount in amounts),
+            *(show_money(amount) for amount in amounts),
             lot.expected_breakage,
         )
     console.print(table)
@@ -278,10 +278,6 @@ def journal_days(
 
 def _wallet_of(grant: str) -> str:
     return grant.partition("/grants/")[0]
-
-
-def _money(money: money_pb2.Money) -> str:
-    return f"{money.currency_code} {show_units(money.nanos, MONEY_SCALE)}"
 
 
 def _call(call: Callable[[Stub], Answer], address: str, ca_file: str) -> Answer:

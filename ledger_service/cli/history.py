@@ -25,7 +25,6 @@ from ledger_service.cli.client import (
 )
 
 app = typer.Typer()
-MONEY_SCALE = 9
 
 
 @app.command()

@@ -38,28 +38,18 @@ from ledger_service.cli.finance_roll_forward import roll_forward
 from ledger_service.settings import Settings, SettingsError, read_settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-app.add_typer(wallets.app)
-app.add_typer(credit.app)
-app.add_typer(holds.app)
-app.add_typer(transfers.app)
-app.add_typer(rules.app)
-app.add_typer(top_ups.app)
-app.add_typer(history.app)
-app.add_typer(trace.app)
-app.add_typer(watch.app)
-app.add_typer(budgets.app)
-app.add_typer(totals.app)
-app.add_typer(finance.app)
-app.add_typer(sales.app)
-app.command("roll-forward")(roll_forward)
+service = typer.Typer()
 books = typer.Typer(no_args_is_help=True, help="Revenue, the journal, and all that finance reads of it.")
-books.add_typer(finance.app)
-books.add_typer(finance_reports.app)
-books.add_typer(finance_journal.app)
-books.add_typer(finance_liability.app)
-books.add_typer(finance_export.app)
-books.command("roll-forward")(roll_forward)
-app.add_typer(books, name="finance")
+
+
+def _panel(onto: typer.Typer, title: str, *parts: typer.Typer) -> None:
+    """Add the commands of some parts under one heading of the help."""
+    for part in parts:
+        for command in part.registered_commands:
+            command.rich_help_panel = title
+        for group in part.registered_groups:
+            group.rich_help_panel = title
+        onto.add_typer(part)
 
 
 def main() -> None:
@@ -77,19 +67,19 @@ def _settings() -> Settings:
     return settings
 
 
-@app.command()
+@service.command()
 def serve() -> None:
     """Serve the ledger until SIGTERM or Ctrl-C."""
     uvloop.run(bootstrap.serve(_settings()))
 
 
-@app.command()
+@service.command()
 def project() -> None:
     """Run the projector until SIGTERM or Ctrl-C."""
     bootstrap.project(_settings())
 
 
-@app.command()
+@service.command()
 def health(address: Address = ADDRESS_DEFAULT, ca_file: CaFile = "") -> None:
     """Say whether a ledger serves. Exit code 0 if it does, 1 if it does not."""
     with connect(address, ca_file) as channel:
@@ -105,7 +95,7 @@ def health(address: Address = ADDRESS_DEFAULT, ca_file: CaFile = "") -> None:
     raise typer.Exit(0 if response.status == health_pb2.HealthCheckResponse.SERVING else 1)
 
 
-@app.command()
+@service.command()
 def rebuild() -> None:
     """Rebuild every projection of the database in the settings from the first event, and put it in place."""
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
@@ -117,7 +107,7 @@ def rebuild() -> None:
         console.print(f"{name} rebuilt at position {position:,}")
 
 
-@app.command("check-history")
+@service.command("check-history")
 def check_history(
     json: Annotated[bool, typer.Option("--json", help="One JSON line a report.")] = False,
 ) -> None:
@@ -134,3 +124,14 @@ def check_history(
                     f"{finding.check} {finding.subject} at {finding.position}: {finding.description}"
                 )
     sys.exit(1 if wrong else 0)
+
+
+_panel(app, "Credit", credit.app, sales.app, holds.app, transfers.app, top_ups.app)
+_panel(app, "Wallets", wallets.app, rules.app, watch.app, budgets.app, totals.app)
+_panel(app, "Audit", history.app, trace.app)
+_panel(books, "Estimates, lots and periods", finance.app)
+_panel(books, "Reports", finance_reports.app, finance_journal.app, finance_liability.app)
+_panel(books, "Exports and reconciliation", finance_export.app)
+books.command("roll-forward", rich_help_panel="Reports")(roll_forward)
+app.add_typer(books, name="finance", rich_help_panel="Finance")
+_panel(app, "Service", service)

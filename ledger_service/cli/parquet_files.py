@@ -14,11 +14,11 @@ from typing import Any, Final, Self
 import msgspec
 
 from ledger_service.cli.client import fail
+from ledger_service.cli.money import MONEY_SCALE
 
 ROWS_PER_GROUP: Final = 100_000
 """Rows that are held until they are written."""
 DIGITS_MAX: Final = 38
-MONEY_SCALE: Final = 9
 
 
 class Type(Enum):

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import msgspec
 import typer
@@ -20,8 +20,8 @@ from rich.table import Table
 from credits.ledger.v1 import money_pb2
 from ledger_service.cli import parquet_files
 from ledger_service.cli.client import console, fail, print_json, show_units
+from ledger_service.cli.money import MONEY_SCALE
 
-MONEY_SCALE: Final = 9
 Csv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
 ParquetFile = Annotated[Path | None, typer.Option("--parquet", help="Write a Parquet file.")]
 Cell = str | int

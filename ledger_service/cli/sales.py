@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from credits.ledger.v1 import money_pb2, sale_terms_pb2, wallet_pb2, wallet_service_pb2
+from credits.ledger.v1 import sale_terms_pb2, wallet_pb2, wallet_service_pb2
 from ledger_service.cli.client import ADDRESS_DEFAULT, Address, AsJson, CaFile, read_instant
+from ledger_service.cli.money import read_money
 from ledger_service.cli.wallet_calls import Key, Units, given_or_fresh, send, show
 
 app = typer.Typer()
@@ -17,9 +18,8 @@ app = typer.Typer()
 def sell(
     name: Annotated[str, typer.Argument(help="wallets/{wallet}")],
     units: Units,
-    nanos: Annotated[int, typer.Argument(help="Price net of tax, in nanos.")],
-    currency: Annotated[str, typer.Option(help="ISO 4217 code.")] = "USD",
-    tax_nanos: Annotated[int, typer.Option(help="Sales tax beside it.")] = 0,
+    price: Annotated[str, typer.Option(help="For all of it, net of tax, as 100 USD.")],
+    tax: Annotated[str, typer.Option(help="Sales tax beside it, as 19 USD.")] = "",
     breakage: Annotated[str, typer.Option(help="Fraction of units never used, from 0 and below 1.")] = "",
     pool: Annotated[str, typer.Option(help="breakagePools/{pool} that estimates it.")] = "",
     bonus_units: Annotated[int, typer.Option(help="How many of the units were given with the rest.")] = 0,
@@ -40,14 +40,14 @@ def sell(
         pool=pool,
         expected_breakage=breakage,
         bonus_units=bonus_units,
-        tax=money_pb2.Money(currency_code=currency, nanos=tax_nanos) if tax_nanos else None,
+        tax=read_money(tax, option="--tax") if tax else None,
         functional_currency_code=books,
         exchange_rate=rate,
     )
     sold = wallet_pb2.Grant(
         amount_units=units,
         category=wallet_pb2.GRANT_CATEGORY_PAID,
-        consideration=money_pb2.Money(currency_code=currency, nanos=nanos),
+        consideration=read_money(price, option="--price"),
         expire_time=read_instant(expires, option="--expires") if expires else None,
         finance=terms,
     )

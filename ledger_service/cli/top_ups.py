@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
 from typing import Annotated
 
 import typer
 
-from credits.ledger.v1 import money_pb2, top_up_pb2, wallet_service_pb2_grpc
+from credits.ledger.v1 import top_up_pb2, wallet_service_pb2_grpc
 from ledger_service.cli.client import (
     ADDRESS_DEFAULT,
     CALL_SECONDS_MAX,
@@ -19,14 +18,13 @@ from ledger_service.cli.client import (
     fail,
     print_json,
     read_instant,
-    show_units,
 )
+from ledger_service.cli.money import read_money, show_money
 from ledger_service.cli.wallet_calls import given_or_fresh
 
 app = typer.Typer()
 top_up = typer.Typer(no_args_is_help=True, help="Ask for credit, and say how its payment went.")
 app.add_typer(top_up, name="top-up")
-MONEY_SCALE = 9
 Name = Annotated[str, typer.Argument(help="wallets/{wallet}")]
 GrantName = Annotated[str, typer.Argument(help="wallets/{wallet}/grants/{grant}")]
 TopUpName = Annotated[str, typer.Argument(help="wallets/{wallet}/topUps/{top_up}")]
@@ -57,7 +55,7 @@ def activate(
 def request_top_up(
     name: Name,
     units: Units,
-    price: Annotated[str, typer.Option(help="CURRENCY/amount for all of it, such as EUR/49.90")],
+    price: Annotated[str, typer.Option(help="For all of it, as 49.90 EUR.")],
     valid_for: Annotated[str, typer.Option(help="ISO 8601 period from the settlement, such as P1Y.")] = "",
     expires: Annotated[str, typer.Option(help="First instant at which it is gone; never if empty.")] = "",
     reference: Annotated[str, typer.Option(help="Kept with the top-up and its grant.")] = "",
@@ -69,7 +67,7 @@ def request_top_up(
     """Ask for credit; it is granted when its payment succeeded."""
     asked = top_up_pb2.TopUp(
         amount_units=units,
-        price=_read_price(price),
+        price=read_money(price, option="--price"),
         valid_for=valid_for,
         expire_time=read_instant(expires, option="--expires") if expires else None,
         reference=reference,
@@ -81,8 +79,8 @@ def request_top_up(
     if json:
         print_json(response)
     else:
-        cost = f"{response.top_up.price.currency_code} {show_units(response.top_up.price.nanos, MONEY_SCALE)}"
-        console.print(f"{response.top_up.name} of {response.top_up.amount_units:,} units for {cost}")
+        units_text = f"{response.top_up.amount_units:,} units"
+        console.print(f"{response.top_up.name} of {units_text} for {show_money(response.top_up.price)}")
 
 
 @top_up.command("settle")
@@ -113,14 +111,3 @@ def settle_top_up(
         print_json(response)
     else:
         console.print(f"{name} {outcome.lower()}{': ' + response.grant if response.grant else ''}")
-
-
-def _read_price(text: str) -> money_pb2.Money:
-    currency, _, amount = text.partition("/")
-    try:
-        nanos = Decimal(amount).scaleb(MONEY_SCALE)
-    except InvalidOperation:
-        fail(f"--price {text!r} is not CURRENCY/amount")
-    if not nanos.is_finite() or nanos != int(nanos):
-        fail(f"--price {text!r} is not CURRENCY/amount with at most {MONEY_SCALE} decimals")
-    return money_pb2.Money(currency_code=currency, nanos=int(nanos))

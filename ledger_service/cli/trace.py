@@ -28,9 +28,9 @@ from ledger_service.cli.client import (
     show_instant,
     show_units,
 )
+from ledger_service.cli.money import show_money
 
 app = typer.Typer()
-MONEY_SCALE = 9
 _TRACE_SECONDS_MAX = 10 * CALL_SECONDS_MAX
 """A trace folds the whole stream of the wallet."""
 
@@ -213,8 +213,8 @@ def _draw_table(draws: Iterable[debit_trace_pb2.DrawTrace], asset: money_pb2.Ass
             category,
             _terms_text(draw, asset),
             show_units(draw.amount_units, asset.scale),
-            _money(draw.cost_basis) if paid else "-",
-            f"{_money(draw.recognised_before)} -> {_money(draw.recognised_after)}" if paid else "-",
+            show_money(draw.cost_basis) if paid else "-",
+            f"{show_money(draw.recognised_before)} -> {show_money(draw.recognised_after)}" if paid else "-",
         )
     return table
 
@@ -222,7 +222,7 @@ def _draw_table(draws: Iterable[debit_trace_pb2.DrawTrace], asset: money_pb2.Ass
 def _terms_text(draw: debit_trace_pb2.DrawTrace, asset: money_pb2.Asset) -> str:
     texts = [f"of {show_units(draw.granted_units, asset.scale)}"]
     if draw.HasField("consideration"):
-        texts.append(f"for {_money(draw.consideration)}")
+        texts.append(f"for {show_money(draw.consideration)}")
     if draw.HasField("expire_time"):
         texts.append(f"until {show_instant(draw.expire_time)}")
     if draw.priority:
@@ -246,7 +246,3 @@ def _later_text(later: debit_trace_pb2.LaterTrace, asset: money_pb2.Asset) -> st
     return (
         f"{amount} at {show_instant(later.effective_time)}  [dim]{later.name}[/] {', '.join(rest)}".rstrip()
     )
-
-
-def _money(money: money_pb2.Money) -> str:
-    return f"{show_units(money.nanos, MONEY_SCALE)} {money.currency_code}"

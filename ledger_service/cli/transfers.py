@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from credits.ledger.v1 import money_pb2, transfer_pb2, wallet_service_pb2_grpc
+from credits.ledger.v1 import transfer_pb2, wallet_service_pb2_grpc
 from ledger_service.cli.client import (
     ADDRESS_DEFAULT,
     CALL_SECONDS_MAX,
@@ -16,12 +16,11 @@ from ledger_service.cli.client import (
     connect,
     console,
     print_json,
-    show_units,
 )
+from ledger_service.cli.money import read_money, show_money
 from ledger_service.cli.wallet_calls import given_or_fresh
 
 app = typer.Typer()
-MONEY_SCALE = 9
 Key = Annotated[str, typer.Option(help="Idempotency key; a fresh one if empty.")]
 
 
@@ -53,8 +52,9 @@ def transfer(
 @app.command("charge-back")
 def charge_back(
     name: Annotated[str, typer.Argument(help="wallets/{wallet}/grants/{grant}")],
-    nanos: Annotated[int, typer.Option(help="What the bank took back, in nanos; 0: all that is left.")] = 0,
-    currency: Annotated[str, typer.Option(help="ISO 4217 code of it; needed with --nanos.")] = "",
+    amount: Annotated[
+        str, typer.Option(help="What the bank took back, as 12.50 USD; all that is left if empty.")
+    ] = "",
     reference: Annotated[str, typer.Option(help="Kept with it, for instance the bank's case number.")] = "",
     key: Key = "",
     address: Address = ADDRESS_DEFAULT,
@@ -65,7 +65,7 @@ def charge_back(
     request = transfer_pb2.ChargeBackGrantRequest(
         name=name,
         idempotency_key=given_or_fresh(key),
-        amount=money_pb2.Money(currency_code=currency, nanos=nanos) if nanos or currency else None,
+        amount=read_money(amount, option="--amount") if amount else None,
         reference=reference,
     )
     with connect(address, ca_file) as channel:
@@ -74,5 +74,5 @@ def charge_back(
     if json:
         print_json(response)
     else:
-        owed = f"{response.receivable.currency_code} {show_units(response.receivable.nanos, MONEY_SCALE)}"
+        owed = show_money(response.receivable)
         console.print(f"{response.revoked_units:,} units revoked, {owed} owed by the customer")

@@ -27,9 +27,9 @@ from ledger_service.cli.client import (
     show_instant,
     show_units,
 )
+from ledger_service.cli.money import show_money
 
 app = typer.Typer()
-MONEY_SCALE = 9
 Name = Annotated[str, typer.Argument(help="wallets/{wallet}")]
 
 
@@ -204,9 +204,7 @@ def _show_balance(balance: wallet_pb2.Balance) -> None:
     ):
         table.add_row("", "", "", "", label, show_units(units, scale))
     for owed in balance.receivables:
-        table.add_row(
-            "", "", "", "", "receivable", f"{owed.currency_code} {show_units(owed.nanos, MONEY_SCALE)}"
-        )
+        table.add_row("", "", "", "", "receivable", show_money(owed))
     console.print(table)
     if balance.HasField("close_time"):
         console.print(f"closed {show_instant(balance.close_time)}")

@@ -1,16 +1,40 @@
-"""Amounts as people read them: exact, without trailing zeros beyond what is usual."""
+"""Amounts as people write and read them: exact, without trailing zeros beyond what is usual."""
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Final
+
+import typer
 
 from credits.ledger.v1 import money_pb2
 
 NANO_DIGITS: Final = 9
 CENT_DIGITS: Final = 2
+NANOS_MAX: Final = 2**63 - 1
 MINUS: Final = "\N{MINUS SIGN}"
 """As wide as a plus or a figure, so that columns stay in line."""
+
+
+def read_amount(text: str) -> tuple[Decimal, str]:
+    """Return the number and the currency of a text such as 12.50 USD. Raises typer.BadParameter."""
+    try:
+        number, currency = text.split()
+        amount = Decimal(number)
+    except (ValueError, InvalidOperation):
+        raise typer.BadParameter(f"{text!r} is not an amount such as 12.50 USD") from None
+    if not amount.is_finite():
+        raise typer.BadParameter(f"{text!r} is no amount")
+    return amount, currency
+
+
+def read_money(text: str) -> money_pb2.Money:
+    """Return the money behind a text such as 12.50 USD. Raises typer.BadParameter."""
+    amount, currency = read_amount(text)
+    nanos = amount.scaleb(NANO_DIGITS)
+    if nanos != int(nanos) or abs(nanos) > NANOS_MAX:
+        raise typer.BadParameter(f"{text!r} is not an amount such as 12.50 USD, to a billionth at most")
+    return money_pb2.Money(currency_code=currency, nanos=int(nanos))
 
 
 def money(amount: money_pb2.Money) -> str:

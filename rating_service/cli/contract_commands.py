@@ -5,8 +5,7 @@ A command may be repeated safely under the `--key` of its first time.
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 from uuid import uuid4
 
 import typer
@@ -23,6 +22,7 @@ from credits.ledger.v1 import (
     wallet_pb2,
 )
 from rating_service.cli import plan_change_commands
+from rating_service.cli.amounts import read_amount, read_money
 from rating_service.cli.connection import CALL_SECONDS_MAX, open_ledger, print_message, printed_json
 from rating_service.cli.instants import as_timestamp, day
 from rating_service.cli.plan_table import card_condition
@@ -32,7 +32,6 @@ app.command()(plan_change_commands.preview_plan_change)
 app.command()(plan_change_commands.commit_plan_change)
 app.command()(plan_change_commands.migrate)
 
-NANO_DIGITS: Final = 9
 
 Contract = Annotated[str, typer.Argument(help="contracts/{contract}")]
 Json = Annotated[bool, printed_json()]
@@ -118,7 +117,7 @@ def schedule(
         "key": phase or None,
         "rate_card": card or None,
         "additional_cards": [_phase_card(text) for text in card_for] if card_for else None,
-        "base_fee": _money(fee) if fee else None,
+        "base_fee": read_money(fee) if fee else None,
         "included_units": included_units,
         "shortfall_mode": _value(wallet_pb2.ShortfallMode, "SHORTFALL_MODE", mode) if mode else None,
         "overage_price": _unit_price(overage_price) if overage_price else None,
@@ -223,28 +222,9 @@ def _phase_card(text: str) -> agreement_pb2.PhaseCard:
     return card
 
 
-def _money(text: str) -> money_pb2.Money:
-    amount, currency = _amount(text)
-    nanos = amount.scaleb(NANO_DIGITS)
-    if nanos != int(nanos):
-        raise typer.BadParameter(f"{text!r} is finer than a nano")
-    return money_pb2.Money(currency_code=currency, nanos=int(nanos))
-
-
 def _unit_price(text: str) -> money_pb2.UnitPrice:
-    amount, currency = _amount(text)
+    amount, currency = read_amount(text)
     return money_pb2.UnitPrice(currency_code=currency, price=f"{amount:f}")
-
-
-def _amount(text: str) -> tuple[Decimal, str]:
-    try:
-        amount, currency = text.split()
-        found = Decimal(amount)
-    except (ValueError, InvalidOperation):
-        raise typer.BadParameter(f"{text!r} is not an amount with its currency, such as 29.50 EUR") from None
-    if not found.is_finite():
-        raise typer.BadParameter(f"{text!r} is no amount")
-    return found, currency
 
 
 def _print_change(answer: Any, *, as_json: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -11,9 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from credits.ledger.v1 import money_pb2
 from credits.rating.v1 import credit_due_pb2, credit_note_pb2, invoice_service_pb2_grpc
-from rating_service.cli.amounts import NANO_DIGITS, figure, money
+from rating_service.cli.amounts import figure, money, read_money
 from rating_service.cli.connection import CALL_SECONDS_MAX, open_service, print_message, printed_json
 from rating_service.cli.credit_due_table import credits_due
 from rating_service.cli.credit_note_page import SETTLEMENTS, credit_note_page
@@ -52,7 +50,7 @@ def issue(
         settlement=_settlement(settlement),
         reason=reason,
         lines=[_line(text) for text in line or []],
-        net_amount=_money(net) if net else None,
+        net_amount=read_money(net) if net else None,
         whole=whole,
     )
     with open_service() as channel:
@@ -221,19 +219,7 @@ def _settlement(text: str) -> credit_note_pb2.Settlement.ValueType:
 def _line(text: str) -> credit_note_pb2.LineCredit:
     line_id, mark, part = text.partition("=")
     if mark:
-        return credit_note_pb2.LineCredit(line_id=line_id, amount=_money(part))
+        return credit_note_pb2.LineCredit(line_id=line_id, amount=read_money(part))
     line_id, mark, part = text.partition("@")
     unused = as_timestamp(part) if mark else None
     return credit_note_pb2.LineCredit(line_id=line_id, unused_from_time=unused)
-
-
-def _money(text: str) -> money_pb2.Money:
-    """Return the money behind `12.50 USD`."""
-    amount, _, currency = text.strip().partition(" ")
-    try:
-        nanos = Decimal(amount).scaleb(NANO_DIGITS)
-    except InvalidOperation:
-        raise typer.BadParameter(f"{text!r} is not an amount as 12.50 USD") from None
-    if not currency or not nanos.is_finite() or nanos != int(nanos) or abs(nanos) >= 2**63:
-        raise typer.BadParameter(f"{text!r} is not an amount as 12.50 USD")
-    return money_pb2.Money(currency_code=currency.strip(), nanos=int(nanos))

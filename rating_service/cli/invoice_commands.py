@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -33,7 +34,9 @@ PageToken = Annotated[str, typer.Option(help="Token of the page before.")]
 @app.command()
 def preview(
     contract: Contract,
-    cycle_time: CycleTime,
+    cycle_time: Annotated[
+        str, typer.Argument(help="Any instant or day within the cycle, ISO 8601. Default: now.")
+    ] = "",
     watermark: Annotated[int, typer.Option(help="As it was known at this position of the log.")] = 0,
     tax: Taxes = None,
     no_tax: NoTax = False,
@@ -42,7 +45,7 @@ def preview(
     """Show the invoice of a cycle as it would be issued now, or as it was issued."""
     request = invoice_service_pb2.PreviewInvoiceRequest(
         contract=contract,
-        cycle_time=as_timestamp(cycle_time),
+        cycle_time=as_timestamp(cycle_time or datetime.now(UTC).isoformat()),
         watermark_position=watermark,
         taxes=given_taxes(tax, no_tax=no_tax),
     )

@@ -45,51 +45,54 @@ def test_a_lot_is_sold_estimated_refunded_and_given_up(terminal: Terminal) -> No
     wallet = f"wallets/{uuid4().hex}"
     terminal.run("open", wallet.partition("/")[2], "--customer", "customers/acme")
     sold = terminal.json(
-        *("sell", wallet, "100", "1000"), *("--currency", "EUR", "--breakage", "0.1", "--tax-nanos", "7")
+        *("sell", wallet, "100", "--price", "0.000001 EUR"),
+        *("--breakage", "0.1", "--tax", "0.000000007 EUR"),
     )
     lot = sold["grant"]["name"]
     terminal.run("debit", wallet, "45")
-    terminal.run("revise-estimate", lot, "--breakage", "0.25")
+    terminal.run("finance", "revise-estimate", lot, "--breakage", "0.25")
     refund = terminal.json("refund", lot, "--units", "10")
-    paid = terminal.run("settle-refund", refund["name"], "--reference", "transfer 9")
+    paid = terminal.run("finance", "settle-refund", refund["name"], "--reference", "transfer 9")
     terminal.run("revoke", lot, "--units", "5")
-    terminal.run("escheat", lot, "0.5", "--jurisdiction", "Delaware")
-    position = terminal.json("declare-remote", lot)["position"]
+    terminal.run("finance", "escheat", lot, "0.5", "--jurisdiction", "Delaware")
+    position = terminal.json("finance", "declare-remote", lot)["position"]
     lots: dict[str, Any] = {}
     while not lots or int(lots["position"]) < int(position):
-        lots = terminal.json("paid-lots", wallet)
+        lots = terminal.json("finance", "paid-lots", wallet)
     figures = {
         name: int(lots["lots"][0][name]["nanos"]) for name in ("usage", "refunds", "contract_liability")
     }
 
     assert sold["grant"]["finance"]["expected_breakage"] == "0.1"
-    assert "EUR 0.0000001" in paid
+    assert "0.0000001 EUR" in paid
     assert figures == {"usage": 450, "refunds": 100, "contract_liability": 0}
-    assert lot.rpartition("/")[2] in terminal.run("paid-lots", wallet)
+    assert lot.rpartition("/")[2] in terminal.run("finance", "paid-lots", wallet)
 
 
 def test_a_pool_is_created_and_revised(terminal: Terminal) -> None:
-    pool = terminal.json("create-pool", uuid4().hex, "--currency", "EUR", "--breakage", "0.2")["pool"]["name"]
+    pool = terminal.json("finance", "create-pool", uuid4().hex, "--currency", "EUR", "--breakage", "0.2")[
+        "pool"
+    ]["name"]
 
-    assert "revised" in terminal.run("revise-estimate", pool, "--breakage", "0.3")
-    assert terminal.refused("create-pool", "p", "--method", "HOPE") == 2
+    assert "revised" in terminal.run("finance", "revise-estimate", pool, "--breakage", "0.3")
+    assert terminal.refused("finance", "create-pool", "p", "--method", "HOPE") == 2
 
 
 def test_a_period_is_closed_and_listed(terminal: Terminal) -> None:
     entity = uuid4().hex
     span = ("--from", "2025-11-01", "--to", "2025-12-01")
-    closed = terminal.json("close-period", *span, "--entity", entity)["period"]
-    listed = terminal.json("periods", entity)["periods"]
+    closed = terminal.json("finance", "close-period", *span, "--entity", entity)["period"]
+    listed = terminal.json("finance", "periods", entity)["periods"]
 
     assert [period["figures_hash"] for period in listed] == [closed["figures_hash"]]
-    assert "2025-11-01" in terminal.run("periods", entity)
-    assert terminal.refused("close-period", *span, "--entity", entity) == 2
+    assert "2025-11-01" in terminal.run("finance", "periods", entity)
+    assert terminal.refused("finance", "close-period", *span, "--entity", entity) == 2
 
 
 def test_the_journal_is_shown_by_day(terminal: Terminal) -> None:
-    rows = terminal.json("journal-days", "--from", "2026-01-01", "--to", "2035-01-01", "--currency", "EUR")[
-        "rows"
-    ]
+    rows = terminal.json(
+        "finance", "journal-days", "--from", "2026-01-01", "--to", "2035-01-01", "--currency", "EUR"
+    )["rows"]
 
     assert sum(int(row["amount"]["nanos"]) for row in rows) == 0
-    assert "Debit" in terminal.run("journal-days", "--from", "2026-01-01", "--to", "2026-01-02")
+    assert "Debit" in terminal.run("finance", "journal-days", "--from", "2026-01-01", "--to", "2026-01-02")

@@ -19,7 +19,12 @@ AT = (START + timedelta(days=1)).isoformat()
 
 async def rating(service: Service, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a command in a terminal of 120 columns."""
-    variables = {"RATING_ADDRESS": f"127.0.0.1:{service.parts.served.port}", "COLUMNS": "120"}
+    # No ledger listens on port 1: one that happens to run on this machine must not be asked.
+    variables = {
+        "RATING_ADDRESS": f"127.0.0.1:{service.parts.served.port}",
+        "RATING_LEDGER_ADDRESS": "127.0.0.1:1",
+        "COLUMNS": "120",
+    }
     return await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-m", "rating_service", *arguments],

@@ -74,4 +74,4 @@ async def test_an_amount_that_is_none_is_refused_before_it_is_sent(service: Serv
     refused = await rating(service, *ISSUE, "--net", "12,50 USD")
 
     assert refused.exit_code == 2
-    assert "is not an amount as 12.50 USD" in " ".join(refused.stderr.split())
+    assert "is not an amount such as 12.50 USD" in " ".join(refused.stderr.split())
