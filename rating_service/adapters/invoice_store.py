@@ -55,7 +55,7 @@ ADD_INVOICE: Final = sql.SQL(
 ).format(columns=INVOICE_COLUMNS)
 READ_INVOICE: Final = sql.SQL("SELECT {columns} FROM rating.invoices ").format(columns=INVOICE_COLUMNS)
 OF_CYCLE: Final = sql.SQL(
-    "WHERE contract = %(contract)s AND cycle_start_time = %(cycle_start_time)s AND kind <> 'THRESHOLD'"
+    "WHERE contract = %(contract)s AND cycle_start_time = %(cycle_start_time)s AND kind IN ('CYCLE', 'FINAL')"
 )
 NAMED: Final = sql.SQL("WHERE name = %(name)s")
 PAGE: Final = sql.SQL(

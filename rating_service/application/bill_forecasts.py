@@ -11,7 +11,8 @@ import asyncio
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from rating_service.application.invoice_computation import InvoiceOrder, basis_of, invoice_on
+from rating_service.application.invoice_basis import InvoiceOrder
+from rating_service.application.invoice_computation import basis_of, invoice_on
 from rating_service.application.invoice_ports import InvoiceFacts
 from rating_service.domain.agreement import Contract, Money
 from rating_service.domain.debits import DebitFact

@@ -175,7 +175,7 @@ class Billing:
         }
         after = await self._store.change(
             list(outcomes),
-            lambda billing: self._noted(billing, known[billing.contract], outcomes[billing.contract]),
+            lambda billing: self._noted(billing, known[billing.contract], outcomes[billing.contract], now),
         )
         failures = [
             ContractFailure(each.contract, each.failure)
@@ -192,7 +192,9 @@ class Billing:
             failures=tuple(failures),
         ), [each.contract for each in after if each.due_time is not None and each.due_time <= now]
 
-    def _noted(self, billing: ContractBilling, contract: Contract, outcome: Billed) -> ContractBilling:
+    def _noted(
+        self, billing: ContractBilling, contract: Contract, outcome: Billed, now: datetime
+    ) -> ContractBilling:
         """Return a billing after a turn; a contract that changed meanwhile stays due."""
         failure = outcome.failure
         if failure is not None:
@@ -201,7 +203,9 @@ class Billing:
         after = msgspec.structs.replace(billing, billed_until=max(billed, default=None), failure=failure)
         if billing.revision != outcome.revision:
             return after
-        due_time = retry_time(failure) if failure is not None else next_time(after, contract, self._waits)
+        due_time = (
+            retry_time(failure) if failure is not None else next_time(after, contract, now, self._waits)
+        )
         return msgspec.structs.replace(after, due_time=due_time)
 
 

@@ -14,9 +14,8 @@ from typing import Final
 
 import msgspec
 
+from rating_service.application.invoice_basis import Basis, InvoiceOrder
 from rating_service.application.invoice_computation import (
-    Basis,
-    InvoiceOrder,
     OvertakenError,
     basis_of,
     invoice_on,
@@ -25,6 +24,7 @@ from rating_service.application.invoice_computation import (
 from rating_service.application.invoice_names import (
     InvoicePage,
     ReadInvoice,
+    advance_name,
     as_read,
     invoice_name,
     read_stored,
@@ -161,6 +161,15 @@ class Invoicing:
             contract_name, cycle_time, InvoiceKind.THRESHOLD, taxes, check, at_least=at_least
         )
 
+    async def issue_advance(self, contract_name: str, first_time: datetime) -> ReadInvoice:
+        """Issue a first cycle's fees in advance, or return what was issued of it. Refuses CYCLE_OUTSIDE_CONTRACT."""
+
+        def check(basis: Basis, now: datetime) -> str:
+            del now
+            return advance_name(contract_name, basis.cycle)
+
+        return await self._issue(contract_name, first_time, InvoiceKind.ADVANCE, None, check)
+
     async def recomputed(self, stored: StoredInvoice) -> bytes:
         """Return the document of an issued invoice, computed from history as of its watermark.
 
@@ -253,8 +262,9 @@ class Invoicing:
         """
         with self._facts.open() as facts:
             basis = basis_of(facts, order)
-            if basis.closed_by is not None:
-                return basis.closed_by
+            issued = basis.closed_by or basis.advance_of(order.kind)
+            if issued is not None:
+                return issued
             if check is not None:
                 assert order.issue_time is not None, "what is issued has a time"
                 order = msgspec.structs.replace(order, name=check(basis, order.issue_time))

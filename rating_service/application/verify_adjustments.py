@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from rating_service.application.document_findings import DocumentCheck, Finding
-from rating_service.application.invoice_computation import contract_of
+from rating_service.application.invoice_basis import contract_of
 from rating_service.application.invoice_ports import InvoiceFacts
 from rating_service.application.rerating_case import Case, adjustment_orders
 from rating_service.application.rerating_ports import ReratingFacts

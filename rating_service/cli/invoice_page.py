@@ -16,6 +16,7 @@ from rating_service.cli.instants import day, span
 TITLES: Final = {
     invoice_service_pb2.INVOICE_KIND_THRESHOLD: "Interim invoice",
     invoice_service_pb2.INVOICE_KIND_FINAL: "Final invoice",
+    invoice_service_pb2.INVOICE_KIND_ADVANCE: "Invoice in advance",
 }
 SETTLING: Final = frozenset(
     {invoice_service_pb2.LINE_KIND_CREDIT_APPLIED, invoice_service_pb2.LINE_KIND_CREDIT_DUE}

@@ -19,6 +19,7 @@ from rating_service.domain.allotted import Allotted, ended, replanned, with_amou
 from rating_service.domain.contract_life import closing_time, end_of
 from rating_service.domain.cycles import CycleBounds, cycle_at
 from rating_service.domain.included import allotments_of, cycles_of, grant_time
+from rating_service.domain.invoice_advance import fees_in_advance
 
 PLANNED_CYCLES_MAX: Final = 60
 """Cycles whose credit is planned at once; a contract that was signed years late takes several turns."""
@@ -128,10 +129,17 @@ def issue_time(contract: Contract, cycle: CycleBounds, grace: timedelta) -> date
     return closing_time(contract, cycle) + grace
 
 
-def next_time(billing: ContractBilling, contract: Contract, waits: Waits) -> datetime | None:
+def owes_advance(billing: ContractBilling, contract: Contract) -> bool:
+    """Say whether the fees of a contract's first cycle are to be billed when it begins; once it is billed, not."""
+    first = cycle_at(contract.cycle, contract.start_time)
+    return billing.billed_until is None and bool(fees_in_advance(contract, first))
+
+
+def next_time(billing: ContractBilling, contract: Contract, now: datetime, waits: Waits) -> datetime | None:
     """Return when there is something to do next, None if never: an invoice, or credit to grant.
 
-    What waits for the ledger makes it due since the contract began.
+    What waits for the ledger makes it due since the contract began. Fees in advance of a first cycle that has begun by
+    now were seen to.
     """
     if billing.open_allotted:
         return contract.start_time
@@ -139,6 +147,7 @@ def next_time(billing: ContractBilling, contract: Contract, waits: Waits) -> dat
     to_allot = next(cycles_of(contract, billing.allotted_until or contract.start_time), None)
     instants = [] if to_bill is None else [issue_time(contract, to_bill, waits.grace)]
     instants += [] if to_allot is None else [grant_time(contract, to_allot)]
+    instants += [contract.start_time] if contract.start_time > now and owes_advance(billing, contract) else []
     return min(instants, default=None)
 
 
@@ -180,8 +189,6 @@ def _to_bill(billing: ContractBilling, contract: Contract, waits: Waits) -> Iter
     """
     end = end_of(contract)
     begin = max(billing.billed_until or contract.start_time, contract.start_time)
-    if end is not None and end <= contract.start_time:
-        return
     cycle = cycle_at(contract.cycle, begin)
     while end is None or cycle.start_time < end + waits.lateness:
         yield cycle

@@ -23,6 +23,7 @@ from rating_service.domain.cycle_statement import NO_CARDS, CycleFacts, Statemen
 from rating_service.domain.cycles import CycleBounds
 from rating_service.domain.debits import DebitFact, GrantFact, ReversalFact
 from rating_service.domain.invoice_document import (
+    CLOSING_KINDS,
     CommitmentState,
     Invoice,
     InvoiceKind,
@@ -82,9 +83,9 @@ def compute_invoice(
     order of debits does not matter. `adjusting` are debits that were posted in the cycle and put earlier ones right:
     they may have used its included credit. `cards` are the rate cards that the contract names, by name. `taxes` replace
     those of the contract phase. A cycle in which the contract ends is FINAL; of a THRESHOLD invoice only what usage
-    has come to is billed. Refuses MIXED_CURRENCIES.
+    has come to is billed, of an ADVANCE invoice the cycle's fees in advance. Refuses MIXED_CURRENCIES.
     """
-    running = kind is InvoiceKind.THRESHOLD
+    running = kind not in CLOSING_KINDS
     facts = CycleFacts(cycle, debits, reversals, adjusting)
     own = state_cycle(contract, facts, grants, watermark_position, NO_CARDS if running else cards)
     parts = gather(
@@ -94,7 +95,7 @@ def compute_invoice(
         watermark_position=watermark_position,
         cards=cards,
         taxes=taxes,
-        running=running,
+        kind=kind,
     )
     currency = currency_of(contract, parts)
     settled = settle(due_lines(contract, parts, currency), open_credits, cycle, currency_code=currency)
@@ -171,7 +172,7 @@ def _line(line_id: str, due: DueLine, currency: str) -> InvoiceLine:
     return InvoiceLine(
         line_id=line_id,
         key=line.key,
-        description=line_text(line.key, adjusted=due.adjusted, source=due.source),
+        description=line_text(line.key, adjusted=due.adjusted, source=due.source, advance=due.advance),
         amount=Money(currency, due.nanos),
         amount_units=line.amount_units,
         debit_count=line.debit_count,
@@ -182,4 +183,5 @@ def _line(line_id: str, due: DueLine, currency: str) -> InvoiceLine:
         details=line.details,
         adjusted=due.adjusted,
         source=due.source,
+        advance=due.advance,
     )

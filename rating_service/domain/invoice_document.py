@@ -44,6 +44,12 @@ class InvoiceKind(Enum):
     """What a running cycle's usage has come to; the cycle's own invoice gives it back as THRESHOLD_CREDIT."""
     FINAL = "FINAL"
     """The last cycle of a contract that has ended."""
+    ADVANCE = "ADVANCE"
+    """The fees of a contract's first cycle, where they are billed in advance."""
+
+
+CLOSING_KINDS: Final = frozenset({InvoiceKind.CYCLE, InvoiceKind.FINAL})
+"""Invoices that close their cycle: it has one of them, for ever."""
 
 
 class TaxLine(Record, frozen=True):

@@ -30,7 +30,7 @@ from ledger_service.domain.refusals import (
     InvoiceNotFound,
     TimeInFuture,
 )
-from ledger_service.domain.values import UNITS_MAX, InvoiceKind
+from ledger_service.domain.values import CLOSING_KINDS, UNITS_MAX
 from ledger_service.domain.wallet.debit import AHEAD_MAX
 
 AMOUNTS_MAX: Final = 1_000
@@ -56,7 +56,7 @@ def record_invoice(contract: Contract, command: RecordInvoice, now: datetime) ->
         )
     if issued.invoice in contract.invoices:
         raise InvoiceExists(f"{issued.invoice} was recorded before", field="issued.invoice")
-    if issued.kind is not InvoiceKind.THRESHOLD:
+    if issued.kind in CLOSING_KINDS:
         _check_cycle_is_free(contract, issued)
     return [Draft(command.contract, issued, issued.issue_time, answers=True)]
 

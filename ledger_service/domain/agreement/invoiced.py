@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from ledger_service.domain.events import CreditNoteIssued, InvoiceIssued
-from ledger_service.domain.values import InvoiceKind
+from ledger_service.domain.values import CLOSING_KINDS
 
 CREDIT_DUE: Final = "CREDIT_DUE"
 """Kind of the amount that an invoice owes, and of the notes that settle it."""
@@ -37,7 +37,7 @@ def invoiced_with(
             issued.currency_code,
             issued.total_nanos,
             issued.cycle_start_time,
-            issued.kind is not InvoiceKind.THRESHOLD,
+            issued.kind in CLOSING_KINDS,
             owed_nanos=sum(each.nanos for each in issued.amounts if each.kind == CREDIT_DUE),
         )
         return {**invoices, issued.invoice: new}

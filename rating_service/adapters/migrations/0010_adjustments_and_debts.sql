@@ -11,3 +11,11 @@ WHERE position('"CREDIT_DUE"'::bytea IN document) > 0;
 ALTER TABLE rating.invoices ENABLE TRIGGER invoices_never_change;
 DROP INDEX rating.invoices_that_owe;
 CREATE INDEX invoices_that_owe ON rating.invoices (name) WHERE owed_nanos > 0;
+
+-- The fees of a contract's first cycle may be billed in advance, by an invoice that does not close it.
+ALTER TABLE rating.invoices DROP CONSTRAINT invoices_kind_check;
+ALTER TABLE rating.invoices ADD CONSTRAINT invoices_kind_check
+    CHECK (kind IN ('CYCLE', 'THRESHOLD', 'FINAL', 'ADVANCE'));
+DROP INDEX rating.one_closing_invoice_of_cycle;
+CREATE UNIQUE INDEX one_closing_invoice_of_cycle ON rating.invoices (contract, cycle_start_time)
+    WHERE kind IN ('CYCLE', 'FINAL');

@@ -269,6 +269,23 @@ def test_a_fee_is_earned_by_time_before_and_after_its_invoice(
     assert sum(found.values()) == 0
 
 
+def test_a_fee_in_advance_is_a_liability_until_its_days_have_passed() -> None:
+    start = NOW.replace(hour=0)
+    ledger = signed()
+    bill = billed(BilledAmount("BASE_FEE", 300, start, start + 30 * DAY))
+    issued = msgspec.structs.replace(bill.issued, kind=InvoiceKind.ADVANCE)
+    ledger.run(msgspec.structs.replace(bill, issued=issued))
+    given_back = billed(BilledAmount("PRORATION_CREDIT", -150, start + 15 * DAY, start + 30 * DAY))
+    final = msgspec.structs.replace(given_back.issued, invoice="invoices/final", total_nanos=0)
+    owed = (*final.amounts, BilledAmount("CREDIT_DUE", 150))
+    later = msgspec.structs.replace(final, amounts=owed, issue_time=NOW)
+    ledger.run(msgspec.structs.replace(given_back, issued=later))
+
+    first = balances(ledger, until=start.date() + DAY)
+    assert (first[PLAN], first[LIABILITY], first[RECEIVABLE]) == (-10, -140, 300)
+    assert balances(ledger) == {RECEIVABLE: 300, CREDITED: -150, PLAN: -150}
+
+
 def test_a_prepaid_commitment_is_drawn_down_by_overage_and_its_rest_is_breakage_at_its_end() -> None:
     ledger = signed()
     ledger.run(billed(BilledAmount("COMMITMENT", 1_000, NOW, NOW + 30 * DAY)))

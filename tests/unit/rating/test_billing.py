@@ -6,7 +6,7 @@ from functools import partial
 import msgspec
 import pytest
 
-from rating_service.domain.agreement import ContractPhase
+from rating_service.domain.agreement import ContractPhase, FeeTiming
 from rating_service.domain.allotted import AllotmentState, Allotted, key_of, note_grant
 from rating_service.domain.billing import (
     PLANNED_CYCLES_MAX,
@@ -19,6 +19,7 @@ from rating_service.domain.billing import (
     due_cycles,
     failed,
     next_time,
+    owes_advance,
     planned,
     retry_time,
     state_of,
@@ -68,22 +69,22 @@ def test_a_contract_is_due_next_for_its_invoice_or_for_the_credit_of_a_cycle_ahe
     ahead = granted(planned(NEW, SIGNED, JANUARY, 1))
 
     assert ahead.allotted_until == MARCH
-    assert next_time(ahead, SIGNED, WAITS) == FEBRUARY
+    assert next_time(ahead, SIGNED, JANUARY, WAITS) == FEBRUARY
     later = granted(planned(ahead, SIGNED, FEBRUARY, 1))
-    assert next_time(later, SIGNED, WAITS) == FEBRUARY + GRACE
+    assert next_time(later, SIGNED, JANUARY, WAITS) == FEBRUARY + GRACE
     billed = msgspec.structs.replace(later, billed_until=FEBRUARY)
-    assert next_time(billed, SIGNED, WAITS) == MARCH
+    assert next_time(billed, SIGNED, JANUARY, WAITS) == MARCH
 
 
 def test_a_contract_of_which_the_ledger_has_yet_to_hear_is_due_at_once() -> None:
-    assert next_time(planned(NEW, SIGNED, JANUARY, 1), SIGNED, WAITS) == JANUARY
+    assert next_time(planned(NEW, SIGNED, JANUARY, 1), SIGNED, JANUARY, WAITS) == JANUARY
 
 
 def test_an_ended_contract_whose_cycles_are_billed_is_never_due_again() -> None:
     ended = contract(ContractPhase(JANUARY, plan_phase(included=10), FEBRUARY))
     done = msgspec.structs.replace(granted(planned(NEW, ended, MARCH, 1)), billed_until=APRIL)
 
-    assert next_time(done, ended, WAITS) is None
+    assert next_time(done, ended, JANUARY, WAITS) is None
 
 
 def test_a_cycle_in_which_the_contract_ends_is_due_from_that_end() -> None:
@@ -92,7 +93,7 @@ def test_a_cycle_in_which_the_contract_ends_is_due_from_that_end() -> None:
     billed = msgspec.structs.replace(NEW, billed_until=FEBRUARY, allotted_until=MARCH)
     final = CycleBounds(FEBRUARY, MARCH)
 
-    assert next_time(billed, ended, WAITS) == end + GRACE
+    assert next_time(billed, ended, JANUARY, WAITS) == end + GRACE
     assert list(due_cycles(billed, ended, end + GRACE - MICROSECOND, WAITS)) == []
     assert list(due_cycles(billed, ended, end + GRACE, WAITS)) == [final]
     assert state_of(ended, final, billed, end - MICROSECOND) is CycleState.OPEN
@@ -111,11 +112,22 @@ def test_cycles_after_the_end_are_looked_at_until_no_usage_can_come_any_more() -
     assert starts(up_to_march) == [JANUARY, FEBRUARY]
 
 
-def test_a_contract_that_never_began_has_nothing_to_be_invoiced() -> None:
+def test_a_contract_that_never_began_is_looked_at_for_what_was_billed_ahead_of_it() -> None:
     never = contract(start=JANUARY)
 
-    assert list(due_cycles(NEW, never, APRIL, WAITS)) == []
-    assert next_time(NEW, never, WAITS) is None
+    assert [each.start_time for each in due_cycles(NEW, never, APRIL, WAITS)] == [JANUARY, FEBRUARY]
+
+
+def test_fees_in_advance_are_due_when_the_contract_begins_and_only_before_it_is_billed() -> None:
+    paid = msgspec.structs.replace(plan_phase(fee="20"), fee_timing=FeeTiming.ADVANCE)
+    ahead = contract(ContractPhase(JANUARY, paid))
+    granted_ahead = msgspec.structs.replace(NEW, allotted_until=MARCH)
+    billed = msgspec.structs.replace(granted_ahead, billed_until=FEBRUARY)
+
+    assert next_time(granted_ahead, ahead, JANUARY - MICROSECOND, WAITS) == JANUARY
+    assert next_time(granted_ahead, ahead, JANUARY, WAITS) == FEBRUARY
+    assert [owes_advance(each, ahead) for each in (granted_ahead, billed)] == [True, False]
+    assert not owes_advance(granted_ahead, SIGNED)
 
 
 def test_a_contract_that_was_signed_years_late_is_planned_in_parts() -> None:

@@ -102,9 +102,10 @@ def test_a_cycle_has_one_invoice_beside_those_of_thresholds(
         assert refused.value.metadata == {"invoice": INVOICE}
 
 
-def test_a_threshold_invoice_leaves_its_cycle_free() -> None:
+@pytest.mark.parametrize("kind", [THRESHOLD, InvoiceKind.ADVANCE])
+def test_an_invoice_before_a_cycles_end_leaves_its_cycle_free(kind: InvoiceKind) -> None:
     ledger = signed()
-    ledger.run(record_invoice(5, invoice="invoices/t", kind=THRESHOLD))
+    ledger.run(record_invoice(5, invoice="invoices/t", kind=kind))
 
     assert ledger.run(record_invoice(5))
 

@@ -35,6 +35,8 @@ class _InvoiceKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_InvoiceKi
     """What a running cycle's usage has come to; the cycle's own invoice gives it back as THRESHOLD_CREDIT."""
     INVOICE_KIND_FINAL: _InvoiceKind.ValueType  # 3
     """The last cycle of a contract that has ended."""
+    INVOICE_KIND_ADVANCE: _InvoiceKind.ValueType  # 4
+    """The fees of a contract's first cycle, in advance; the cycle's own invoice bills the rest."""
 
 class InvoiceKind(_InvoiceKind, metaclass=_InvoiceKindEnumTypeWrapper):
     """InvoiceKind says what an invoice closes."""
@@ -47,6 +49,8 @@ INVOICE_KIND_THRESHOLD: InvoiceKind.ValueType  # 2
 """What a running cycle's usage has come to; the cycle's own invoice gives it back as THRESHOLD_CREDIT."""
 INVOICE_KIND_FINAL: InvoiceKind.ValueType  # 3
 """The last cycle of a contract that has ended."""
+INVOICE_KIND_ADVANCE: InvoiceKind.ValueType  # 4
+"""The fees of a contract's first cycle, in advance; the cycle's own invoice bills the rest."""
 Global___InvoiceKind: _TypeAlias = InvoiceKind  # noqa: Y015
 
 class _LineKind:
@@ -257,6 +261,7 @@ class InvoiceLine(_message.Message):
     ADJUSTED_KIND_FIELD_NUMBER: _builtins.int
     ADJUSTED_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
+    ADVANCE_FIELD_NUMBER: _builtins.int
     line_id: _builtins.str
     """Names the line within the invoice, for instance 3."""
     kind: Global___LineKind.ValueType
@@ -307,6 +312,10 @@ class InvoiceLine(_message.Message):
     def adjusted(self) -> Global___AdjustedInvoice:
         """For ADJUSTMENT: the invoice that it corrects."""
 
+    @_builtins.property
+    def advance(self) -> Global___AdvancedCycle:
+        """Of a fee in advance: the cycle that it is for; else absent."""
+
     def __init__(
         self,
         *,
@@ -328,14 +337,45 @@ class InvoiceLine(_message.Message):
         adjusted_kind: Global___LineKind.ValueType = ...,
         adjusted: Global___AdjustedInvoice | None = ...,
         source: _builtins.str = ...,
+        advance: Global___AdvancedCycle | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["adjusted", b"adjusted", "amount", b"amount", "from_time", b"from_time", "to_time", b"to_time", "unit_price", b"unit_price"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["adjusted", b"adjusted", "advance", b"advance", "amount", b"amount", "from_time", b"from_time", "to_time", b"to_time", "unit_price", b"unit_price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjusted", b"adjusted", "adjusted_kind", b"adjusted_kind", "amount", b"amount", "amount_units", b"amount_units", "contract_phase", b"contract_phase", "debit_count", b"debit_count", "description", b"description", "details", b"details", "exact_nanos", b"exact_nanos", "from_time", b"from_time", "kind", b"kind", "line_id", b"line_id", "prorated_kind", b"prorated_kind", "quantities", b"quantities", "rate_card_phase", b"rate_card_phase", "source", b"source", "to_time", b"to_time", "unit_price", b"unit_price"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjusted", b"adjusted", "adjusted_kind", b"adjusted_kind", "advance", b"advance", "amount", b"amount", "amount_units", b"amount_units", "contract_phase", b"contract_phase", "debit_count", b"debit_count", "description", b"description", "details", b"details", "exact_nanos", b"exact_nanos", "from_time", b"from_time", "kind", b"kind", "line_id", b"line_id", "prorated_kind", b"prorated_kind", "quantities", b"quantities", "rate_card_phase", b"rate_card_phase", "source", b"source", "to_time", b"to_time", "unit_price", b"unit_price"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___InvoiceLine: _TypeAlias = InvoiceLine  # noqa: Y015
+
+@_typing.final
+class AdvancedCycle(_message.Message):
+    """AdvancedCycle is a cycle whose fees are billed in advance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CYCLE_START_TIME_FIELD_NUMBER: _builtins.int
+    CYCLE_END_TIME_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def cycle_start_time(self) -> _timestamp_pb2.Timestamp:
+        """Its first instant."""
+
+    @_builtins.property
+    def cycle_end_time(self) -> _timestamp_pb2.Timestamp:
+        """First instant after it."""
+
+    def __init__(
+        self,
+        *,
+        cycle_start_time: _timestamp_pb2.Timestamp | None = ...,
+        cycle_end_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cycle_end_time", b"cycle_end_time", "cycle_start_time", b"cycle_start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cycle_end_time", b"cycle_end_time", "cycle_start_time", b"cycle_start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AdvancedCycle: _TypeAlias = AdvancedCycle  # noqa: Y015
 
 @_typing.final
 class InvoiceTaxRate(_message.Message):
