@@ -123,7 +123,8 @@ def lives(draw: st.DrawFn) -> Life:
     before, changed = draw(earlier_contracts(agreed))
     closed = 0
     position = 10
-    if fees_in_advance(before if changed else agreed, begin) and draw(st.booleans()):
+    is_told = draw(st.booleans())
+    if is_told and fees_in_advance(before if changed else agreed, begin):
         issues.append((position, begin, InvoiceKind.ADVANCE))
     for step in draw(st.lists(st.sampled_from("uuuuritt"), max_size=16)):
         position += 1
@@ -153,8 +154,10 @@ def earlier_contracts(draw: st.DrawFn, agreed: Contract) -> tuple[Contract, Cycl
         when = last.to_time
     else:
         return agreed, None
-    [changed] = [each for each in CYCLES if each.start_time <= when < each.end_time] or [None]
-    return (agreed, None) if changed is None else (msgspec.structs.replace(agreed, phases=phases), changed)
+    holding = [each for each in CYCLES if each.start_time <= when < each.end_time]
+    if not holding:
+        return agreed, None
+    return msgspec.structs.replace(agreed, phases=phases), holding[0]
 
 
 @st.composite
