@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from deploy.demo import checks
 from deploy.demo.books import Books, credit_figures, head_position, open_books, projections, statement, verify
+from deploy.demo.closing import books_figures, check_closed, check_reconciled, close_months
 from deploy.demo.corrections import Corrected, correct, overage_units, verify_documents
 from deploy.demo.customers import STATEMENT_OF, Customer
 from deploy.demo.invoices import Invoice, invoice_figures
@@ -16,6 +17,7 @@ from deploy.demo.offer import PriceList, plan_terms
 from deploy.demo.reckoning import Reckoning, grown_nanos, grown_units, restored
 from deploy.demo.replay import Replay
 from deploy.demo.report import (
+    BooksFigures,
     Check,
     CorrectionFigures,
     PhaseFigures,
@@ -46,25 +48,31 @@ class Inspected(NamedTuple):
     books: Books
     statement: list[StatementFigures]
     correction: CorrectionFigures
+    closed: BooksFigures
     verification: VerificationFigures
     results: list[Check]
 
 
 def inspect(source: Source, world: World, played: Played) -> Report:
     """Look at the books from outside, check them, put the past right, and report."""
-    with world.stages.stage("books checked", total=3) as advance:
+    with world.stages.stage("books checked, month closed", total=4) as advance:
         books = open_books(world.services, played.customers, source.timeline)
         advance(1)
         lines = statement(world.services, f"wallets/{STATEMENT_OF}")
         advance(1)
         results = check_all(source, world, played, books)
+        advance(1)
+        closed = close_months(world.services, source.timeline)
     corrected = correct(source, world, played.customers, played.invoices)
     correction = correction_figures(source, played, corrected)
     results += check_correction(world, corrected, correction)
+    with world.stages.stage("books reconciled", total=1):
+        closing = books_figures(world.services, source.timeline, closed)
+    results += [check_closed(closing, learned_nanos=correction.overage_nanos), check_reconciled(closing)]
     position = head_position(world.services)
     verification = verified(world, position)
     results.append(checks.check_verification(verification, position))
-    return report(source, world, played, Inspected(books, lines, correction, verification, results))
+    return report(source, world, played, Inspected(books, lines, correction, closing, verification, results))
 
 
 def check_all(source: Source, world: World, played: Played, books: Books) -> list[Check]:
@@ -151,6 +159,7 @@ def report(source: Source, world: World, played: Played, found: Inspected) -> Re
         statement=found.statement,
         roll_forward=found.books.roll_forward,
         correction=found.correction,
+        books=found.closed,
         verification=found.verification,
         projections=projections(world.services),
         lag_events_after_usage=played.lag_events,

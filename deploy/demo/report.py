@@ -157,6 +157,36 @@ class CorrectionFigures(msgspec.Struct, frozen=True, kw_only=True):
     overage_nanos: int
 
 
+class AccountFigures(msgspec.Struct, frozen=True):
+    """An account over the months played: debits are above zero."""
+
+    account: str
+    debits_nanos: int
+    credits_nanos: int
+    closing_nanos: int
+
+
+class MovedFigures(msgspec.Struct, frozen=True):
+    """What counts in a closed month and is posted after it, because it was learned later."""
+
+    account: str
+    movement: str
+    amount_nanos: int
+    posting_time: datetime
+
+
+class BooksFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """The books of the months played, when they were closed and after all that was learned later."""
+
+    figures_hash: str
+    accounts: list[AccountFigures]
+    accounts_now: list[AccountFigures]
+    moved: list[MovedFigures]
+    reconciled: int
+    """Figures that the reconciliation has compared."""
+    differing: list[str]
+
+
 class StageFigures(msgspec.Struct, frozen=True):
     """How long one stage took."""
 
@@ -179,6 +209,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     statement: list[StatementFigures]
     roll_forward: RollForwardFigures
     correction: CorrectionFigures
+    books: BooksFigures
     verification: VerificationFigures
     projections: list[ProjectionFigures]
     lag_events_after_usage: int

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from deploy.demo.customers import SCALE
 from deploy.demo.report import (
+    BooksFigures,
     CorrectionFigures,
     InvoiceFigures,
     LineFigures,
@@ -40,6 +41,7 @@ def print_report(report: Report, console: Console) -> None:
     print_statement(report, console)
     print_roll_forward(report.roll_forward, console)
     print_correction(report.correction, console)
+    print_books(report, report.books, console)
     print_verification(report, console)
     print_checks(report, console)
 
@@ -153,6 +155,27 @@ def print_roll_forward(row: RollForwardFigures, console: Console) -> None:
     )
     table.add_section()
     table.add_row("[bold]closing", f"[bold]{money(row.closing_nanos, row.currency_code)}")
+    console.print(table)
+
+
+def print_books(report: Report, books: BooksFigures, console: Console) -> None:
+    """Print the trial balance of the closed months, and what was posted after them because it came too late."""
+    console.print()
+    currency = report.roll_forward.currency_code
+    title(console, f"The books, {day(report.from_time)} to {day(report.to_time)}, closed before any of that")
+    table = new_table("account", ">debits", ">credits", ">closing", ">now")
+    for then, now in zip(books.accounts, books.accounts_now, strict=True):
+        figures = (then.debits_nanos, then.credits_nanos, then.closing_nanos)
+        same = "[green]the same[/]" if then == now else "[red]not the same[/]"
+        table.add_row(then.account, *(money(nanos, currency) for nanos in figures), same)
+    console.print(table)
+    console.print(f"Figures by SHA-256 {books.figures_hash}\n")
+    title(console, "Learned later, so posted to the first open day")
+    table = new_table("posted", "why", "account", ">amount")
+    for each in books.moved:
+        table.add_row(
+            day(each.posting_time), each.movement.lower(), each.account, money(each.amount_nanos, currency)
+        )
     console.print(table)
 
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from ledger_service.application.page_tokens import JournalToken
+from ledger_service.application.page_tokens import JournalToken, RatesToken
 from ledger_service.domain.finance.accounts import Account
 from ledger_service.domain.finance.journal import Movement
 
@@ -104,6 +104,19 @@ class PeriodView(msgspec.Struct, frozen=True):
     figures_hash: str
 
 
+class RateView(msgspec.Struct, frozen=True):
+    """An exchange rate, in force over [from_time, to_time) for what was recorded after it, unless it was replaced."""
+
+    currency_code: str
+    rate: str
+    from_time: datetime
+    to_time: datetime | None
+    source: str
+    record_time: datetime
+    position: int
+    replaced: bool
+
+
 class FinanceViews(Protocol):
     """Reads of the journal of one shard."""
 
@@ -136,6 +149,17 @@ class FinanceViews(Protocol):
 
     async def list_periods(self, entity: str, *, min_position: int = 0) -> tuple[PeriodView, ...]:
         """Return the periods of an entity that take no entries any more, in order."""
+
+    async def list_rates(
+        self,
+        entity: str,
+        *,
+        currency_code: str,
+        after: RatesToken | None,
+        limit: int,
+        min_position: int = 0,
+    ) -> tuple[tuple[RateView, ...], int]:
+        """Return exchange rates by currency, instant and position, and the position that was seen."""
 
     async def due_wallets(
         self, *, before: date, entity: str, after: str = "", limit: int, min_position: int

@@ -46,6 +46,15 @@ class JournalToken(msgspec.Struct, frozen=True, array_like=True, tag="journal"):
     source: str
 
 
+class RatesToken(msgspec.Struct, frozen=True, array_like=True, tag="rates"):
+    """After this rate, in the list of an entity's exchange rates."""
+
+    entity: str
+    currency_code: str
+    from_time: datetime
+    position: int
+
+
 class AgreementsToken(msgspec.Struct, frozen=True, array_like=True, tag="agreements"):
     """After the contract or plan of this name."""
 
@@ -75,10 +84,25 @@ class EntriesToken(msgspec.Struct, frozen=True, array_like=True, tag="entries"):
 
 
 Token = (
-    WalletsToken | GrantsToken | StatementToken | AgreementsToken | JournalToken | ExportToken | EntriesToken
+    WalletsToken
+    | GrantsToken
+    | StatementToken
+    | AgreementsToken
+    | JournalToken
+    | RatesToken
+    | ExportToken
+    | EntriesToken
 )
 T = TypeVar(
-    "T", WalletsToken, GrantsToken, StatementToken, AgreementsToken, JournalToken, ExportToken, EntriesToken
+    "T",
+    WalletsToken,
+    GrantsToken,
+    StatementToken,
+    AgreementsToken,
+    JournalToken,
+    RatesToken,
+    ExportToken,
+    EntriesToken,
 )
 
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from ledger_service.application.calls import Outcome
 from ledger_service.application.debit_records import read_event
+from ledger_service.application.entity_books import in_entity_books
 from ledger_service.application.ports import LogReader
 from ledger_service.application.writer import Writer
 from ledger_service.domain.commands import Request, SettleTopUp
@@ -23,7 +24,8 @@ EVENTS_PER_READ: Final = 1_000
 async def settle(writer: Writer, reader: LogReader, command: SettleTopUp, *, key: str, actor: str) -> Outcome:
     """Settle a top-up. Raises TopUpNotFound, TopUpAlreadySettled and other refusals."""
     try:
-        outcome = await writer.submit(Request(command, key, actor))
+        sale = await in_entity_books(writer, command)
+        outcome = await writer.submit(Request(sale, key, actor))
     except TopUpNotOpen:
         return await _first_answer(reader, command)
     assert outcome is not None, "a keyed command records something"

@@ -42,6 +42,7 @@ class WalletView(msgspec.Struct, frozen=True):
     debt_units: int
     revoked_units: int
     burn_down_order: str
+    entity: str
     close_time: datetime | None = None
 
 

@@ -30,6 +30,7 @@ def open_wallet(
     customer: Annotated[str, typer.Option(help="customers/{customer}")],
     asset: Annotated[str, typer.Option(help="CODE/scale")] = "CREDIT/6",
     shortfall: Annotated[str, typer.Option(help="HARD, SOFT or ADVANCE")] = "HARD",
+    entity: Annotated[str, typer.Option(help="Legal entity that owns its business; never changes.")] = "",
     rules: Rules = None,
     key: Key = "",
     address: Address = ADDRESS_DEFAULT,
@@ -48,6 +49,7 @@ def open_wallet(
             asset=money_pb2.Asset(code=code, scale=int(scale)),
             shortfall_mode=read_shortfall(shortfall),
             rules=read_rules(rules),
+            entity=entity,
         ),
     )
     answer = send(lambda wallets: wallets.OpenWallet, request, address, ca_file)
@@ -58,7 +60,9 @@ def open_wallet(
 def grant(
     name: Name,
     units: Units,
-    category: Annotated[str, typer.Option(help="PAID, PROMOTIONAL or INCLUDED")] = "PAID",
+    category: Annotated[
+        str, typer.Option(help="PROMOTIONAL, INCLUDED or PAID; see also `ledger sell`.")
+    ] = "PROMOTIONAL",
     priority: Annotated[int, typer.Option(help="0 is used first.")] = 0,
     expires: Annotated[str, typer.Option(help="First instant at which it is gone; never if empty.")] = "",
     compensates: Annotated[

@@ -17,6 +17,7 @@ from ledger_service import bootstrap
 from ledger_service.cli import (
     budgets,
     credit,
+    entities,
     finance,
     finance_export,
     finance_journal,
@@ -130,6 +131,7 @@ _panel(app, "Credit", credit.app, sales.app, holds.app, transfers.app, top_ups.a
 _panel(app, "Wallets", wallets.app, rules.app, watch.app, budgets.app, totals.app)
 _panel(app, "Audit", history.app, trace.app)
 _panel(books, "Estimates, lots and periods", finance.app)
+_panel(books, "Entities and currencies", entities.app)
 _panel(books, "Reports", finance_reports.app, finance_journal.app, finance_liability.app)
 _panel(books, "Exports and reconciliation", finance_export.app)
 books.command("roll-forward", rich_help_panel="Reports")(roll_forward)

@@ -24,9 +24,11 @@ def sell(
     pool: Annotated[str, typer.Option(help="breakagePools/{pool} that estimates it.")] = "",
     bonus_units: Annotated[int, typer.Option(help="How many of the units were given with the rest.")] = 0,
     product: Annotated[str, typer.Option(help="What is sold, for reports.")] = "",
-    entity: Annotated[str, typer.Option(help="Legal entity that sells.")] = "",
-    books: Annotated[str, typer.Option(help="Currency of the books, if it is another; with --rate.")] = "",
-    rate: Annotated[str, typer.Option(help="What one unit of the price's currency is worth in it.")] = "",
+    entity: Annotated[str, typer.Option(help="Legal entity that sells; the wallet's if empty.")] = "",
+    books: Annotated[str, typer.Option(help="Currency of the books, if it is another.")] = "",
+    rate: Annotated[
+        str, typer.Option(help="What the price's currency is worth in it; the entity's rate if empty.")
+    ] = "",
     expires: Annotated[str, typer.Option(help="First instant at which it is gone; never if empty.")] = "",
     key: Key = "",
     address: Address = ADDRESS_DEFAULT,

@@ -56,7 +56,7 @@ def wallets(
     json: AsJson = False,
 ) -> None:
     """List wallets by name."""
-    table = Table("Wallet", "Customer", "Asset", "Shortfall", "Contract", "Events")
+    table = Table("Wallet", "Customer", "Entity", "Asset", "Shortfall", "Contract", "Events")
     with connect(address, ca_file) as channel:
         stub = wallet_service_pb2_grpc.WalletServiceStub(channel)
         request = wallet_service_pb2.ListWalletsRequest(customer=customer, page_size=1000)
@@ -67,7 +67,10 @@ def wallets(
                     print_json(wallet)
                 mode = wallet_pb2.ShortfallMode.Name(wallet.shortfall_mode).removeprefix("SHORTFALL_MODE_")
                 asset = f"{wallet.asset.code}/{wallet.asset.scale}"
-                table.add_row(wallet.name, wallet.customer, asset, mode, wallet.contract, str(wallet.version))
+                version = str(wallet.version)
+                table.add_row(
+                    wallet.name, wallet.customer, wallet.entity, asset, mode, wallet.contract, version
+                )
             request.page_token = page.next_page_token
             if not page.next_page_token:
                 break

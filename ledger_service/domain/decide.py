@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -40,13 +40,20 @@ from ledger_service.domain.commands import (
     RecordInvoice,
     RejectRateCardPhase,
     ScheduleContractPhase,
+    SettleTopUp,
     SettleWallet,
     SignContract,
     UpdateWallet,
     WithdrawRateCardPhase,
 )
 from ledger_service.domain.drafts import Draft
-from ledger_service.domain.finance.decisions import FINANCE_COMMANDS, check_pool, decide_finance, stream_of
+from ledger_service.domain.finance.decisions import (
+    FINANCE_COMMANDS,
+    check_pool,
+    decide_finance,
+    stream_of,
+    with_entity,
+)
 from ledger_service.domain.refusals import ContractNotFound, RateCardNotFound, WalletNotFound
 from ledger_service.domain.streams import State
 from ledger_service.domain.wallet.adjust import record_adjustment
@@ -73,8 +80,8 @@ def streams_of(command: AnyCommand) -> tuple[str, ...]:  # noqa: C901
     """Return the streams that the command touches; the first is its own and scopes its idempotency key."""
     if type(command) in WALLET_DECISIONS:
         # Asked first, for it is the path of every request.
-        if isinstance(command, GrantCredits) and command.finance is not None and command.finance.pool:
-            return (command.wallet, command.finance.pool)
+        if isinstance(command, GrantCredits | SettleTopUp):
+            return (command.wallet, *_finance_streams(command))
         return (_wallet_of(command),)
     if isinstance(command, FINANCE_COMMANDS):
         return (stream_of(command),)
@@ -104,7 +111,8 @@ def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:  
         wallet = _wallet(states, _wallet_of(command), field="name")
         if wallet.close_time is not None:
             _check_closed(wallet, command)
-        if isinstance(command, GrantCredits):
+        if isinstance(command, GrantCredits | SettleTopUp):
+            command = with_entity(states, wallet, command, now)
             check_pool(states, command)
         drafts = decide_on(wallet, command, now)
         # An update may be what brings the rule.
@@ -136,6 +144,13 @@ def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:  
             return _decide_bill(states, command, now)
         case _:
             raise AssertionError(f"{type(command).__name__} is decided nowhere")
+
+
+def _finance_streams(command: GrantCredits | SettleTopUp) -> Iterator[str]:
+    if command.finance is not None and command.finance.pool:
+        yield command.finance.pool
+    if command.books:
+        yield command.books
 
 
 def _cards_of_plan(command: PublishPlan) -> dict[str, None]:

@@ -144,7 +144,7 @@ def identity(command: AnyCommand) -> Identity:  # noqa: C901, PLR0912
                 | spender(command.api_key, command.user)
             )
         case GrantCredits():
-            return _grant_fields(command, "wallet") | {"scope": sorted(command.scope)}
+            return _grant_fields(command, "wallet", "books") | {"scope": sorted(command.scope)}
         case PlaceHold():
             held = fields(command, "wallet", "api_key", "user") | {"ttl": command.ttl or TTL_DEFAULT}
             return held | spender(command.api_key, command.user)
@@ -152,8 +152,10 @@ def identity(command: AnyCommand) -> Identity:  # noqa: C901, PLR0912
             return fields(command, "wallet", "over_hold", "charge") | usage_of(command.charge)
         case ReverseDebit():
             return fields(command, "wallet", "recorded")
-        case ReleaseHold() | RevokeGrant() | RefundGrant() | ExtendGrant() | ActivateGrant() | SettleTopUp():
+        case ReleaseHold() | RevokeGrant() | RefundGrant() | ExtendGrant() | ActivateGrant():
             return fields(command, "wallet")
+        case SettleTopUp():
+            return fields(command, "wallet", "books", "finance")
         case RequestTopUp():
             return fields(command, "wallet") | {"scope": sorted(command.scope)}
         case UpdateWallet():

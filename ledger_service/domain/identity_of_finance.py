@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from ledger_service.domain.commands import (
     CloseAccountingPeriod,
     CreateBreakagePool,
@@ -13,6 +15,8 @@ from ledger_service.domain.commands import (
     ReviseBreakageEstimate,
     RevisePoolEstimate,
     SaleTerms,
+    SetExchangeRate,
+    SetFunctionalCurrency,
     SettleRefund,
 )
 from ledger_service.domain.events import (
@@ -22,7 +26,9 @@ from ledger_service.domain.events import (
     BreakageEstimateRevised,
     BreakagePoolCreated,
     ConsiderationEscheated,
+    ExchangeRateSet,
     FinanceTerms,
+    FunctionalCurrencySet,
     PoolEstimateRevised,
     RefundSettled,
 )
@@ -38,6 +44,8 @@ FINANCE_COMMANDS: Final = (
     RevisePoolEstimate,
     LockAccountingPeriod,
     CloseAccountingPeriod,
+    SetFunctionalCurrency,
+    SetExchangeRate,
 )
 FINANCE_EVENTS: Final = (
     BreakageEstimateRevised,
@@ -48,6 +56,8 @@ FINANCE_EVENTS: Final = (
     PoolEstimateRevised,
     AccountingPeriodLocked,
     AccountingPeriodClosed,
+    FunctionalCurrencySet,
+    ExchangeRateSet,
 )
 FinanceCommand = (
     ReviseBreakageEstimate
@@ -58,6 +68,8 @@ FinanceCommand = (
     | RevisePoolEstimate
     | LockAccountingPeriod
     | CloseAccountingPeriod
+    | SetFunctionalCurrency
+    | SetExchangeRate
 )
 FinanceEvent = (
     BreakageEstimateRevised
@@ -68,6 +80,8 @@ FinanceEvent = (
     | PoolEstimateRevised
     | AccountingPeriodLocked
     | AccountingPeriodClosed
+    | FunctionalCurrencySet
+    | ExchangeRateSet
 )
 
 
@@ -86,6 +100,8 @@ def identity_of_finance(command: FinanceCommand) -> Identity:
             return fields(command, "period")
         case CloseAccountingPeriod():
             return fields(command, "period", "locked_position", "figures_hash")
+        case SetFunctionalCurrency() | SetExchangeRate():
+            return fields(command, "entity")
 
 
 def recorded_finance(event: FinanceEvent) -> Identity:
@@ -103,12 +119,22 @@ def recorded_finance(event: FinanceEvent) -> Identity:
 
 def identity_of_sale(consideration: Money | None, terms: SaleTerms | FinanceTerms | None) -> Identity:
     """Return price and terms of a sale. What was allocated in between follows from what was asked."""
-    if terms is None or terms == SaleTerms():
+    if isinstance(terms, FinanceTerms):
+        terms = _asked(terms)
+    if terms is None or terms in (SaleTerms(), FinanceTerms()):
         return {"consideration": consideration}
     if isinstance(terms, FinanceTerms) and consideration is not None:
         nanos = consideration.nanos + sum(each.amount.nanos for each in terms.bundle)
         consideration = Money(consideration.currency_code, nanos)
-    own = ("standalone_price", "bundle", "functional_currency", "expected_of_units")
+    own = ("standalone_price", "bundle", "functional_currency", "expected_of_units", "resolved")
     bundle = [(each.product, each.from_time, each.to_time) for each in terms.bundle]
     named = {f"finance.{name}": value for name, value in fields(terms, *own).items()}
     return {"consideration": consideration} | named | {"finance.bundle": bundle}
+
+
+def _asked(terms: FinanceTerms) -> FinanceTerms:
+    """Return terms of a sale without what its wallet and its entity's rates said."""
+    if not terms.resolved:
+        return terms
+    without = dict.fromkeys((*terms.resolved, "functional_currency"), "")
+    return msgspec.structs.replace(terms, **without, resolved=())

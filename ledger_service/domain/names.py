@@ -28,7 +28,17 @@ _ID: Final = r"[A-Za-z0-9][A-Za-z0-9._~-]{0,99}"
 # Documents are named by contract and cycle, which makes them longer than other names.
 _DOCUMENT_ID: Final = r"[A-Za-z0-9][A-Za-z0-9._~-]{0,199}"
 _ID_OF: Final = dict.fromkeys(
-    ("wallets", "customers", "rateCards", "plans", "contracts", "breakagePools", "accountingPeriods"), _ID
+    (
+        "wallets",
+        "customers",
+        "rateCards",
+        "plans",
+        "contracts",
+        "breakagePools",
+        "accountingPeriods",
+        "entities",
+    ),
+    _ID,
 ) | dict.fromkeys(("invoices", "creditNotes"), _DOCUMENT_ID)
 _NAMES: Final = {
     collection: re.compile(f"{collection}/{form}", re.ASCII) for collection, form in _ID_OF.items()

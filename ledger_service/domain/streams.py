@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from ledger_service.domain.agreement import contract, plan, rate_card
 from ledger_service.domain.events import Event, Fact
-from ledger_service.domain.finance import periods, pool
+from ledger_service.domain.finance import entity_books, periods, pool
 from ledger_service.domain.wallet import evolve, state
 
 State = (
@@ -17,6 +17,7 @@ State = (
     | contract.Contract
     | pool.BreakagePool
     | periods.AccountingPeriods
+    | entity_books.EntityBooks
 )
 Evolve = Callable[[Any, Fact[Event], int], State]
 
@@ -27,6 +28,7 @@ EVOLVE: Final[dict[str, Evolve]] = {
     "contracts": contract.evolve_contract,
     "breakagePools": pool.evolve_pool,
     "accountingPeriods": periods.evolve_periods,
+    "entities": entity_books.evolve_books,
 }
 STATE_TYPE: Final[dict[str, type[State]]] = {
     "wallets": state.Wallet,
@@ -35,6 +37,7 @@ STATE_TYPE: Final[dict[str, type[State]]] = {
     "contracts": contract.Contract,
     "breakagePools": pool.BreakagePool,
     "accountingPeriods": periods.AccountingPeriods,
+    "entities": entity_books.EntityBooks,
 }
 
 

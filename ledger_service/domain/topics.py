@@ -43,6 +43,8 @@ TOPICS: Final[dict[str, type[events.Event]]] = {
     "breakage_pool.PoolEstimateRevised.v1": events.PoolEstimateRevised,
     "accounting_period.AccountingPeriodLocked.v1": events.AccountingPeriodLocked,
     "accounting_period.AccountingPeriodClosed.v1": events.AccountingPeriodClosed,
+    "entity.FunctionalCurrencySet.v1": events.FunctionalCurrencySet,
+    "entity.ExchangeRateSet.v1": events.ExchangeRateSet,
     "wallet.WalletOpened.v1": events.WalletOpened,
     "wallet.WalletPolicyChanged.v1": events.WalletPolicyChanged,
     "wallet.WalletUpdated.v1": events.WalletUpdated,

@@ -9,6 +9,8 @@ import msgspec
 
 UNITS_MAX: Final = 2**63 - 1
 """Largest amount of units or nanos: int64, as on the wire and in the store."""
+DEFAULT_ENTITY: Final = "default"
+"""The legal entity of what names none."""
 
 
 class Asset(msgspec.Struct, frozen=True):

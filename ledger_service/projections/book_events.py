@@ -62,9 +62,25 @@ class Signed(Book, frozen=True):
     wallet: str
 
 
+class CurrencySet(Book, frozen=True):
+    """What the journal needs of FunctionalCurrencySet."""
+
+    currency_code: str
+
+
+class RateSet(Book, frozen=True):
+    """What the journal needs of ExchangeRateSet."""
+
+    currency_code: str
+    rate: str
+    from_time: datetime
+    source: str = ""
+
+
 class Invoiced(Book, frozen=True):
     """What the journal needs of InvoiceIssued."""
 
+    invoice: str
     kind: InvoiceKind
     issue_time: datetime
     currency_code: str
@@ -75,6 +91,7 @@ class Invoiced(Book, frozen=True):
 class Credited(Book, frozen=True):
     """What the journal needs of CreditNoteIssued."""
 
+    invoice: str
     settlement: NoteSettlement
     issue_time: datetime
     currency_code: str
@@ -82,7 +99,17 @@ class Credited(Book, frozen=True):
     tax_nanos: int = 0
 
 
-BookChange = PoolCreated | PoolEstimated | PeriodLocked | PeriodClosed | Signed | Invoiced | Credited
+BookChange = (
+    PoolCreated
+    | PoolEstimated
+    | PeriodLocked
+    | PeriodClosed
+    | Signed
+    | CurrencySet
+    | RateSet
+    | Invoiced
+    | Credited
+)
 C_co = TypeVar("C_co", bound=BookChange, covariant=True)
 
 BOOK_TYPES: Final[dict[str, type[BookChange]]] = {
@@ -90,6 +117,8 @@ BOOK_TYPES: Final[dict[str, type[BookChange]]] = {
     "breakage_pool.PoolEstimateRevised.v1": PoolEstimated,
     "accounting_period.AccountingPeriodLocked.v1": PeriodLocked,
     "accounting_period.AccountingPeriodClosed.v1": PeriodClosed,
+    "entity.FunctionalCurrencySet.v1": CurrencySet,
+    "entity.ExchangeRateSet.v1": RateSet,
     "contract.ContractSigned.v1": Signed,
     "contract.InvoiceIssued.v1": Invoiced,
     "contract.CreditNoteIssued.v1": Credited,

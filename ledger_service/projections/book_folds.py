@@ -1,20 +1,25 @@
-"""What events of breakage pools, accounting periods and contracts change in the books."""
+"""What events of breakage pools, accounting periods, entities and contracts change in the books."""
 
 from __future__ import annotations
 
 from fractions import Fraction
 
+from ledger_service.domain.finance.exchange import Rate
+from ledger_service.domain.values import DEFAULT_ENTITY
 from ledger_service.projections.book_events import (
     BookEvent,
     Credited,
+    CurrencySet,
     Invoiced,
     PeriodClosed,
     PeriodLocked,
     PoolCreated,
     PoolEstimated,
+    RateSet,
     Signed,
 )
-from ledger_service.projections.books import DEFAULT_ENTITY, Books, ContractRow, PeriodRow, flush_all
+from ledger_service.projections.books import Books, ContractRow, PeriodRow, flush_all
+from ledger_service.projections.exchange import FunctionalCurrency, RateKey, StatedRate
 from ledger_service.projections.journal_bills import post_credit_note, post_invoice
 from ledger_service.projections.pool_tallies import Estimate, PoolTally, PoolTerms
 from ledger_service.projections.wallet_events import utc_day
@@ -30,6 +35,13 @@ def post_book_event(books: Books, event: BookEvent) -> None:
             books.pools[event.stream].estimates[utc_day(event.record_time)] = estimate
         case Signed(wallet=wallet):
             books.contracts[event.stream] = ContractRow(wallet)
+        case CurrencySet(currency_code=currency):
+            own = FunctionalCurrency(currency, event.position)
+            books.exchange.set_currency(entity_of(event.stream), own)
+        case RateSet() as stated:
+            key = RateKey(entity_of(event.stream), stated.currency_code)
+            rate = Rate(stated.from_time, event.position, stated.rate)
+            books.exchange.state_rate(StatedRate(key, rate, stated.source, event.record_time))
         case Invoiced() as invoice:
             post_invoice(books, event, invoice)
         case Credited() as note:
@@ -48,7 +60,7 @@ def post_book_event(books: Books, event: BookEvent) -> None:
 
 
 def entity_of(stream: str) -> str:
-    """Return whose periods a stream holds: the id in accountingPeriods/{entity}."""
+    """Return whose a stream is: the id in accountingPeriods/{entity} or entities/{entity}."""
     return stream.partition("/")[2]
 
 

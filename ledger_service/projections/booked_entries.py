@@ -1,12 +1,13 @@
 """Entries of events: one wallet and the contracts that bind it, folded event by event by the journal's own `post`.
 
-A wallet's entries follow from its stream and its contracts', the closed periods and the terms of pools, so wallets are
-folded one by one, in any order and in bounded memory. What a pool earns beyond its lots belongs to no wallet: it is
-posted by the day, and its entries are the journal's own rows.
+A wallet's entries follow from its stream and its contracts', the closed periods, exchange rates and the terms of
+pools, so wallets are folded one by one, in any order and in bounded memory. What a pool earns beyond its lots belongs
+to no wallet: it is posted by the day, and its entries are the journal's own rows.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Final, NamedTuple
@@ -14,11 +15,13 @@ from typing import Final, NamedTuple
 import msgspec
 
 from ledger_service.domain.finance.booked import BookedEntry, LotChange
+from ledger_service.domain.finance.exchange import Rate
 from ledger_service.domain.finance.journal import JournalEntry, Posting, lines_of
 from ledger_service.domain.finance.lots import PaidLot
 from ledger_service.domain.values import Asset
 from ledger_service.projections.book_events import BookEvent, PageEvents
 from ledger_service.projections.books import FIRST_DAY, Books, LotKey, OpenLot, flush
+from ledger_service.projections.exchange import Exchange, FunctionalCurrency, RateKey
 from ledger_service.projections.journal import post
 from ledger_service.projections.journal_touched import touched_by
 from ledger_service.projections.pool_tallies import PoolTally, PoolTerms
@@ -40,6 +43,10 @@ class Surroundings(msgspec.Struct, frozen=True):
 
     locks: Sequence[Lock] = ()
     pools: Mapping[str, PoolTerms] = {}
+    functional: dict[str, FunctionalCurrency] = {}
+    """By entity."""
+    rates: dict[RateKey, list[Rate]] = msgspec.field(default_factory=lambda: defaultdict(list))
+    """All that were ever recorded, in order; what an event may know follows from its position."""
 
 
 class _Place(NamedTuple):
@@ -55,7 +62,10 @@ class WalletFold:
         """Begin before the first event."""
         self._locks = iter(surroundings.locks)
         self._next_lock = next(self._locks, None)
-        self._books = Books(pools={name: PoolTally(terms) for name, terms in surroundings.pools.items()})
+        self._books = Books(
+            pools={name: PoolTally(terms) for name, terms in surroundings.pools.items()},
+            exchange=Exchange(functional=surroundings.functional, rates=surroundings.rates),
+        )
         self._asset = Asset("", 0)
         self._purchases: dict[LotKey, LotKey] = {}
 

@@ -6,22 +6,24 @@ one measurement of all of them posts what one of each would have added up to, an
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Final, NamedTuple
 
 import msgspec
 
+from ledger_service.domain.finance.billing import Moved
 from ledger_service.domain.finance.journal import Flow, PostingKey
-from ledger_service.domain.finance.lots import PaidLot, moved
+from ledger_service.domain.finance.lots import PaidLot
+from ledger_service.domain.finance.lots import moved as lot_moved
 from ledger_service.domain.finance.postings import REFUND_OWED, Days, differences
+from ledger_service.projections.exchange import Exchange
 from ledger_service.projections.pool_tallies import PoolTally
 
 NAME: Final = "journal"
 """Name in notification_tracking; the prefix of the projection's tables."""
 FIRST_DAY: Final = date(1, 1, 1)
 """First open day of an entity without closed periods."""
-DEFAULT_ENTITY: Final = "default"
-"""The entity of what names none."""
 
 
 class LotKey(NamedTuple):
@@ -58,10 +60,12 @@ class ContractRow(msgspec.Struct):
     wallet: str
     commitment_end: date | None = None
     """Of the prepaid commitment that is drawn down."""
+    commitment_rate: str = ""
+    """At which it was billed, if that was in a foreign currency."""
 
 
 class Unbilled(NamedTuple):
-    """A wallet's overage in one currency."""
+    """A wallet's overage in one currency, as far as it is booked in it."""
 
     wallet: str
     currency_code: str
@@ -83,12 +87,15 @@ class Books(msgspec.Struct):
     pools: dict[str, PoolTally] = {}
     scales: dict[str, int] = {}
     """By wallet, the scale of its asset: those that the run opened or had to know."""
+    entities: dict[str, str] = {}
+    """By the same wallets, the legal entity."""
     opened: set[str] = set()
     """Wallets that the run opened."""
     unbilled: dict[Unbilled, int] = {}
     """What to add to the overage that is on no invoice."""
     unbilled_before: dict[Unbilled, int] = {}
     """What there was of it before the run, for wallets that are billed in it."""
+    exchange: Exchange = msgspec.field(default_factory=Exchange)
     contracts: dict[str, ContractRow] = {}
     """Contracts that the run signed or bills."""
     open_days: dict[str, date] = {}
@@ -101,16 +108,38 @@ class Books(msgspec.Struct):
         """Return the first day of an entity's first open period."""
         return self.open_days.get(entity, FIRST_DAY)
 
+    def unbilled_of(self, wallet: Unbilled) -> int:
+        """Return the overage of a wallet that is on no invoice."""
+        return self.unbilled_before.get(wallet, 0) + self.unbilled.get(wallet, 0)
+
     def add(self, key: PostingKey, nanos: int) -> None:
         """Add an amount to what was posted."""
         self.sums[key] = self.sums.get(key, 0) + nanos
+
+
+def add_moved(
+    books: Books,
+    entity: str,
+    currency_code: str,
+    moved: Iterable[Moved],
+    *,
+    record_day: date,
+    product: str,
+) -> None:
+    """Add what a bill moves to the books of an entity."""
+    open_day = books.open_day(entity)
+    for flow, day, nanos in moved:
+        if nanos:
+            books.add(
+                PostingKey(flow, max(day, open_day), day, record_day, currency_code, entity, product), nanos
+            )
 
 
 def flush(books: Books, held: OpenLot) -> PaidLot:
     """Measure what moved since a lot was measured, and return the lot."""
     if held.days is None:
         return held.lot
-    after = moved(held.lot, drawn_units=held.drawn_units, expired_units=held.expired_units)
+    after = lot_moved(held.lot, drawn_units=held.drawn_units, expired_units=held.expired_units)
     days, held.days = held.days, None
     held.drawn_units = held.expired_units = 0
     _put(books, held, after, days, REFUND_OWED)

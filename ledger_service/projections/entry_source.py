@@ -20,9 +20,11 @@ from psycopg.sql import SQL, Identifier
 from ledger_service.application.ports import StoredEvent
 from ledger_service.domain.finance.accounts import Account
 from ledger_service.domain.finance.booked import BookedEntry
+from ledger_service.domain.finance.exchange import Rate
 from ledger_service.domain.finance.journal import JournalEntry, JournalLine
 from ledger_service.projections.book_events import BOOK_TYPES, BookEvent, read_page_events
 from ledger_service.projections.booked_entries import Lock, Surroundings, WalletFold
+from ledger_service.projections.exchange import Exchange, FunctionalCurrency, RateKey
 from ledger_service.projections.journal_view_statements import DUE
 from ledger_service.projections.pool_tallies import PoolTerms
 from ledger_service.projections.projection import JOURNAL
@@ -44,6 +46,10 @@ SELECT locked_position, entity, to_day FROM {schema}.journal_periods WHERE locke
 ORDER BY locked_position"""
 _POOLS: Final = """
 SELECT pool, entity, currency_code, jurisdiction, term, method, escheat_fraction FROM {schema}.journal_pools"""
+_CURRENCIES: Final = "SELECT entity, currency_code, position FROM {schema}.journal_entities"
+_RATES: Final = """
+SELECT from_time, position, rate FROM {schema}.journal_rates WHERE entity = %s AND currency_code = %s
+ORDER BY from_time, position"""
 _WALLETS: Final = """
 SELECT wallet FROM {schema}.journal_wallets WHERE wallet >= %s ORDER BY wallet LIMIT %s"""
 _CONTRACTS: Final = "SELECT contract, wallet FROM {schema}.journal_contracts WHERE wallet = ANY(%s)"
@@ -118,6 +124,8 @@ class EntrySource:
         self._surroundings = Surroundings(
             tuple(Lock(*row) for row in self._fetch(_LOCKS, (self.position,))),
             {name: PoolTerms(*terms) for name, *terms in self._fetch(_POOLS)},
+            {entity: FunctionalCurrency(*own) for entity, *own in self._fetch(_CURRENCIES)},
+            _Rates(self),
         )
 
     def wallet_count(self, from_wallet: str = "") -> int:
@@ -141,6 +149,15 @@ class EntrySource:
         """Return the wallets of which, or of whose contracts, something was recorded on the days [from_day, to_day)."""
         span = self._position_of(from_day), min(self._position_of(to_day), self.position + 1)
         return [row[0] for row in self._fetch(_RECORDED, span)]
+
+    @property
+    def exchange(self) -> Exchange:
+        """Return what is known of exchange."""
+        return Exchange(functional=self._surroundings.functional, rates=self._surroundings.rates)
+
+    def rates(self, key: RateKey) -> list[Rate]:
+        """Return all rates of a currency that were ever recorded, in order."""
+        return [Rate(*row) for row in self._fetch(_RATES, key)]
 
     def _position_of(self, day: date) -> int:
         """Return the position of the first event that was recorded on a day or later: record time never goes back."""
@@ -208,6 +225,18 @@ class EntrySource:
     def _fetch(self, statement: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> list[Any]:
         query = SQL(statement).format(schema=Identifier(self._schema))  # type: ignore[arg-type,unused-ignore]
         return self._connection.execute(query, parameters, binary=True).fetchall()
+
+
+class _Rates(dict[RateKey, list[Rate]]):
+    """Rates of currencies, each read when it is asked for."""
+
+    def __init__(self, source: EntrySource) -> None:
+        super().__init__()
+        self._source = source
+
+    def __missing__(self, key: RateKey) -> list[Rate]:
+        found = self[key] = self._source.rates(key)
+        return found
 
 
 def lines_of_breakage(currency_code: str, nanos: int) -> tuple[JournalLine, ...]:

@@ -101,8 +101,9 @@ def _post_rule(books: Books, event: WalletEvent, change: Change) -> None:  # noq
             if not change.pending:
                 issue(books, event, change)
                 share_with_bonus(books, event, change)
-        case Opened(asset=asset):
+        case Opened(asset=asset, entity=entity):
             books.scales[event.wallet] = asset.scale
+            books.entities[event.wallet] = entity
             books.opened.add(event.wallet)
         case Expired(version, units):
             _expire(books, event, version, units)

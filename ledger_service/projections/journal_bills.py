@@ -1,13 +1,12 @@
-"""Bills in the journal: what invoices and credit notes post for a contract.
+"""Bills in the journal: what invoices and credit notes post for a contract, in the books of its wallet's entity.
 
 What an invoice of overage leaves unbilled below a cent is the difference between what usage cost and what a bill may
-say.
+say. Bills in a foreign currency are those of journal_foreign_bills.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
 
 from ledger_service.domain.finance.billing import (
     BILLED_TAX,
@@ -19,23 +18,31 @@ from ledger_service.domain.finance.billing import (
     credited_tax,
     prepaid_until,
 )
-from ledger_service.domain.finance.journal import PostingKey
 from ledger_service.domain.values import InvoiceKind
 from ledger_service.projections.book_events import BookEvent, Credited, Invoiced
-from ledger_service.projections.books import DEFAULT_ENTITY, Books, Unbilled
+from ledger_service.projections.books import Books, Unbilled, add_moved
+from ledger_service.projections.exchange import BillName
+from ledger_service.projections.journal_foreign_bills import (
+    CENT_NANOS,
+    invoice_rate,
+    post_foreign_credit_note,
+    post_foreign_invoice,
+)
 from ledger_service.projections.wallet_events import utc_day
-
-CENT_NANOS: Final = 10_000_000
 
 
 def post_invoice(books: Books, event: BookEvent, invoice: Invoiced) -> None:
     """Bill a contract."""
+    rate = invoice_rate(books, event, invoice)
+    if rate:
+        post_foreign_invoice(books, event, invoice, rate)
+        return
     row = books.contracts[event.stream]
     wallet = Unbilled(row.wallet, invoice.currency_code)
     for amount in invoice.amounts:
         end = prepaid_until(amount, invoice.issue_time)
         if end is not None:
-            row.commitment_end = end
+            row.commitment_end, row.commitment_rate = end, ""
         moved = list(billed(amount, invoice.issue_time, kind=invoice.kind, commitment_end=row.commitment_end))
         _post(books, event, invoice.currency_code, moved, amount.product)
         # What is billed over time comes and goes by itself; only overage waits for its bill.
@@ -45,7 +52,7 @@ def post_invoice(books: Books, event: BookEvent, invoice: Invoiced) -> None:
     if invoice.tax_nanos:
         _post(books, event, invoice.currency_code, [Moved(BILLED_TAX, day, invoice.tax_nanos)], "")
     if invoice.kind is not InvoiceKind.THRESHOLD and any(each.kind in CLEARING for each in invoice.amounts):
-        left = books.unbilled_before.get(wallet, 0) + books.unbilled.get(wallet, 0)
+        left = books.unbilled_of(wallet)
         if left and abs(left) < CENT_NANOS:
             _post(books, event, invoice.currency_code, [Moved(ROUNDED, day, left)], "")
             _clear(books, wallet, left)
@@ -53,6 +60,10 @@ def post_invoice(books: Books, event: BookEvent, invoice: Invoiced) -> None:
 
 def post_credit_note(books: Books, event: BookEvent, note: Credited) -> None:
     """Take back what a credit note names."""
+    rate = books.exchange.bill_rates.get(BillName(event.stream, note.invoice))
+    if rate:
+        post_foreign_credit_note(books, event, note, rate)
+        return
     for amount in note.amounts:
         moved = credited(amount, note.issue_time, note.settlement)
         _post(books, event, note.currency_code, moved, amount.product)
@@ -66,10 +77,5 @@ def _clear(books: Books, wallet: Unbilled, nanos: int) -> None:
 
 
 def _post(books: Books, event: BookEvent, currency_code: str, moved: Iterable[Moved], product: str) -> None:
-    open_day, record_day = books.open_day(DEFAULT_ENTITY), utc_day(event.record_time)
-    for flow, day, nanos in moved:
-        if nanos:
-            key = PostingKey(
-                flow, max(day, open_day), day, record_day, currency_code, DEFAULT_ENTITY, product
-            )
-            books.add(key, nanos)
+    entity = books.entities[books.contracts[event.stream].wallet]
+    add_moved(books, entity, currency_code, moved, record_day=utc_day(event.record_time), product=product)

@@ -2,6 +2,10 @@
 
 Units x price / 10^scale, rounded half up to a nano for each debit; a reversal takes back as much for its units. Overage
 without a price is given away, and posts nothing.
+
+It is in the books of the wallet's entity. In a foreign currency it is converted at the rate in force at its effective
+time, as known when it was recorded; without one it stays in its own. A reversal takes back what was booked in its own
+currency first, and then its part of what is carried in the functional one.
 """
 
 from __future__ import annotations
@@ -11,7 +15,8 @@ from fractions import Fraction
 from ledger_service.domain.finance.journal import PostingKey
 from ledger_service.domain.finance.methods import round_half_up
 from ledger_service.domain.finance.postings import OVERAGE, Days
-from ledger_service.projections.books import DEFAULT_ENTITY, Books, Unbilled
+from ledger_service.projections.books import Books, Unbilled
+from ledger_service.projections.exchange import CarriedKey, CarriedKind, RateKey
 from ledger_service.projections.wallet_events import OveragePrice, Reversed, WalletEvent
 
 NANOS = 10**9
@@ -24,17 +29,38 @@ def post_overage(
     price = None if priced is None else priced.overage_price
     if price is None:
         return
-    scale = books.scales[event.wallet]
+    scale, entity = books.scales[event.wallet], books.entities[event.wallet]
     nanos = round_half_up(Fraction(price.price) * units * NANOS / 10**scale)
+    wallet = Unbilled(event.wallet, price.currency_code)
+    own = books.exchange.foreign_to(entity, price.currency_code, event.position)
+    converted = _foreign_part(books, event, wallet, nanos) if own else 0
+    if converted:
+        rate = books.exchange.rate(RateKey(entity, price.currency_code), event.effective_time, event.position)
+        key = CarriedKey(event.wallet, CarriedKind.UNBILLED, price.currency_code)
+        move = books.exchange.move(key, converted, Fraction(rate) if rate else None, own)
+        _post(books, entity, own, move.nanos, days)
+    left = nanos - converted
+    if left:
+        _post(books, entity, price.currency_code, left, days)
+        books.unbilled[wallet] = books.unbilled.get(wallet, 0) + left
+
+
+def _foreign_part(books: Books, event: WalletEvent, wallet: Unbilled, nanos: int) -> int:
+    """Return how much of overage in a foreign currency is booked in the entity's own."""
+    exchange = books.exchange
+    entity = books.entities[event.wallet]
+    key = CarriedKey(event.wallet, CarriedKind.UNBILLED, wallet.currency_code)
+    if nanos < 0:
+        # What is carried in its own currency was booked without a rate, and goes as it came.
+        nanos += min(-nanos, max(books.unbilled_of(wallet), 0))
+    if exchange.rate(RateKey(entity, wallet.currency_code), event.effective_time, event.position):
+        return nanos
+    return -min(-nanos, max(exchange.carried_of(key).nanos, 0)) if nanos < 0 else 0
+
+
+def _post(books: Books, entity: str, currency_code: str, nanos: int, days: Days) -> None:
+    posting_day = max(days.effective_day, books.open_day(entity))
     key = PostingKey(
-        OVERAGE,
-        max(days.effective_day, books.open_day(DEFAULT_ENTITY)),
-        days.effective_day,
-        days.record_day,
-        price.currency_code,
-        DEFAULT_ENTITY,
-        days.product,
+        OVERAGE, posting_day, days.effective_day, days.record_day, currency_code, entity, days.product
     )
     books.add(key, nanos)
-    wallet = Unbilled(event.wallet, price.currency_code)
-    books.unbilled[wallet] = books.unbilled.get(wallet, 0) + nanos

@@ -13,9 +13,9 @@ from ledger_service.projections.books import ContractRow, LotKey, PeriodRow
 from ledger_service.projections.pool_tallies import PoolSums, PoolTally, PoolTerms
 
 LOAD_OPEN_DAYS: Final = "SELECT entity, max(to_day) FROM journal_periods GROUP BY entity"
-LOAD_SCALES: Final = "SELECT wallet, asset_scale FROM journal_wallets WHERE wallet = ANY(%s)"
+LOAD_WALLETS: Final = "SELECT wallet, asset_scale, entity FROM journal_wallets WHERE wallet = ANY(%s)"
 LOAD_CONTRACTS: Final = (
-    "SELECT contract, wallet, commitment_end FROM journal_contracts WHERE contract = ANY(%s)"
+    "SELECT contract, wallet, commitment_end, commitment_rate FROM journal_contracts WHERE contract = ANY(%s)"
 )
 LOAD_UNBILLED: Final = """
 SELECT wallet, currency_code, nanos::text FROM unnest(%s::text[], %s::text[]) AS k (wallet, currency_code)
@@ -66,7 +66,9 @@ FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::timestamptz[], %s::boole
         remote_units, held_units, refunded_units, rolled_units, refunded_nanos, rolled_nanos, escheated_nanos)
 WHERE l.wallet = d.wallet AND l.grant_version = d.grant_version"""
 
-INSERT_WALLETS: Final = "INSERT INTO journal_wallets SELECT * FROM unnest(%s::text[], %s::integer[])"
+INSERT_WALLETS: Final = (
+    "INSERT INTO journal_wallets SELECT * FROM unnest(%s::text[], %s::integer[], %s::text[])"
+)
 
 ADD_UNBILLED: Final = """
 INSERT INTO journal_unbilled AS u (wallet, currency_code, nanos)
@@ -87,9 +89,10 @@ SET estimate_numerator = excluded.estimate_numerator, estimate_denominator = exc
     lot_breakage_nanos = excluded.lot_breakage_nanos, pool_breakage_nanos = excluded.pool_breakage_nanos"""
 
 UPSERT_CONTRACTS: Final = """
-INSERT INTO journal_contracts (contract, wallet, commitment_end)
-SELECT * FROM unnest(%s::text[], %s::text[], %s::date[])
-ON CONFLICT (contract) DO UPDATE SET commitment_end = excluded.commitment_end"""
+INSERT INTO journal_contracts (contract, wallet, commitment_end, commitment_rate)
+SELECT * FROM unnest(%s::text[], %s::text[], %s::date[], %s::text[])
+ON CONFLICT (contract) DO UPDATE
+SET commitment_end = excluded.commitment_end, commitment_rate = excluded.commitment_rate"""
 
 UPSERT_PERIODS: Final = """
 INSERT INTO journal_periods (entity, from_day, to_day, locked_position, close_time, figures_hash)
@@ -213,7 +216,12 @@ def contract_rows(contracts: Mapping[str, ContractRow]) -> tuple[str, ...] | Non
         return None
     rows = list(contracts.values())
     ends = [None if row.commitment_end is None else row.commitment_end.isoformat() for row in rows]
-    return texts(list(contracts)), texts([row.wallet for row in rows]), optional_texts(ends)
+    return (
+        texts(list(contracts)),
+        texts([row.wallet for row in rows]),
+        optional_texts(ends),
+        texts([row.commitment_rate for row in rows]),
+    )
 
 
 def period_rows(periods: Mapping[tuple[str, date], PeriodRow]) -> tuple[str, ...] | None:

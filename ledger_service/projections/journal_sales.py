@@ -18,8 +18,8 @@ from ledger_service.domain.finance.postings import (
     key_of,
 )
 from ledger_service.domain.finance.schedule import earned_by_day
-from ledger_service.domain.values import GrantCategory
-from ledger_service.projections.books import DEFAULT_ENTITY, Books, LotKey, OpenLot, change, flush
+from ledger_service.domain.values import DEFAULT_ENTITY, GrantCategory
+from ledger_service.projections.books import Books, LotKey, OpenLot, change, flush
 from ledger_service.projections.wallet_events import Granted, WalletEvent, rolls_over, utc_day
 
 NO_TERMS = FinanceTerms()

@@ -17,6 +17,14 @@ from ledger_service.domain.finance.postings import BREAKAGE
 from ledger_service.projections.array_text import integers, texts
 from ledger_service.projections.book_events import PageEvents
 from ledger_service.projections.books import Books, ContractRow, LotKey, OpenLot, Unbilled, flush_all
+from ledger_service.projections.exchange import Exchange
+from ledger_service.projections.exchange_store import (
+    EXCHANGE_TABLES,
+    load_currencies,
+    load_exchange,
+    sets_currency,
+    store_exchange,
+)
 from ledger_service.projections.journal import post
 from ledger_service.projections.journal_rows import (
     ADD_TO_DAYS,
@@ -28,8 +36,8 @@ from ledger_service.projections.journal_rows import (
     LOAD_LOTS,
     LOAD_OPEN_DAYS,
     LOAD_POOLS,
-    LOAD_SCALES,
     LOAD_UNBILLED,
+    LOAD_WALLETS,
     UPDATE_LOTS,
     UPDATE_RULED_LOTS,
     UPSERT_CONTRACTS,
@@ -68,6 +76,7 @@ TABLES: Final = (
     Table("journal_unbilled", ("wallet", "currency_code")),
     Table("journal_contracts", ("contract",)),
     Table("journal_periods", ("entity", "from_day")),
+    *EXCHANGE_TABLES,
 )
 
 
@@ -75,9 +84,12 @@ class JournalRun:
     """A run of the journal."""
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
-        """Begin with the periods that are closed. Raises psycopg.Error."""
+        """Begin with the periods that are closed and the currencies of entities. Raises psycopg.Error."""
         self._connection = connection
-        self._books = Books(open_days=dict(connection.execute(LOAD_OPEN_DAYS).fetchall()))
+        self._books = Books(
+            open_days=dict(connection.execute(LOAD_OPEN_DAYS).fetchall()),
+            exchange=Exchange(functional=load_currencies(connection)),
+        )
 
     def fold(self, events: PageEvents) -> None:
         """Add the next events of the log. Raises psycopg.Error."""
@@ -109,7 +121,14 @@ def store_books(connection: psycopg.Connection[Any], books: Books) -> None:
     _execute(connection, UPSERT_PERIODS, period_rows(books.periods))
     opened = sorted(books.opened)
     _execute(
-        connection, INSERT_WALLETS, (texts(opened), integers([books.scales[name] for name in opened])), opened
+        connection,
+        INSERT_WALLETS,
+        (
+            texts(opened),
+            integers([books.scales[name] for name in opened]),
+            texts([books.entities[name] for name in opened]),
+        ),
+        opened,
     )
     unbilled = list(books.unbilled)
     _execute(
@@ -122,6 +141,7 @@ def store_books(connection: psycopg.Connection[Any], books: Books) -> None:
         ),
         unbilled,
     )
+    store_exchange(connection, books.exchange)
     days = day_rows(books.sums)
     _execute(connection, ADD_TO_DAYS, days)
     _execute(connection, DELETE_EMPTY_DAYS, days[:-1] if days else None)
@@ -159,19 +179,30 @@ def _load(connection: psycopg.Connection[Any], books: Books, events: PageEvents)
     touched = touched_by(events)
     pools = _load_lots(connection, books, touched.lots)
     _load_pools(connection, books, touched.pools | pools)
-    _load_bills(connection, books, touched)
-    wallets = sorted(touched.priced_wallets - books.scales.keys())
-    if wallets:
-        books.scales |= dict(connection.execute(LOAD_SCALES, (wallets,)).fetchall())
+    contracts = _load_contracts(connection, books, touched)
+    wallets = touched.priced_wallets | set(contracts.values())
+    wanted = sorted(wallets - books.scales.keys() - touched.opened.keys())
+    if wanted:
+        for wallet, scale, entity in connection.execute(LOAD_WALLETS, (wanted,)).fetchall():
+            books.scales[wallet], books.entities[wallet] = scale, entity
+    unbilled = {Unbilled(contracts[bill.contract], bill.currency_code) for bill in touched.billed}
+    if books.exchange.functional or sets_currency(events):
+        unbilled |= {Unbilled(*priced) for priced in touched.priced}
+        load_exchange(connection, books.exchange, touched, contracts, books.entities | touched.opened)
+    _load_unbilled(connection, books, unbilled)
 
 
-def _load_bills(connection: psycopg.Connection[Any], books: Books, touched: Touched) -> None:
-    contracts = sorted({bill.contract for bill in touched.billed} - books.contracts.keys())
-    if contracts:
-        rows = connection.execute(LOAD_CONTRACTS, (contracts,)).fetchall()
-        books.contracts |= {contract: ContractRow(wallet, end) for contract, wallet, end in rows}
+def _load_contracts(connection: psycopg.Connection[Any], books: Books, touched: Touched) -> dict[str, str]:
+    """Load contracts that are billed, and return the wallet of each."""
+    wanted = sorted({bill.contract for bill in touched.billed} - books.contracts.keys())
+    if wanted:
+        rows = connection.execute(LOAD_CONTRACTS, (wanted,)).fetchall()
+        books.contracts |= {contract: ContractRow(*row) for contract, *row in rows}
     wallets = {name: row.wallet for name, row in books.contracts.items()} | touched.signed
-    unbilled = {Unbilled(wallets[bill.contract], bill.currency_code) for bill in touched.billed}
+    return {bill.contract: wallets[bill.contract] for bill in touched.billed}
+
+
+def _load_unbilled(connection: psycopg.Connection[Any], books: Books, unbilled: set[Unbilled]) -> None:
     wanted = sorted(unbilled - books.unbilled_before.keys())
     if wanted:
         keys = texts([each.wallet for each in wanted]), texts([each.currency_code for each in wanted])

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
 
 from ledger_service.domain.events import FinanceTerms
-from ledger_service.projections.book_events import Credited, Invoiced, PageEvents, PoolEstimated, Signed
+from ledger_service.projections.book_events import (
+    BookEvent,
+    Credited,
+    Invoiced,
+    PageEvents,
+    PoolEstimated,
+    Signed,
+)
 from ledger_service.projections.books import LotKey
 from ledger_service.projections.estimate_events import Escheated, Estimated, RefundPaid, Remote
+from ledger_service.projections.exchange import BillName
 from ledger_service.projections.movement_events import ChargedBack, Lowered, Received, Returned, Sent
 from ledger_service.projections.payment_events import Activated
 from ledger_service.projections.wallet_events import (
@@ -21,12 +30,14 @@ from ledger_service.projections.wallet_events import (
     Extended,
     Granted,
     Held,
+    Opened,
     Refunded,
     Released,
     Repaid,
     Reversed,
     Revoked,
     RolledOver,
+    WalletEvent,
 )
 
 
@@ -37,6 +48,20 @@ class Bill(NamedTuple):
     currency_code: str
 
 
+class Priced(NamedTuple):
+    """A wallet whose overage is priced in a currency."""
+
+    wallet: str
+    currency_code: str
+
+
+class Span(NamedTuple):
+    """The first and the last instant of something."""
+
+    first: datetime
+    last: datetime
+
+
 class Touched(msgspec.Struct):
     """What a page touches. Mutable: filled by one pass over the page."""
 
@@ -44,7 +69,14 @@ class Touched(msgspec.Struct):
     pools: set[str] = set()
     priced_wallets: set[str] = set()
     """Wallets with overage."""
-    billed: set[Bill] = set()
+    opened: dict[str, str] = {}
+    """Wallets that are opened, with the entity of each."""
+    priced: dict[Priced, Span] = {}
+    """Overage, and when it counts."""
+    billed: dict[Bill, Span] = {}
+    """Bills, and when they were issued."""
+    credited: set[BillName] = set()
+    """Invoices of which something is taken back."""
     signed: dict[str, str] = {}
     """By contract, the wallet that it binds."""
 
@@ -63,15 +95,43 @@ def touched_by(events: PageEvents) -> Touched:
             terms = _terms(change)
             if terms is not None and terms.pool:
                 touched.pools.add(terms.pool)
-        if isinstance(change, Debited | Captured | Reversed) and change.overage_units:
-            touched.priced_wallets.add(event.wallet)
+        if isinstance(change, Debited | Captured | Reversed):
+            if change.overage_units:
+                _note_overage(touched, event, change)
+        elif isinstance(change, Opened):
+            touched.opened[event.wallet] = change.entity
     for other in events.others:
-        if isinstance(other.change, Invoiced | Credited):
-            touched.billed.add(Bill(other.stream, other.change.currency_code))
-        elif isinstance(other.change, Signed):
-            touched.signed[other.stream] = other.change.wallet
-    touched.pools.update(each.stream for each in events.others if isinstance(each.change, PoolEstimated))
+        _note_other(touched, other)
     return touched
+
+
+def _note_other(touched: Touched, event: BookEvent) -> None:
+    match event.change:
+        case Invoiced() | Credited() as issued:
+            bill = Bill(event.stream, issued.currency_code)
+            touched.billed[bill] = _with(touched.billed.get(bill), issued.issue_time)
+            if isinstance(issued, Credited):
+                touched.credited.add(BillName(event.stream, issued.invoice))
+        case Signed(wallet=wallet):
+            touched.signed[event.stream] = wallet
+        case PoolEstimated():
+            touched.pools.add(event.stream)
+        case _:
+            pass
+
+
+def _note_overage(touched: Touched, event: WalletEvent, change: Debited | Captured | Reversed) -> None:
+    touched.priced_wallets.add(event.wallet)
+    priced = change if isinstance(change, Reversed) else change.charge
+    if priced is not None and priced.overage_price is not None:
+        overage = Priced(event.wallet, priced.overage_price.currency_code)
+        touched.priced[overage] = _with(touched.priced.get(overage), event.effective_time)
+
+
+def _with(span: Span | None, instant: datetime) -> Span:
+    if span is None:
+        return Span(instant, instant)
+    return Span(min(span.first, instant), max(span.last, instant))
 
 
 def _versions(change: Change) -> Iterator[int]:

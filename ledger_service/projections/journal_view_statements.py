@@ -85,6 +85,20 @@ LIST_PERIODS: Final = """
 SELECT entity, from_day, to_day, locked_position, close_time, figures_hash
 FROM {schema}.journal_periods WHERE entity = %(entity)s ORDER BY from_day"""
 
+LIST_RATES: Final = """
+SELECT r.currency_code, r.rate, r.from_time, (
+        SELECT min(n.from_time) FROM {schema}.journal_rates AS n
+        WHERE n.entity = r.entity AND n.currency_code = r.currency_code AND n.from_time > r.from_time
+    ), r.source, r.record_time, r.position, EXISTS (
+        SELECT FROM {schema}.journal_rates AS n
+        WHERE n.entity = r.entity AND n.currency_code = r.currency_code AND n.from_time = r.from_time
+            AND n.position > r.position
+    )
+FROM {schema}.journal_rates AS r
+WHERE r.entity = %(entity)s AND %(currency_code)s IN ('', r.currency_code)
+    AND (r.currency_code, r.from_time, r.position) > (%(last)s::text, %(from_time)s::timestamptz, %(position)s::bigint)
+ORDER BY r.currency_code, r.from_time, r.position LIMIT %(limit)s"""
+
 DUE_WALLETS: Final = """
 SELECT DISTINCT wallet FROM {schema}.journal_lots
 WHERE NOT used_up AND expire_time < %(before)s AND entity = %(entity)s AND wallet > %(after)s
@@ -107,6 +121,7 @@ class JournalStatements:
         self.list_lots: Final = SQL(LIST_LOTS).format(schema=name)
         self.list_days: Final = SQL(LIST_DAYS).format(schema=name)
         self.list_periods: Final = SQL(LIST_PERIODS).format(schema=name)
+        self.list_rates: Final = SQL(LIST_RATES).format(schema=name)
         self.due_wallets: Final = SQL(DUE_WALLETS).format(schema=name)
         self.period_figures: Final = SQL(PERIOD_FIGURES).format(schema=name)
         self.position: Final = SQL(POSITION).format(schema=name)

@@ -19,9 +19,10 @@ from ledger_service.application.finance_ports import (
     JournalDay,
     LotFigures,
     PeriodView,
+    RateView,
     RollForward,
 )
-from ledger_service.application.page_tokens import JournalToken
+from ledger_service.application.page_tokens import JournalToken, RatesToken
 from ledger_service.domain.finance.accounts import Account
 from ledger_service.domain.finance.journal import JournalLine, Movement, check_balanced
 from ledger_service.projections.journal_view_statements import JournalStatements
@@ -118,6 +119,29 @@ class PostgresFinanceViews(ViewReader):
         await self._reach(JOURNAL.name, min_position)
         rows = await self._rows(self._statements.list_periods, {"entity": entity})
         return tuple(PeriodView(*row) for row in rows)
+
+    async def list_rates(
+        self,
+        entity: str,
+        *,
+        currency_code: str,
+        after: RatesToken | None,
+        limit: int,
+        min_position: int = 0,
+    ) -> tuple[tuple[RateView, ...], int]:
+        """Return exchange rates by currency, instant and position, and the position that was seen."""
+        position = await self._reach(JOURNAL.name, min_position)
+        last = after or RatesToken("", "", datetime.min.replace(tzinfo=UTC), 0)
+        parameters = {
+            "entity": entity,
+            "currency_code": currency_code,
+            "last": last.currency_code,
+            "from_time": last.from_time,
+            "position": last.position,
+            "limit": limit,
+        }
+        rows = await self._rows(self._statements.list_rates, parameters)
+        return tuple(RateView(*row) for row in rows), position
 
     async def due_wallets(
         self, *, before: date, entity: str, after: str = "", limit: int, min_position: int

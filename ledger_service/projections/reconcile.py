@@ -41,7 +41,10 @@ def reconcile(connection: psycopg.Connection[Any], url: str, schema: str) -> Ite
             done += 1
             if done % PROGRESS_WALLETS == 0:
                 yield ReconcileProgress(done, total, source.position)
-        checks = [*lots.checks(derived.over_time), *check_accounts(connection, schema, derived)]
+        checks = [
+            *lots.checks(derived.over_time),
+            *check_accounts(connection, schema, derived, source.exchange),
+        ]
     yield ReconcileProgress(done, total, source.position)
     checks.append(_check_rebuild(url, schema))
     yield ReconcileProgress(done, total, source.position, done=True, checks=tuple(checks))

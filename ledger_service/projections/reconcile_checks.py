@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from datetime import date, timedelta
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date, datetime, timedelta
+from fractions import Fraction
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
@@ -15,8 +16,10 @@ from ledger_service.application.liability_parts import PartKind, part_moves
 from ledger_service.application.report_ports import Check
 from ledger_service.domain.finance.accounts import Account
 from ledger_service.domain.finance.booked import BookedEntry
+from ledger_service.domain.finance.exchange import converted
 from ledger_service.domain.finance.journal import Movement
 from ledger_service.domain.values import NoteSettlement
+from ledger_service.projections.exchange import Exchange, RateKey
 from ledger_service.projections.roll_forward import DaySums, roll_forward_days, sums_of
 
 UNBALANCED: Final = """
@@ -38,16 +41,23 @@ SELECT currency_code, account, sum(nanos)::text FROM {schema}.journal_days
 WHERE entity = %s AND posting_day >= %s AND posting_day < %s
 GROUP BY 1, 2 HAVING sum(nanos) <> 0 ORDER BY 1, 2"""
 BILLS: Final = """
-SELECT originator_id, originator_version, state FROM {schema}.stored_events
-JOIN {schema}.journal_contracts ON contract = originator_id
-WHERE topic IN ('contract.InvoiceIssued.v1', 'contract.CreditNoteIssued.v1')"""
+SELECT originator_id, originator_version, w.entity, e.notification_id, state
+FROM {schema}.stored_events AS e
+JOIN {schema}.journal_contracts AS c ON c.contract = originator_id JOIN {schema}.journal_wallets AS w USING (wallet)
+WHERE topic IN ('contract.InvoiceIssued.v1', 'contract.CreditNoteIssued.v1') ORDER BY notification_id"""
 RECEIVABLE: Final = """
-SELECT currency_code, sum(nanos)::text FROM {schema}.journal_days
-WHERE account = 'ACCOUNTS_RECEIVABLE' AND movement IN ('INVOICE', 'TAX', 'CREDIT_NOTE') GROUP BY 1"""
+SELECT entity, currency_code, sum(nanos)::text FROM {schema}.journal_days
+WHERE account = 'ACCOUNTS_RECEIVABLE'
+    AND movement IN ('INVOICE', 'TAX', 'CREDIT_NOTE', 'DRAW_DOWN', 'EXCHANGE', 'ROUNDING')
+GROUP BY 1, 2"""
 UNBILLED_ACCOUNT: Final = """
-SELECT currency_code, sum(nanos)::text FROM {schema}.journal_days
-WHERE account = 'UNBILLED_RECEIVABLE' GROUP BY 1"""
-UNBILLED_WALLETS: Final = "SELECT currency_code, sum(nanos)::text FROM {schema}.journal_unbilled GROUP BY 1"
+SELECT entity, currency_code, sum(nanos)::text FROM {schema}.journal_days
+WHERE account = 'UNBILLED_RECEIVABLE' GROUP BY 1, 2"""
+UNBILLED_WALLETS: Final = """
+SELECT entity, currency_code, sum(nanos)::text FROM (
+    SELECT wallet, currency_code, nanos FROM {schema}.journal_unbilled
+    UNION ALL SELECT holder, book_currency_code, book_nanos FROM {schema}.journal_carried WHERE kind = 'UNBILLED'
+) AS u JOIN {schema}.journal_wallets USING (wallet) GROUP BY 1, 2"""
 
 
 class Scope(NamedTuple):
@@ -59,6 +69,8 @@ class Scope(NamedTuple):
 
 class _BillFacts(msgspec.Struct, frozen=True):
     currency_code: str
+    invoice: str
+    issue_time: datetime
     total_nanos: int = 0
     settlement: NoteSettlement | None = None
 
@@ -97,7 +109,9 @@ class Derived:
                 self.over_time[scope] = self.over_time.get(scope, 0) + move.nanos
 
 
-def check_accounts(connection: psycopg.Connection[Any], schema: str, derived: Derived) -> Iterator[Check]:
+def check_accounts(
+    connection: psycopg.Connection[Any], schema: str, derived: Derived, exchange: Exchange
+) -> Iterator[Check]:
     """Yield the checks of accounts. Raises psycopg.Error."""
 
     def rows(statement: str, *parameters: object) -> list[Any]:
@@ -114,16 +128,16 @@ def check_accounts(connection: psycopg.Connection[Any], schema: str, derived: De
             for entity, from_day, to_day, recorded in rows(CLOSED)
         }
     )
-    facts = _receivables(rows(BILLS))
+    facts, billed = _receivables(rows(BILLS), derived, exchange)
     yield compared("invoices = entries", facts, derived.receivables, left="billed", right="posted")
-    billed: dict[tuple[str], int] = {}
-    for (_, _, currency), nanos in facts.items():
-        billed[(currency,)] = billed.get((currency,), 0) + nanos
-    receivable = {(currency,): int(nanos) for currency, nanos in rows(RECEIVABLE)}
-    yield compared("invoices = receivables", receivable, billed, right="billed")
-    account = {(currency,): int(nanos) for currency, nanos in rows(UNBILLED_ACCOUNT)}
-    wallets = {(currency,): int(nanos) for currency, nanos in rows(UNBILLED_WALLETS)}
+    yield compared("invoices = receivables", by_scope(rows(RECEIVABLE)), billed, right="billed")
+    account, wallets = by_scope(rows(UNBILLED_ACCOUNT)), by_scope(rows(UNBILLED_WALLETS))
     yield compared("unbilled by wallet = account", account, wallets, right="of the wallets")
+
+
+def by_scope(rows: Iterable[tuple[str, str, str]]) -> dict[Scope, int]:
+    """Return figures by entity and currency."""
+    return {Scope(entity, currency): int(nanos) for entity, currency, nanos in rows}
 
 
 def compared(
@@ -191,13 +205,44 @@ def _check_closed(periods: Mapping[tuple[str, str], tuple[str, str]]) -> Check:
     return Check("closed periods unchanged", len(periods), len(wrong), text)
 
 
-def _receivables(rows: list[Any]) -> dict[tuple[str, int, str], int]:
+def _receivables(
+    rows: list[Any], derived: Derived, exchange: Exchange
+) -> tuple[dict[tuple[str, int, str], int], dict[Scope, int]]:
+    """Return what each bill makes a receivable, and what they add up to by entity.
+
+    A bill in a foreign currency does so at the rate in force at the issue of its invoice, but for overage that was
+    booked in its own currency.
+    """
     facts: dict[tuple[str, int, str], int] = {}
-    for contract, version, state in rows:
+    billed: dict[Scope, int] = {}
+    rates: dict[tuple[str, str], str] = {}
+    for contract, version, entity, position, state in rows:
         bill = _bills.decode(state).event
-        nanos = bill.total_nanos
-        if bill.settlement is not None:
-            nanos = -nanos if bill.settlement is NoteSettlement.OFFSET else 0
-        if nanos:
-            facts[contract, version, bill.currency_code] = nanos
-    return facts
+        own = exchange.foreign_to(entity, bill.currency_code, position)
+        if bill.settlement is None and own:
+            key = RateKey(entity, bill.currency_code)
+            rates[contract, bill.invoice] = exchange.rate(key, bill.issue_time, position)
+        for currency, nanos in _worth(
+            bill, own, rates.get((contract, bill.invoice), ""), derived, contract, version
+        ):
+            if nanos:
+                facts[contract, version, currency] = nanos
+                scope = Scope(entity, currency)
+                billed[scope] = billed.get(scope, 0) + nanos
+    return facts, billed
+
+
+def _worth(
+    bill: _BillFacts, own: str, rate: str, derived: Derived, contract: str, version: int
+) -> Iterator[tuple[str, int]]:
+    nanos = bill.total_nanos
+    if bill.settlement is not None:
+        nanos = -nanos if bill.settlement is NoteSettlement.OFFSET else 0
+    if not own or not rate:
+        yield bill.currency_code, nanos
+        return
+    # What overage was in the bill's own currency is told by the wallet's fold alone.
+    plain = derived.receivables.get((contract, version, bill.currency_code), 0)
+    yield bill.currency_code, plain
+    sign = -1 if bill.settlement is not None else 1
+    yield own, sign * converted(sign * (nanos - plain), Fraction(rate))

@@ -12,7 +12,7 @@ LIST_WALLETS: Final = """
 SELECT w.wallet, w.customer, w.asset_code, w.asset_scale, p.shortfall_mode, p.overage_limit_units,
     p.contract, p.contract_phase, w.open_time, w.version,
     w.granted_units::text, w.debited_units::text, w.overage_units::text, w.expired_units::text,
-    w.debt_units::text, w.revoked_units::text, w.burn_down_order, w.close_time
+    w.debt_units::text, w.revoked_units::text, w.burn_down_order, w.entity, w.close_time
 FROM {schema}.wallet_view_wallets AS w, LATERAL (
     SELECT * FROM {schema}.wallet_view_policies AS p
     WHERE p.wallet = w.wallet AND (p.effective_time <= %(now)s OR p.policy_version = 1)

@@ -127,6 +127,7 @@ def _wallet(row: Any) -> WalletView:
         version,
         *totals,
         order,
+        entity,
         close_time,
     ) = row
     granted, debited, overage, expired, debt, revoked = map(int, totals)
@@ -147,6 +148,7 @@ def _wallet(row: Any) -> WalletView:
         debt_units=debt,
         revoked_units=revoked,
         burn_down_order=order,
+        entity=entity,
         close_time=None if close_time is None else close_time.astimezone(UTC),
     )
 

@@ -16,7 +16,7 @@ import msgspec
 from ledger_service.application.ports import StoredEvent
 from ledger_service.domain.events import Draw, FinanceTerms, LotTerms, Recurrence, Return
 from ledger_service.domain.topics import UnknownTopicError
-from ledger_service.domain.values import Asset, GrantCategory, Money, ShortfallMode, UnitPrice
+from ledger_service.domain.values import DEFAULT_ENTITY, Asset, GrantCategory, Money, ShortfallMode, UnitPrice
 from ledger_service.projections.estimate_events import ESTIMATE_TYPES, AnyEstimate
 from ledger_service.projections.movement_events import MOVEMENT_TYPES, AnyMovement
 from ledger_service.projections.payment_events import PAYMENT_TYPES, AnyPayment
@@ -36,6 +36,7 @@ class Opened(Narrow, frozen=True):
     shortfall_mode: ShortfallMode
     overage_limit_units: int = 0
     burn_down_order: str = "default/1"
+    entity: str = DEFAULT_ENTITY
 
 
 class PolicyChanged(Narrow, frozen=True):

@@ -39,10 +39,10 @@ TABLES: Final = (
 _INSERT_WALLETS: Final = """
 INSERT INTO wallet_view_wallets
     (wallet, customer, asset_code, asset_scale, open_time,
-     burn_down_order, version, granted_units, debited_units, overage_units, expired_units,
+     burn_down_order, entity, version, granted_units, debited_units, overage_units, expired_units,
      debt_units, revoked_units)
 SELECT *, 0, 0 FROM unnest(%s::text[], %s::text[], %s::text[], %s::integer[], %s::timestamptz[], %s::text[],
-    %s::bigint[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[])"""
+    %s::text[], %s::bigint[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[])"""
 
 _ADD_TO_WALLETS: Final = """
 UPDATE wallet_view_wallets AS w
@@ -174,6 +174,7 @@ def _insert_wallets(connection: psycopg.Connection[Any], rows: Sequence[_OpenedR
                 integers([row.begin.opened.asset.scale for row in rows]),
                 times([row.begin.open_time for row in rows]),
                 texts([row.begin.opened.burn_down_order for row in rows]),
+                texts([row.begin.opened.entity for row in rows]),
                 *_totals([row.tally for row in rows]),
             ),
         )

@@ -6,16 +6,13 @@ from typing import Final
 
 from credits.ledger.v1 import finance_commands_pb2, finance_service_pb2
 from ledger_service.application import accounting
-from ledger_service.application.calls import Outcome
 from ledger_service.application.finance_ports import FinanceViews, JournalDay
 from ledger_service.application.page_tokens import GrantsToken, JournalToken, decode_token, encode_token
 from ledger_service.application.ports import LogReader
 from ledger_service.application.report_ports import FinanceJobs, FinanceReports
 from ledger_service.application.writer import Writer
 from ledger_service.domain.commands import (
-    AnyCommand,
     DeclareBreakageRemote,
-    Request,
     ReviseBreakageEstimate,
     RevisePoolEstimate,
     SettleRefund,
@@ -26,6 +23,7 @@ from ledger_service.domain.names import check_idempotency_key, check_name, check
 from ledger_service.domain.refusals import FieldNotAllowed, FieldRequired
 from ledger_service.domain.refusals.service import PageTokenMalformed
 from ledger_service.rpc.calls import Context, actor_of
+from ledger_service.rpc.entity_service import EntityMethods
 from ledger_service.rpc.finance_messages import (
     read_create_pool,
     read_day,
@@ -39,7 +37,6 @@ from ledger_service.rpc.finance_messages import (
     write_pool,
     write_row,
 )
-from ledger_service.rpc.finance_report_service import FinanceReportServicer
 from ledger_service.rpc.part_names import read_part_name
 from ledger_service.rpc.values import write_money
 
@@ -47,7 +44,7 @@ PAGE_SIZE_DEFAULT: Final = 100
 PAGE_SIZE_MAX: Final = 1_000
 
 
-class FinanceServicer(FinanceReportServicer):
+class FinanceServicer(EntityMethods):
     """Serves the journal, and takes what finance says."""
 
     def __init__(
@@ -227,12 +224,6 @@ class FinanceServicer(FinanceReportServicer):
         return finance_commands_pb2.ListAccountingPeriodsResponse(
             periods=[write_period(request.name, period) for period in periods]
         )
-
-    async def _submit(self, command: AnyCommand, key: str, context: Context) -> Outcome:
-        check_idempotency_key(key)
-        outcome = await self._writer.submit(Request(command, key, actor_of(context)))
-        assert outcome is not None, "a keyed command records something"
-        return outcome
 
 
 def _token_of(row: JournalDay) -> JournalToken:

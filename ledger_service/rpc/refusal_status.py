@@ -75,6 +75,8 @@ STATUS_OF: Final[Mapping[type[Refusal], grpc.StatusCode]] = {
     refusals.BreakageEstimateOutOfRange: Code.INVALID_ARGUMENT,
     refusals.FractionOutOfRange: Code.INVALID_ARGUMENT,
     refusals.ExchangeRateRequired: Code.INVALID_ARGUMENT,
+    refusals.FunctionalCurrencyFixed: Code.ALREADY_EXISTS,
+    refusals.FunctionalCurrencyRequired: Code.FAILED_PRECONDITION,
     refusals.NotPaidFor: Code.FAILED_PRECONDITION,
     refusals.RefundNotFound: Code.FAILED_PRECONDITION,
     refusals.BreakagePoolExists: Code.ALREADY_EXISTS,

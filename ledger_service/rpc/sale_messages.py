@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from credits.ledger.v1 import sale_terms_pb2
-from ledger_service.domain.commands import BundledItemTerms, GrantCredits, SaleTerms
+from ledger_service.domain.commands import BundledItemTerms, SaleTerms
 from ledger_service.domain.events import BundledItem, FinanceTerms
 from ledger_service.domain.names import check_name
 from ledger_service.rpc.values import read_money, read_time, write_money, write_time
@@ -30,17 +28,6 @@ def read_sale_terms(message: sale_terms_pb2.SaleTerms) -> SaleTerms:
         else None,
         bundle=tuple(_read_item(item) for item in message.bundle),
     )
-
-
-def in_books_of(command: GrantCredits, functional_currency: str) -> GrantCredits:
-    """Return a grant that says in which currency its books are kept, where it is sold in another one."""
-    paid, terms = command.consideration, command.finance or SaleTerms()
-    if not functional_currency or paid is None or terms.functional_currency:
-        return command
-    if paid.currency_code == functional_currency:
-        return command
-    terms = msgspec.structs.replace(terms, functional_currency=functional_currency)
-    return msgspec.structs.replace(command, finance=terms)
 
 
 def write_sale_terms(terms: FinanceTerms) -> sale_terms_pb2.SaleTerms:

@@ -28,6 +28,7 @@ def write_wallet_view(wallet: WalletView) -> wallet_pb2.Wallet:
         open_time=write_time(wallet.open_time),
         version=wallet.version,
         burn_down_order=wallet.burn_down_order,
+        entity=wallet.entity,
         close_time=None if wallet.close_time is None else write_time(wallet.close_time),
     )
 

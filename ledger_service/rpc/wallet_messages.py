@@ -34,6 +34,7 @@ def write_opened(outcome: Outcome) -> wallet_pb2.Wallet:
         version=outcome.version,
         burn_down_order=event.burn_down_order,
         rules=write_rules(event.rules),
+        entity=event.entity,
     )
 
 
@@ -75,6 +76,7 @@ def write_wallet(name: str, wallet: Wallet, version: int, balance: Balance) -> w
         open_time=write_time(wallet.open_time),
         version=version,
         burn_down_order=wallet.burn_down_order,
+        entity=wallet.entity,
         rules=write_rules(wallet.rules),
         close_time=None if wallet.close_time is None else write_time(wallet.close_time),
         open_top_ups=write_open_top_ups(balance),

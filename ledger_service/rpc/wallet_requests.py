@@ -16,7 +16,7 @@ from ledger_service.domain.commands import (
 from ledger_service.domain.events import RollOver
 from ledger_service.domain.names import check_feature, check_id, check_idempotency_key, check_name
 from ledger_service.domain.refusals import FieldMalformed, FieldNotAllowed
-from ledger_service.domain.values import ShortfallMode
+from ledger_service.domain.values import DEFAULT_ENTITY, ShortfallMode
 from ledger_service.domain.wallet.burn_down import DEFAULT_ORDER
 from ledger_service.rpc.charge_requests import read_charge
 from ledger_service.rpc.part_names import read_part_name
@@ -43,6 +43,7 @@ def read_open_wallet(request: wallet_service_pb2.OpenWalletRequest) -> OpenWalle
         overage_limit_units=wallet.overage_limit_units,
         burn_down_order=wallet.burn_down_order or DEFAULT_ORDER,
         rules=read_rules(wallet.rules, field="wallet.rules"),
+        entity=wallet.entity or DEFAULT_ENTITY,
     )
 
 

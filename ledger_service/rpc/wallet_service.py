@@ -6,6 +6,7 @@ from typing import Final
 
 from credits.ledger.v1 import wallet_closing_pb2, wallet_pb2, wallet_service_pb2, wallet_service_pb2_grpc
 from ledger_service.application.balance import balance_at
+from ledger_service.application.entity_books import in_entity_books
 from ledger_service.application.goodwill import check_compensated_debit
 from ledger_service.application.page_tokens import StatementToken, decode_token, encode_token
 from ledger_service.application.ports import LogReader
@@ -27,7 +28,6 @@ from ledger_service.rpc.cap_messages import write_cap_use
 from ledger_service.rpc.debit_messages import write_debit_response
 from ledger_service.rpc.debit_stream_service import DebitStreamMethods
 from ledger_service.rpc.meter_totals_service import MeterTotalsMethods
-from ledger_service.rpc.sale_messages import in_books_of
 from ledger_service.rpc.top_up_service import TopUpMethods
 from ledger_service.rpc.transfer_service import TransferMethods
 from ledger_service.rpc.values import read_time, write_time
@@ -122,7 +122,9 @@ class WalletServicer(
         self, request: wallet_service_pb2.GrantRequest, context: Context
     ) -> wallet_service_pb2.GrantResponse:
         """Issue credit."""
-        command = in_books_of(read_grant(request), self._functional_currency)
+        command = await in_entity_books(
+            self._writer, read_grant(request), functional_currency=self._functional_currency
+        )
         if command.compensates_version:
             await self._wallet(request.name)
             await check_compensated_debit(self._reader, command)

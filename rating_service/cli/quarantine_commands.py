@@ -52,6 +52,8 @@ def list_entries(
     if as_json:
         print_message(answer)
         return
+    if not answer.quarantined_usages:
+        print("nothing is in quarantine")
     _print_entries(answer.quarantined_usages)
     if answer.next_page_token:
         print(f"More: --page-token {answer.next_page_token}")

@@ -43,7 +43,7 @@ AGREEMENT_TOPICS: Final = (
 BILL_TOPICS: Final = frozenset({"contract.InvoiceIssued.v1", "contract.CreditNoteIssued.v1"})
 """What was recorded of invoices and credit notes: it is followed, and agrees nothing."""
 
-IGNORED_FAMILIES: Final = frozenset({"wallet", "breakage_pool", "accounting_period", "checkpoint"})
+IGNORED_FAMILIES: Final = frozenset({"wallet", "breakage_pool", "accounting_period", "entity", "checkpoint"})
 """First parts of topics that agree nothing. Any other topic must be known, or prices would be guesses."""
 
 E = TypeVar("E")

@@ -85,7 +85,7 @@ def test_a_made_up_month_passes_every_check_and_leaves_nothing_behind(
     assert (done.returncode, place.left_behind()) == (0, []), done.stderr
     assert databases(postgres_server) == before
     report = json.loads(done.stdout)
-    assert len(passed_checks(report)) == 14
+    assert len(passed_checks(report)) == 16
     usage = report["usage"]
     assert usage["sent"] == usage["recorded"] + usage["refused_when_short"] == 500
     assert [phase["usages"] > 100 for phase in usage["phases"]] == [True, True]

@@ -605,6 +605,27 @@ EXAMPLES: dict[str, e.Event] = {
     "accounting_period.AccountingPeriodClosed.v1": e.AccountingPeriodClosed(
         date(2026, 2, 1), date(2026, 3, 1), 41, "cd" * 32
     ),
+    "entity.FunctionalCurrencySet.v1": e.FunctionalCurrencySet("USD"),
+    "entity.ExchangeRateSet.v1": e.ExchangeRateSet("EUR", "1.0825", EFFECTIVE, "ECB reference rate"),
+    "wallet.WalletOpened.v1+3": e.WalletOpened(
+        "customers/acme",
+        CREDIT,
+        ShortfallMode.SOFT,
+        overage_limit_units=100,
+        burn_down_order="fifo/1",
+        rules=RULES,
+        entity="acme-de",
+    ),
+    "wallet.CreditsGranted.v1+6": msgspec.structs.replace(
+        GRANTED,
+        purchase_version=2,
+        recurrence=RECURRENCE,
+        series_version=4,
+        compensates_version=9,
+        pending=True,
+        top_up_version=7,
+        finance=msgspec.structs.replace(FINANCE, resolved=("entity", "exchange_rate")),
+    ),
 }
 
 
@@ -670,7 +691,7 @@ def test_the_example_holds_every_member_of_the_event(topic: str) -> None:
         (e.IncludedRollOver, ("plan.PlanPublished.v1+4", "phases", 0, "included_roll_over")),
         (e.Commitment, ("plan.PlanPublished.v1+4", "phases", 0, "commitment")),
         (e.TaxRate, ("plan.PlanPublished.v1+4", "phases", 0, "tax_rates", 0)),
-        (e.FinanceTerms, ("wallet.CreditsGranted.v1+5", "finance")),
+        (e.FinanceTerms, ("wallet.CreditsGranted.v1+6", "finance")),
         (e.BundledItem, ("wallet.CreditsGranted.v1+5", "finance", "bundle", 0)),
         (e.BilledAmount, ("contract.InvoiceIssued.v1", "amounts", 0)),
         (a.Cycle, ("contract.ContractSigned.v1", "cycle")),

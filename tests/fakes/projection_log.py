@@ -19,9 +19,9 @@ from ledger_service.domain.finance.journal import Movement, PostingKey
 from ledger_service.domain.finance.lots import PaidLot
 from ledger_service.domain.refusals import Refusal
 from ledger_service.domain.topics import TOPIC_OF, encode_fact
-from ledger_service.domain.values import GrantCategory, Money, ShortfallMode
+from ledger_service.domain.values import DEFAULT_ENTITY, GrantCategory, Money, ShortfallMode
 from ledger_service.projections.book_events import read_page_events
-from ledger_service.projections.books import DEFAULT_ENTITY, Books, LotKey, flush_all
+from ledger_service.projections.books import Books, LotKey, flush_all
 from ledger_service.projections.journal import post
 from ledger_service.projections.journal_store import post_pools
 from ledger_service.projections.pool_tallies import PoolTally

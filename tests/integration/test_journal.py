@@ -27,6 +27,7 @@ from ledger_service.domain.events import BilledAmount
 from ledger_service.domain.values import BreakageMethod, InvoiceKind
 from ledger_service.projections.catch_up import RunLimits
 from ledger_service.projections.connections import connect
+from ledger_service.projections.exchange_store import EXCHANGE_TABLES
 from ledger_service.projections.journal_store import TABLES
 from ledger_service.projections.journal_views import PostgresFinanceViews
 from ledger_service.projections.rebuild import compare, rebuild
@@ -102,7 +103,8 @@ def test_rows_are_the_same_however_the_log_is_cut(database_url: str, seed: int) 
     in_pieces = rows(database_url)
     rebuild(database_url, schema=SCHEMA_DEFAULT)
 
-    assert all(in_pieces.values()), "every table has rows"
+    exchange = {table.name for table in EXCHANGE_TABLES}
+    assert all(rows for name, rows in in_pieces.items() if name not in exchange), "every table has rows"
     assert in_pieces == rows(database_url)
     assert all(not each.differences for each in compare(database_url, schema=SCHEMA_DEFAULT))
 

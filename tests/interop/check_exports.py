@@ -22,14 +22,14 @@ from ledger_service.application.report_ports import ReportScope, TrialBalanceRow
 from ledger_service.domain.finance.accounts import DEFAULT_CHART, Account
 from ledger_service.projections.report_views import PostgresFinanceReports
 from tests.integration.projector_process import append, catch_up
-from tests.interop.years import LATER, PART, SCHEMA, WHOLE, exported, finance_year, rules_year
+from tests.interop.years import LATER, PART, SCHEMA, WHOLE, entities_year, exported, finance_year, rules_year
 from tests.postgres import PostgresServer
 
 BEAN_CHECK = Path(sys.executable).with_name("bean-check")
 Span = tuple[date, date]
 
 
-@pytest.fixture(scope="session", params=[finance_year, rules_year])
+@pytest.fixture(scope="session", params=[finance_year, rules_year, entities_year])
 def year(request: pytest.FixtureRequest, postgres_server: PostgresServer) -> Iterator[str]:
     """A database that holds a year."""
     make: Callable[[], list[StoredEvent]] = request.param

@@ -15,6 +15,7 @@ from ledger_service.projections.connections import connect
 from ledger_service.projections.export import export
 from tests.bills import record_credit_note, record_invoice
 from tests.builders import NOW, WALLET, sign_contract
+from tests.fakes import entity_log
 from tests.fakes.finance_log import play, priced, random_acts
 from tests.fakes.projection_log import stored
 from tests.property.ledger import rule_histories
@@ -53,6 +54,13 @@ def finance_year() -> list[StoredEvent]:
 def rules_year() -> list[StoredEvent]:
     """Holds, transfers, roll-overs, bonuses, late usage and chargebacks."""
     return rule_histories.stored_as_if_paid(rule_histories.play_acts(rule_histories.random_acts(9, 400)))
+
+
+def entities_year() -> list[StoredEvent]:
+    """Sales, overage, bills and credit notes of two entities, in their currencies and a foreign one."""
+    world = entity_log.play(entity_log.random_acts(26, 600, hours_max=6))
+    entity_log.bill_the_rest(world)
+    return stored(world.ledger)
 
 
 def exported(url: str, language: ExportFormat, span: tuple[date, date]) -> str:

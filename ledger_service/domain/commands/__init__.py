@@ -40,6 +40,7 @@ from ledger_service.domain.commands.debits import (
     RecordAdjustment,
     ReverseDebit,
 )
+from ledger_service.domain.commands.entities import SetExchangeRate, SetFunctionalCurrency
 from ledger_service.domain.commands.finance import (
     BundledItemTerms,
     CloseAccountingPeriod,
@@ -130,6 +131,8 @@ __all__ = [
     "RevokeGrant",
     "SaleTerms",
     "ScheduleContractPhase",
+    "SetExchangeRate",
+    "SetFunctionalCurrency",
     "SettleRefund",
     "SettleTopUp",
     "SettleTransfer",
@@ -179,6 +182,8 @@ AnyCommand = (
     | RevisePoolEstimate
     | LockAccountingPeriod
     | CloseAccountingPeriod
+    | SetFunctionalCurrency
+    | SetExchangeRate
     | AcceptRateCardPhase
     | RejectRateCardPhase
     | RecordAdjustment

@@ -19,7 +19,10 @@ class BundledItemTerms(Command, frozen=True):
 
 
 class SaleTerms(Command, frozen=True):
-    """What finance is told of a paid grant; `standalone_price` is that of the credit, if anything is sold with it."""
+    """What finance is told of a paid grant; `standalone_price` is that of the credit, if anything is sold with it.
+
+    `resolved` names what was not asked for but follows from the wallet and its entity's books.
+    """
 
     entity: str = ""
     product: str = ""
@@ -32,6 +35,7 @@ class SaleTerms(Command, frozen=True):
     exchange_rate: str = ""
     standalone_price: Money | None = None
     bundle: tuple[BundledItemTerms, ...] = ()
+    resolved: tuple[str, ...] = ()
 
 
 class ReviseBreakageEstimate(Command, frozen=True):

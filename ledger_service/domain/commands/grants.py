@@ -25,7 +25,10 @@ class RecurrenceTerms(Command, frozen=True):
 
 
 class GrantCredits(Command, frozen=True):
-    """Issue credit to a wallet."""
+    """Issue credit to a wallet.
+
+    `books`, entities/{entity}, is given where the entity that sells it has said in which currency its books are.
+    """
 
     wallet: str
     amount_units: int
@@ -42,6 +45,7 @@ class GrantCredits(Command, frozen=True):
     compensates_version: int = 0
     pending: bool = False
     finance: SaleTerms | None = None
+    books: str = ""
 
 
 class RevokeGrant(Command, frozen=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from ledger_service.domain.commands.base import Command
+from ledger_service.domain.commands.finance import SaleTerms
 from ledger_service.domain.events import TopUpOutcome
 from ledger_service.domain.values import Money
 
@@ -30,10 +31,21 @@ class RequestTopUp(Command, frozen=True):
 
 
 class SettleTopUp(Command, frozen=True):
-    """Say how a top-up's payment went."""
+    """Say how a top-up's payment went.
+
+    `books`, entities/{entity}, is given where the wallet's entity has said in which currency its books are; `finance`
+    is what follows from them.
+    """
 
     wallet: str
     top_up_version: int
     outcome: TopUpOutcome
     payment_reference: str = ""
     failure_reason: str = ""
+    books: str = ""
+    finance: SaleTerms | None = None
+
+    @property
+    def succeeded(self) -> bool:
+        """Return whether the payment came."""
+        return self.outcome is TopUpOutcome.SUCCEEDED

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ledger_service.domain.commands.base import Command
 from ledger_service.domain.events import WalletRules
-from ledger_service.domain.values import Asset, ShortfallMode
+from ledger_service.domain.values import DEFAULT_ENTITY, Asset, ShortfallMode
 
 
 class OpenWallet(Command, frozen=True):
@@ -17,6 +17,7 @@ class OpenWallet(Command, frozen=True):
     overage_limit_units: int = 0
     burn_down_order: str = "default/1"
     rules: WalletRules = WalletRules()
+    entity: str = DEFAULT_ENTITY
 
 
 class UpdateWallet(Command, frozen=True):

@@ -67,6 +67,7 @@ from ledger_service.domain.events.debits import (
     Return,
     TakenBack,
 )
+from ledger_service.domain.events.entities import ExchangeRateSet, FunctionalCurrencySet
 from ledger_service.domain.events.finance import (
     AccountingPeriodClosed,
     AccountingPeriodLocked,
@@ -172,9 +173,11 @@ __all__ = [
     "DebtRepaid",
     "Draw",
     "Event",
+    "ExchangeRateSet",
     "Fact",
     "FastRise",
     "FinanceTerms",
+    "FunctionalCurrencySet",
     "GrantActivated",
     "GrantChargedBack",
     "GrantExpiryExtended",
@@ -273,6 +276,8 @@ Event = (
     | PoolEstimateRevised
     | AccountingPeriodLocked
     | AccountingPeriodClosed
+    | FunctionalCurrencySet
+    | ExchangeRateSet
     | InvoiceIssued
     | CreditNoteIssued
 )

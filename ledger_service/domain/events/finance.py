@@ -26,6 +26,7 @@ class FinanceTerms(Record, frozen=True):
     `expected_breakage` is the fraction of units never used, decimal text in [0, 1); or the units expected to be used
     are stated, of so many. `bonus_units` of the units were given with the rest, and share its price. `exchange_rate` is
     what one unit of the consideration's currency was worth in `functional_currency` at its receipt, decimal text.
+    `resolved` names what was not asked for: the entity is the wallet's, the rate that of its entity's books.
     """
 
     entity: str = ""
@@ -39,6 +40,7 @@ class FinanceTerms(Record, frozen=True):
     functional_currency: str = ""
     exchange_rate: str = ""
     bundle: tuple[BundledItem, ...] = ()
+    resolved: tuple[str, ...] = ()
 
 
 class BreakageEstimateRevised(Record, frozen=True):

@@ -6,11 +6,11 @@ from typing import Final
 
 from ledger_service.domain.events.rules import SpendCap, WalletRules
 from ledger_service.domain.record import Record
-from ledger_service.domain.values import Asset, ShortfallMode
+from ledger_service.domain.values import DEFAULT_ENTITY, Asset, ShortfallMode
 
 
 class WalletOpened(Record, frozen=True):
-    """A customer's wallet in one asset began."""
+    """A customer's wallet in one asset began; `entity` is the legal entity that owns its business, for ever."""
 
     customer: str
     asset: Asset
@@ -18,6 +18,7 @@ class WalletOpened(Record, frozen=True):
     overage_limit_units: int = 0
     burn_down_order: str = "default/1"
     rules: WalletRules = WalletRules()
+    entity: str = DEFAULT_ENTITY
 
 
 POLICY_PATHS: Final = ("shortfall_mode", "overage_limit_units")

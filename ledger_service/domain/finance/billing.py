@@ -48,6 +48,7 @@ BILLED_TAX: Final = Flow(Movement.TAX, Account.ACCOUNTS_RECEIVABLE, Account.SALE
 DRAWN_DOWN: Final = Flow(Movement.DRAW_DOWN, Account.CONTRACT_LIABILITY, Account.ACCOUNTS_RECEIVABLE)
 EARNED_UNBILLED: Final = Flow(Movement.PLAN, Account.UNBILLED_RECEIVABLE, Account.REVENUE_PLAN)
 ROUNDED: Final = Flow(Movement.ROUNDING, Account.ROUNDING, Account.UNBILLED_RECEIVABLE)
+ROUNDED_BILL: Final = Flow(Movement.ROUNDING, Account.ACCOUNTS_RECEIVABLE, Account.ROUNDING)
 SETTLED_BY: Final = {
     NoteSettlement.REFUND: Account.REFUND_LIABILITY,
     NoteSettlement.CREDIT: Account.CUSTOMER_CREDIT,
@@ -77,7 +78,7 @@ def billed(
     elif amount.kind == COMMITMENT_OVERAGE:
         yield Moved(BILLED_SURCHARGE, issue_day, amount.nanos)
     elif amount.kind == DRAW_DOWN:
-        yield from _drawn_down(-amount.nanos, issue_day, commitment_end or issue_day)
+        yield from drawn_down(-amount.nanos, issue_day, commitment_end or issue_day)
     elif (end := prepaid_until(amount, issue_time)) is not None:
         yield Moved(BILLED_AHEAD, issue_day, amount.nanos)
         yield Moved(BREAKAGE, end, amount.nanos)
@@ -121,7 +122,8 @@ def credited_tax(settlement: NoteSettlement) -> Flow:
     return Flow(Movement.TAX, Account.SALES_TAX_PAYABLE, SETTLED_BY[settlement])
 
 
-def _drawn_down(nanos: int, issue_day: date, end: date) -> Iterator[Moved]:
+def drawn_down(nanos: int, issue_day: date, end: date) -> Iterator[Moved]:
+    """Yield what overage that a prepaid commitment pays for moves."""
     yield Moved(DRAWN_DOWN, issue_day, nanos)
     # What is drawn down is not left at the end.
     yield Moved(BREAKAGE, max(end, issue_day), -nanos)

@@ -20,7 +20,7 @@ from ledger_service.domain.refusals import (
     BreakagePoolNotFound,
     FieldRequired,
 )
-from ledger_service.domain.values import UNITS_MAX, BreakageMethod
+from ledger_service.domain.values import DEFAULT_ENTITY, UNITS_MAX, BreakageMethod
 
 
 class BreakagePool(msgspec.Struct, frozen=True):
@@ -85,9 +85,10 @@ def check_member(pool: BreakagePool | None, name: str, *, currency_code: str, en
     field = "grant.finance.pool"
     if pool is None:
         raise BreakagePoolNotFound(f"{name} does not exist", field=field)
-    if pool.created.currency_code != currency_code or pool.created.entity != entity:
+    own = pool.created.entity or DEFAULT_ENTITY
+    if pool.created.currency_code != currency_code or own != (entity or DEFAULT_ENTITY):
         raise BreakagePoolMismatch(
-            f"{name} is in {pool.created.currency_code} for entity {pool.created.entity or 'default'}",
+            f"{name} is in {pool.created.currency_code} for entity {own}",
             field=field,
         )
 

@@ -18,9 +18,21 @@ class FractionOutOfRange(Refusal):
 
 
 class ExchangeRateRequired(Refusal):
-    """A sale in a foreign currency states the exchange rate at its receipt."""
+    """A sale in a foreign currency needs the exchange rate at its receipt: stated, or of its entity."""
 
     reason = "EXCHANGE_RATE_REQUIRED"
+
+
+class FunctionalCurrencyFixed(Refusal):
+    """An entity keeps its books in one currency for ever."""
+
+    reason = "FUNCTIONAL_CURRENCY_FIXED"
+
+
+class FunctionalCurrencyRequired(Refusal):
+    """An exchange rate needs a functional currency that it is in."""
+
+    reason = "FUNCTIONAL_CURRENCY_REQUIRED"
 
 
 class NotPaidFor(Refusal):

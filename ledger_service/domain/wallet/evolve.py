@@ -153,6 +153,7 @@ def _opened(event: WalletOpened, fact: Fact[Event], version: int) -> Wallet:
         (policy,),
         version=version,
         burn_down_order=event.burn_down_order,
+        entity=event.entity,
         rules=event.rules,
         caps=with_rules(None, event.rules, version, fact.record_time),
         usage=usage_of.with_rules(usage_of.NO_USAGE, AlertRules(), event.rules.alerts, open_time),

@@ -15,6 +15,7 @@ from ledger_service.domain.exact import exact
 from ledger_service.domain.names import (
     check_asset,
     check_feature,
+    check_id,
     check_money,
     check_name,
     check_price,
@@ -58,6 +59,7 @@ def open_wallet(wallet: Wallet | None, command: OpenWallet, now: datetime) -> li
     check_asset(command.asset, field="wallet.asset")
     check_range(command.overage_limit_units, low=0, high=UNITS_MAX, field="wallet.overage_limit_units")
     check_rules(command.rules, field="wallet.rules")
+    check_id(command.entity, field="wallet.entity")
     if command.burn_down_order not in ORDERS:
         raise FieldMalformed(
             f"wallet.burn_down_order {command.burn_down_order[:40]!r} is none of {', '.join(ORDERS)}",
@@ -72,6 +74,7 @@ def open_wallet(wallet: Wallet | None, command: OpenWallet, now: datetime) -> li
         command.overage_limit_units,
         command.burn_down_order,
         command.rules,
+        command.entity,
     )
     return [Draft(command.wallet, event, now, answers=True)]
 

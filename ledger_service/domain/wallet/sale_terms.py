@@ -58,6 +58,7 @@ def with_sale_terms(event: CreditsGranted, terms: SaleTerms) -> CreditsGranted:
         functional_currency=terms.functional_currency if terms.exchange_rate else "",
         exchange_rate=terms.exchange_rate,
         bundle=bundle,
+        resolved=terms.resolved,
     )
     return msgspec.structs.replace(event, consideration=credit, finance=finance)
 
@@ -66,7 +67,7 @@ def of_part(finance: FinanceTerms | None) -> FinanceTerms | None:
     """Return the terms of a part of a lot that begins elsewhere: what was received with the whole stays there."""
     if finance is None:
         return None
-    return msgspec.structs.replace(finance, tax=None, bundle=(), bonus_units=0)
+    return msgspec.structs.replace(finance, tax=None, bundle=(), bonus_units=0, resolved=())
 
 
 def _check(event: CreditsGranted, terms: SaleTerms) -> None:

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from ledger_service.domain.events import Draw, GrantRefunded, SpendCap, TransferSlice, WalletRules
-from ledger_service.domain.values import Asset, Money, ShortfallMode
+from ledger_service.domain.values import DEFAULT_ENTITY, Asset, Money, ShortfallMode
 from ledger_service.domain.wallet.burn_down import DEFAULT_ORDER, Lot
 from ledger_service.domain.wallet.caps import Caps
 from ledger_service.domain.wallet.cost_basis import Basis, Moved
@@ -136,6 +136,8 @@ class Wallet(msgspec.Struct, frozen=True, gc=False):
     payments: Payments = NO_PAYMENTS
     totals: Totals = ()
     """Running totals of meters, of cycles whose usage may still come."""
+    entity: str = DEFAULT_ENTITY
+    """The legal entity that owns its business."""
     has_phase_alerts: bool = False
     """Whether a policy brings percentages of its own, so that most wallets need not look for the one in force."""
 

@@ -14,7 +14,6 @@ from ledger_service.domain.drafts import Draft
 from ledger_service.domain.events import (
     CreditsGranted,
     Fact,
-    TopUpOutcome,
     TopUpRequested,
     TopUpSettled,
 )
@@ -32,6 +31,7 @@ from ledger_service.domain.wallet.evolve import evolve
 from ledger_service.domain.wallet.grant import check_lot_terms
 from ledger_service.domain.wallet.low_credit import request_if_low
 from ledger_service.domain.wallet.payments import OPEN_TOP_UPS_MAX, OpenTopUp, find_open
+from ledger_service.domain.wallet.sale_terms import with_sale_terms
 from ledger_service.domain.wallet.settle import begin, repay
 from ledger_service.domain.wallet.state import Wallet
 from ledger_service.domain.wallet.tape import Tape
@@ -73,7 +73,7 @@ def settle_top_up(wallet: Wallet, command: SettleTopUp, now: datetime) -> list[D
     """Return what fell due, the settlement, and on success the grant. Raises TopUpNotOpen, AmountOutOfRange."""
     check_text(command.payment_reference, field="payment_reference")
     check_text(command.failure_reason, field="failure_reason")
-    succeeded = command.outcome is TopUpOutcome.SUCCEEDED
+    succeeded = command.succeeded
     if succeeded and command.failure_reason:
         raise FieldNotAllowed("a top-up that succeeded has no failure_reason", field="failure_reason")
     tape = begin(command.wallet, wallet, now)
@@ -91,7 +91,10 @@ def settle_top_up(wallet: Wallet, command: SettleTopUp, now: datetime) -> list[D
         return tape.end(settled, now)
     _check_total(tape.wallet, command.wallet, top_up.requested.amount_units, field="name")
     tape.add(settled, now, answers=True)
-    tape.add(_grant_of(top_up, command.payment_reference, now), now)
+    granted = _grant_of(top_up, command.payment_reference, now)
+    if command.finance is not None:
+        granted = with_sale_terms(granted, command.finance)
+    tape.add(granted, now)
     repay(tape, now)
     return tape.drafts
 

@@ -319,7 +319,7 @@ def test_a_chargeback_prints_what_is_owed(ledger_command: CommandLine) -> None:
 
 def test_a_pending_grant_is_activated_from_the_command_line(ledger_command: CommandLine) -> None:
     wallet = new_wallet(ledger_command)
-    [answer] = ledger_command.json("grant", wallet, "5", "--pending")
+    [answer] = ledger_command.json("grant", wallet, "5", "--category", "PAID", "--pending")
     granted = answer["grant"]
 
     [activated] = ledger_command.json("activate", granted["name"])

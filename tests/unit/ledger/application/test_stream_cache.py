@@ -6,13 +6,20 @@ import pytest
 
 from ledger_service.application.ports import LoadedStream, StoredEvent
 from ledger_service.application.stream_cache import Entry, StreamCache, restore, take_snapshot
-from ledger_service.domain.commands import CreateBreakagePool, LockAccountingPeriod, SaleTerms
+from ledger_service.domain.commands import (
+    CreateBreakagePool,
+    LockAccountingPeriod,
+    SaleTerms,
+    SetExchangeRate,
+    SetFunctionalCurrency,
+)
 from ledger_service.domain.events import Multiplier, MultiplierTier, Rate
 from ledger_service.domain.streams import EVOLVE, STATE_TYPE, collection_of
 from ledger_service.domain.topics import TOPICS
 from ledger_service.domain.values import BreakageMethod, Money
 from tests.builders import (
     CONTRACT,
+    NOW,
     PLAN,
     RATE_CARD,
     WALLET,
@@ -32,6 +39,8 @@ from tests.builders import (
 from tests.fakes.finance_log import PERIODS, POOL
 from tests.sales import sale
 
+ENTITY = "entities/acme-de"
+
 
 def full_book() -> Book:
     """Return a book with a stream of each collection, none of them trivial."""
@@ -49,10 +58,12 @@ def full_book() -> Book:
     ledger.run(refund(ledger.wallet().version, 3))
     ledger.run(CreateBreakagePool(POOL, "EUR", BreakageMethod.REMOTE, escheat_fraction="0.5"))
     ledger.run(LockAccountingPeriod(PERIODS, date(2026, 1, 1), date(2026, 2, 1)))
+    ledger.run(SetFunctionalCurrency(ENTITY, "USD"))
+    ledger.run(SetExchangeRate(ENTITY, "EUR", "1.1", NOW))
     return ledger
 
 
-@pytest.mark.parametrize("stream", [WALLET, RATE_CARD, PLAN, CONTRACT, POOL, PERIODS])
+@pytest.mark.parametrize("stream", [WALLET, RATE_CARD, PLAN, CONTRACT, POOL, PERIODS, ENTITY])
 def test_a_snapshot_brings_every_kind_of_state_back(stream: str) -> None:
     state = full_book().states[stream]
     entry = Entry(state, 7, "ab" * 32, 3)

@@ -36,6 +36,8 @@ from ledger_service.domain.commands import (
     RevokeGrant,
     SaleTerms,
     ScheduleContractPhase,
+    SetExchangeRate,
+    SetFunctionalCurrency,
     SettleRefund,
     SettleTopUp,
     SettleTransfer,
@@ -215,6 +217,8 @@ ADJUST = RecordAdjustment(
         adjustment=Adjustment(NOW, after(days=30), "1", "3.5", watermark_position=1),
     ),
 )
+CURRENCY = SetFunctionalCurrency("entities/acme-de", "USD")
+RATE = SetExchangeRate("entities/acme-de", "EUR", "1.1", NOW, "ECB")
 EXAMPLES: list[AnyCommand] = [
     OPEN,
     FULL_GRANT,
@@ -286,6 +290,8 @@ EXAMPLES: list[AnyCommand] = [
     POOL_UNITS,
     LOCK,
     CLOSE_PERIOD,
+    CURRENCY,
+    RATE,
 ]
 
 
@@ -492,11 +498,17 @@ CHANGES: list[tuple[AnyCommand, dict[str, object], str]] = [
     (LOCK, {"to_day": date(2026, 2, 2)}, "to_day"),
     (CLOSE_PERIOD, {"from_day": date(2026, 1, 2)}, "from_day"),
     (CLOSE_PERIOD, {"to_day": date(2026, 2, 2)}, "to_day"),
+    (OPEN, {"entity": "acme-de"}, "entity"),
+    (CURRENCY, {"currency_code": "EUR"}, "currency_code"),
+    (RATE, {"currency_code": "GBP"}, "currency_code"),
+    (RATE, {"rate": "1.2"}, "rate"),
+    (RATE, {"from_time": after(days=1)}, "from_time"),
+    (RATE, {"source": ""}, "source"),
 ]
 
 KEYLESS: set[type[Command]] = {SettleWallet, SettleTransfer, ReturnTransfer}
 """Commands that are told from the state whether they were done."""
-OWN_STREAM = {"wallet", "rate_card", "plan", "contract", "pool", "period"}
+OWN_STREAM = {"wallet", "rate_card", "plan", "contract", "pool", "period", "entity"}
 """Fields that name the stream which scopes the key: with another one it is another key."""
 
 
@@ -518,6 +530,8 @@ def recorded(command: AnyCommand) -> Fact[Event]:  # noqa: C901
         return stored(book() if command is POOL else book(POOL), command)
     if isinstance(command, LockAccountingPeriod | CloseAccountingPeriod):
         return stored(book() if command is LOCK else book(LOCK), command)
+    if isinstance(command, SetFunctionalCurrency | SetExchangeRate):
+        return stored(book() if command is CURRENCY else book(CURRENCY), command)
     if command in (ACCEPT, REJECT, ADJUST):
         return stored(_proposed(accepts=command is ADJUST), command)
     ledger = book() if command is OPEN else agreed()
@@ -613,6 +627,10 @@ def test_every_field_of_every_keyed_command_is_changed_above_or_excused() -> Non
         # What was read of the journal: it follows from the period.
         ("CloseAccountingPeriod", "locked_position"),
         ("CloseAccountingPeriod", "figures_hash"),
+        # Whose books they are follows from the wallet or from the entity that is named, and the terms from them.
+        ("GrantCredits", "books"),
+        ("SettleTopUp", "books"),
+        ("SettleTopUp", "finance"),
         ("ReceiveTransfer", "slices"),
         ("ReceiveTransfer", "customer"),
         ("ReceiveTransfer", "asset"),

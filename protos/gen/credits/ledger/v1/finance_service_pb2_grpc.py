@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from credits.ledger.v1 import entity_books_pb2 as credits_dot_ledger_dot_v1_dot_entity__books__pb2
 from credits.ledger.v1 import finance_commands_pb2 as credits_dot_ledger_dot_v1_dot_finance__commands__pb2
 from credits.ledger.v1 import finance_export_pb2 as credits_dot_ledger_dot_v1_dot_finance__export__pb2
 from credits.ledger.v1 import finance_reports_pb2 as credits_dot_ledger_dot_v1_dot_finance__reports__pb2
@@ -87,6 +88,26 @@ class FinanceServiceStub:
                 '/credits.ledger.v1.FinanceService/ListAccountingPeriods',
                 request_serializer=credits_dot_ledger_dot_v1_dot_finance__commands__pb2.ListAccountingPeriodsRequest.SerializeToString,
                 response_deserializer=credits_dot_ledger_dot_v1_dot_finance__commands__pb2.ListAccountingPeriodsResponse.FromString,
+                _registered_method=True)
+        self.SetFunctionalCurrency = channel.unary_unary(
+                '/credits.ledger.v1.FinanceService/SetFunctionalCurrency',
+                request_serializer=credits_dot_ledger_dot_v1_dot_entity__books__pb2.SetFunctionalCurrencyRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_entity__books__pb2.SetFunctionalCurrencyResponse.FromString,
+                _registered_method=True)
+        self.GetEntityBooks = channel.unary_unary(
+                '/credits.ledger.v1.FinanceService/GetEntityBooks',
+                request_serializer=credits_dot_ledger_dot_v1_dot_entity__books__pb2.GetEntityBooksRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_entity__books__pb2.GetEntityBooksResponse.FromString,
+                _registered_method=True)
+        self.SetExchangeRate = channel.unary_unary(
+                '/credits.ledger.v1.FinanceService/SetExchangeRate',
+                request_serializer=credits_dot_ledger_dot_v1_dot_entity__books__pb2.SetExchangeRateRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_entity__books__pb2.SetExchangeRateResponse.FromString,
+                _registered_method=True)
+        self.ListExchangeRates = channel.unary_unary(
+                '/credits.ledger.v1.FinanceService/ListExchangeRates',
+                request_serializer=credits_dot_ledger_dot_v1_dot_entity__books__pb2.ListExchangeRatesRequest.SerializeToString,
+                response_deserializer=credits_dot_ledger_dot_v1_dot_entity__books__pb2.ListExchangeRatesResponse.FromString,
                 _registered_method=True)
         self.GetTrialBalance = channel.unary_unary(
                 '/credits.ledger.v1.FinanceService/GetTrialBalance',
@@ -217,6 +238,34 @@ class FinanceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetFunctionalCurrency(self, request, context):
+        """Keep the books of a legal entity in one currency, for ever. Safe to retry with the same key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetEntityBooks(self, request, context):
+        """Get what a legal entity has said of its books. Safe to retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetExchangeRate(self, request, context):
+        """State what a currency is worth in the books of a legal entity from an instant on. Safe to retry with the same key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListExchangeRates(self, request, context):
+        """List the exchange rates of a legal entity with their history. Safe to retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetTrialBalance(self, request, context):
         """Get the balances of accounts, which add up to zero in each currency. Safe to retry.
         """
@@ -339,6 +388,26 @@ def add_FinanceServiceServicer_to_server(servicer, server):
                     servicer.ListAccountingPeriods,
                     request_deserializer=credits_dot_ledger_dot_v1_dot_finance__commands__pb2.ListAccountingPeriodsRequest.FromString,
                     response_serializer=credits_dot_ledger_dot_v1_dot_finance__commands__pb2.ListAccountingPeriodsResponse.SerializeToString,
+            ),
+            'SetFunctionalCurrency': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetFunctionalCurrency,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_entity__books__pb2.SetFunctionalCurrencyRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_entity__books__pb2.SetFunctionalCurrencyResponse.SerializeToString,
+            ),
+            'GetEntityBooks': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetEntityBooks,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_entity__books__pb2.GetEntityBooksRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_entity__books__pb2.GetEntityBooksResponse.SerializeToString,
+            ),
+            'SetExchangeRate': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetExchangeRate,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_entity__books__pb2.SetExchangeRateRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_entity__books__pb2.SetExchangeRateResponse.SerializeToString,
+            ),
+            'ListExchangeRates': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListExchangeRates,
+                    request_deserializer=credits_dot_ledger_dot_v1_dot_entity__books__pb2.ListExchangeRatesRequest.FromString,
+                    response_serializer=credits_dot_ledger_dot_v1_dot_entity__books__pb2.ListExchangeRatesResponse.SerializeToString,
             ),
             'GetTrialBalance': grpc.unary_unary_rpc_method_handler(
                     servicer.GetTrialBalance,
@@ -662,6 +731,114 @@ class FinanceService:
             '/credits.ledger.v1.FinanceService/ListAccountingPeriods',
             credits_dot_ledger_dot_v1_dot_finance__commands__pb2.ListAccountingPeriodsRequest.SerializeToString,
             credits_dot_ledger_dot_v1_dot_finance__commands__pb2.ListAccountingPeriodsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetFunctionalCurrency(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.FinanceService/SetFunctionalCurrency',
+            credits_dot_ledger_dot_v1_dot_entity__books__pb2.SetFunctionalCurrencyRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_entity__books__pb2.SetFunctionalCurrencyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetEntityBooks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.FinanceService/GetEntityBooks',
+            credits_dot_ledger_dot_v1_dot_entity__books__pb2.GetEntityBooksRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_entity__books__pb2.GetEntityBooksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetExchangeRate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.FinanceService/SetExchangeRate',
+            credits_dot_ledger_dot_v1_dot_entity__books__pb2.SetExchangeRateRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_entity__books__pb2.SetExchangeRateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListExchangeRates(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.ledger.v1.FinanceService/ListExchangeRates',
+            credits_dot_ledger_dot_v1_dot_entity__books__pb2.ListExchangeRatesRequest.SerializeToString,
+            credits_dot_ledger_dot_v1_dot_entity__books__pb2.ListExchangeRatesResponse.FromString,
             options,
             channel_credentials,
             insecure,

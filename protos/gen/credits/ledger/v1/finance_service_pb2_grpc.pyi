@@ -4,6 +4,7 @@ isort:skip_file
 Figures for finance (ASC 606 / IFRS 15), from the journal, and what finance tells the ledger."""
 
 from collections import abc as _abc
+from credits.ledger.v1 import entity_books_pb2 as _entity_books_pb2
 from credits.ledger.v1 import finance_commands_pb2 as _finance_commands_pb2
 from credits.ledger.v1 import finance_export_pb2 as _finance_export_pb2
 from credits.ledger.v1 import finance_reports_pb2 as _finance_reports_pb2
@@ -62,6 +63,14 @@ class FinanceServiceStub:
     """Close an accounting period: in order, and for good. Safe to retry with the same key."""
     ListAccountingPeriods: _grpc.UnaryUnaryMultiCallable[_finance_commands_pb2.ListAccountingPeriodsRequest, _finance_commands_pb2.ListAccountingPeriodsResponse]
     """List the periods of an entity that take no entries any more. Safe to retry."""
+    SetFunctionalCurrency: _grpc.UnaryUnaryMultiCallable[_entity_books_pb2.SetFunctionalCurrencyRequest, _entity_books_pb2.SetFunctionalCurrencyResponse]
+    """Keep the books of a legal entity in one currency, for ever. Safe to retry with the same key."""
+    GetEntityBooks: _grpc.UnaryUnaryMultiCallable[_entity_books_pb2.GetEntityBooksRequest, _entity_books_pb2.GetEntityBooksResponse]
+    """Get what a legal entity has said of its books. Safe to retry."""
+    SetExchangeRate: _grpc.UnaryUnaryMultiCallable[_entity_books_pb2.SetExchangeRateRequest, _entity_books_pb2.SetExchangeRateResponse]
+    """State what a currency is worth in the books of a legal entity from an instant on. Safe to retry with the same key."""
+    ListExchangeRates: _grpc.UnaryUnaryMultiCallable[_entity_books_pb2.ListExchangeRatesRequest, _entity_books_pb2.ListExchangeRatesResponse]
+    """List the exchange rates of a legal entity with their history. Safe to retry."""
     GetTrialBalance: _grpc.UnaryUnaryMultiCallable[_finance_reports_pb2.GetTrialBalanceRequest, _finance_reports_pb2.GetTrialBalanceResponse]
     """Get the balances of accounts, which add up to zero in each currency. Safe to retry."""
     ListJournal: _grpc.UnaryUnaryMultiCallable[_finance_reports_pb2.ListJournalRequest, _finance_reports_pb2.ListJournalResponse]
@@ -114,6 +123,14 @@ class FinanceServiceAsyncStub(FinanceServiceStub):
     """Close an accounting period: in order, and for good. Safe to retry with the same key."""
     ListAccountingPeriods: _aio.UnaryUnaryMultiCallable[_finance_commands_pb2.ListAccountingPeriodsRequest, _finance_commands_pb2.ListAccountingPeriodsResponse]  # type: ignore[assignment]
     """List the periods of an entity that take no entries any more. Safe to retry."""
+    SetFunctionalCurrency: _aio.UnaryUnaryMultiCallable[_entity_books_pb2.SetFunctionalCurrencyRequest, _entity_books_pb2.SetFunctionalCurrencyResponse]  # type: ignore[assignment]
+    """Keep the books of a legal entity in one currency, for ever. Safe to retry with the same key."""
+    GetEntityBooks: _aio.UnaryUnaryMultiCallable[_entity_books_pb2.GetEntityBooksRequest, _entity_books_pb2.GetEntityBooksResponse]  # type: ignore[assignment]
+    """Get what a legal entity has said of its books. Safe to retry."""
+    SetExchangeRate: _aio.UnaryUnaryMultiCallable[_entity_books_pb2.SetExchangeRateRequest, _entity_books_pb2.SetExchangeRateResponse]  # type: ignore[assignment]
+    """State what a currency is worth in the books of a legal entity from an instant on. Safe to retry with the same key."""
+    ListExchangeRates: _aio.UnaryUnaryMultiCallable[_entity_books_pb2.ListExchangeRatesRequest, _entity_books_pb2.ListExchangeRatesResponse]  # type: ignore[assignment]
+    """List the exchange rates of a legal entity with their history. Safe to retry."""
     GetTrialBalance: _aio.UnaryUnaryMultiCallable[_finance_reports_pb2.GetTrialBalanceRequest, _finance_reports_pb2.GetTrialBalanceResponse]  # type: ignore[assignment]
     """Get the balances of accounts, which add up to zero in each currency. Safe to retry."""
     ListJournal: _aio.UnaryUnaryMultiCallable[_finance_reports_pb2.ListJournalRequest, _finance_reports_pb2.ListJournalResponse]  # type: ignore[assignment]
@@ -223,6 +240,38 @@ class FinanceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_finance_commands_pb2.ListAccountingPeriodsResponse, _abc.Awaitable[_finance_commands_pb2.ListAccountingPeriodsResponse]]:
         """List the periods of an entity that take no entries any more. Safe to retry."""
+
+    @_abc_1.abstractmethod
+    def SetFunctionalCurrency(
+        self,
+        request: _entity_books_pb2.SetFunctionalCurrencyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_entity_books_pb2.SetFunctionalCurrencyResponse, _abc.Awaitable[_entity_books_pb2.SetFunctionalCurrencyResponse]]:
+        """Keep the books of a legal entity in one currency, for ever. Safe to retry with the same key."""
+
+    @_abc_1.abstractmethod
+    def GetEntityBooks(
+        self,
+        request: _entity_books_pb2.GetEntityBooksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_entity_books_pb2.GetEntityBooksResponse, _abc.Awaitable[_entity_books_pb2.GetEntityBooksResponse]]:
+        """Get what a legal entity has said of its books. Safe to retry."""
+
+    @_abc_1.abstractmethod
+    def SetExchangeRate(
+        self,
+        request: _entity_books_pb2.SetExchangeRateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_entity_books_pb2.SetExchangeRateResponse, _abc.Awaitable[_entity_books_pb2.SetExchangeRateResponse]]:
+        """State what a currency is worth in the books of a legal entity from an instant on. Safe to retry with the same key."""
+
+    @_abc_1.abstractmethod
+    def ListExchangeRates(
+        self,
+        request: _entity_books_pb2.ListExchangeRatesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_entity_books_pb2.ListExchangeRatesResponse, _abc.Awaitable[_entity_books_pb2.ListExchangeRatesResponse]]:
+        """List the exchange rates of a legal entity with their history. Safe to retry."""
 
     @_abc_1.abstractmethod
     def GetTrialBalance(

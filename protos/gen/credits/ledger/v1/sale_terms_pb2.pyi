@@ -38,7 +38,7 @@ class SaleTerms(_message.Message):
     STANDALONE_PRICE_FIELD_NUMBER: _builtins.int
     BUNDLE_FIELD_NUMBER: _builtins.int
     entity: _builtins.str
-    """Legal entity that sold it: 1 to 100 of A-Z, a-z, 0-9 and . _ ~ -. Default: "default"."""
+    """Legal entity that sold it: 1 to 100 of A-Z, a-z, 0-9 and . _ ~ -. Default: that of the wallet."""
     product: _builtins.str
     """What was sold, for reports: 1 to 100 of A-Z, a-z, 0-9 and . _ ~ : -. Default: none. Usage with a feature is
     reported under its feature.
@@ -54,10 +54,13 @@ class SaleTerms(_message.Message):
     bonus_units: _builtins.int
     """How many of the units were given with the rest; they share its price. 0 or more, fewer than those granted. Default 0."""
     functional_currency_code: _builtins.str
-    """Currency in which the entity keeps its books, ISO 4217. Default: that of the consideration, or the server's setting."""
+    """Currency in which the entity keeps its books, ISO 4217. Default: its functional currency, or where it has set none
+    the server's setting, or that of the consideration. No other than its functional currency, if it has set one.
+    """
     exchange_rate: _builtins.str
-    """What one unit of the consideration's currency is worth in it at receipt: decimal text above 0. Required where the
-    two differ. The liability is not measured again at later rates.
+    """What one unit of the consideration's currency is worth in it at receipt: decimal text above 0. Default: the
+    entity's exchange rate at the grant's effective time; required where the two currencies differ and it has none.
+    The liability is not measured again at later rates.
     """
     @_builtins.property
     def tax(self) -> _money_pb2.Money:

@@ -132,6 +132,7 @@ class Wallet(_message.Message):
     RULES_FIELD_NUMBER: _builtins.int
     CLOSE_TIME_FIELD_NUMBER: _builtins.int
     OPEN_TOP_UPS_FIELD_NUMBER: _builtins.int
+    ENTITY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """wallets/{wallet}. Output only in OpenWallet, which takes `wallet_id`."""
     customer: _builtins.str
@@ -148,6 +149,10 @@ class Wallet(_message.Message):
     """Events in the wallet's stream. Output only."""
     burn_down_order: _builtins.str
     """Order in which lots are used: default/1, openmeter/1, metronome/1, orb/1 or fifo/1. Default default/1; never changes."""
+    entity: _builtins.str
+    """Legal entity that owns its business: what a paid grant that names none is sold by, and in whose books its overage
+    and the bills of its contracts are. 1 to 100 of A-Z, a-z, 0-9 and . _ ~ -. Default "default"; never changes.
+    """
     @_builtins.property
     def asset(self) -> _money_pb2.Asset:
         """What the wallet counts. Required; never changes."""
@@ -183,10 +188,11 @@ class Wallet(_message.Message):
         rules: _wallet_rules_pb2.WalletRules | None = ...,
         close_time: _timestamp_pb2.Timestamp | None = ...,
         open_top_ups: _abc.Iterable[_top_up_pb2.TopUp] | None = ...,
+        entity: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "close_time", b"close_time", "open_time", b"open_time", "rules", b"rules"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "burn_down_order", b"burn_down_order", "close_time", b"close_time", "contract", b"contract", "customer", b"customer", "name", b"name", "open_time", b"open_time", "open_top_ups", b"open_top_ups", "overage_limit_units", b"overage_limit_units", "rules", b"rules", "shortfall_mode", b"shortfall_mode", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "burn_down_order", b"burn_down_order", "close_time", b"close_time", "contract", b"contract", "customer", b"customer", "entity", b"entity", "name", b"name", "open_time", b"open_time", "open_top_ups", b"open_top_ups", "overage_limit_units", b"overage_limit_units", "rules", b"rules", "shortfall_mode", b"shortfall_mode", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
