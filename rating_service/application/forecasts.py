@@ -80,8 +80,11 @@ class Forecasting:
         self._bills = bills
         self._clock = clock
 
-    async def forecast(self, name: str, *, min_position: int) -> CycleForecast:
-        """Return the projection of the present cycle. Refuses UNKNOWN_CONTRACT, CONTRACT_NOT_IN_FORCE."""
+    async def forecast(self, name: str, *, min_position: int, with_bill: bool) -> CycleForecast:
+        """Return the projection of the present cycle. Refuses UNKNOWN_CONTRACT, CONTRACT_NOT_IN_FORCE.
+
+        The bill takes a pass over the cycle's debits, all else the sums by day.
+        """
         check_contract(name, field="name")
         await catch_up(self._history, self._rollup, min_position)
         contract = catalogues.contract(self._history.catalogue, name)
@@ -104,9 +107,12 @@ class Forecasting:
             max(Fraction(0), found.projected_units - used_units - available_units) if found else Fraction(0)
         )
         overage = overage_units + to_come
-        bill = await self._bills.project(
-            contract, now, position=sheet.position, further_units=round_half_up(to_come, step=1)
-        )
+        bill = None
+        if with_bill:
+            further_units = round_half_up(to_come, step=1)
+            bill = await self._bills.project(
+                contract, now, position=sheet.position, further_units=further_units
+            )
         return CycleForecast(
             contract=contract,
             cycle=cycle,

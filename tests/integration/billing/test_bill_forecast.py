@@ -27,7 +27,9 @@ async def forecast(world: World, contract: str) -> usage_report_service_pb2.GetF
     """Return the forecast of a contract, as of now."""
     async with grpc.aio.insecure_channel(f"127.0.0.1:{world.parts.served.port}") as channel:
         stub = usage_report_service_pb2_grpc.UsageReportServiceStub(channel)
-        request = usage_report_service_pb2.GetForecastRequest(name=contract, min_position=await world.head())
+        request = usage_report_service_pb2.GetForecastRequest(
+            name=contract, min_position=await world.head(), include_bill=True
+        )
         return await stub.GetForecast(request)
 
 

@@ -3,7 +3,8 @@
 isort:skip_file
 What dashboards ask for: usage by day, credit that is left, where a cycle is heading, and past bills.
 
-Usage is read from sums by day, so an answer costs what its days and groups cost, however much usage there was.
+Usage is read from sums by day, so an answer costs what its days and groups cost, however much usage there was; but
+the invoice of a forecast, where it is asked for, costs what computing one costs.
 Every call reads only and is safe to retry, but CheckUsage with `repair`, which is safe to repeat.
 """
 
@@ -646,19 +647,23 @@ class GetForecastRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     MIN_POSITION_FIELD_NUMBER: _builtins.int
+    INCLUDE_BILL_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """contracts/{contract}, which must be in force now. Required."""
     min_position: _builtins.int
     """Wait until usage up to this position of the ledger's log is counted. Default: do not wait."""
+    include_bill: _builtins.bool
+    """True: the invoice that the cycle is heading for as well, which takes a pass over the cycle's debits. Default false."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         min_position: _builtins.int = ...,
+        include_bill: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["min_position", b"min_position", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["include_bill", b"include_bill", "min_position", b"min_position", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -773,7 +778,7 @@ class GetForecastResponse(_message.Message):
     @_builtins.property
     def projected_lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProjectedLine]:
         """The invoice that the cycle is heading for, by kind of line, in the order of an invoice; kinds without money are left
-        out. Empty if the cycle could not be invoiced in one currency.
+        out. Empty unless it was asked for, and if the cycle could not be invoiced in one currency.
         """
 
     @_builtins.property
