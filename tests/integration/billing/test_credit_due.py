@@ -132,8 +132,10 @@ async def test_a_break_between_two_notes_leaves_the_rest_to_the_next_sweep(world
 
 async def test_the_command_line_shows_and_settles_it(world: World) -> None:
     contract, invoice = await owing(world, refunded=20)
-    status = await rating(world, "status", "--contract", contract)
-    listed = await rating(world, "due", "--contract", contract, group="credit-note")
+    status, listed = await asyncio.gather(
+        rating(world, "status", "--contract", contract),
+        rating(world, "due", "--contract", contract, group="credit-note"),
+    )
     paid = await rating(
         world, "settle", invoice, "--settlement", "refund", "--reason", "paid out", group="credit-note"
     )
