@@ -109,7 +109,8 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Parts:
     computing = build_invoicing(settings, opened, stack)
     billing = build_billing(settings, opened, computing.invoicing, computing.invoices)
     documents = build_documents(settings, opened, computing, billing)
-    reports = build_reports(pool, channel, follower, ledger if settings.sandbox else SystemClock())
+    clock = ledger if settings.sandbox else SystemClock()
+    reports = build_reports(pool, channel, follower, computing.facts, clock)
     usage = build_usage(settings, pool, channel, ledger, follower, open_limiter(settings, stack))
     reratings = Reratings(
         ledger=ledger,

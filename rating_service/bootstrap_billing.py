@@ -21,6 +21,7 @@ from rating_service.application.invoices import Invoicing
 from rating_service.application.issue_due import DueInvoices
 from rating_service.application.list_cycles import CycleListing
 from rating_service.application.run_billing import BillingRunner
+from rating_service.domain.billing import Waits
 from rating_service.projections.follower import Follower
 from rating_service.rpc.causes import cause_of
 from rating_service.settings import Settings
@@ -74,18 +75,17 @@ def build_billing(
     """Return the parts that bill contracts."""
     clock = opened.ledger if settings.sandbox else SystemClock()
     store = PostgresBillingStore(opened.pool, opened.url)
+    waits = Waits(settings.grace, settings.max_lateness)
     thresholds = Thresholds(store=store, invoicing=invoicing)
     billing = Billing(
         included=IncludedCredit(store=store, grants=LedgerGrants(opened.channel), cause_of=cause_of),
-        invoices=DueInvoices(
-            invoicing=invoicing, thresholds=thresholds, grace=settings.grace, cause_of=cause_of
-        ),
+        invoices=DueInvoices(invoicing=invoicing, thresholds=thresholds, waits=waits, cause_of=cause_of),
         thresholds=thresholds,
         ledger=opened.ledger,
         history=opened.follower,
         store=store,
         clock=clock,
-        grace=settings.grace,
+        waits=waits,
     )
     cycles = CycleListing(
         history=opened.follower, store=store, invoices=invoices, clock=clock, grace=settings.grace

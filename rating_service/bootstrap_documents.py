@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 from typing import NamedTuple
 
+from rating_service.adapters.adjustment_records import FollowedAdjustments, LedgerAdjustments
 from rating_service.adapters.clocks import SystemClock
 from rating_service.adapters.credit_balance_store import PostgresCreditBalances
 from rating_service.adapters.credit_note_store import PostgresCreditNoteStore
 from rating_service.adapters.document_index import PostgresDocumentIndex
 from rating_service.adapters.ledger_documents import LedgerDocuments
 from rating_service.adapters.record_store import PostgresRecordStore
+from rating_service.adapters.rerating_facts import PostgresReratingFacts
 from rating_service.application.credit_due import CreditDue
 from rating_service.application.credit_notes import CreditNotes
 from rating_service.application.customer_balance import CustomerBalances
 from rating_service.application.ledger_records import LedgerRecords
 from rating_service.application.trace_line import LineTracing
+from rating_service.application.verify_adjustments import AdjustmentVerification
 from rating_service.application.verify_documents import DocumentVerification
 from rating_service.bootstrap_billing import BillingParts, InvoicingParts, Opened
 from rating_service.bootstrap_plans import build_plan_changes
@@ -60,6 +63,12 @@ def build_documents(
         notes=store,
         index=index,
         facts=ledger,
+        adjustments=AdjustmentVerification(
+            index=FollowedAdjustments(opened.pool),
+            ledger=LedgerAdjustments(opened.channel),
+            usage=PostgresReratingFacts(opened.url),
+            agreements=facts,
+        ),
         history=opened.follower,
         catch_up=catch_up,
     )
@@ -71,6 +80,7 @@ def build_documents(
         cycles=billing.cycles,
         notes=notes,
         balances=CustomerBalances(PostgresCreditBalances(opened.pool)),
+        credit_due=credit_due,
         verification=verification,
         changing=plans.changing,
         migration=plans.migration,

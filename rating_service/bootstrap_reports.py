@@ -11,8 +11,10 @@ from rating_service.adapters.invoice_store import PostgresInvoiceStore
 from rating_service.adapters.postgres_pool import Pool
 from rating_service.adapters.usage_reader import PostgresUsageReader
 from rating_service.adapters.usage_store import PostgresUsageStore
+from rating_service.application.bill_forecasts import BillForecasts
 from rating_service.application.bills import BillListing
 from rating_service.application.forecasts import Forecasting
+from rating_service.application.invoice_ports import InvoiceFacts
 from rating_service.application.ports import Clock
 from rating_service.application.remaining_credit import CreditReporting
 from rating_service.application.usage_reports import UsageReporting
@@ -29,8 +31,10 @@ class ReportParts(NamedTuple):
     rollup: UsageRollup
 
 
-def build_reports(pool: Pool, channel: grpc.aio.Channel, history: Follower, clock: Clock) -> ReportParts:
-    """Return the parts of reports on what a follower stored."""
+def build_reports(
+    pool: Pool, channel: grpc.aio.Channel, history: Follower, facts: InvoiceFacts, clock: Clock
+) -> ReportParts:
+    """Return the parts of reports on what a follower stored, and what invoices are computed from."""
     rollup = UsageRollup(history=history, store=PostgresUsageStore(pool))
     UNSUMMED_EVENTS.set_function(lambda: rollup.lag_events)
     reader = PostgresUsageReader(pool)
@@ -39,7 +43,12 @@ def build_reports(pool: Pool, channel: grpc.aio.Channel, history: Follower, cloc
         usage=UsageReporting(history=history, rollup=rollup, reader=reader),
         credit=CreditReporting(history=history, reader=reader, balances=balances, clock=clock),
         forecasting=Forecasting(
-            history=history, rollup=rollup, reader=reader, balances=balances, clock=clock
+            history=history,
+            rollup=rollup,
+            reader=reader,
+            balances=balances,
+            bills=BillForecasts(facts),
+            clock=clock,
         ),
         bills=BillListing(history=history, store=PostgresInvoiceStore(pool)),
     )

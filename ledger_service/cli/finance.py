@@ -47,6 +47,8 @@ def revise_estimate(
     json: AsJson = False,
 ) -> None:
     """Expect another part of lots, or of a pool, never to be used: a cumulative catch-up."""
+    if not breakage and not redeemed_units:
+        raise typer.BadParameter("--breakage or --redeemed-units says what is expected from now on")
     pool = names[0].startswith("breakagePools/")
     request = finance_commands_pb2.ReviseBreakageEstimateRequest(
         name=names[0] if pool else _wallet_of(names[0]),
@@ -58,7 +60,7 @@ def revise_estimate(
     answer = _call(
         lambda stub: stub.ReviseBreakageEstimate(request, timeout=CALL_SECONDS_MAX), address, ca_file
     )
-    _show(answer, f"estimate revised at position {answer.position:,}", json=json)
+    _show(answer, f"estimate of {', '.join(names)} revised at position {answer.position:,}", json=json)
 
 
 @app.command("declare-remote")

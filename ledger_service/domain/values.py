@@ -114,11 +114,26 @@ class CrossingDirection(Enum):
 
 
 class InvoiceKind(Enum):
-    """What an invoice is for: a cycle, a part of it that reached a threshold, or a contract's last cycle."""
+    """What an invoice is for: a cycle, a part of it that reached a threshold, or a contract's last cycle.
+
+    Or the fees of a contract's first cycle, in advance.
+    """
 
     CYCLE = "CYCLE"
     THRESHOLD = "THRESHOLD"
     FINAL = "FINAL"
+    ADVANCE = "ADVANCE"
+
+
+CLOSING_KINDS: Final = frozenset({InvoiceKind.CYCLE, InvoiceKind.FINAL})
+"""Invoices that close their cycle: it has one of them."""
+
+
+class FeeTiming(Enum):
+    """When base fee and seats of a cycle are billed: when it is over, or when it begins."""
+
+    ARREARS = "ARREARS"
+    ADVANCE = "ADVANCE"
 
 
 class NoteSettlement(Enum):

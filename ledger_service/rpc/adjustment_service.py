@@ -93,4 +93,5 @@ def _read_adjustment(message: adjustment_pb2.Adjustment, wallet: str) -> Adjustm
             MeterMoved(move.meter, move.quantity_before, move.usages_before, move.quantity, move.usages)
             for move in message.meters
         ),
+        message.watermark_position,
     )

@@ -19,6 +19,7 @@ KIND: Final = {
     billing_records_pb2.INVOICE_KIND_CYCLE: InvoiceKind.CYCLE,
     billing_records_pb2.INVOICE_KIND_THRESHOLD: InvoiceKind.THRESHOLD,
     billing_records_pb2.INVOICE_KIND_FINAL: InvoiceKind.FINAL,
+    billing_records_pb2.INVOICE_KIND_ADVANCE: InvoiceKind.ADVANCE,
 }
 SETTLEMENT: Final = {
     billing_records_pb2.NOTE_SETTLEMENT_REFUND: NoteSettlement.REFUND,
@@ -42,7 +43,7 @@ def read_record_invoice(request: billing_records_pb2.RecordInvoiceRequest) -> Re
     issued = request.issued
     kind = KIND.get(issued.kind)
     if kind is None:
-        raise ValueUnspecified("issued.kind must be CYCLE, THRESHOLD or FINAL", field="issued.kind")
+        raise ValueUnspecified("issued.kind must be CYCLE, THRESHOLD, FINAL or ADVANCE", field="issued.kind")
     event = InvoiceIssued(
         invoice=issued.invoice,
         kind=kind,

@@ -6,11 +6,21 @@ from typing import Final, TypedDict
 
 from credits.ledger.v1 import agreement_pb2, billing_terms_pb2
 from ledger_service.domain.events import Commitment, IncludedRollOver, PlanPhase, TaxRate
-from ledger_service.domain.values import Money
+from ledger_service.domain.refusals import FieldMalformed
+from ledger_service.domain.values import FeeTiming, Money
 from ledger_service.rpc.values import read_money, write_money
 
 FACTOR_DEFAULT: Final = "1"
 TIMES_DEFAULT: Final = 1
+FEE_TIMING: Final = {
+    billing_terms_pb2.FEE_TIMING_UNSPECIFIED: FeeTiming.ARREARS,
+    billing_terms_pb2.FEE_TIMING_ARREARS: FeeTiming.ARREARS,
+    billing_terms_pb2.FEE_TIMING_ADVANCE: FeeTiming.ADVANCE,
+}
+FEE_TIMING_WIRE: Final = {
+    FeeTiming.ARREARS: billing_terms_pb2.FEE_TIMING_ARREARS,
+    FeeTiming.ADVANCE: billing_terms_pb2.FEE_TIMING_ADVANCE,
+}
 
 
 class BillingTerms(TypedDict):
@@ -24,6 +34,7 @@ class BillingTerms(TypedDict):
     commitment: Commitment | None
     invoice_threshold: Money | None
     tax_rates: tuple[TaxRate, ...]
+    fee_timing: FeeTiming
 
 
 def read_billing_terms(phase: agreement_pb2.PlanPhase) -> BillingTerms:
@@ -43,6 +54,7 @@ def read_billing_terms(phase: agreement_pb2.PlanPhase) -> BillingTerms:
         commitment=_commitment(phase.commitment) if phase.HasField("commitment") else None,
         invoice_threshold=amount("invoice_threshold"),
         tax_rates=tuple(TaxRate(rate.name, rate.percent, rate.jurisdiction) for rate in phase.tax_rates),
+        fee_timing=_fee_timing(phase.fee_timing),
     )
 
 
@@ -53,6 +65,7 @@ def write_billing_terms(message: agreement_pb2.PlanPhase, phase: PlanPhase) -> N
         if amount is not None:
             getattr(message, name).CopyFrom(write_money(amount))
     message.seats = phase.seats
+    message.fee_timing = FEE_TIMING_WIRE[phase.fee_timing]
     if (roll_over := phase.included_roll_over) is not None:
         message.included_roll_over.percent = roll_over.percent
         message.included_roll_over.cap_units = roll_over.cap_units
@@ -66,6 +79,13 @@ def write_billing_terms(message: agreement_pb2.PlanPhase, phase: PlanPhase) -> N
         billing_terms_pb2.TaxRate(name=rate.name, percent=rate.percent, jurisdiction=rate.jurisdiction)
         for rate in phase.tax_rates
     )
+
+
+def _fee_timing(value: billing_terms_pb2.FeeTiming.ValueType) -> FeeTiming:
+    timing = FEE_TIMING.get(value)
+    if timing is None:
+        raise FieldMalformed("fee_timing must be ARREARS or ADVANCE", field="fee_timing")
+    return timing
 
 
 def _roll_over(message: billing_terms_pb2.IncludedRollOver) -> IncludedRollOver:

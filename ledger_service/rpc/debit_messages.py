@@ -177,4 +177,5 @@ def write_adjustment(adjustment: Adjustment, wallet: str) -> adjustment_pb2.Adju
             )
             for move in adjustment.meters
         ],
+        watermark_position=adjustment.watermark_position,
     )

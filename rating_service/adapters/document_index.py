@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, LiteralString
 
 from rating_service.adapters.postgres_pool import Pool, connection
+from rating_service.application.credit_due import Owing
+from rating_service.domain.agreement import Money
 
 CONTRACTS: Final = (
     "SELECT contract FROM rating.invoices UNION SELECT contract FROM rating.credit_notes ORDER BY contract"
@@ -14,12 +17,17 @@ COUNT: Final = (
     " + (SELECT count(*) FROM rating.credit_notes WHERE %(contract)s = '' OR contract = %(contract)s)"
 )
 
-OWING: Final = (
-    "SELECT name FROM rating.invoices AS i WHERE position('\"CREDIT_DUE\"'::bytea IN document) > 0"
-    " AND NOT name = ANY(%(without)s)"
-    " AND NOT EXISTS (SELECT FROM rating.credit_notes WHERE settles <> '' AND settles = i.name)"
-    " ORDER BY contract, sequence LIMIT %(limit)s"
-)
+OWING: Final = """
+    SELECT name, contract, issue_time, owed_nanos, settled_nanos,
+        convert_from(document, 'UTF8')::jsonb -> 'credit_due' ->> 'currency_code'
+    FROM rating.invoices AS i, LATERAL (
+        SELECT coalesce(sum(total_nanos), 0)::bigint AS settled_nanos
+        FROM rating.credit_notes WHERE settles <> '' AND settles = i.name
+    ) AS settling
+    WHERE owed_nanos > settled_nanos AND owed_nanos > 0 AND name > %(after)s
+        AND (%(contract)s = '' OR contract = %(contract)s) AND NOT name = ANY(%(without)s)
+    ORDER BY name LIMIT %(limit)s
+"""
 EARLIER: Final = (
     "SELECT e.name FROM rating.invoices AS i JOIN rating.invoices AS e"
     " ON e.contract = i.contract AND e.sequence < i.sequence"
@@ -43,9 +51,15 @@ class PostgresDocumentIndex:
         [[number]] = await self._rows(COUNT, contract=contract)
         return int(number)
 
-    async def owing(self, *, without: list[str], limit: int) -> list[str]:
-        """Return invoices that owe something which no note has settled, but those named, the oldest first."""
-        return [name for (name,) in await self._rows(OWING, without=without, limit=limit)]
+    async def owing(
+        self, *, contract: str = "", after: str = "", without: Sequence[str] = (), limit: int
+    ) -> list[Owing]:
+        """Return what invoices owe that no note has settled, by name; but those named, and only a contract's."""
+        rows = await self._rows(OWING, contract=contract, after=after, without=list(without), limit=limit)
+        return [
+            Owing(name, of, issue_time, Money(currency, owed), Money(currency, settled))
+            for name, of, issue_time, owed, settled, currency in rows
+        ]
 
     async def earlier(self, invoice: str) -> list[str]:
         """Return the invoices of the same contract that were issued before one, the newest first."""

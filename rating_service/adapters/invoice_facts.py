@@ -53,9 +53,16 @@ READ_REVERSALS: Final = sql.SQL(
     "SELECT {columns} FROM rating.debit_reversals AS r"
     " JOIN rating.debits AS d ON d.wallet = r.wallet AND d.version = r.debit_version"
     " WHERE r.wallet = %(wallet)s AND r.position <= %(watermark_position)s"
-    " AND coalesce(d.adjusted_cycle_time, d.effective_time) >= %(from_time)s"
-    " AND coalesce(d.adjusted_cycle_time, d.effective_time) < %(to_time)s ORDER BY r.position"
+    " AND (coalesce(d.adjusted_cycle_time, d.effective_time) >= %(from_time)s"
+    " AND coalesce(d.adjusted_cycle_time, d.effective_time) < %(to_time)s"
+    " OR d.effective_time >= %(from_time)s AND d.effective_time < %(to_time)s) ORDER BY r.position"
 ).format(columns=REVERSAL_COLUMNS)
+READ_ADJUSTING: Final = sql.SQL(
+    "SELECT {columns} FROM rating.debits WHERE wallet = %(wallet)s AND adjusted_cycle_time IS NOT NULL"
+    " AND effective_time >= %(from_time)s AND effective_time < %(to_time)s"
+    " AND NOT (adjusted_cycle_time >= %(from_time)s AND adjusted_cycle_time < %(to_time)s)"
+    " AND position <= %(watermark_position)s ORDER BY position"
+).format(columns=DEBIT_COLUMNS)
 # A grant counts with what was not revoked of it.
 READ_GRANTS: Final = """
     SELECT g.wallet, g.version, g.effective_time, g.amount_units - coalesce((
@@ -179,11 +186,13 @@ class PostgresBillingFacts:
         return [cycles[place - 1] for (place,) in self._lent.execute(READ_TOUCHED, values)]
 
     def cycle(self, span: Span) -> CycleFacts:
-        """Return a span's debits, streamed, and the reversals of them."""
+        """Return a span's debits, streamed, those posted in it for other cycles, and the reversals of all of them."""
         values = span._asdict()
         reversals = [reversal_from_row(row) for row in self._lent.execute(READ_REVERSALS, values)]
+        adjusting = [debit_from_row(row) for row in self._lent.execute(READ_ADJUSTING, values)]
         rows = self._lent.cursor().stream(READ_SPAN, values, size=ROWS_AT_A_TIME)
-        return CycleFacts(CycleBounds(span.from_time, span.to_time), map(debit_from_row, rows), reversals)
+        cycle = CycleBounds(span.from_time, span.to_time)
+        return CycleFacts(cycle, map(debit_from_row, rows), reversals, adjusting)
 
 
 def _head(row: Any) -> InvoiceHead:

@@ -45,17 +45,17 @@ READ_REVERSALS_OF_DEBITS: Final = sql.SQL(
 ).format(columns=REVERSAL_COLUMNS)
 INVOICE_COLUMNS: Final = sql.SQL(
     "name, contract, cycle_start_time, cycle_end_time, issue_time, watermark_position, hash, document, kind,"
-    " sequence"
+    " sequence, owed_nanos"
 )
 ADD_INVOICE: Final = sql.SQL(
     "INSERT INTO rating.invoices ({columns}) VALUES (%(name)s, %(contract)s, %(cycle_start_time)s,"
     " %(cycle_end_time)s, %(issue_time)s, %(watermark_position)s, %(hash)s, %(document)s, %(kind)s,"
-    " %(sequence)s)"
+    " %(sequence)s, %(owed_nanos)s)"
     " ON CONFLICT DO NOTHING"
 ).format(columns=INVOICE_COLUMNS)
 READ_INVOICE: Final = sql.SQL("SELECT {columns} FROM rating.invoices ").format(columns=INVOICE_COLUMNS)
 OF_CYCLE: Final = sql.SQL(
-    "WHERE contract = %(contract)s AND cycle_start_time = %(cycle_start_time)s AND kind <> 'THRESHOLD'"
+    "WHERE contract = %(contract)s AND cycle_start_time = %(cycle_start_time)s AND kind IN ('CYCLE', 'FINAL')"
 )
 NAMED: Final = sql.SQL("WHERE name = %(name)s")
 PAGE: Final = sql.SQL(

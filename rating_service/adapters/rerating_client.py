@@ -81,6 +81,7 @@ def _write_adjustment(message: wallet_pb2.Charge, adjustment: Adjustment, wallet
     written.charged_units = adjustment.charged_units
     written.rated_units = adjustment.rated_units
     written.left_units = adjustment.left_units
+    written.watermark_position = adjustment.watermark_position
     for part in adjustment.taken_back:
         written.taken_back.add(debit=f"{wallet}/debits/{part.debit_version}", amount_units=part.amount_units)
     for move in adjustment.meters:

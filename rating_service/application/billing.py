@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, NamedTuple, TypeVar
 
 import msgspec
@@ -33,6 +33,7 @@ from rating_service.domain.agreement import Contract
 from rating_service.domain.billing import (
     ContractBilling,
     Failure,
+    Waits,
     failed,
     next_time,
     retry_time,
@@ -77,7 +78,7 @@ class Billing:
         history: History,
         store: BillingStore,
         clock: Clock,
-        grace: timedelta,
+        waits: Waits,
     ) -> None:
         """Bill what was followed of the ledger."""
         self._included = included
@@ -87,7 +88,7 @@ class Billing:
         self._history = history
         self._store = store
         self._clock = clock
-        self._grace = grace
+        self._waits = waits
 
     async def run(
         self, *, contract: str = "", until: datetime | None = None
@@ -174,7 +175,7 @@ class Billing:
         }
         after = await self._store.change(
             list(outcomes),
-            lambda billing: self._noted(billing, known[billing.contract], outcomes[billing.contract]),
+            lambda billing: self._noted(billing, known[billing.contract], outcomes[billing.contract], now),
         )
         failures = [
             ContractFailure(each.contract, each.failure)
@@ -191,7 +192,9 @@ class Billing:
             failures=tuple(failures),
         ), [each.contract for each in after if each.due_time is not None and each.due_time <= now]
 
-    def _noted(self, billing: ContractBilling, contract: Contract, outcome: Billed) -> ContractBilling:
+    def _noted(
+        self, billing: ContractBilling, contract: Contract, outcome: Billed, now: datetime
+    ) -> ContractBilling:
         """Return a billing after a turn; a contract that changed meanwhile stays due."""
         failure = outcome.failure
         if failure is not None:
@@ -200,7 +203,9 @@ class Billing:
         after = msgspec.structs.replace(billing, billed_until=max(billed, default=None), failure=failure)
         if billing.revision != outcome.revision:
             return after
-        due_time = retry_time(failure) if failure is not None else next_time(after, contract, self._grace)
+        due_time = (
+            retry_time(failure) if failure is not None else next_time(after, contract, now, self._waits)
+        )
         return msgspec.structs.replace(after, due_time=due_time)
 
 

@@ -12,7 +12,7 @@ from rating_service.domain import catalogue as catalogues
 from rating_service.domain.agreement import Contract, Money
 from rating_service.domain.cycles import cycle_at
 from rating_service.domain.invoice import read_document
-from rating_service.domain.invoice_document import InvoiceKind
+from rating_service.domain.invoice_document import CLOSING_KINDS, InvoiceKind
 
 INSTANT: Final = timedelta(microseconds=1)
 
@@ -79,7 +79,7 @@ class BillListing:
 
 
 def _closes(stored: StoredInvoice) -> bool:
-    return stored.kind != InvoiceKind.THRESHOLD.value
+    return InvoiceKind(stored.kind) in CLOSING_KINDS
 
 
 def _difference(total: Money, before: Money) -> Money | None:

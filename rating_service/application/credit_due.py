@@ -5,21 +5,33 @@ the invoices that it gives back something of: those that its lines adjust, in th
 left, earlier invoices of the contract, the newest first. The notes are settled as credit, which the next invoice
 applies. Each names the invoice whose debt it settles, so that a break in between leaves nothing undone and nothing
 done twice: what is settled already is read from the notes.
+
+What no invoice has room for was given back otherwise, or was never billed: whether it is paid out or kept as credit is
+for a person to say (`settle_rest`). Then the owing invoice itself stands for it.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from datetime import datetime
 from hashlib import sha256
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import structlog
 
 from rating_service.application.credit_note_ports import CreditNoteStore, NoteFilter
-from rating_service.application.credit_notes import CreditNotes
+from rating_service.application.credit_notes import CreditNotes, ReadNote
 from rating_service.application.invoices import Invoicing
+from rating_service.application.names import (
+    check_contract,
+    check_invoice,
+    checked_page_size,
+    last_of_page,
+    page_token,
+)
 from rating_service.application.ports import LedgerRefused, LedgerUnavailableError, StoreUnavailableError
-from rating_service.application.refusals import RequestRefused
+from rating_service.application.refusals import RequestReason, RequestRefused
 from rating_service.domain.agreement import Money
 from rating_service.domain.credit_note import NoteOrder, Settlement
 from rating_service.domain.invoice_document import Invoice
@@ -36,11 +48,35 @@ UNSETTLED_PAUSE_SECONDS: Final = 60.0
 log = structlog.get_logger("rating.credit_due")
 
 
+class Owing(NamedTuple):
+    """What an invoice owes its customer, and how much of it notes have settled."""
+
+    invoice: str
+    contract: str
+    issue_time: datetime
+    due: Money
+    settled: Money
+
+    @property
+    def left(self) -> Money:
+        """What is still owed."""
+        return Money(self.due.currency_code, self.due.nanos - self.settled.nanos)
+
+
+class OwingPage(NamedTuple):
+    """What is owed, by invoice, and the token of the next page, empty if there is none."""
+
+    owing: list[Owing]
+    next_page_token: str
+
+
 class OwingInvoices(Protocol):
     """Finds invoices that owe something. Raises StoreUnavailableError."""
 
-    async def owing(self, *, without: list[str], limit: int) -> list[str]:
-        """Return invoices that owe something which no note has settled, but those named, the oldest first."""
+    async def owing(
+        self, *, contract: str = "", after: str = "", without: Sequence[str] = (), limit: int
+    ) -> list[Owing]:
+        """Return what invoices owe that no note has settled, by name; but those named, and only a contract's."""
 
     async def earlier(self, invoice: str) -> list[str]:
         """Return the invoices of the same contract that were issued before one, the newest first."""
@@ -73,8 +109,8 @@ class CreditDue:
         """Settle what is owed and return of how many invoices that was."""
         now = asyncio.get_running_loop().time()
         self._resting = {name: until for name, until in self._resting.items() if until > now}
-        names = await self._owing.owing(without=list(self._resting), limit=SWEEP_INVOICES_MAX)
-        for name in names:
+        owing = await self._owing.owing(without=list(self._resting), limit=SWEEP_INVOICES_MAX)
+        for name in (each.invoice for each in owing):
             try:
                 left_nanos = await self.settle(name)
             except (Refusal, RequestRefused) as refusal:
@@ -84,7 +120,7 @@ class CreditDue:
             if left_nanos:
                 log.warning("credit_due_not_settled", invoice=name, left_nanos=left_nanos)
                 self._resting[name] = now + UNSETTLED_PAUSE_SECONDS
-        return len(names)
+        return len(owing)
 
     async def settle(self, name: str) -> int:
         """Credit what an invoice owes, and return how much of it found no invoice to be credited on, in nanos."""
@@ -99,6 +135,49 @@ class CreditDue:
                 break
             left_nanos -= await self._credit(credited, name, Money(due.currency_code, left_nanos))
         return left_nanos
+
+    async def page(self, contract: str, *, page_size: int, token: str) -> OwingPage:
+        """Return a page of what is owed and not settled, by invoice, only a contract's unless it is empty."""
+        if contract:
+            check_contract(contract, field="contract")
+        limit = checked_page_size(page_size)
+        found = await self._owing.owing(contract=contract, after=last_of_page(token), limit=limit + 1)
+        more = len(found) > limit
+        return OwingPage(found[:limit], page_token(found[limit - 1].invoice) if more else "")
+
+    async def settle_rest(self, name: str, *, settlement: Settlement, reason: str) -> ReadNote:
+        """Settle what no invoice has room for, by a note on the owing invoice itself; again returns that note.
+
+        Refuses INVOICE_NOT_FOUND, NO_CREDIT_DUE, FIELD_MALFORMED for OFFSET, and malformed reasons.
+        """
+        check_invoice(name, field="invoice")
+        if settlement is Settlement.OFFSET:
+            raise RequestRefused(
+                RequestReason.FIELD_MALFORMED,
+                f"nothing is to be paid of {name}: what it owes is refunded or kept as credit",
+                field="settlement",
+            )
+        due = (await self._invoicing.get(name)).invoice.credit_due
+        left_nanos = await self.settle(name)
+        if left_nanos <= 0 or due is None:
+            return await self._settled_before(name, settlement)
+        order = NoteOrder(
+            invoice=name,
+            settlement=settlement,
+            reason=reason,
+            settles=name,
+            total=Money(due.currency_code, left_nanos),
+        )
+        return await self._notes.issue(order, key=_key(name, name, left_nanos))
+
+    async def _settled_before(self, name: str, settlement: Settlement) -> ReadNote:
+        """Return the note by which a person settled the rest in the same way. Refuses NO_CREDIT_DUE."""
+        for note in await self._store.page(NoteFilter(invoice=name, settles=name), after=0, limit=1):
+            if note.settlement == settlement.value:
+                return (await self._notes.get(note.name))._replace(replayed=True)
+        raise RequestRefused(
+            RequestReason.NO_CREDIT_DUE, f"{name} owes nothing that is not settled", field="invoice"
+        )
 
     async def _credit(self, credited: str, owing: str, wanted: Money) -> int:
         """Credit as much of an amount as an invoice has left, and return that."""

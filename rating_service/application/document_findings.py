@@ -32,10 +32,16 @@ class DocumentCheck(Enum):
     NOT_IN_LEDGER = "NOT_IN_LEDGER"
     LEDGER_HASH_DIFFERS = "LEDGER_HASH_DIFFERS"
     DOCUMENT_MISSING = "DOCUMENT_MISSING"
+    ADJUSTMENT_DIFFERS_FROM_LEDGER = "ADJUSTMENT_DIFFERS_FROM_LEDGER"
+    ADJUSTMENT_DIFFERS_FROM_HISTORY = "ADJUSTMENT_DIFFERS_FROM_HISTORY"
+    ADJUSTMENT_NOT_COMPUTABLE = "ADJUSTMENT_NOT_COMPUTABLE"
 
 
 class Finding(NamedTuple):
-    """One thing that is not as it must be; `description` is one sentence for people."""
+    """One thing that is not as it must be; `description` is one sentence for people.
+
+    `document` names an invoice, a credit note, or the debit that is an adjustment.
+    """
 
     check: DocumentCheck
     document: str
@@ -68,6 +74,7 @@ def row_findings(stored: StoredInvoice, invoice: Invoice) -> Iterator[Finding]:
         "cycle_end_time": (stored.cycle_end_time, invoice.cycle.end_time),
         "issue_time": (stored.issue_time, invoice.issue_time),
         "watermark_position": (stored.watermark_position, invoice.watermark_position),
+        "owed_nanos": (stored.owed_nanos, invoice.credit_due.nanos if invoice.credit_due else 0),
     }
     yield from _differing(stored.name, pairs)
 

@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from fractions import Fraction
 from typing import Final, NamedTuple
 
+from rating_service.application.bill_forecasts import BillForecasts, ProjectedBill
 from rating_service.application.names import check_contract
 from rating_service.application.ports import Clock, History
 from rating_service.application.report_ports import (
@@ -40,7 +41,8 @@ INSTANT: Final = timedelta(microseconds=1)
 class CycleForecast(NamedTuple):
     """A projection with what it was made of; `forecast` is None with too little history.
 
-    `overage_units` and `projected_overage_units` are of the cycle; `projected_overage` is None without a price.
+    `overage_units` and `projected_overage_units` are of the cycle; `projected_overage` is None without a price. `bill`
+    is the projected invoice, without projected overage if there is no projection.
     """
 
     contract: Contract
@@ -54,23 +56,35 @@ class CycleForecast(NamedTuple):
     projected_overage_units: int
     projected_overage: Money | None
     position: int
+    bill: ProjectedBill | None = None
 
 
 class Forecasting:
     """Projects the usage of contracts."""
 
     def __init__(
-        self, *, history: History, rollup: Rollup, reader: UsageReader, balances: WalletBalances, clock: Clock
+        self,
+        *,
+        history: History,
+        rollup: Rollup,
+        reader: UsageReader,
+        balances: WalletBalances,
+        bills: BillForecasts,
+        clock: Clock,
     ) -> None:
         """Project from sums by day, against balances that the ledger tells."""
         self._history = history
         self._rollup = rollup
         self._reader = reader
         self._balances = balances
+        self._bills = bills
         self._clock = clock
 
-    async def forecast(self, name: str, *, min_position: int) -> CycleForecast:
-        """Return the projection of the present cycle. Refuses UNKNOWN_CONTRACT, CONTRACT_NOT_IN_FORCE."""
+    async def forecast(self, name: str, *, min_position: int, with_bill: bool) -> CycleForecast:
+        """Return the projection of the present cycle. Refuses UNKNOWN_CONTRACT, CONTRACT_NOT_IN_FORCE.
+
+        The bill takes a pass over the cycle's debits, all else the sums by day.
+        """
         check_contract(name, field="name")
         await catch_up(self._history, self._rollup, min_position)
         contract = catalogues.contract(self._history.catalogue, name)
@@ -93,6 +107,12 @@ class Forecasting:
             max(Fraction(0), found.projected_units - used_units - available_units) if found else Fraction(0)
         )
         overage = overage_units + to_come
+        bill = None
+        if with_bill:
+            further_units = round_half_up(to_come, step=1)
+            bill = await self._bills.project(
+                contract, now, position=sheet.position, further_units=further_units
+            )
         return CycleForecast(
             contract=contract,
             cycle=cycle,
@@ -105,6 +125,7 @@ class Forecasting:
             projected_overage_units=round_half_up(overage, step=1),
             projected_overage=_priced(overage, price, contract.asset.scale),
             position=sheet.position,
+            bill=bill,
         )
 
     async def _days(self, contract: Contract, from_day: date, to_day: date) -> UsageSheet:

@@ -6,28 +6,23 @@ with a lower sequence. So an issued invoice can be computed again for ever.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from datetime import datetime
+from itertools import chain
 from typing import Final
 
-import msgspec
-
+from rating_service.application.earlier_invoices import earlier_invoices
+from rating_service.application.invoice_basis import Basis, InvoiceOrder, contract_of
 from rating_service.application.invoice_ports import BillingFacts, InvoiceFacts, News
-from rating_service.application.ports import InvoiceHead, LedgerEvent, Span, StoredInvoice
+from rating_service.application.ports import Span, StoredInvoice
 from rating_service.application.refusals import RequestReason, RequestRefused
-from rating_service.domain.agreement import Contract, RateCard, TaxRate
+from rating_service.domain.agreement import Contract, RateCard
 from rating_service.domain.catalogue import EMPTY, evolve
-from rating_service.domain.commitments import periods_in
 from rating_service.domain.contract_life import end_of
-from rating_service.domain.cycle_statement import CycleFacts
 from rating_service.domain.cycles import CycleBounds, cycle_at
 from rating_service.domain.index import find
 from rating_service.domain.invoice import Invoice, compute_invoice, document, read_document
-from rating_service.domain.invoice_document import InvoiceKind, OpenCredit, Purchase
-from rating_service.domain.invoice_parts import Earlier
+from rating_service.domain.invoice_document import CLOSING_KINDS, InvoiceKind, OpenCredit, Purchase
 from rating_service.domain.open_credits import NOTE_TOPIC, credits_left, decode_note
 from rating_service.domain.rate_minimums import card_names
-from rating_service.domain.stretches import stretches
 
 _MINIMUM: Final = b'"cycle_minimum"'
 """Stands in the stored event of a phase one of whose rates has a minimum; what is not there is left out of it."""
@@ -35,49 +30,6 @@ _MINIMUM: Final = b'"cycle_minimum"'
 
 class OvertakenError(Exception):
     """An invoice was issued meanwhile that has counted later facts; computing again is safe."""
-
-
-class InvoiceOrder(msgspec.Struct, frozen=True):
-    """Which invoice to compute. `before_sequence` leaves out that invoice and later ones; 0 leaves out none.
-
-    `as_known` leaves out those that have counted later facts.
-    """
-
-    contract: str
-    cycle_time: datetime
-    watermark_position: int
-    kind: InvoiceKind = InvoiceKind.CYCLE
-    taxes: tuple[TaxRate, ...] | None = None
-    before_sequence: int = 0
-    as_known: bool = False
-    name: str = ""
-    issue_time: datetime | None = None
-
-
-class Basis(msgspec.Struct, frozen=True):
-    """What an invoice rests on: the contract and its events as of the watermark, and the invoices before it."""
-
-    contract: Contract
-    events: Sequence[LedgerEvent]
-    cycle: CycleBounds
-    heads: Sequence[InvoiceHead]
-    closing: Sequence[InvoiceHead]
-
-    @property
-    def closed_by(self) -> InvoiceHead | None:
-        """The invoice that closed the cycle, if one did."""
-        same = (head for head in self.closing if head.cycle.start_time == self.cycle.start_time)
-        return next(same, None)
-
-    @property
-    def sequence(self) -> int:
-        """Which invoice of the contract the next one is."""
-        return self.heads[-1].sequence + 1 if self.heads else 1
-
-    @property
-    def counted_position(self) -> int:
-        """The position up to which closing invoices have counted facts of earlier cycles."""
-        return max((head.watermark_position for head in self.closing), default=0)
 
 
 def basis_of(facts: BillingFacts, order: InvoiceOrder) -> Basis:
@@ -99,7 +51,7 @@ def basis_of(facts: BillingFacts, order: InvoiceOrder) -> Basis:
         if (not order.before_sequence or head.sequence < order.before_sequence)
         and (not order.as_known or head.watermark_position <= order.watermark_position)
     ]
-    closing = [head for head in heads if head.kind is not InvoiceKind.THRESHOLD]
+    closing = [head for head in heads if head.kind in CLOSING_KINDS]
     return Basis(contract, events, cycle, heads, closing)
 
 
@@ -114,18 +66,19 @@ def invoice_on(facts: BillingFacts, basis: Basis, order: InvoiceOrder) -> Invoic
     contract, cycle, watermark = basis.contract, basis.cycle, order.watermark_position
     news = News(contract.wallet, basis.counted_position, watermark)
     grants = facts.grants(contract.wallet, watermark)
-    purchases = _purchases(facts, basis, news)
+    purchases = _purchases(facts, basis, news) if order.kind is not InvoiceKind.ADVANCE else ()
     open_credits = _open_credits(facts, basis)
-    earlier = _earlier(facts, basis, news, order)
+    earlier = earlier_invoices(facts, basis, news, order)
     cards = _cards(facts, contract, watermark)
     own = facts.cycle(Span(contract.name, contract.wallet, cycle.start_time, cycle.end_time, watermark))
     invoice = compute_invoice(
         contract=contract,
         cycle=cycle,
-        debits=own.debits,
+        debits=chain(own.debits, order.expected),
         grants=grants,
         watermark_position=watermark,
         reversals=own.reversals,
+        adjusting=own.adjusting,
         earlier=earlier,
         taxes=order.taxes,
         open_credits=open_credits,
@@ -137,7 +90,8 @@ def invoice_on(facts: BillingFacts, basis: Basis, order: InvoiceOrder) -> Invoic
         sequence=basis.sequence,
     )
     end = end_of(contract)
-    if end is not None and cycle.start_time >= end and not invoice.lines:
+    is_after = end is not None and max(cycle.start_time, contract.start_time) >= end
+    if not invoice.lines and (is_after or order.kind is InvoiceKind.ADVANCE):
         raise outside_contract(contract, cycle)
     return invoice
 
@@ -149,12 +103,11 @@ def recomputed(store: InvoiceFacts, stored: StoredInvoice) -> bytes:
     RequestRefused, StoreUnavailableError.
     """
     issued = read_document(stored.document)
-    threshold = stored.kind == InvoiceKind.THRESHOLD.value
     order = InvoiceOrder(
         stored.contract,
         stored.cycle_start_time,
         stored.watermark_position,
-        kind=InvoiceKind.THRESHOLD if threshold else InvoiceKind.CYCLE,
+        kind=_ordered_kind(InvoiceKind(stored.kind)),
         taxes=issued.tax_rates if issued.taxes_given else None,
         before_sequence=stored.sequence,
         name=stored.name,
@@ -162,14 +115,6 @@ def recomputed(store: InvoiceFacts, stored: StoredInvoice) -> bytes:
     )
     with store.open() as facts:
         return document(invoice_on(facts, basis_of(facts, order), order))
-
-
-def contract_of(name: str, events: Sequence[LedgerEvent]) -> Contract | None:
-    """Return a contract after the events of its stream, None if it was not signed."""
-    catalogue = EMPTY
-    for event in events:
-        catalogue = evolve(catalogue, event.stream, event.topic, event.state)
-    return find(catalogue.contracts, name)
 
 
 def outside_contract(contract: Contract, cycle: CycleBounds) -> RequestRefused:
@@ -231,65 +176,6 @@ def _open_credits(facts: BillingFacts, basis: Basis) -> tuple[OpenCredit, ...]:
     return credits_left(before, notes)
 
 
-def _earlier(facts: BillingFacts, basis: Basis, news: News, order: InvoiceOrder) -> Earlier:
-    """Return the earlier invoices that matter; the facts of touched cycles are read while they are consumed."""
-    thresholds = [
-        head.name
-        for head in basis.heads
-        if head.kind is InvoiceKind.THRESHOLD and head.cycle.start_time == basis.cycle.start_time
-    ]
-    running = order.kind is InvoiceKind.THRESHOLD
-    touched = [] if running else _touched(facts, basis, news)
-    return Earlier(
-        closing=facts.documents(_needed(basis, touched)),
-        thresholds=facts.documents(thresholds),
-        touched=_facts_of(facts, basis.contract, touched, news.watermark_position),
-        last_end_time=max((head.cycle.end_time for head in basis.closing), default=None),
-    )
-
-
-def _facts_of(
-    facts: BillingFacts, contract: Contract, cycles: Sequence[CycleBounds], watermark_position: int
-) -> Iterator[CycleFacts]:
-    for cycle in cycles:
-        yield facts.cycle(
-            Span(contract.name, contract.wallet, cycle.start_time, cycle.end_time, watermark_position)
-        )
-
-
-def _touched(facts: BillingFacts, basis: Basis, news: News) -> list[CycleBounds]:
-    """Return the closed cycles of which something was learned: debits, reversals, or terms that have changed."""
-    cycles = [head.cycle for head in basis.closing]
-    learned = {cycle.start_time for cycle in facts.touched(news, cycles)}
-    before = contract_of(
-        basis.contract.name, [event for event in basis.events if event.position <= news.after_position]
-    )
-    return [
-        cycle
-        for cycle in cycles
-        if cycle.start_time in learned
-        or (before is not None and stretches(before, cycle) != stretches(basis.contract, cycle))
-    ]
-
-
-def _needed(basis: Basis, touched: Sequence[CycleBounds]) -> list[str]:
-    """Return the closing invoices that say what was billed of touched cycles, and of the commitments' periods."""
-    starts = {cycle.start_time for cycle in touched}
-    since = [head.sequence for head in basis.closing if head.cycle.start_time in starts]
-    for cycle in (*touched, basis.cycle):
-        for period in periods_in(basis.contract, cycle):
-            since += _last_of_period(basis, CycleBounds(period.from_time, period.to_time))
-    first = min(since, default=None)
-    if first is None:
-        return []
-    return [head.name for head in basis.closing if head.sequence >= first]
-
-
-def _last_of_period(basis: Basis, period: CycleBounds) -> list[int]:
-    """Return the sequence of the last closing invoice whose cycle shares time with a period, none if there is none."""
-    inside = [
-        head.sequence
-        for head in basis.closing
-        if head.cycle.start_time < period.end_time and head.cycle.end_time > period.start_time
-    ]
-    return inside[-1:]
+def _ordered_kind(kind: InvoiceKind) -> InvoiceKind:
+    """Return what was ordered where an invoice of a kind came: whether a cycle was the last follows."""
+    return InvoiceKind.CYCLE if kind in CLOSING_KINDS else kind

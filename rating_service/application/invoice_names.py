@@ -40,6 +40,11 @@ def invoice_name(contract_name: str, cycle: CycleBounds) -> str:
     return f"invoices/{contract_name.removeprefix('contracts/')}-{start}"
 
 
+def advance_name(contract_name: str, cycle: CycleBounds) -> str:
+    """Return the name of the invoice of a first cycle's fees in advance: before those of thresholds, from 1 on."""
+    return f"{invoice_name(contract_name, cycle)}-0"
+
+
 def stored_invoice(invoice: Invoice, *, issue_time: datetime) -> StoredInvoice:
     text = document(invoice)
     return StoredInvoice(
@@ -53,6 +58,7 @@ def stored_invoice(invoice: Invoice, *, issue_time: datetime) -> StoredInvoice:
         document=text,
         kind=invoice.kind.value,
         sequence=invoice.sequence,
+        owed_nanos=invoice.credit_due.nanos if invoice.credit_due else 0,
     )
 
 

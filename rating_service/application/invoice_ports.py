@@ -60,7 +60,7 @@ class BillingFacts(Protocol):
         """Return the cycles of which debits were recorded or taken back, in the order given."""
 
     def cycle(self, span: Span) -> CycleFacts:
-        """Return a span's debits, streamed, and at least the reversals of them."""
+        """Return a span's debits, streamed, those posted in it for other cycles, and at least the reversals of them."""
 
 
 class InvoiceFacts(Protocol):

@@ -14,9 +14,8 @@ from typing import Final
 
 import msgspec
 
+from rating_service.application.invoice_basis import Basis, InvoiceOrder
 from rating_service.application.invoice_computation import (
-    Basis,
-    InvoiceOrder,
     OvertakenError,
     basis_of,
     invoice_on,
@@ -25,6 +24,7 @@ from rating_service.application.invoice_computation import (
 from rating_service.application.invoice_names import (
     InvoicePage,
     ReadInvoice,
+    advance_name,
     as_read,
     invoice_name,
     read_stored,
@@ -50,7 +50,7 @@ from rating_service.application.ports import (
 from rating_service.application.refusals import RequestReason, RequestRefused
 from rating_service.domain import catalogue as catalogues
 from rating_service.domain.agreement import Money, TaxRate
-from rating_service.domain.cycles import CycleBounds
+from rating_service.domain.contract_life import closing_time
 from rating_service.domain.invoice import Invoice, InvoiceKind
 
 ISSUE_ATTEMPTS_MAX: Final = 8
@@ -83,7 +83,7 @@ class Invoicing:
         clock: Clock,
         grace: timedelta,
     ) -> None:
-        """Invoices may be issued `grace` after their cycle's end, or before if the caller waives it."""
+        """Invoices may be issued `grace` after their cycle's or contract's end, or before if the caller waives it."""
         self._ledger = ledger
         self._history = history
         self._facts = facts
@@ -133,7 +133,7 @@ class Invoicing:
         check_contract(contract_name, field="contract")
 
         def check(basis: Basis, now: datetime) -> str:
-            self._check_ended(basis.cycle, now, waive_grace=waive_grace)
+            self._check_ended(closing_time(basis.contract, basis.cycle), now, waive_grace=waive_grace)
             return invoice_name(contract_name, basis.cycle)
 
         return await self._issue(contract_name, cycle_time, InvoiceKind.CYCLE, taxes, check)
@@ -160,6 +160,15 @@ class Invoicing:
         return await self._issue(
             contract_name, cycle_time, InvoiceKind.THRESHOLD, taxes, check, at_least=at_least
         )
+
+    async def issue_advance(self, contract_name: str, first_time: datetime) -> ReadInvoice:
+        """Issue a first cycle's fees in advance, or return what was issued of it. Refuses CYCLE_OUTSIDE_CONTRACT."""
+
+        def check(basis: Basis, now: datetime) -> str:
+            del now
+            return advance_name(contract_name, basis.cycle)
+
+        return await self._issue(contract_name, first_time, InvoiceKind.ADVANCE, None, check)
 
     async def recomputed(self, stored: StoredInvoice) -> bytes:
         """Return the document of an issued invoice, computed from history as of its watermark.
@@ -229,15 +238,15 @@ class Invoicing:
         """Refuse UNKNOWN_CONTRACT."""
         catalogues.contract(self._history.catalogue, contract_name)
 
-    def _check_ended(self, cycle: CycleBounds, now: datetime, *, waive_grace: bool) -> None:
-        if now < cycle.end_time:
+    def _check_ended(self, end_time: datetime, now: datetime, *, waive_grace: bool) -> None:
+        if now < end_time:
             raise RequestRefused(
                 RequestReason.CYCLE_NOT_ENDED,
-                f"the cycle ends at {cycle.end_time.isoformat()}",
+                f"the cycle ends at {end_time.isoformat()}",
                 field="cycle_time",
-                cycle_end_time=cycle.end_time.isoformat(),
+                cycle_end_time=end_time.isoformat(),
             )
-        issuable = cycle.end_time + self._grace
+        issuable = end_time + self._grace
         if now < issuable and not waive_grace:
             raise RequestRefused(
                 RequestReason.GRACE_NOT_OVER,
@@ -253,8 +262,9 @@ class Invoicing:
         """
         with self._facts.open() as facts:
             basis = basis_of(facts, order)
-            if basis.closed_by is not None:
-                return basis.closed_by
+            issued = basis.closed_by or basis.advance_of(order.kind)
+            if issued is not None:
+                return issued
             if check is not None:
                 assert order.issue_time is not None, "what is issued has a time"
                 order = msgspec.structs.replace(order, name=check(basis, order.issue_time))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import uuid4
 
@@ -12,6 +12,7 @@ import structlog
 
 from rating_service.application.bill_thresholds import Thresholds
 from rating_service.application.billing_ports import Unbilled
+from rating_service.application.invoice_names import ReadInvoice
 from rating_service.application.invoices import Invoicing
 from rating_service.application.ports import (
     LedgerRefused,
@@ -21,8 +22,8 @@ from rating_service.application.ports import (
 from rating_service.application.quarantine import Cause
 from rating_service.application.refusals import RequestReason, RequestRefused
 from rating_service.domain.agreement import Contract
-from rating_service.domain.billing import ContractBilling, Failure, due_cycles
-from rating_service.domain.cycles import CycleBounds
+from rating_service.domain.billing import ContractBilling, Failure, Waits, due_cycles, owes_advance
+from rating_service.domain.cycles import CycleBounds, cycle_at
 from rating_service.domain.refusals import Refusal
 
 IN_FLIGHT_MAX: Final = 16
@@ -46,12 +47,12 @@ class DueInvoices:
     """Issues what is due of contracts."""
 
     def __init__(
-        self, *, invoicing: Invoicing, thresholds: Thresholds, grace: timedelta, cause_of: CauseOf
+        self, *, invoicing: Invoicing, thresholds: Thresholds, waits: Waits, cause_of: CauseOf
     ) -> None:
-        """Issue invoices `grace` after their cycles end; `cause_of` says why something was refused."""
+        """Issue invoices when their grace is over; `cause_of` says why something was refused."""
         self._invoicing = invoicing
         self._thresholds = thresholds
-        self._grace = grace
+        self._waits = waits
         self._cause_of = cause_of
         self._limit = asyncio.Semaphore(IN_FLIGHT_MAX)
 
@@ -64,7 +65,13 @@ class DueInvoices:
         """
         billed = Billed(billing.revision, billing.billed_until)
         async with self._limit:
-            for cycle in due_cycles(billing, contract, now, self._grace):
+            if now >= contract.start_time and owes_advance(billing, contract):
+                first = cycle_at(contract.cycle, contract.start_time)
+                issued = await self._tried(self._advance(contract), contract, first.start_time, now)
+                if isinstance(issued, Failure):
+                    return billed._replace(failure=issued)
+                billed = billed._replace(invoices=tuple(issued))
+            for cycle in due_cycles(billing, contract, now, self._waits):
                 issued = await self._tried(self._close(contract, cycle), contract, cycle.start_time, now)
                 if isinstance(issued, Failure):
                     return billed._replace(failure=issued)
@@ -78,10 +85,24 @@ class DueInvoices:
                 billed = billed._replace(invoices=(*billed.invoices, *issued))
         return billed
 
+    async def _advance(self, contract: Contract) -> Sequence[str]:
+        """Issue the fees in advance of a contract's first cycle, unless they were; return the name of what is new."""
+        return await self._unless_outside(self._invoicing.issue_advance(contract.name, contract.start_time))
+
     async def _close(self, contract: Contract, cycle: CycleBounds) -> Sequence[str]:
         """Issue the invoice of a cycle, unless it was; return the name of one that is new."""
         moment = max(cycle.start_time, contract.start_time)
-        issued = await self._invoicing.issue(contract.name, moment, waive_grace=False)
+        return await self._unless_outside(self._invoicing.issue(contract.name, moment, waive_grace=False))
+
+    async def _unless_outside(self, work: Awaitable[ReadInvoice]) -> Sequence[str]:
+        """Return the name of an invoice if it is new; none where there is nothing to invoice."""
+        try:
+            issued = await work
+        except RequestRefused as refused:
+            if refused.reason is not RequestReason.CYCLE_OUTSIDE_CONTRACT:
+                raise
+            # The contract had ended, and nothing was learned that would have to be adjusted.
+            return ()
         return () if issued.replayed else (issued.invoice.name,)
 
     async def _tried(

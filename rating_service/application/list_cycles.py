@@ -13,7 +13,14 @@ from rating_service.application.ports import Clock, History, InvoiceStore
 from rating_service.application.refusals import RequestReason, RequestRefused
 from rating_service.domain import catalogue as catalogues
 from rating_service.domain.agreement import Contract
-from rating_service.domain.billing import ContractBilling, CycleState, Failure, cycles_until, state_of
+from rating_service.domain.billing import (
+    ContractBilling,
+    CycleState,
+    Failure,
+    cycles_until,
+    issue_time,
+    state_of,
+)
 from rating_service.domain.cycles import CycleBounds
 from rating_service.domain.index import find
 
@@ -113,7 +120,7 @@ class CycleListing:
     async def _listed(
         self, contract: Contract, billing: ContractBilling, cycle: CycleBounds, now: datetime
     ) -> ListedCycle:
-        state = state_of(cycle, billing, now)
+        state = state_of(contract, cycle, billing, now)
         if state is CycleState.DRAFT and await self._invoices.of_cycle(contract.name, cycle.start_time):
             state = CycleState.ISSUED
         failure = billing.failure
@@ -124,7 +131,7 @@ class CycleListing:
             contract.name,
             cycle,
             state,
-            cycle.end_time + self._grace,
+            issue_time(contract, cycle, self._grace),
             invoice_name(contract.name, cycle) if is_issued else "",
             None if is_issued else failure,
         )

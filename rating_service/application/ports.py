@@ -96,6 +96,8 @@ class StoredInvoice(msgspec.Struct, frozen=True, kw_only=True):
     document: bytes
     kind: str = "CYCLE"
     sequence: int
+    owed_nanos: int = 0
+    """What it owes the customer (credit due)."""
 
 
 class InvoiceHead(NamedTuple):

@@ -120,7 +120,9 @@ def adjustment_orders(
         for debit in usage.adjustments
         if debit.charge and debit.charge.rate_card_phase == case.phase.name
     ]
-    return list(plan_adjustments(found, case.phase, number=len(named) + 1, now=case.now))
+    return list(
+        plan_adjustments(found, case.phase, number=len(named) + 1, now=case.now, watermark_position=watermark)
+    )
 
 
 def _usage(

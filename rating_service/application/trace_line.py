@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from rating_service.application.invoice_computation import contract_of
+from rating_service.application.invoice_basis import contract_of
 from rating_service.application.invoice_ports import InvoiceFacts
 from rating_service.application.invoices import Invoicing
 from rating_service.application.names import checked_page_size, last_position_of_page, page_token
@@ -22,7 +22,7 @@ from rating_service.domain.agreement import Contract
 from rating_service.domain.catalogue import BILL_TOPICS
 from rating_service.domain.debits import DebitFact
 from rating_service.domain.invoice import Invoice, InvoiceLine, LineKey, LineKind, line_units
-from rating_service.domain.invoice_document import InvoiceKind
+from rating_service.domain.invoice_document import CLOSING_KINDS
 from rating_service.domain.open_credits import recorded_document
 from rating_service.domain.reversals import net_debit
 
@@ -82,7 +82,7 @@ class LineTracing:
             earlier = [
                 head.watermark_position
                 for head in facts.heads(invoice.contract)
-                if head.sequence < invoice.sequence and head.kind is not InvoiceKind.THRESHOLD
+                if head.sequence < invoice.sequence and head.kind in CLOSING_KINDS
             ]
         contract = contract_of(invoice.contract, events)
         assert contract is not None, "an issued invoice has a contract"

@@ -3,7 +3,8 @@
 Each invoice and credit note is computed again from what was followed of the ledger's history, as of its own watermark
 and from the documents before it, and compared byte by byte with what is stored. Its hash is compared with its bytes
 and with the fact that the ledger recorded, which is read from the ledger itself: a database that was changed behind
-its triggers cannot vouch for itself. A fact without a document is a document that was removed.
+its triggers cannot vouch for itself. A fact without a document is a document that was removed. Adjustments, on which
+invoices rest, are verified with them (`verify_adjustments`).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from rating_service.application.document_findings import (
 from rating_service.application.names import check_contract
 from rating_service.application.ports import History, InvoiceStore, StoredInvoice
 from rating_service.application.refusals import RequestRefused
+from rating_service.application.verify_adjustments import AdjustmentVerification
 from rating_service.domain.credit_note import CreditNote
 from rating_service.domain.index import names
 from rating_service.domain.invoice import read_document
@@ -43,6 +45,7 @@ class Progress(NamedTuple):
     total_count: int
     findings: Sequence[Finding]
     done: bool = False
+    adjustments_count: int = 0
 
 
 class DocumentFacts(Protocol):
@@ -83,6 +86,7 @@ class DocumentVerification:
         notes: CreditNoteStore,
         index: DocumentIndex,
         facts: DocumentFacts,
+        adjustments: AdjustmentVerification,
         history: History,
         catch_up: Callable[[], Awaitable[None]],
     ) -> None:
@@ -93,10 +97,11 @@ class DocumentVerification:
         self._notes = notes
         self._index = index
         self._facts = facts
+        self._adjustments = adjustments
         self._history = history
 
     async def verify(self, contract: str) -> AsyncIterator[Progress]:
-        """Yield a report for each document, and a last one; only a contract's unless it is empty.
+        """Yield a report for each document and adjustment, and a last one; only a contract's unless it is empty.
 
         Raises LedgerRefused, LedgerUnavailableError, StoreUnavailableError.
         """
@@ -113,7 +118,11 @@ class DocumentVerification:
                 yield Progress(checked, max(total, checked), findings)
             if recorded:
                 yield Progress(checked, max(total, checked), [missing(fact) for fact in recorded.values()])
-        yield Progress(checked, checked, [], done=True)
+        adjustments_count = 0
+        async for adjustment in self._adjustments.verify(contract):
+            adjustments_count += 1
+            yield Progress(checked, checked, adjustment.findings, adjustments_count=adjustments_count)
+        yield Progress(checked, checked, [], done=True, adjustments_count=adjustments_count)
 
     async def _contracts(self) -> list[str]:
         """Return every contract that has documents, or could have had some."""

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from credits.rating.v1 import billing_pb2, invoice_service_pb2_grpc
 from rating_service.cli.connection import CALL_SECONDS_MAX, open_service, print_message, printed_json
+from rating_service.cli.credit_due_table import credits_due
 from rating_service.cli.instants import as_timestamp, day
 
 app = typer.Typer(help="Bill cycles by the clock.", no_args_is_help=True)
@@ -60,7 +61,7 @@ def status(
     page_token: Annotated[str, typer.Option(help="Token of the page before.")] = "",
     as_json: Json = False,
 ) -> None:
-    """List billing cycles, how far each is, and why one could not be billed."""
+    """List billing cycles, how far each is, and why one could not be billed; and what invoices still owe."""
     request = billing_pb2.ListCyclesRequest(
         contract=contract, state=_state(state), only_failed=failed, page_size=page_size, page_token=page_token
     )
@@ -72,6 +73,8 @@ def status(
         return
     console = Console(highlight=False)
     console.print(_cycles(answer.cycles))
+    if answer.credits_due:
+        console.print(credits_due(answer.credits_due))
     if answer.next_page_token:
         console.print(f"more: --page-token {answer.next_page_token}", style="dim")
 

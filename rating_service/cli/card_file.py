@@ -183,6 +183,7 @@ def _plan_phase(tree: dict[str, Any], scale: int) -> agreement_pb2.PlanPhase:
         if "included_roll_over" in tree
         else None,
         seats=tree.get("seats", 0),
+        fee_timing=billing_terms_pb2.FeeTiming.Value(f"FEE_TIMING_{tree.get('fee_timing', 'ARREARS')}"),
         commitment=_commitment(tree["commitment"]) if "commitment" in tree else None,
         tax_rates=[billing_terms_pb2.TaxRate(**rate) for rate in tree.get("tax_rates", [])],
         **{name: _money(tree[name]) for name in _AMOUNTS if name in tree},

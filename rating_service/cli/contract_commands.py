@@ -15,6 +15,7 @@ from rich.table import Table
 
 from credits.ledger.v1 import (
     agreement_pb2,
+    billing_terms_pb2,
     contract_changes_pb2,
     contract_service_pb2,
     contract_service_pb2_grpc,
@@ -102,6 +103,7 @@ def schedule(
         ),
     ] = None,
     fee: Annotated[str, typer.Option(help="Fee of a cycle with its currency: 29.50 EUR.")] = "",
+    fee_timing: Annotated[str, typer.Option(help="ARREARS or ADVANCE: when fees are invoiced.")] = "",
     included_units: Annotated[int | None, typer.Option(help="Units included in each cycle.")] = None,
     mode: Annotated[str, typer.Option(help="HARD, SOFT or ADVANCE.")] = "",
     overage_price: Annotated[str, typer.Option(help="Price of overage with its currency: 0.01 EUR.")] = "",
@@ -118,6 +120,7 @@ def schedule(
         "rate_card": card or None,
         "additional_cards": [_phase_card(text) for text in card_for] if card_for else None,
         "base_fee": read_money(fee) if fee else None,
+        "fee_timing": _value(billing_terms_pb2.FeeTiming, "FEE_TIMING", fee_timing) if fee_timing else None,
         "included_units": included_units,
         "shortfall_mode": _value(wallet_pb2.ShortfallMode, "SHORTFALL_MODE", mode) if mode else None,
         "overage_price": _unit_price(overage_price) if overage_price else None,

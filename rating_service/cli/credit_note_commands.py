@@ -1,4 +1,4 @@
-"""`rating credit-note issue|show|list|balance`."""
+"""`rating credit-note issue|show|list|balance|due|settle`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from credits.rating.v1 import credit_note_pb2, invoice_service_pb2_grpc
+from credits.rating.v1 import credit_due_pb2, credit_note_pb2, invoice_service_pb2_grpc
 from rating_service.cli.amounts import figure, money, read_money
 from rating_service.cli.connection import CALL_SECONDS_MAX, open_service, print_message, printed_json
+from rating_service.cli.credit_due_table import credits_due
 from rating_service.cli.credit_note_page import SETTLEMENTS, credit_note_page
 from rating_service.cli.document_page import html
 from rating_service.cli.instants import as_timestamp, day
@@ -138,6 +139,49 @@ def balance(
         for each in answer.credits:
             table.add_row(each.credit_note, day(each.issue_time), money(each.total), money(each.open))
         console.print(table)
+
+
+@app.command()
+def due(
+    contract: Annotated[str, typer.Option(help="Only of contracts/{contract}.")] = "",
+    page_size: Annotated[int, typer.Option(help="Most invoices to show, 1 to 1,000.")] = 100,
+    page_token: Annotated[str, typer.Option(help="Token of the page before.")] = "",
+    as_json: Json = False,
+) -> None:
+    """List what invoices owe their customers and no credit note has settled."""
+    request = credit_due_pb2.ListCreditDueRequest(
+        contract=contract, page_size=page_size, page_token=page_token
+    )
+    with open_service() as channel:
+        stub = invoice_service_pb2_grpc.InvoiceServiceStub(channel)
+        answer = stub.ListCreditDue(request, timeout=CALL_SECONDS_MAX)
+    if as_json:
+        print_message(answer)
+        return
+    console = Console(highlight=False)
+    console.print(credits_due(answer.credits_due) if answer.credits_due else "nothing is owed")
+    if answer.next_page_token:
+        console.print(f"more: --page-token {answer.next_page_token}", style="dim")
+
+
+@app.command()
+def settle(
+    invoice: Annotated[str, typer.Argument(help="invoices/{invoice} that owes its customer something")],
+    settlement: Annotated[str, typer.Option(help="refund (paid out) or credit (for later invoices).")],
+    reason: Annotated[str, typer.Option(help="Why, for the customer.")],
+    as_json: Json = False,
+) -> None:
+    """Settle what an invoice owes and no earlier invoice has room for. Again shows the same note."""
+    request = credit_due_pb2.SettleCreditDueRequest(
+        invoice=invoice, settlement=_settlement(settlement), reason=reason
+    )
+    with open_service() as channel:
+        stub = invoice_service_pb2_grpc.InvoiceServiceStub(channel)
+        answer = stub.SettleCreditDue(request, timeout=CALL_SECONDS_MAX)
+    if as_json:
+        print_message(answer)
+    else:
+        print_note(answer.credit_note, remark="issued before" if answer.replayed else "issued now")
 
 
 def print_note(note: credit_note_pb2.CreditNote, *, remark: str = "") -> None:

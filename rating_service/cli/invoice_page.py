@@ -16,6 +16,7 @@ from rating_service.cli.instants import day, span
 TITLES: Final = {
     invoice_service_pb2.INVOICE_KIND_THRESHOLD: "Interim invoice",
     invoice_service_pb2.INVOICE_KIND_FINAL: "Final invoice",
+    invoice_service_pb2.INVOICE_KIND_ADVANCE: "Invoice in advance",
 }
 SETTLING: Final = frozenset(
     {invoice_service_pb2.LINE_KIND_CREDIT_APPLIED, invoice_service_pb2.LINE_KIND_CREDIT_DUE}
@@ -52,9 +53,11 @@ def _facts(invoice: Invoice) -> tuple[Fact, ...]:
     included: tuple[Fact, ...] = ()
     if invoice.included_units:
         used = units(invoice.included_used_units, invoice.asset)
-        included = (
-            Fact("Included credit", f"{used} used of {units(invoice.included_units, invoice.asset)}"),
-        )
+        text = f"{used} used of {units(invoice.included_units, invoice.asset)}"
+        if invoice.included_adjusting_units:
+            adjusting = units(invoice.included_adjusting_units, invoice.asset)
+            text += f", {adjusting} of them by adjustments of earlier cycles"
+        included = (Fact("Included credit", text),)
     return (
         Fact("Customer", invoice.customer),
         Fact("Contract", invoice.contract),

@@ -26,7 +26,11 @@ def print_invoice(invoice: invoice_service_pb2.Invoice, *, note: str = "") -> No
     if invoice.included_units:
         used = units(invoice.included_used_units, invoice.asset)
         left = units(invoice.included_left_units, invoice.asset)
-        console.print(f"Included: {used} used of {units(invoice.included_units, invoice.asset)}, {left} left")
+        adjusting = ""
+        if invoice.included_adjusting_units:
+            adjusting = f" ({units(invoice.included_adjusting_units, invoice.asset)} by adjustments of earlier cycles)"
+        whole = units(invoice.included_units, invoice.asset)
+        console.print(f"Included: {used} used of {whole}{adjusting}, {left} left")
     if invoice.purchases:
         console.print(_purchases(invoice))
     for commitment in invoice.commitments:

@@ -87,7 +87,11 @@ def migrate(
     dry_run: Annotated[bool, typer.Option(help="Show what would change, and change nothing.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Change the plan of all contracts of a plan; exits 3 if one was refused."""
+    """Change the plan of all contracts of a plan, at an instant or where cycles end; exits 3 if one was refused."""
+    if bool(at) == at_cycle_end:
+        raise typer.BadParameter(
+            "give one of --at INSTANT and --at-cycle-end: a run that is resumed must not move it"
+        )
     request = plan_change_pb2.MigrateContractsRequest(
         migration_id=migration_id,
         from_plan=from_plan,
@@ -155,19 +159,20 @@ def _print_change(change: plan_change_pb2.PlanChange) -> None:
 
 
 def _print_migration(answers: list[plan_change_pb2.MigrateContractsResponse]) -> None:
+    console = Console(highlight=False)
+    if not answers:
+        console.print("no contract follows that plan")
+        return
     table = Table()
     for heading in ("contract", "state", "from"):
         table.add_column(heading)
-    table.add_column("this cycle", justify="right")
+    table.add_column("more in that cycle", justify="right")
     table.add_column("refused because")
     for each in answers:
         table.add_row(each.contract, _state(each), *_figures(each), f"{each.reason} {each.message}".strip())
-    console = Console(highlight=False)
     console.print(table)
     counts = Counter(map(_state, answers))
-    console.print(
-        ", ".join(f"{count:,} {state}" for state, count in sorted(counts.items())) or "no contracts"
-    )
+    console.print(", ".join(f"{count:,} {state}" for state, count in sorted(counts.items())))
 
 
 def _figures(answer: plan_change_pb2.MigrateContractsResponse) -> tuple[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rich.table import Table
 
-from credits.ledger.v1 import agreement_pb2, money_pb2, wallet_pb2
+from credits.ledger.v1 import agreement_pb2, billing_terms_pb2, money_pb2, wallet_pb2
 from rating_service.cli.amounts import money, units
 
 
@@ -66,6 +66,8 @@ def _billing_terms(phase: agreement_pb2.PlanPhase, asset: money_pb2.Asset) -> It
         yield "roll-over", f"{moves.percent} % of the unused rest{cap}, {moves.times or 1} times"
     if phase.HasField("seat_fee"):
         yield "seats", f"{phase.seats:,} at {money(phase.seat_fee)}"
+    if phase.fee_timing == billing_terms_pb2.FEE_TIMING_ADVANCE:
+        yield "fees", "in advance"
     for name in ("minimum_spend", "maximum_spend", "invoice_threshold"):
         if phase.HasField(name):
             yield name.replace("_", " "), money(getattr(phase, name))

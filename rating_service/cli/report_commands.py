@@ -80,7 +80,7 @@ def credit(name: Name, as_json: Json = False) -> None:
 
 def forecast(contract: Contract, as_json: Json = False) -> None:
     """Project the usage of the present cycle to its end."""
-    answer = _call("GetForecast", pb.GetForecastRequest(name=contract))
+    answer = _call("GetForecast", pb.GetForecastRequest(name=contract, include_bill=True))
     _print(answer, forecast_lines, as_json=as_json)
 
 

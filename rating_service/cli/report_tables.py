@@ -12,7 +12,7 @@ from rich.table import Table
 from credits.ledger.v1 import wallet_pb2
 from credits.rating.v1 import invoice_service_pb2
 from credits.rating.v1 import usage_report_service_pb2 as pb
-from rating_service.cli.amounts import money, units
+from rating_service.cli.amounts import figure, money, units
 from rating_service.cli.instants import day
 
 FIELDS: Final = {
@@ -114,6 +114,7 @@ def forecast_lines(answer: pb.GetForecastResponse) -> Iterator[str]:
     yield f"used so far   {units(answer.used_units, asset)}"
     if answer.state == pb.FORECAST_STATE_TOO_LITTLE_HISTORY:
         yield "projected     nothing: fewer than 7 whole days of history"
+        yield from _bill_lines(answer)
         return
     reach = ""
     if answer.HasField("projected_low_units"):
@@ -127,6 +128,21 @@ def forecast_lines(answer: pb.GetForecastResponse) -> Iterator[str]:
     percent = answer.error.mean_absolute_percent
     known = f"{percent} % over {answer.error.cycle_count} past cycles" if percent else "not known yet"
     yield f"[dim]mean error {known}. {answer.method}[/dim]"
+    yield from _bill_lines(answer)
+
+
+def _bill_lines(answer: pb.GetForecastResponse) -> Iterator[str]:
+    """Yield the projected invoice, if there is one."""
+    if not answer.HasField("projected_total"):
+        return
+    yield "Bill at the cycle's end"
+    for line in answer.projected_lines:
+        kind = invoice_service_pb2.LineKind.Name(line.kind).removeprefix("LINE_KIND_").lower()
+        yield f"  {kind.replace('_', ' '):<22}{figure(line.amount):>14}"
+    if answer.projected_tax.nanos:
+        yield f"  {'tax':<22}{figure(answer.projected_tax):>14}"
+    yield f"  [bold]{'total':<22}{figure(answer.projected_total):>14}[/bold] {answer.projected_total.currency_code}"
+    yield f"[dim]{answer.bill_method}[/dim]"
 
 
 def bill_table(answer: pb.ListBillsResponse) -> Table:

@@ -71,7 +71,11 @@ def record(
     ] = "",
     quantity: Quantities = [],  # noqa: B006, typer copies it
     at: Annotated[
-        str, typer.Option("--at", help="When it happened, ISO 8601. With --format: all the lines.")
+        str,
+        typer.Option(
+            "--at",
+            help="When it happened, ISO 8601. With --format: all the lines. Default: now, which another call is not.",
+        ),
     ] = "",
     form: Annotated[
         str, typer.Option("--format", help="openai, anthropic, opentelemetry or cloudevents: record a file.")
@@ -87,8 +91,8 @@ def record(
     as_json: Annotated[bool, printed_json()] = False,
 ) -> None:
     """Price a usage and debit it, or every usage of a file."""
-    if not form and not (contract and at and quantity):
-        raise typer.BadParameter("needs --contract, --at and --quantity, or --format", param_hint="ID|FILE")
+    if not form and not (contract and quantity):
+        raise typer.BadParameter("needs --contract and --quantity, or --format", param_hint="ID|FILE")
     usage = _usage("" if form else source, contract, quantity, properties, at, feature=feature)
     usage.api_key, usage.user = api_key, user
     if form:

@@ -22,7 +22,8 @@ def verify(
 ) -> None:
     """Compute every issued invoice and credit note again and compare; exits 1 if anything differs.
 
-    Bytes are compared with history as of each document's watermark, hashes with what the ledger recorded.
+    Bytes are compared with history as of each document's watermark, hashes with what the ledger recorded. The cycles
+    behind adjustments by phases for the past are priced again.
     """
     verified = _verified(document_verification_pb2.VerifyDocumentsRequest(contract=contract))
     if as_json:
@@ -33,7 +34,8 @@ def verify(
             console.print(f"[red]{found.check}[/red] {found.document}: {escape(found.description)}")
         count = len(verified.findings)
         verdict = f"[red]{count:,} findings[/red]" if count else "[green]all as it must be[/green]"
-        console.print(f"{verified.checked_documents:,} documents: {verdict}")
+        checked = f"{verified.checked_documents:,} documents, {verified.checked_adjustments:,} adjustments"
+        console.print(f"{checked}: {verdict}")
     if verified.findings:
         raise typer.Exit(1)
 

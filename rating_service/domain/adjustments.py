@@ -18,6 +18,7 @@ from rating_service.domain.agreement import TaxRate
 from rating_service.domain.cycle_statement import CYCLE_KINDS, Statement
 from rating_service.domain.cycles import CycleBounds
 from rating_service.domain.exact_lines import ExactLine, billed_line, line_difference, negated
+from rating_service.domain.invoice_advance import lines_ahead
 from rating_service.domain.invoice_document import Invoice
 from rating_service.domain.invoice_lines import Adjusted, InvoiceLine, LineKey, LineKind
 from rating_service.domain.rounding import minor_unit_nanos, round_growth, round_half_up
@@ -34,12 +35,17 @@ class BilledCycle(NamedTuple):
     tax_rates: tuple[TaxRate, ...]
 
 
-def billed_cycle(closing: Sequence[Invoice], cycle: CycleBounds) -> BilledCycle:
-    """Return what invoices that close cycles have billed of one; its own must be among them."""
+def billed_cycle(
+    closing: Sequence[Invoice], cycle: CycleBounds, ahead: Sequence[Invoice] = ()
+) -> BilledCycle:
+    """Return what invoices that close cycles have billed of one; its own must be among them.
+
+    `ahead` are those that may have billed it in advance.
+    """
     [own] = [each for each in closing if each.cycle.start_time == cycle.start_time]
     lines: dict[LineKey, ExactLine] = {}
     nanos = 0
-    for line in _lines_about(own, closing):
+    for line in (*lines_ahead(ahead, cycle), *_lines_about(own, closing)):
         key = original_key(line.key)
         billed = billed_line(line, key, from_time=cycle.start_time, to_time=cycle.end_time)
         before = lines.get(key)
@@ -89,7 +95,7 @@ def corrects(billed: BilledCycle) -> Adjusted:
 
 def _lines_about(own: Invoice, closing: Iterable[Invoice]) -> Iterable[InvoiceLine]:
     """Yield the lines that have billed the cycle of an invoice: its own, and later adjustments."""
-    yield from (line for line in own.lines if line.key.kind in CYCLE_KINDS)
+    yield from (line for line in own.lines if line.key.kind in CYCLE_KINDS and line.advance is None)
     for later in closing:
         for line in later.lines:
             if line.adjusted is not None and line.adjusted.cycle.start_time == own.cycle.start_time:

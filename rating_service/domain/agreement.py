@@ -188,6 +188,15 @@ class TaxRate(Record, frozen=True):
     jurisdiction: str = ""
 
 
+class FeeTiming(Enum):
+    """When base fee and seats of a cycle are billed."""
+
+    ARREARS = "ARREARS"
+    """When it is over."""
+    ADVANCE = "ADVANCE"
+    """When it begins."""
+
+
 class PlanPhase(Record, frozen=True):
     """What applies in one stretch of a plan. `included_units` is per cycle.
 
@@ -222,6 +231,7 @@ class PlanPhase(Record, frozen=True):
     invoice_threshold: Money | None = None
     tax_rates: tuple[TaxRate, ...] = ()
     additional_cards: tuple[PhaseCard, ...] = ()
+    fee_timing: FeeTiming = FeeTiming.ARREARS
 
 
 class Plan(Record, frozen=True):

@@ -10,14 +10,16 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from enum import Enum
 from itertools import takewhile
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
 from rating_service.domain.agreement import Contract, Record
 from rating_service.domain.allotted import Allotted, ended, replanned, with_amounts
-from rating_service.domain.cycles import CycleBounds
+from rating_service.domain.contract_life import closing_time, end_of
+from rating_service.domain.cycles import CycleBounds, cycle_at
 from rating_service.domain.included import allotments_of, cycles_of, grant_time
+from rating_service.domain.invoice_advance import fees_in_advance
 
 PLANNED_CYCLES_MAX: Final = 60
 """Cycles whose credit is planned at once; a contract that was signed years late takes several turns."""
@@ -44,10 +46,18 @@ class Failure(Record, frozen=True):
     cycle_start_time: datetime | None = None
 
 
+class Waits(NamedTuple):
+    """How long billing waits: `grace` after a cycle for its usage, `lateness` for the latest usage that is taken."""
+
+    grace: timedelta
+    lateness: timedelta
+
+
 class ContractBilling(Record, frozen=True):
     """How far the billing of a contract is. `revision` counts the changes of the contract that were followed.
 
-    Every cycle that ends by `billed_until` has its invoice, and the credit of every cycle that ends by
+    Every cycle that ends by `billed_until` has its invoice (after a contract's end only those with something to
+    adjust), and the credit of every cycle that ends by
     `allotted_until` was planned. `plan_position` is the position of the log that the plan knew. No `due_time` means
     that nothing is to be done any more.
     """
@@ -106,24 +116,38 @@ def changed_cycle(
 
 
 def due_cycles(
-    billing: ContractBilling, contract: Contract, now: datetime, grace: timedelta
+    billing: ContractBilling, contract: Contract, now: datetime, waits: Waits
 ) -> Iterator[CycleBounds]:
     """Yield the cycles that are to be invoiced by now, oldest first: their grace is over."""
-    begin = billing.billed_until or contract.start_time
-    return takewhile(lambda cycle: cycle.end_time + grace <= now, cycles_of(contract, begin))
+    return takewhile(
+        lambda cycle: issue_time(contract, cycle, waits.grace) <= now, _to_bill(billing, contract, waits)
+    )
 
 
-def next_time(billing: ContractBilling, contract: Contract, grace: timedelta) -> datetime | None:
+def issue_time(contract: Contract, cycle: CycleBounds, grace: timedelta) -> datetime:
+    """Return when a cycle is invoiced: its grace begins where it is over for the contract."""
+    return closing_time(contract, cycle) + grace
+
+
+def owes_advance(billing: ContractBilling, contract: Contract) -> bool:
+    """Say whether the fees of a contract's first cycle are to be billed when it begins; once it is billed, not."""
+    first = cycle_at(contract.cycle, contract.start_time)
+    return billing.billed_until is None and bool(fees_in_advance(contract, first))
+
+
+def next_time(billing: ContractBilling, contract: Contract, now: datetime, waits: Waits) -> datetime | None:
     """Return when there is something to do next, None if never: an invoice, or credit to grant.
 
-    What waits for the ledger makes it due since the contract began.
+    What waits for the ledger makes it due since the contract began. Fees in advance of a first cycle that has begun by
+    now were seen to.
     """
     if billing.open_allotted:
         return contract.start_time
-    to_bill = next(cycles_of(contract, billing.billed_until or contract.start_time), None)
+    to_bill = next(_to_bill(billing, contract, waits), None)
     to_allot = next(cycles_of(contract, billing.allotted_until or contract.start_time), None)
-    instants = [] if to_bill is None else [to_bill.end_time + grace]
+    instants = [] if to_bill is None else [issue_time(contract, to_bill, waits.grace)]
     instants += [] if to_allot is None else [grant_time(contract, to_allot)]
+    instants += [contract.start_time] if contract.start_time > now and owes_advance(billing, contract) else []
     return min(instants, default=None)
 
 
@@ -140,17 +164,35 @@ def failed(before: Failure | None, failure: Failure) -> Failure:
 
 
 def state_of(
-    cycle: CycleBounds, billing: ContractBilling, now: datetime, *, is_issued: bool = False
+    contract: Contract,
+    cycle: CycleBounds,
+    billing: ContractBilling,
+    now: datetime,
+    *,
+    is_issued: bool = False,
 ) -> CycleState:
-    """Return how far a cycle is at an instant."""
+    """Return how far a cycle of a contract is at an instant."""
     if is_issued or (billing.billed_until is not None and cycle.end_time <= billing.billed_until):
         return CycleState.ISSUED
-    return CycleState.DRAFT if cycle.end_time <= now else CycleState.OPEN
+    return CycleState.DRAFT if closing_time(contract, cycle) <= now else CycleState.OPEN
 
 
 def cycles_until(contract: Contract, from_time: datetime, now: datetime) -> Iterator[CycleBounds]:
     """Yield the cycles of a contract that have begun by now, from the one that holds an instant."""
     return takewhile(lambda cycle: cycle.start_time <= now, cycles_of(contract, from_time))
+
+
+def _to_bill(billing: ContractBilling, contract: Contract, waits: Waits) -> Iterator[CycleBounds]:
+    """Yield the cycles that are not billed yet, oldest first; for ever if the contract has no end.
+
+    Those after a contract's end may have something to adjust, up to the one in which its last usage becomes too late.
+    """
+    end = end_of(contract)
+    begin = max(billing.billed_until or contract.start_time, contract.start_time)
+    cycle = cycle_at(contract.cycle, begin)
+    while end is None or cycle.start_time < end + waits.lateness:
+        yield cycle
+        cycle = cycle_at(contract.cycle, cycle.end_time)
 
 
 def _to_grant(contract: Contract, begin: datetime, now: datetime) -> Iterator[CycleBounds]:

@@ -13,6 +13,7 @@ from rating_service.domain.agreement_events import (
     PlanChanged,
     TrialExtended,
 )
+from rating_service.domain.cycles import CycleBounds
 
 Change = ContractPhaseScheduled | TrialExtended | PlanChanged | ContractEnded
 CHANGE_TYPES: dict[str, type[Change]] = {
@@ -42,6 +43,12 @@ def changed(contract: Contract, change: Change) -> Contract:
 def end_of(contract: Contract) -> datetime | None:
     """Return the first instant at which nothing is agreed any more, or None if there is none."""
     return contract.phases[-1].to_time if contract.phases else contract.start_time
+
+
+def closing_time(contract: Contract, cycle: CycleBounds) -> datetime:
+    """Return when a cycle is over for a contract: at its end, or at the contract's if that comes within it."""
+    end = end_of(contract)
+    return end if end is not None and cycle.start_time < end < cycle.end_time else cycle.end_time
 
 
 def plan_at(contract: Contract, instant: datetime) -> PlanFrom:

@@ -72,7 +72,10 @@ class CreditableTax(Record, frozen=True):
 
 
 class Creditable(Record, frozen=True):
-    """What credit notes need to know of an issued invoice: lines net of tax, taxes, and the total due."""
+    """What credit notes need to know of an issued invoice: lines net of tax, taxes, and the total due.
+
+    One that owes its customer `owed_nanos` has a total of 0.
+    """
 
     invoice: str
     invoice_hash: str
@@ -82,6 +85,7 @@ class Creditable(Record, frozen=True):
     total_nanos: int
     lines: tuple[CreditableLine, ...]
     taxes: tuple[CreditableTax, ...] = ()
+    owed_nanos: int = 0
 
     @property
     def net_nanos(self) -> int:

@@ -32,4 +32,5 @@ def creditable(invoice: Invoice, invoice_hash: str) -> Creditable:
             CreditableTax(tax.rate.name, tax.rate.percent, tax.rate.jurisdiction, tax.amount.nanos)
             for tax in invoice.taxes
         ),
+        owed_nanos=invoice.credit_due.nanos if invoice.credit_due else 0,
     )

@@ -15,7 +15,8 @@ applied is no part of its total: it was given back by the note that it came from
 
 What an invoice owes its customer (CREDIT_DUE) becomes notes on the invoices that it adjusts. The owing invoice has
 taken the tax back already, so such a note has one line and no tax; it counts against the total of the invoice that it
-is on, and against no line of it.
+is on, and against no line of it. Where no invoice has anything left, a person may let the owing invoice itself stand
+for it: such a note counts against what it owes.
 """
 
 from __future__ import annotations
@@ -35,10 +36,11 @@ from rating_service.domain.credit_note import (
     LineCredit,
     NoteOrder,
 )
+from rating_service.domain.exact import exact_text
 from rating_service.domain.invoice_lines import LineKind
 from rating_service.domain.proration import share_of_time
 from rating_service.domain.refusals import Reason, Refusal
-from rating_service.domain.rounding import minor_unit_nanos, round_half_up, split_by_weight
+from rating_service.domain.rounding import NANOS_PER_MAJOR, minor_unit_nanos, round_half_up, split_by_weight
 
 
 def compute_credit_note(
@@ -57,7 +59,8 @@ def compute_credit_note(
     lines, taxes = _settling(invoice, order) if order.settles else _taken_back(invoice, earlier, order)
     net_nanos = sum(line.nanos for line in lines)
     tax_nanos = sum(tax.nanos for tax in taxes)
-    _check_room(invoice, net_nanos + tax_nanos, left_nanos=left_of(invoice, earlier))
+    left_nanos = owed_of(invoice, earlier) if order.settles == order.invoice else left_of(invoice, earlier)
+    _check_room(invoice, net_nanos + tax_nanos, left_nanos=left_nanos)
     number, currency = len(earlier) + 1, invoice.currency_code
     return CreditNote(
         name=f"creditNotes/{invoice.invoice.removeprefix('invoices/')}-{number}",
@@ -79,6 +82,11 @@ def compute_credit_note(
 def left_of(invoice: Creditable, earlier: Sequence[CreditNote]) -> int:
     """Return how much of an invoice's total no note has credited, in nanos."""
     return invoice.total_nanos - sum(note.total.nanos for note in earlier)
+
+
+def owed_of(invoice: Creditable, earlier: Sequence[CreditNote]) -> int:
+    """Return how much of what an invoice owes no note on itself has settled, in nanos."""
+    return invoice.owed_nanos - sum(note.total.nanos for note in earlier)
 
 
 def _settling(
@@ -139,7 +147,8 @@ def _amount(invoice: Creditable, left: dict[str, int], wanted: LineCredit) -> in
     if nanos > left_nanos:
         raise Refusal(
             Reason.CREDIT_NOTE_ABOVE_INVOICE,
-            f"line {line.line_id} of {invoice.invoice} has {left_nanos} nanos left to credit, not {nanos}",
+            f"line {line.line_id} of {invoice.invoice} has {_text(invoice, left_nanos)} left to credit,"
+            f" not {_text(invoice, nanos)}",
             line_id=line.line_id,
             left_nanos=str(left_nanos),
         )
@@ -200,11 +209,11 @@ def _unused_nanos(line: CreditableLine, unused_from: datetime, *, step: int) -> 
 def _check_payable(invoice: Creditable, nanos: int, *, line_id: str = "") -> None:
     where = {"line_id": line_id} if line_id else {}
     if nanos <= 0:
-        raise Refusal(Reason.AMOUNT_NOT_POSITIVE, f"{nanos} nanos are nothing to credit", **where)
+        raise Refusal(Reason.AMOUNT_NOT_POSITIVE, f"{nanos} is nothing to credit", **where)
     if nanos % minor_unit_nanos(invoice.currency_code):
         raise Refusal(
             Reason.AMOUNT_NOT_PAYABLE,
-            f"{nanos} nanos are no whole number of {invoice.currency_code}'s smallest unit",
+            f"{exact_text(Fraction(nanos, NANOS_PER_MAJOR))} is no amount that can be paid in {invoice.currency_code}",
             **where,
         )
 
@@ -213,9 +222,14 @@ def _check_room(invoice: Creditable, nanos: int, *, left_nanos: int) -> None:
     if nanos > left_nanos:
         raise Refusal(
             Reason.CREDIT_NOTE_ABOVE_INVOICE,
-            f"{invoice.invoice} has {max(left_nanos, 0)} nanos left to credit, not {nanos}",
+            f"{invoice.invoice} has {_text(invoice, max(left_nanos, 0))} left to credit, not {_text(invoice, nanos)}",
             left_nanos=str(max(left_nanos, 0)),
         )
+
+
+def _text(invoice: Creditable, nanos: int) -> str:
+    """Return an amount in the invoice's currency, exact, for people."""
+    return f"{exact_text(Fraction(nanos, NANOS_PER_MAJOR))} {invoice.currency_code}"
 
 
 def _tax_of(invoice: Creditable, earlier: Sequence[CreditNote], *, net_after: int) -> int:

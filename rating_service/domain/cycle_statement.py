@@ -14,8 +14,9 @@ from typing import Final, NamedTuple
 from rating_service.domain.agreement import Contract, RateCard
 from rating_service.domain.commitments import CommitmentPeriod, cuts_of, periods_in, usage_in
 from rating_service.domain.cycles import CycleBounds
-from rating_service.domain.debits import DebitFact, GrantCategory, GrantFact, ReversalFact
+from rating_service.domain.debits import DebitFact, GrantFact, ReversalFact
 from rating_service.domain.exact_lines import ExactLine
+from rating_service.domain.included_use import IncludedUse, adjusting
 from rating_service.domain.invoice_fees import fee_lines
 from rating_service.domain.invoice_lines import LineKind
 from rating_service.domain.invoice_minimums import bound_lines
@@ -46,11 +47,15 @@ NO_CARDS: Final[Mapping[str, RateCard]] = MappingProxyType({})
 
 
 class CycleFacts(NamedTuple):
-    """The debits of a cycle, read while they are consumed, once; and what was taken back of debits."""
+    """The debits of a cycle, read while they are consumed, once; and what was taken back of debits.
+
+    `adjusting` are debits that were posted in the cycle and put others right.
+    """
 
     cycle: CycleBounds
     debits: Iterable[DebitFact]
     reversals: Sequence[ReversalFact] = ()
+    adjusting: Sequence[DebitFact] = ()
 
 
 class Statement(NamedTuple):
@@ -60,7 +65,7 @@ class Statement(NamedTuple):
     stretches: tuple[Stretch, ...]
     lines: list[ExactLine]
     committed: list[tuple[CommitmentPeriod, Fraction]]
-    included_used_units: int
+    included: IncludedUse
 
 
 def state_cycle(
@@ -78,8 +83,8 @@ def state_cycle(
     cycle = facts.cycle
     periods = periods_in(contract, cycle)
     parts = stretches(contract, cycle, cuts_of(periods))
-    usage = CycleUsage(contract, parts, included=included_versions(contract, grants))
-    known = (reversal for reversal in facts.reversals if reversal.position <= watermark_position)
+    usage, included = CycleUsage(contract, parts), IncludedUse(contract, cycle, grants)
+    known = [reversal for reversal in facts.reversals if reversal.position <= watermark_position]
     inside = (
         debit
         for debit in facts.debits
@@ -87,7 +92,13 @@ def state_cycle(
         and debit.wallet == contract.wallet
         and cycle.start_time <= debit.billed_time < cycle.end_time
     )
-    usage.count(net_debits(inside, known))
+    usage.count(included.seen(net_debits(inside, known)))
+    elsewhere = (
+        debit
+        for debit in adjusting(facts.adjusting, cycle)
+        if debit.position <= watermark_position and debit.wallet == contract.wallet
+    )
+    included.count(net_debits(elsewhere, known))
     spent = usage.overage_nanos()
     minimums = rate_minimum_lines(contract, parts, cards, usage.meters)
     if minimums:
@@ -95,13 +106,4 @@ def state_cycle(
         spent[last] = spent.get(last, Fraction(0)) + sum(line.exact for line in minimums)
     lines = [*fee_lines(parts, cycle), *usage.lines(cycle), *minimums, *bound_lines(parts, spent, cycle)]
     committed = [(period, usage_in(period, parts, spent)) for period in periods]
-    return Statement(cycle, parts, lines, committed, usage.included_used_units)
-
-
-def included_versions(contract: Contract, grants: Iterable[GrantFact]) -> frozenset[int]:
-    """Return the grants of a contract's wallet that its plan gave."""
-    return frozenset(
-        grant.version
-        for grant in grants
-        if grant.wallet == contract.wallet and grant.category is GrantCategory.INCLUDED
-    )
+    return Statement(cycle, parts, lines, committed, included)

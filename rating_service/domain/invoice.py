@@ -21,8 +21,9 @@ from rating_service.domain.catalogue import find_contract_phase
 from rating_service.domain.contract_life import end_of, plan_at
 from rating_service.domain.cycle_statement import NO_CARDS, CycleFacts, Statement, state_cycle
 from rating_service.domain.cycles import CycleBounds
-from rating_service.domain.debits import DebitFact, GrantCategory, GrantFact, ReversalFact
+from rating_service.domain.debits import DebitFact, GrantFact, ReversalFact
 from rating_service.domain.invoice_document import (
+    CLOSING_KINDS,
     CommitmentState,
     Invoice,
     InvoiceKind,
@@ -64,6 +65,7 @@ def compute_invoice(
     grants: Sequence[GrantFact],
     watermark_position: int,
     reversals: Sequence[ReversalFact] = (),
+    adjusting: Sequence[DebitFact] = (),
     earlier: Earlier = NOTHING_EARLIER,
     taxes: tuple[TaxRate, ...] | None = None,
     open_credits: Sequence[OpenCredit] = (),
@@ -78,12 +80,13 @@ def compute_invoice(
 
     `reversals` are those of the wallet; later ones than the watermark, and those of other debits, change
     nothing. `grants` are those of the contract's wallet; they say which draws were of included units. The
-    order of debits does not matter. `cards` are the rate cards that the contract names, by name. `taxes` replace
+    order of debits does not matter. `adjusting` are debits that were posted in the cycle and put earlier ones right:
+    they may have used its included credit. `cards` are the rate cards that the contract names, by name. `taxes` replace
     those of the contract phase. A cycle in which the contract ends is FINAL; of a THRESHOLD invoice only what usage
-    has come to is billed. Refuses MIXED_CURRENCIES.
+    has come to is billed, of an ADVANCE invoice the cycle's fees in advance. Refuses MIXED_CURRENCIES.
     """
-    running = kind is InvoiceKind.THRESHOLD
-    facts = CycleFacts(cycle, debits, reversals)
+    running = kind not in CLOSING_KINDS
+    facts = CycleFacts(cycle, debits, reversals, adjusting)
     own = state_cycle(contract, facts, grants, watermark_position, NO_CARDS if running else cards)
     parts = gather(
         contract,
@@ -92,11 +95,11 @@ def compute_invoice(
         watermark_position=watermark_position,
         cards=cards,
         taxes=taxes,
-        running=running,
+        kind=kind,
     )
     currency = currency_of(contract, parts)
     settled = settle(due_lines(contract, parts, currency), open_credits, cycle, currency_code=currency)
-    plain = _invoice(contract, own, grants, settled, currency)
+    plain = _invoice(contract, own, settled, currency)
     return msgspec.structs.replace(
         plain,
         watermark_position=watermark_position,
@@ -112,9 +115,7 @@ def compute_invoice(
     )
 
 
-def _invoice(
-    contract: Contract, own: Statement, grants: Sequence[GrantFact], settled: Settled, currency: str
-) -> Invoice:
+def _invoice(contract: Contract, own: Statement, settled: Settled, currency: str) -> Invoice:
     """Return what an invoice says of its contract, its cycle and its amounts."""
     cycle = own.cycle
     plan = plan_at(contract, max(cycle.start_time, contract.start_time))
@@ -130,8 +131,9 @@ def _invoice(
         lines=_lines(settled, currency),
         total=Money(currency, settled.total_nanos),
         included_units=first_phase.terms.included_units if first_phase else 0,
-        included_used_units=own.included_used_units,
-        included_left_units=_included_left_units(contract, cycle, grants, own),
+        included_used_units=own.included.used_units,
+        included_left_units=own.included.left_units,
+        included_adjusting_units=own.included.adjusting_units,
         net=Money(currency, settled.net_nanos),
         taxes=settled.taxes,
         tax=Money(currency, settled.tax_nanos),
@@ -161,20 +163,6 @@ def _phase_at_start(contract: Contract, cycle: CycleBounds) -> ContractPhase | N
     return find_contract_phase(contract, start) if start < cycle.end_time else None
 
 
-def _included_left_units(
-    contract: Contract, cycle: CycleBounds, grants: Sequence[GrantFact], own: Statement
-) -> int:
-    """Return what is left of the included units that were granted for a cycle."""
-    granted = sum(
-        grant.amount_units
-        for grant in grants
-        if grant.wallet == contract.wallet
-        and grant.category is GrantCategory.INCLUDED
-        and cycle.start_time <= grant.effective_time < cycle.end_time
-    )
-    return max(0, granted - own.included_used_units)
-
-
 def _lines(settled: Settled, currency: str) -> tuple[InvoiceLine, ...]:
     return tuple(_line(str(place), due, currency) for place, due in enumerate(settled.lines, start=1))
 
@@ -184,7 +172,7 @@ def _line(line_id: str, due: DueLine, currency: str) -> InvoiceLine:
     return InvoiceLine(
         line_id=line_id,
         key=line.key,
-        description=line_text(line.key, adjusted=due.adjusted, source=due.source),
+        description=line_text(line.key, adjusted=due.adjusted, source=due.source, advance=due.advance),
         amount=Money(currency, due.nanos),
         amount_units=line.amount_units,
         debit_count=line.debit_count,
@@ -195,4 +183,5 @@ def _line(line_id: str, due: DueLine, currency: str) -> InvoiceLine:
         details=line.details,
         adjusted=due.adjusted,
         source=due.source,
+        advance=due.advance,
     )

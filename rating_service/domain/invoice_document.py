@@ -44,6 +44,12 @@ class InvoiceKind(Enum):
     """What a running cycle's usage has come to; the cycle's own invoice gives it back as THRESHOLD_CREDIT."""
     FINAL = "FINAL"
     """The last cycle of a contract that has ended."""
+    ADVANCE = "ADVANCE"
+    """The fees of a contract's first cycle, where they are billed in advance."""
+
+
+CLOSING_KINDS: Final = frozenset({InvoiceKind.CYCLE, InvoiceKind.FINAL})
+"""Invoices that close their cycle: it has one of them, for ever."""
 
 
 class TaxLine(Record, frozen=True):
@@ -100,7 +106,8 @@ class Invoice(Record, frozen=True):
     total = sum of the lines + taxes, never below zero: what is due to the customer instead is `credit_due`, and
     stands among the lines as CREDIT_DUE until a credit note settles it. `net` is the sum of the lines that tax is
     reckoned on. `sequence` counts the invoices of a contract from 1, in the order of issue. `tax_rates` are those
-    of the invoice's own lines. Purchases were paid before and are no part of the total.
+    of the invoice's own lines. Purchases were paid before and are no part of the total. Of the included units that were
+    used, `included_adjusting_units` went to adjustments of earlier cycles.
     """
 
     contract: str
@@ -128,6 +135,7 @@ class Invoice(Record, frozen=True):
     taxes_given: bool = False
     commitments: tuple[CommitmentState, ...] = ()
     open_credits: tuple[OpenCredit, ...] = ()
+    included_adjusting_units: int = 0
 
 
 _encoder: Final = msgspec.json.Encoder(order="sorted")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from rating_service.domain.adjustments import corrects, original_key, rounded_growth
 from rating_service.domain.agreement import Contract, TaxRate
 from rating_service.domain.commitments import CommitmentBill
 from rating_service.domain.exact_lines import ExactLine
+from rating_service.domain.invoice_fees import FEE_KINDS
 from rating_service.domain.invoice_lines import LineKey, LineKind
 from rating_service.domain.invoice_parts import Growth, Parts
 from rating_service.domain.invoice_settlement import DueLine, threshold_credits
@@ -14,14 +17,38 @@ from rating_service.domain.rounding import minor_unit_nanos, round_growth, round
 
 def due_lines(contract: Contract, parts: Parts, currency: str) -> list[DueLine]:
     """Return everything that tax is reckoned on, in the order of lines, rounded."""
-    own = sorted(parts.own.lines, key=lambda line: _order(contract, line.key))
-    rounded = round_parts([line.exact for line in own], step=minor_unit_nanos(currency))
-    lines = [DueLine(line, nanos, parts.rates) for line, nanos in zip(own, rounded, strict=True)]
+    lines = [*_own_lines(contract, parts, currency), *_advance_lines(contract, parts, currency)]
     for bill in parts.commitments:
         lines += _commitment_lines(bill, parts.rates, currency)
     for each in sorted(parts.grown, key=lambda each: each.billed.cycle.start_time):
         lines += _adjustment_lines(contract, each, currency)
     return [*lines, *threshold_credits(parts.thresholds, parts.own.cycle)]
+
+
+def _own_lines(contract: Contract, parts: Parts, currency: str) -> list[DueLine]:
+    """Return the lines of the invoice's own cycle; with what was billed ahead they add up to its sum, rounded once."""
+    own = sorted(parts.own.lines, key=lambda line: _order(contract, line.key))
+    exact, step = [line.exact for line in own], minor_unit_nanos(currency)
+    ahead = parts.ahead
+    if ahead is None or not own:
+        rounded = round_parts(exact, step=step)
+        return [DueLine(line, nanos, parts.rates) for line, nanos in zip(own, rounded, strict=True)]
+    whole = sum(exact, sum((line.exact for line in ahead.lines.values()), Fraction(0)))
+    rounded = round_growth(exact, total=round_half_up(whole, step=step) - ahead.nanos, step=step)
+    # What is given back of a fee carries the taxes that were paid on it.
+    return [
+        DueLine(line, nanos, ahead.rates if line.exact < 0 and line.key.kind in FEE_KINDS else parts.rates)
+        for line, nanos in zip(own, rounded, strict=True)
+    ]
+
+
+def _advance_lines(contract: Contract, parts: Parts, currency: str) -> list[DueLine]:
+    fees = sorted(parts.fees_in_advance, key=lambda line: _order(contract, line.key))
+    rounded = round_parts([line.exact for line in fees], step=minor_unit_nanos(currency))
+    return [
+        DueLine(line, nanos, parts.rates, advance=parts.advance_cycle)
+        for line, nanos in zip(fees, rounded, strict=True)
+    ]
 
 
 def _adjustment_lines(contract: Contract, growth: Growth, currency: str) -> list[DueLine]:

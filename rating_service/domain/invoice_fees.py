@@ -23,6 +23,8 @@ from rating_service.domain.proration import share_of_time
 from rating_service.domain.stretches import Run, Stretch, runs
 
 FEES: Final = (LineKind.BASE_FEE, LineKind.SEATS)
+FEE_KINDS: Final = frozenset({*FEES, LineKind.PRORATION_CREDIT, LineKind.PRORATION_CHARGE})
+"""Lines of fees, prorated or not."""
 
 
 class Fee(NamedTuple):

@@ -87,7 +87,8 @@ class InvoiceLine(Record, frozen=True):
 
     [from_time, to_time) is when the service was given. `exact_nanos` is the amount before rounding, a whole
     number or a fraction such as 100/3. `source` names the document that a settling line rests on:
-    invoices/{invoice} for THRESHOLD_CREDIT, creditNotes/{credit_note} for CREDIT_APPLIED.
+    invoices/{invoice} for THRESHOLD_CREDIT, creditNotes/{credit_note} for CREDIT_APPLIED. `advance` is the cycle that a
+    fee is for, if it is billed in advance.
     """
 
     line_id: str
@@ -103,6 +104,7 @@ class InvoiceLine(Record, frozen=True):
     details: tuple[LineDetail, ...] = ()
     adjusted: Adjusted | None = None
     source: str = ""
+    advance: CycleBounds | None = None
 
     @property
     def exact(self) -> Fraction:

@@ -13,8 +13,16 @@ from rating_service.domain.adjustments import BilledCycle, billed_cycle, grown_l
 from rating_service.domain.agreement import Contract, RateCard, TaxRate
 from rating_service.domain.commitments import CommitmentBill, CommitmentPeriod, bill_of
 from rating_service.domain.cycle_statement import RUNNING_KINDS, CycleFacts, Statement, state_cycle
+from rating_service.domain.cycles import CycleBounds, cycle_at
 from rating_service.domain.exact_lines import ExactLine
-from rating_service.domain.invoice_document import CommitmentState, Invoice
+from rating_service.domain.invoice_advance import (
+    BilledAhead,
+    billed_ahead,
+    fees_in_advance,
+    in_one_currency,
+    less_billed_ahead,
+)
+from rating_service.domain.invoice_document import CommitmentState, Invoice, InvoiceKind
 from rating_service.domain.refusals import Reason, Refusal
 
 NO_CURRENCY: Final = "XXX"
@@ -26,12 +34,15 @@ class Earlier(NamedTuple):
 
     `closing` are invoices that closed cycles, by sequence: of each touched cycle its own and all later ones, and the
     last that knows the commitments of the cycle. `thresholds` are those of the running cycle. `touched` are cycles
-    that were invoiced and of which something was learned since the last closing invoice.
+    that were invoiced and of which something was learned since the last closing invoice. `ahead` are those that may
+    have billed the cycle, or a touched one, in advance; `next_is_billed` says that the next cycle was billed already.
     """
 
     closing: Sequence[Invoice] = ()
     thresholds: Sequence[Invoice] = ()
     touched: Iterable[CycleFacts] = ()
+    ahead: Sequence[Invoice] = ()
+    next_is_billed: bool = False
     last_end_time: datetime | None = None
 
 
@@ -54,6 +65,9 @@ class Parts(NamedTuple):
     commitments: list[CommitmentBill]
     thresholds: Sequence[Invoice]
     rates: tuple[TaxRate, ...]
+    ahead: BilledAhead | None = None
+    fees_in_advance: Sequence[ExactLine] = ()
+    advance_cycle: CycleBounds | None = None
 
 
 def gather(
@@ -64,23 +78,42 @@ def gather(
     watermark_position: int,
     cards: Mapping[str, RateCard],
     taxes: tuple[TaxRate, ...] | None,
-    running: bool,
+    kind: InvoiceKind,
 ) -> Parts:
-    """Return what an invoice bills; of a running cycle only what usage has come to."""
-    touched = () if running else earlier.touched
-    grown = list(_grown(contract, touched, earlier.closing, watermark_position, cards))
-    return Parts(
+    """Return what an invoice bills; of a running cycle only what usage has come to, or its fees in advance."""
+    rates = _tax_rates(own) if taxes is None else taxes
+    if kind is InvoiceKind.ADVANCE:
+        fees = in_one_currency(fees_in_advance(contract, own.cycle), ())
+        return Parts(own._replace(lines=[]), [], [], (), rates, None, fees, own.cycle)
+    running = kind is InvoiceKind.THRESHOLD
+    grown = list(_grown(contract, () if running else earlier.touched, earlier, watermark_position, cards))
+    parts = Parts(
         own=own._replace(lines=_of_running_cycle(own.lines)) if running else own,
         grown=[each for each in grown if each.lines],
         commitments=_commitments(own, grown, earlier, running=running),
         thresholds=earlier.thresholds,
-        rates=_tax_rates(own) if taxes is None else taxes,
+        rates=rates,
     )
+    return parts if running else _with_advance(contract, parts, earlier)
+
+
+def _with_advance(contract: Contract, parts: Parts, earlier: Earlier) -> Parts:
+    """Return what closes a cycle: without what was billed of it ahead, and with the next one's fees in advance."""
+    ahead = billed_ahead(earlier.ahead, parts.own.cycle)
+    if ahead is not None:
+        own = parts.own._replace(lines=less_billed_ahead(parts.own.lines, ahead))
+        parts = parts._replace(own=own, ahead=ahead)
+    following = cycle_at(contract.cycle, parts.own.cycle.end_time)
+    if earlier.next_is_billed:
+        return parts
+    others = [*parts.own.lines, *(line for each in parts.grown for line in each.lines)]
+    fees = in_one_currency(fees_in_advance(contract, following), others)
+    return parts._replace(fees_in_advance=fees, advance_cycle=following)
 
 
 def currency_of(contract: Contract, parts: Parts) -> str:
     """Return the one currency of what has a price; of the contract's terms if nothing has. Refuses two."""
-    lines = [*parts.own.lines, *(line for each in parts.grown for line in each.lines)]
+    lines = [*parts.own.lines, *parts.fees_in_advance, *(line for each in parts.grown for line in each.lines)]
     used = {line.currency_code for line in lines}
     used |= {bill.state.amount.currency_code for bill in parts.commitments if any(bill.growth.values())}
     used |= {each.total.currency_code for each in parts.thresholds if each.net and each.net.nanos}
@@ -102,12 +135,12 @@ def _currency_of_terms(contract: Contract) -> str:
 def _grown(
     contract: Contract,
     touched: Iterable[CycleFacts],
-    closing: Sequence[Invoice],
+    earlier: Earlier,
     watermark_position: int,
     cards: Mapping[str, RateCard],
 ) -> Iterable[Growth]:
     for facts in touched:
-        billed = billed_cycle(closing, facts.cycle)
+        billed = billed_cycle(earlier.closing, facts.cycle, earlier.ahead)
         statement = state_cycle(contract, facts, (), watermark_position, cards)
         yield Growth(billed, statement, grown_lines(billed, statement))
 

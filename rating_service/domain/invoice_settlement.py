@@ -27,6 +27,7 @@ class DueLine(NamedTuple):
     rates: tuple[TaxRate, ...] = ()
     adjusted: Adjusted | None = None
     source: str = ""
+    advance: CycleBounds | None = None
 
 
 class Settled(NamedTuple):

@@ -70,18 +70,14 @@ _TargetKey = tuple[str, str, UnitPrice | None]
 class CycleUsage:
     """The sums of a cycle's debits. `stretches` are those of its contract in the cycle."""
 
-    def __init__(
-        self, contract: Contract, stretches: Sequence[Stretch], *, included: frozenset[int] = frozenset()
-    ) -> None:
-        """Count nothing yet; `included` are the versions of grants that the contract's plan gave."""
+    def __init__(self, contract: Contract, stretches: Sequence[Stretch]) -> None:
+        """Count nothing yet."""
         self._contract = contract
         self._stretches = stretches
-        self._included = included
         self._sums: dict[LineKey, _Sums] = {}
         self._targets: dict[_TargetKey, _Target] = {}
         self._overage: dict[tuple[int, UnitPrice], int] = {}
         self._place = 0
-        self.included_used_units = 0
         self.meters: set[str] = set()
 
     def count(self, debits: Iterable[DebitFact]) -> None:
@@ -90,9 +86,6 @@ class CycleUsage:
             keys = target_of(self._contract, debit)
             if keys is not None:
                 self._count(self._targets.get(keys) or self._new_target(keys), debit)
-            if self._included:
-                drawn = [each.amount_units for each in debit.draws if each.grant_version in self._included]
-                self.included_used_units += sum(drawn)
 
     def _count(self, target: _Target, debit: DebitFact) -> None:
         overage_units = debit.overage_units

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rating_service.domain.cycles import CycleBounds
 from rating_service.domain.invoice_lines import Adjusted, LineKey, LineKind
 
 _FIXED = {
@@ -18,8 +19,12 @@ _FIXED = {
 _FEES = {LineKind.BASE_FEE: "Base fee", LineKind.SEATS: "Seats"}
 
 
-def line_text(key: LineKey, *, adjusted: Adjusted | None = None, source: str = "") -> str:
-    """Return the description of a line."""
+def line_text(
+    key: LineKey, *, adjusted: Adjusted | None = None, source: str = "", advance: CycleBounds | None = None
+) -> str:
+    """Return the description of a line; `advance` is the cycle that is billed ahead by it."""
+    if advance is not None:
+        return f"{_text(key, source)}, in advance from {advance.start_time:%Y-%m-%d}"
     if key.adjusted_kind is not None and adjusted is not None:
         from_day, to_day = adjusted.cycle.start_time, adjusted.cycle.end_time
         about = _text(_original(key), source)

@@ -40,9 +40,12 @@ class AdjustmentOrder(msgspec.Struct, frozen=True):
 
 
 def plan_adjustments(
-    found: CycleRerating, phase: RateCardPhase, *, number: int, now: datetime
+    found: CycleRerating, phase: RateCardPhase, *, number: int, now: datetime, watermark_position: int
 ) -> Iterator[AdjustmentOrder]:
-    """Yield what puts a cycle right, each in its turn; nothing if it is right. `number` is that of the first."""
+    """Yield what puts a cycle right, each in its turn; nothing if it is right.
+
+    `number` is that of the first, `watermark_position` how much of history the figures are made of.
+    """
     if not found.differs:
         return
     contract, cycle = found.contract, found.cycle
@@ -64,6 +67,7 @@ def plan_adjustments(
             exact_text(left),
             chunk,
             found.meters if is_last else (),
+            watermark_position,
         )
         charge = Charge(
             contract.name,

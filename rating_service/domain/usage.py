@@ -91,7 +91,7 @@ class Adjustment(Record, frozen=True):
     """What usage of a cycle was charged and what it costs, since a phase was accepted for the past.
 
     charged_units + the charge's exact_units - what is taken back + left_units = rated_units. The `number`th of its
-    phase, contract and cycle.
+    phase, contract and cycle. The figures are those of history up to `watermark_position`.
     """
 
     cycle_start_time: datetime
@@ -102,6 +102,7 @@ class Adjustment(Record, frozen=True):
     left_units: str = "0"
     taken_back: tuple[TakenBack, ...] = ()
     meters: tuple[MeterMoved, ...] = ()
+    watermark_position: int = 0
 
 
 class Charge(Record, frozen=True):

@@ -7,9 +7,11 @@ from typing import Any, Final
 
 from credits.rating.v1 import billing_pb2, invoice_service_pb2_grpc
 from rating_service.application.billing import Billing, ContractFailure, Progress
+from rating_service.application.credit_due import CreditDue
 from rating_service.application.list_cycles import CycleListing, CycleQuery, ListedCycle
 from rating_service.application.refusals import RequestReason, RequestRefused
 from rating_service.domain.billing import CycleState
+from rating_service.rpc.credit_note_messages import credit_due
 from rating_service.rpc.messages import read_instant, write_instant
 
 STATES: Final = {
@@ -24,6 +26,7 @@ class BillingServicer(invoice_service_pb2_grpc.InvoiceServiceServicer):
 
     _billing: Billing
     _cycles: CycleListing
+    _credit_due: CreditDue
 
     async def RunBilling(
         self, request: billing_pb2.RunBillingRequest, context: Any = None
@@ -41,8 +44,12 @@ class BillingServicer(invoice_service_pb2_grpc.InvoiceServiceServicer):
         """List billing cycles."""
         query = CycleQuery(request.contract, _read_state(request.state), request.only_failed)
         page = await self._cycles.page(query, page_size=request.page_size, token=request.page_token)
+        first = not request.page_token
+        owing = (await self._credit_due.page(request.contract, page_size=0, token="")).owing if first else []
         return billing_pb2.ListCyclesResponse(
-            cycles=map(cycle_message, page.cycles), next_page_token=page.next_page_token
+            cycles=map(cycle_message, page.cycles),
+            next_page_token=page.next_page_token,
+            credits_due=map(credit_due, owing),
         )
 
 

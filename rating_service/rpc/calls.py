@@ -43,6 +43,8 @@ METHODS: Final = {
         "GetCreditNote",
         "ListCreditNotes",
         "GetCustomerBalance",
+        "ListCreditDue",
+        "SettleCreditDue",
         "VerifyDocuments",
         "RunBilling",
         "ListCycles",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from credits.ledger.v1 import money_pb2
-from credits.rating.v1 import credit_note_pb2
+from credits.rating.v1 import credit_due_pb2, credit_note_pb2
+from rating_service.application.credit_due import Owing
 from rating_service.application.credit_note_ports import OpenNote
 from rating_service.application.credit_notes import ReadNote
 from rating_service.application.refusals import RequestReason, RequestRefused
@@ -31,7 +32,7 @@ def read_order(request: credit_note_pb2.IssueCreditNoteRequest) -> NoteOrder:
     """Return what is asked for. Refuses FIELD_REQUIRED, FIELD_MALFORMED, TIME_MALFORMED."""
     return NoteOrder(
         invoice=request.invoice,
-        settlement=_read_settlement(request.settlement),
+        settlement=read_settlement(request.settlement),
         reason=request.reason,
         lines=tuple(map(_read_line, request.lines)),
         net_amount=_read_money(request.net_amount) if request.HasField("net_amount") else None,
@@ -74,7 +75,20 @@ def open_credit(note: OpenNote) -> credit_note_pb2.OpenCredit:
     )
 
 
-def _read_settlement(number: credit_note_pb2.Settlement.ValueType) -> Settlement:
+def credit_due(owing: Owing) -> credit_due_pb2.CreditDue:
+    """Return what an invoice owes as a message."""
+    return credit_due_pb2.CreditDue(
+        invoice=owing.invoice,
+        contract=owing.contract,
+        issue_time=timestamp(owing.issue_time),
+        due=money(owing.due),
+        settled=money(owing.settled),
+        left=money(owing.left),
+    )
+
+
+def read_settlement(number: credit_note_pb2.Settlement.ValueType) -> Settlement:
+    """Return a settlement. Refuses FIELD_REQUIRED, FIELD_MALFORMED."""
     settlement = _READ_SETTLEMENTS.get(number)
     if settlement is None:
         missing = number == credit_note_pb2.SETTLEMENT_UNSPECIFIED

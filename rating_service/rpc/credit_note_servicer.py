@@ -6,12 +6,24 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from credits.ledger.v1.money_pb2 import Money
-from credits.rating.v1 import credit_note_pb2, document_verification_pb2, invoice_service_pb2_grpc
+from credits.rating.v1 import (
+    credit_due_pb2,
+    credit_note_pb2,
+    document_verification_pb2,
+    invoice_service_pb2_grpc,
+)
+from rating_service.application.credit_due import CreditDue
 from rating_service.application.credit_note_ports import NoteFilter
 from rating_service.application.credit_notes import CreditNotes
 from rating_service.application.customer_balance import CustomerBalances
 from rating_service.application.verify_documents import DocumentVerification
-from rating_service.rpc.credit_note_messages import note_message, open_credit, read_order
+from rating_service.rpc.credit_note_messages import (
+    credit_due,
+    note_message,
+    open_credit,
+    read_order,
+    read_settlement,
+)
 
 
 class CreditNoteMethods(invoice_service_pb2_grpc.InvoiceServiceServicer):
@@ -19,6 +31,7 @@ class CreditNoteMethods(invoice_service_pb2_grpc.InvoiceServiceServicer):
 
     _notes: CreditNotes
     _balances: CustomerBalances
+    _credit_due: CreditDue
     _verification: DocumentVerification
 
     async def IssueCreditNote(
@@ -61,6 +74,28 @@ class CreditNoteMethods(invoice_service_pb2_grpc.InvoiceServiceServicer):
             credits=map(open_credit, balance.notes),
         )
 
+    async def ListCreditDue(
+        self, request: credit_due_pb2.ListCreditDueRequest, context: Any = None
+    ) -> credit_due_pb2.ListCreditDueResponse:
+        """List what invoices owe that no note has settled."""
+        page = await self._credit_due.page(
+            request.contract, page_size=request.page_size, token=request.page_token
+        )
+        return credit_due_pb2.ListCreditDueResponse(
+            credits_due=map(credit_due, page.owing), next_page_token=page.next_page_token
+        )
+
+    async def SettleCreditDue(
+        self, request: credit_due_pb2.SettleCreditDueRequest, context: Any = None
+    ) -> credit_due_pb2.SettleCreditDueResponse:
+        """Settle what an invoice owes and no earlier one has room for."""
+        issued = await self._credit_due.settle_rest(
+            request.invoice, settlement=read_settlement(request.settlement), reason=request.reason
+        )
+        return credit_due_pb2.SettleCreditDueResponse(
+            credit_note=note_message(issued), replayed=issued.replayed
+        )
+
     async def VerifyDocuments(
         self, request: document_verification_pb2.VerifyDocumentsRequest, context: Any = None
     ) -> AsyncIterator[document_verification_pb2.VerifyDocumentsResponse]:
@@ -76,4 +111,5 @@ class CreditNoteMethods(invoice_service_pb2_grpc.InvoiceServiceServicer):
                     for found in progress.findings
                 ],
                 done=progress.done,
+                checked_adjustments=progress.adjustments_count,
             )

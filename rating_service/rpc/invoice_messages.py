@@ -9,6 +9,7 @@ from credits.rating.v1 import invoice_service_pb2
 from rating_service.application.invoice_names import ReadInvoice
 from rating_service.application.tax_rates import checked_tax_rates
 from rating_service.domain.agreement import Money, TaxRate
+from rating_service.domain.cycles import CycleBounds
 from rating_service.domain.invoice_document import CommitmentState, Invoice, InvoiceKind, Purchase, TaxLine
 from rating_service.domain.invoice_lines import Adjusted, InvoiceLine, LineDetail, LineKind
 from rating_service.rpc.messages import money, timestamp, unit_price
@@ -35,6 +36,7 @@ _INVOICE_KINDS: Final = {
     InvoiceKind.CYCLE: invoice_service_pb2.INVOICE_KIND_CYCLE,
     InvoiceKind.THRESHOLD: invoice_service_pb2.INVOICE_KIND_THRESHOLD,
     InvoiceKind.FINAL: invoice_service_pb2.INVOICE_KIND_FINAL,
+    InvoiceKind.ADVANCE: invoice_service_pb2.INVOICE_KIND_ADVANCE,
 }
 
 
@@ -55,6 +57,7 @@ def invoice(read: ReadInvoice) -> invoice_service_pb2.Invoice:
         included_units=value.included_units,
         included_used_units=value.included_used_units,
         included_left_units=value.included_left_units,
+        included_adjusting_units=value.included_adjusting_units,
         hash=read.hash,
         document=read.document,
         asset=money_pb2.Asset(code=value.asset.code, scale=value.asset.scale),
@@ -96,6 +99,7 @@ def _line(line: InvoiceLine) -> invoice_service_pb2.InvoiceLine:
         adjusted_kind=_line_kind(key.adjusted_kind),
         adjusted=_adjusted(line.adjusted) if line.adjusted else None,
         source=line.source,
+        advance=_advance(line.advance) if line.advance else None,
     )
 
 
@@ -121,6 +125,12 @@ def _adjusted(adjusted: Adjusted) -> invoice_service_pb2.AdjustedInvoice:
         invoice=adjusted.invoice,
         cycle_start_time=timestamp(adjusted.cycle.start_time),
         cycle_end_time=timestamp(adjusted.cycle.end_time),
+    )
+
+
+def _advance(cycle: CycleBounds) -> invoice_service_pb2.AdvancedCycle:
+    return invoice_service_pb2.AdvancedCycle(
+        cycle_start_time=timestamp(cycle.start_time), cycle_end_time=timestamp(cycle.end_time)
     )
 
 

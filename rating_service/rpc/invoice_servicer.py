@@ -6,6 +6,7 @@ from typing import Any
 
 from credits.rating.v1 import invoice_service_pb2
 from rating_service.application.billing import Billing
+from rating_service.application.credit_due import CreditDue
 from rating_service.application.credit_notes import CreditNotes
 from rating_service.application.customer_balance import CustomerBalances
 from rating_service.application.invoices import Invoicing
@@ -33,6 +34,7 @@ class InvoiceServicer(CreditNoteMethods, BillingServicer, PlanChangeServicer):
         cycles: CycleListing,
         notes: CreditNotes,
         balances: CustomerBalances,
+        credit_due: CreditDue,
         verification: DocumentVerification,
         changing: PlanChanging,
         migration: Migration,
@@ -44,6 +46,7 @@ class InvoiceServicer(CreditNoteMethods, BillingServicer, PlanChangeServicer):
         self._cycles = cycles
         self._notes = notes
         self._balances = balances
+        self._credit_due = credit_due
         self._verification = verification
         self._changing = changing
         self._migration = migration

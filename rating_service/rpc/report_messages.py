@@ -7,6 +7,7 @@ from typing import Final
 
 from credits.ledger.v1 import money_pb2, wallet_pb2
 from credits.rating.v1 import invoice_service_pb2, usage_report_service_pb2
+from rating_service.application.bill_forecasts import BILL_METHOD, ProjectedBill
 from rating_service.application.bills import Bill
 from rating_service.application.forecasts import CycleForecast
 from rating_service.application.refusals import RequestReason, RequestRefused
@@ -116,6 +117,8 @@ def cycle_forecast(found: CycleForecast) -> usage_report_service_pb2.GetForecast
     )
     if found.forecast is not None:
         _write_projection(message, found.forecast)
+    if found.bill is not None:
+        _write_bill(message, found.bill)
     return message
 
 
@@ -144,6 +147,15 @@ def _write_projection(message: usage_report_service_pb2.GetForecastResponse, fou
         message.error.cycle_count = found.tested_cycles
         mean = found.mean_error
         message.error.mean_absolute_percent = "" if mean is None else percent_text(mean)
+
+
+def _write_bill(message: usage_report_service_pb2.GetForecastResponse, found: ProjectedBill) -> None:
+    message.bill_method = BILL_METHOD
+    message.projected_tax.CopyFrom(money(found.tax))
+    message.projected_total.CopyFrom(money(found.total))
+    for line in found.lines:
+        kind = invoice_service_pb2.LineKind.Value(f"LINE_KIND_{line.kind.value}")
+        message.projected_lines.add(kind=kind, amount=money(line.amount))
 
 
 def _group(number: int, *, field: str) -> UsageGroup:

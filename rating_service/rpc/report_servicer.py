@@ -50,7 +50,9 @@ class ReportServicer(usage_report_service_pb2_grpc.UsageReportServiceServicer):
     ) -> usage_report_service_pb2.GetForecastResponse:
         """Project the present cycle to its end."""
         return cycle_forecast(
-            await self._forecasting.forecast(request.name, min_position=request.min_position)
+            await self._forecasting.forecast(
+                request.name, min_position=request.min_position, with_bill=request.include_bill
+            )
         )
 
     async def ListBills(

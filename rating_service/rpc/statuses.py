@@ -69,6 +69,7 @@ CODES: Final[Mapping[Reason | RequestReason, grpc.StatusCode]] = MappingProxyTyp
         RequestReason.INVOICE_NOT_FOUND: _C.NOT_FOUND,
         RequestReason.INVOICE_LINE_NOT_FOUND: _C.NOT_FOUND,
         RequestReason.CREDIT_NOTE_NOT_FOUND: _C.NOT_FOUND,
+        RequestReason.NO_CREDIT_DUE: _C.FAILED_PRECONDITION,
         RequestReason.IDEMPOTENCY_KEY_REUSED: _C.ALREADY_EXISTS,
         RequestReason.CYCLE_OUTSIDE_CONTRACT: _C.FAILED_PRECONDITION,
         RequestReason.CYCLE_NOT_ENDED: _C.FAILED_PRECONDITION,

@@ -118,6 +118,7 @@ INVOICE = Invoice(
     tax=usd(-2_670_000_000),
     credit_due=usd(17 * 10**9),
     included_left_units=1_000_000,
+    included_adjusting_units=500_000,
     purchases=(
         Purchase("wallets/acme/grants/7", FEBRUARY, 10**6, usd(10**10), "pi_1", "wallets/acme/topUps/3"),
     ),

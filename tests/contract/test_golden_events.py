@@ -39,6 +39,7 @@ from ledger_service.domain.values import (
     Counters,
     CrossingDirection,
     CycleInterval,
+    FeeTiming,
     GrantCategory,
     InvoiceKind,
     Money,
@@ -97,6 +98,7 @@ BILLED = msgspec.structs.replace(
 CARDED = msgspec.structs.replace(
     BILLED, additional_cards=(a.PhaseCard("rateCards/images", ("draw",), {"model": "flux-*"}),)
 )
+PREPAID = msgspec.structs.replace(CARDED, fee_timing=FeeTiming.ADVANCE)
 BILLED_AMOUNTS = (e.BilledAmount("BASE_FEE", 29_000_000_000, EFFECTIVE, LATER, "plans/pro"),)
 CHARGE = e.Charge(
     contract="contracts/acme",
@@ -148,6 +150,7 @@ ADJUSTED_CHARGE = msgspec.structs.replace(
         left_units="1.5",
         taken_back=(e.TakenBack(3, 1),),
         meters=(e.MeterMoved("rateCards/llm:output_tokens{}", 40, 3, 50, 4),),
+        watermark_position=70,
     ),
 )
 FULL_RATE = a.Rate(
@@ -553,6 +556,7 @@ EXAMPLES: dict[str, e.Event] = {
     ),
     "plan.PlanPublished.v1+4": a.PlanPublished(2, CREDIT, (BILLED,), "Pro"),
     "plan.PlanPublished.v1+5": a.PlanPublished(2, CREDIT, (CARDED,), "Pro"),
+    "plan.PlanPublished.v1+6": a.PlanPublished(2, CREDIT, (PREPAID,), "Pro"),
     "contract.InvoiceIssued.v1": e.InvoiceIssued(
         invoice="invoices/acme-20260301T115900Z",
         kind=InvoiceKind.CYCLE,
@@ -753,7 +757,7 @@ def test_the_example_holds_every_member_of_the_event(topic: str) -> None:
         (m.Bracket, ("rate_card.RateCardPhasePublished.v1+1", "brackets", 0)),
         (m.Band, ("rate_card.RateCardPhasePublished.v1+1", "brackets", 0, "bands", 0)),
         (a.MultiplierTier, ("rate_card.RateCardPhasePublished.v1", "multipliers", 0, "tiers", 0)),
-        (a.PlanPhase, ("plan.PlanPublished.v1+5", "phases", 0)),
+        (a.PlanPhase, ("plan.PlanPublished.v1+6", "phases", 0)),
         (a.PhaseCard, ("plan.PlanPublished.v1+5", "phases", 0, "additional_cards", 0)),
         (e.IncludedRollOver, ("plan.PlanPublished.v1+4", "phases", 0, "included_roll_over")),
         (e.Commitment, ("plan.PlanPublished.v1+4", "phases", 0, "commitment")),

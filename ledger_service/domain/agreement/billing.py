@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from ledger_service.domain.agreement.contract import Contract
+from ledger_service.domain.agreement.invoiced import CREDIT_DUE, Invoiced
 from ledger_service.domain.commands import RecordCreditNote, RecordInvoice
 from ledger_service.domain.drafts import Draft
 from ledger_service.domain.events import BilledAmount, CreditNoteIssued, InvoiceIssued
@@ -29,7 +30,7 @@ from ledger_service.domain.refusals import (
     InvoiceNotFound,
     TimeInFuture,
 )
-from ledger_service.domain.values import UNITS_MAX, InvoiceKind
+from ledger_service.domain.values import CLOSING_KINDS, UNITS_MAX
 from ledger_service.domain.wallet.debit import AHEAD_MAX
 
 AMOUNTS_MAX: Final = 1_000
@@ -55,7 +56,7 @@ def record_invoice(contract: Contract, command: RecordInvoice, now: datetime) ->
         )
     if issued.invoice in contract.invoices:
         raise InvoiceExists(f"{issued.invoice} was recorded before", field="issued.invoice")
-    if issued.kind is not InvoiceKind.THRESHOLD:
+    if issued.kind in CLOSING_KINDS:
         _check_cycle_is_free(contract, issued)
     return [Draft(command.contract, issued, issued.issue_time, answers=True)]
 
@@ -83,7 +84,7 @@ def record_credit_note(contract: Contract, command: RecordCreditNote, now: datet
             f"{issued.invoice} is in {invoiced.currency_code}, its credit note in {issued.currency_code}",
             field="issued.currency_code",
         )
-    left_nanos = invoiced.total_nanos - invoiced.credited_nanos
+    left_nanos = _whole_nanos(invoiced, issued) - invoiced.credited_nanos
     if issued.total_nanos > left_nanos:
         raise CreditNoteAboveInvoice(
             f"{left_nanos} nanos of {issued.invoice} are not credited yet, not {issued.total_nanos}",
@@ -91,6 +92,12 @@ def record_credit_note(contract: Contract, command: RecordCreditNote, now: datet
             left_nanos=str(left_nanos),
         )
     return [Draft(command.contract, issued, issued.issue_time, answers=True)]
+
+
+def _whole_nanos(invoiced: Invoiced, issued: CreditNoteIssued) -> int:
+    """Return what all notes on an invoice may come to: its total, or what it owes if they settle that."""
+    settles = all(amount.kind == CREDIT_DUE for amount in issued.amounts)
+    return invoiced.owed_nanos if settles and not invoiced.total_nanos else invoiced.total_nanos
 
 
 def _check_document(issued: InvoiceIssued | CreditNoteIssued, now: datetime) -> None:

@@ -11,6 +11,7 @@ from ledger_service.domain.values import (
     BeyondLastTier,
     Counters,
     CycleInterval,
+    FeeTiming,
     Money,
     RateScope,
     ShortfallMode,
@@ -149,6 +150,7 @@ class PlanPhase(Record, frozen=True):
     invoice_threshold: Money | None = None
     tax_rates: tuple[TaxRate, ...] = ()
     additional_cards: tuple[PhaseCard, ...] = ()
+    fee_timing: FeeTiming = FeeTiming.ARREARS
 
 
 class PlanPublished(Record, frozen=True):

@@ -55,7 +55,8 @@ class Adjustment(Record, frozen=True):
     """Usage of a cycle was priced again, because a phase was accepted after it.
 
     charged_units + the charge's exact_units - what is taken back + left_units = rated_units. The `number`th of
-    its phase, contract and cycle; what is left comes with the next.
+    its phase, contract and cycle; what is left comes with the next. The figures are those of history up to
+    `watermark_position`.
     """
 
     cycle_start_time: datetime
@@ -66,6 +67,7 @@ class Adjustment(Record, frozen=True):
     left_units: str = "0"
     taken_back: tuple[TakenBack, ...] = ()
     meters: tuple[MeterMoved, ...] = ()
+    watermark_position: int = 0
 
 
 class Charge(Record, frozen=True):

@@ -13,7 +13,8 @@
 - Tax is owed to the state.
 
 A credit note takes back what it names: of a span the days that have passed are taken off revenue at its issue, and the
-days to come off the liability and off what they would have earned. It is paid, credited or set off.
+days to come off the liability and off what they would have earned. It is paid, credited or set off. One that settles
+what an invoice owes (CREDIT_DUE) takes back nothing once more: it says what becomes of what the customer has.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ from ledger_service.domain.values import InvoiceKind, NoteSettlement
 
 CLEARING: Final = frozenset({"OVERAGE", "ADJUSTMENT"})
 """Kinds that bill what was earned before as overage."""
-SETTLING: Final = frozenset({"CREDIT_APPLIED", "CREDIT_DUE"})
+CREDIT_DUE: Final = "CREDIT_DUE"
+SETTLING: Final = frozenset({"CREDIT_APPLIED", CREDIT_DUE})
 THRESHOLD_CREDIT: Final = "THRESHOLD_CREDIT"
 COMMITMENT: Final = "COMMITMENT"
 DRAW_DOWN: Final = "COMMITMENT_DRAW_DOWN"
@@ -95,6 +97,11 @@ def credited(amount: BilledAmount, issue_time: datetime, settlement: NoteSettlem
     """Yield what an amount of a credit note moves."""
     issue_day = issue_time.astimezone(UTC).date()
     owed = SETTLED_BY[settlement]
+    if amount.kind == CREDIT_DUE:
+        # The invoice that owes it has made it the customer's already; only what becomes of it is new.
+        if owed is not Account.CUSTOMER_CREDIT:
+            yield Moved(Flow(Movement.CREDIT_NOTE, Account.CUSTOMER_CREDIT, owed), issue_day, amount.nanos)
+        return
     if amount.from_time is None or amount.to_time is None or amount.kind in CLEARING | SETTLING:
         earned = Account.REVENUE_OVERAGE if amount.kind in CLEARING else Account.REVENUE_PLAN
         yield Moved(Flow(Movement.CREDIT_NOTE, earned, owed), issue_day, amount.nanos)

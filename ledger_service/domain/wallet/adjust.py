@@ -98,6 +98,7 @@ def _check_phase(card: RateCard, charge: Charge) -> None:
 
 def _check_figures(charge: Charge, adjustment: Adjustment) -> None:
     check_range(adjustment.number, low=1, high=UNITS_MAX, field="adjustment.number")
+    check_range(adjustment.watermark_position, low=1, high=UNITS_MAX, field="adjustment.watermark_position")
     if adjustment.cycle_start_time >= adjustment.cycle_end_time:
         raise TimesOutOfOrder("the cycle ends before it begins", field="adjustment.cycle_end_time")
     if len(adjustment.taken_back) > PARTS_MAX:

@@ -54,15 +54,19 @@ class CrashWorld:
         return ForkedRating(self._log_file, variables)
 
     async def sign(self, count: int) -> None:
-        """Sign contracts of 1,000 units and 20 USD a month, all from START."""
+        """Sign contracts of 1,000 units and 20 USD a month, all from START; every fourth pays in advance."""
         await self._offer()
         limit = asyncio.Semaphore(IN_FLIGHT_MAX)
 
         async def sign(number: int) -> str:
             async with limit:
-                return await self._sign(f"c-{number:06}")
+                return await self._sign(f"c-{number:06}", plan="ahead" if number % 4 == 0 else "pro")
 
         self.contracts = await asyncio.gather(*map(sign, range(count)))
+
+    def expected_invoices(self) -> Counter[str]:
+        """Return how many invoices each contract must have in the end: one more if its fees are in advance."""
+        return Counter({name: 2 if place % 4 == 0 else 1 for place, name in enumerate(self.contracts)})
 
     def invoices(self) -> Counter[str]:
         """Return how many invoices each contract has."""
@@ -120,13 +124,18 @@ class CrashWorld:
             included_units=1_000,
             included_roll_over=billing_terms_pb2.IncludedRollOver(percent="50", times=1),
         )
+        await self._publish("pro", phase)
+        phase.fee_timing = billing_terms_pb2.FEE_TIMING_ADVANCE
+        await self._publish("ahead", phase)
+
+    async def _publish(self, plan_id: str, phase: agreement_pb2.PlanPhase) -> None:
         await self.ledger.contracts.PublishPlan(
             contract_service_pb2.PublishPlanRequest(
-                plan_id="pro", plan=agreement_pb2.Plan(asset=CREDIT, phases=[phase]), idempotency_key="plan"
+                plan_id=plan_id, plan=agreement_pb2.Plan(asset=CREDIT, phases=[phase]), idempotency_key="plan"
             )
         )
 
-    async def _sign(self, name: str) -> str:
+    async def _sign(self, name: str, *, plan: str) -> str:
         wallet = wallet_pb2.Wallet(customer=CUSTOMER, asset=CREDIT, shortfall_mode=SOFT, rules=NO_ALERTS)
         await self.ledger.wallets.OpenWallet(
             wallet_service_pb2.OpenWalletRequest(wallet_id=name, wallet=wallet, idempotency_key="open")
@@ -134,7 +143,7 @@ class CrashWorld:
         contract = agreement_pb2.Contract(
             customer=CUSTOMER,
             wallet=f"wallets/{name}",
-            plan="plans/pro",
+            plan=f"plans/{plan}",
             start_time=timestamp(START),
             cycle=agreement_pb2.Cycle(interval=agreement_pb2.CYCLE_INTERVAL_MONTH),
         )

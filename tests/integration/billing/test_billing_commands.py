@@ -12,12 +12,12 @@ from credits.ledger.v1 import money_pb2
 from tests.integration.billing.world import GRACE, World, terms
 
 
-async def rating(world: World, *arguments: str) -> subprocess.CompletedProcess[str]:
+async def rating(world: World, *arguments: str, group: str = "billing") -> subprocess.CompletedProcess[str]:
     """Run a command in a terminal of 200 columns."""
     variables = {"RATING_ADDRESS": f"127.0.0.1:{world.parts.served.port}", "COLUMNS": "200"}
     return await asyncio.to_thread(
         subprocess.run,
-        [sys.executable, "-m", "rating_service", "billing", *arguments],
+        [sys.executable, "-m", "rating_service", group, *arguments],
         env={**os.environ, **variables},
         capture_output=True,
         text=True,

@@ -60,7 +60,7 @@ async def test_documents_are_credited_shown_set_and_verified(
     assert "Credit note" in note_page.read_text(encoding="utf-8")
     assert "20.00" in page.read_text(encoding="utf-8")
     assert "12.50 USD for later invoices" in balance.stdout
-    assert (verified.exit_code, verified.stdout) == (0, "2 documents: all as it must be\n")
+    assert (verified.exit_code, verified.stdout) == (0, "2 documents, 0 adjustments: all as it must be\n")
 
     await asyncio.to_thread(forge, rating_url)
     forged = await rating(service, "verify", "--json")

@@ -188,7 +188,9 @@ async def test_a_forecast_says_how_wrong_it_was_before(service: Service) -> None
     await service.rating.BatchRecordUsage(rating_service_pb2.BatchRecordUsageRequest(usages=usages))
     last = len(service.ledger.events)
     service.ledger.now = START + days * DAY
-    answer = await service.reports.GetForecast(pb.GetForecastRequest(name=CONTRACT, min_position=last))
+    answer = await service.reports.GetForecast(
+        pb.GetForecastRequest(name=CONTRACT, min_position=last, include_bill=True)
+    )
 
     assert answer.state == pb.FORECAST_STATE_PROJECTED
     assert (answer.from_day, answer.to_day, answer.today) == ("2026-05-01", "2026-06-01", "2026-05-11")
@@ -197,18 +199,26 @@ async def test_a_forecast_says_how_wrong_it_was_before(service: Service) -> None
     assert (answer.projected_low_units, answer.projected_high_units) == (93_000, 93_000)
     assert (answer.projected_overage_units, answer.projected_overage.nanos) == (93_000, 190_000_000)
     assert answer.exhaust_day == answer.today
+    bill = [
+        (invoice_service_pb2.LineKind.Name(line.kind), line.amount.nanos) for line in answer.projected_lines
+    ]
+    assert bill == [("LINE_KIND_BASE_FEE", 20 * 10**9), ("LINE_KIND_OVERAGE", 190_000_000)]
+    assert answer.projected_total.nanos == 20_190_000_000
 
 
 async def test_a_week_of_history_is_the_least_that_is_projected_from(service: Service) -> None:
     service.ledger.now = START + 7 * DAY - timedelta(microseconds=1)
-    early = await service.reports.GetForecast(pb.GetForecastRequest(name=CONTRACT))
+    early = await service.reports.GetForecast(pb.GetForecastRequest(name=CONTRACT, include_bill=True))
     service.ledger.now = START + 7 * DAY
-    later = await service.reports.GetForecast(pb.GetForecastRequest(name=CONTRACT))
+    later = await service.reports.GetForecast(pb.GetForecastRequest(name=CONTRACT, include_bill=True))
+    plain = await service.reports.GetForecast(pb.GetForecastRequest(name=CONTRACT))
 
     assert early.state == pb.FORECAST_STATE_TOO_LITTLE_HISTORY
     assert (later.state, later.history_days) == (pb.FORECAST_STATE_PROJECTED, 7)
     assert not later.HasField("projected_low_units")
     assert not later.HasField("error")
+    assert [each.projected_total.nanos for each in (early, later)] == [20 * 10**9, 20 * 10**9]
+    assert not plain.HasField("projected_total")
 
 
 async def test_bills_say_what_changed_since_the_one_before_also_across_pages(service: Service) -> None:

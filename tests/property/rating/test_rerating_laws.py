@@ -146,7 +146,7 @@ def test_all_that_is_posted_makes_up_what_the_usage_costs(
         card = with_proposal(msgspec.structs.replace(card, proposal=proposal))
 
         found = rerated(card, debits, adjustments)
-        orders = list(plan_adjustments(found, proposal, number=1, now=NOW))
+        orders = list(plan_adjustments(found, proposal, number=1, now=NOW, watermark_position=7))
         adjustments += posted(orders, len(debits) + len(adjustments))
 
         assert found.rated == sum(

@@ -349,6 +349,23 @@ def test_a_fee_is_earned_by_time_before_and_after_its_invoice(
     assert sum(found.values()) == 0
 
 
+def test_a_fee_in_advance_is_a_liability_until_its_days_have_passed() -> None:
+    start = NOW.replace(hour=0)
+    ledger = signed()
+    bill = billed(BilledAmount("BASE_FEE", 300, start, start + 30 * DAY))
+    issued = msgspec.structs.replace(bill.issued, kind=InvoiceKind.ADVANCE)
+    ledger.run(msgspec.structs.replace(bill, issued=issued))
+    given_back = billed(BilledAmount("PRORATION_CREDIT", -150, start + 15 * DAY, start + 30 * DAY))
+    final = msgspec.structs.replace(given_back.issued, invoice="invoices/final", total_nanos=0)
+    owed = (*final.amounts, BilledAmount("CREDIT_DUE", 150))
+    later = msgspec.structs.replace(final, amounts=owed, issue_time=NOW)
+    ledger.run(msgspec.structs.replace(given_back, issued=later))
+
+    first = balances(ledger, until=start.date() + DAY)
+    assert (first[PLAN], first[LIABILITY], first[RECEIVABLE]) == (-10, -140, 300)
+    assert balances(ledger) == {RECEIVABLE: 300, CREDITED: -150, PLAN: -150}
+
+
 def test_a_prepaid_commitment_is_drawn_down_by_overage_and_its_rest_is_breakage_at_its_end() -> None:
     ledger = signed()
     ledger.run(billed(BilledAmount("COMMITMENT", 1_000, NOW, NOW + 30 * DAY)))
@@ -406,6 +423,25 @@ def test_a_customers_credit_is_used_up_by_an_invoice() -> None:
     ledger.run(billed(BilledAmount("BASE_FEE", 300), BilledAmount("CREDIT_APPLIED", -100)))
 
     assert balances(ledger) == {RECEIVABLE: 200, CREDITED: 100, PLAN: -300}
+
+
+@pytest.mark.parametrize(
+    ("settlement", "owed"),
+    [
+        (NoteSettlement.REFUND, OWED),
+        (NoteSettlement.CREDIT, CREDITED),
+        (NoteSettlement.OFFSET, RECEIVABLE),
+    ],
+)
+def test_what_an_invoice_owes_is_taken_off_revenue_once_whatever_note_settles_it(
+    settlement: NoteSettlement, owed: Account
+) -> None:
+    ledger = signed()
+    ledger.run(billed(BilledAmount("BASE_FEE", -300), BilledAmount("CREDIT_DUE", 300)))
+    assert balances(ledger) == {PLAN: 300, CREDITED: -300}
+    ledger.run(noted(BilledAmount("CREDIT_DUE", 300), settlement))
+
+    assert balances(ledger) == {PLAN: 300, owed: -300}
 
 
 # Periods

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import rating_service
-from credits.ledger.v1 import agreement_pb2, wallet_pb2
+from credits.ledger.v1 import agreement_pb2, billing_terms_pb2, wallet_pb2
 from rating_service.cli.card_file import read_plan, read_rate_card
 from rating_service.cli.yaml_source import FileRefused
 
@@ -133,6 +133,7 @@ def test_a_plan_file_says_what_is_billed() -> None:
     included_roll_over: {percent: "50", cap: "100.5", times: 2}
     seat_fee: {currency: USD, amount: "10"}
     seats: 3
+    fee_timing: ADVANCE
     minimum_spend: {currency: USD, amount: "5"}
     maximum_spend: {currency: USD, amount: "500"}
     commitment: {currency: USD, amount: "12000", period: P1Y, overage_factor: "1.25", prepaid: true}
@@ -148,6 +149,10 @@ def test_a_plan_file_says_what_is_billed() -> None:
     assert (moves.percent, moves.cap_units, moves.times) == ("50", 100_500_000, 2)
     assert (evergreen.seats, evergreen.seat_fee.nanos) == (3, 10_000_000_000)
     assert (evergreen.minimum_spend.nanos, evergreen.maximum_spend.nanos) == (5 * 10**9, 500 * 10**9)
+    assert (trial.fee_timing, evergreen.fee_timing) == (
+        billing_terms_pb2.FEE_TIMING_ARREARS,
+        billing_terms_pb2.FEE_TIMING_ADVANCE,
+    )
     commitment = evergreen.commitment
     assert (commitment.amount.nanos, commitment.period) == (12_000 * 10**9, "P1Y")
     assert (commitment.overage_factor, commitment.prepaid) == ("1.25", True)
@@ -157,6 +162,7 @@ def test_a_plan_file_says_what_is_billed() -> None:
     for bad in (
         '    included_roll_over: {percent: "50", cap: "0.0000001"}\n',
         "    seats: -1\n",
+        "    fee_timing: LATER\n",
         '    commitment: {currency: USD, amount: "1", period: P30D}\n',
         '    tax_rates: [{name: VAT, percent: "19.5.5"}]\n',
     ):

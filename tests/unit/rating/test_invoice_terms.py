@@ -11,6 +11,7 @@ from rating_service.domain.agreement import (
     Commitment,
     Contract,
     ContractPhase,
+    FeeTiming,
     Money,
     PhaseCard,
     PlanPhase,
@@ -381,3 +382,80 @@ def test_cycles_of_yen_are_rounded_to_whole_yen() -> None:
     )
 
     assert found.total == Money("JPY", 643 * 10**9)
+
+
+AHEAD = FeeTiming.ADVANCE
+
+
+def issued_ahead(of: Contract) -> Invoice:
+    """Return the invoice of January's fees in advance."""
+    return compute_invoice(
+        contract=of,
+        cycle=JANUARY_CYCLE,
+        debits=[],
+        grants=[],
+        watermark_position=1,
+        kind=InvoiceKind.ADVANCE,
+        name="invoices/acme-0",
+    )
+
+
+def closed(of: Contract, ahead: Invoice) -> Invoice:
+    """Return January's own invoice after that of its fees in advance."""
+    return compute_invoice(
+        contract=of,
+        cycle=JANUARY_CYCLE,
+        debits=[],
+        grants=[],
+        watermark_position=2,
+        earlier=Earlier(ahead=[ahead]),
+    )
+
+
+def test_what_is_given_back_of_a_fee_in_advance_carries_the_taxes_that_were_paid_on_it() -> None:
+    taxed = terms(base_fee=usd("20"), fee_timing=AHEAD, tax_rates=(TaxRate("VAT", "20"),))
+    later = msgspec.structs.replace(taxed, key="later", base_fee=None, tax_rates=(TaxRate("VAT", "10"),))
+    ahead = issued_ahead(contract(ContractPhase(JANUARY, taxed)))
+    own = closed(contract(ContractPhase(JANUARY, taxed, MID), ContractPhase(MID, later)), ahead)
+
+    assert (ahead.total, ahead.lines[0].description) == (
+        usd("24"),
+        "Base fee, main, in advance from 2026-01-01",
+    )
+    assert own.net == Money("USD", -10 * 10**9)
+    assert [(tax.rate.percent, tax.amount.nanos) for tax in own.taxes] == [("20", -2 * 10**9)]
+    assert own.credit_due == usd("12")
+
+
+def test_fees_in_another_currency_wait_for_the_invoice_of_their_own_cycle() -> None:
+    dollars = terms(base_fee=usd("20"), fee_timing=AHEAD)
+    euros = msgspec.structs.replace(
+        dollars, key="euros", base_fee=Money("EUR", 10**10), overage_price=UnitPrice("EUR", "1")
+    )
+    agreed = contract(ContractPhase(JANUARY, dollars, FEBRUARY), ContractPhase(FEBRUARY, euros))
+    debits = [used(2, 3)]
+    own = compute_invoice(
+        contract=agreed, cycle=JANUARY_CYCLE, debits=debits, grants=[], watermark_position=9
+    )
+    february = compute_invoice(
+        contract=agreed, cycle=CycleBounds(FEBRUARY, MARCH), debits=[], grants=[], watermark_position=9
+    )
+
+    assert own.total == usd("23")
+    assert [line.advance for line in own.lines] == [None, None, None]
+    assert february.lines[0].key.kind is LineKind.BASE_FEE
+    assert [each.amount for each in february.lines] == [Money("EUR", 10**10), Money("EUR", 10**10)]
+
+
+def test_a_next_cycle_that_was_billed_already_is_not_billed_ahead() -> None:
+    agreed = contract(ContractPhase(JANUARY, terms(base_fee=usd("20"), fee_timing=AHEAD)))
+    own = compute_invoice(
+        contract=agreed,
+        cycle=JANUARY_CYCLE,
+        debits=[],
+        grants=[],
+        watermark_position=2,
+        earlier=Earlier(next_is_billed=True),
+    )
+
+    assert [line.advance for line in own.lines] == [None]

@@ -141,6 +141,7 @@ def test_a_debit_and_its_charge_are_read_as_they_were_written() -> None:
             left_units="0.5",
             taken_back=(events.TakenBack(2, 1),),
             meters=(events.MeterMoved("m", 1, 2, 3, 4),),
+            watermark_position=40,
         ),
     )
     event = events.CreditsDebited(

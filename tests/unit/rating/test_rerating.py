@@ -127,11 +127,11 @@ def differing(rated: str, *shares: Share, contract: Contract = CONTRACT) -> Cycl
 
 
 def test_a_cycle_that_is_right_posts_nothing() -> None:
-    assert list(plan_adjustments(differing("100"), OLD, number=1, now=NOW)) == []
+    assert list(plan_adjustments(differing("100"), OLD, number=1, now=NOW, watermark_position=7)) == []
 
 
 def test_a_difference_above_nothing_is_one_charge_under_the_terms_of_now() -> None:
-    [order] = plan_adjustments(differing("112.75"), OLD, number=3, now=NOW)
+    [order] = plan_adjustments(differing("112.75"), OLD, number=3, now=NOW, watermark_position=7)
 
     adjustment = order.charge.adjustment
     assert adjustment is not None
@@ -144,7 +144,7 @@ def test_a_difference_above_nothing_is_one_charge_under_the_terms_of_now() -> No
 def test_a_contract_that_has_ended_is_adjusted_at_its_last_instant() -> None:
     ended = contract(ContractPhase(JANUARY, TERMS, to_time=NOW))
 
-    [order] = plan_adjustments(differing("101", contract=ended), OLD, number=1, now=NOW)
+    [order] = plan_adjustments(differing("101", contract=ended), OLD, number=1, now=NOW, watermark_position=7)
 
     assert order.effective_time == NOW - timedelta(microseconds=1)
 
@@ -168,7 +168,7 @@ def test_more_debits_than_one_adjustment_takes_are_taken_by_several(count: int) 
     result = CycleRerating(CONTRACT, CYCLE, charged=Fraction(2 * count), rated=count - Fraction(1, 2))
     result.shares = shares
 
-    orders = list(plan_adjustments(result, OLD, number=1, now=NOW))
+    orders = list(plan_adjustments(result, OLD, number=1, now=NOW, watermark_position=7))
 
     adjustments = [order.charge.adjustment for order in orders if order.charge.adjustment]
     assert [each.number for each in adjustments] == list(range(1, len(orders) + 1))

@@ -70,7 +70,13 @@ def adjust(ledger: Book, charged: Decimal, due: Decimal, number: int) -> None:
     assert isinstance(card, RateCard)
     phase = card.phases[0]
     adjustment = Adjustment(
-        NOW, after(days=30), str(charged), str(due), number, taken_back=tuple(part_of(p) for p in parts)
+        NOW,
+        after(days=30),
+        str(charged),
+        str(due),
+        number,
+        taken_back=tuple(part_of(p) for p in parts),
+        watermark_position=1,
     )
     text = f"{exact.normalize():f}" if exact else "0"
     wanted = Charge(

@@ -102,9 +102,10 @@ def test_a_cycle_has_one_invoice_beside_those_of_thresholds(
         assert refused.value.metadata == {"invoice": INVOICE}
 
 
-def test_a_threshold_invoice_leaves_its_cycle_free() -> None:
+@pytest.mark.parametrize("kind", [THRESHOLD, InvoiceKind.ADVANCE])
+def test_an_invoice_before_a_cycles_end_leaves_its_cycle_free(kind: InvoiceKind) -> None:
     ledger = signed()
-    ledger.run(record_invoice(5, invoice="invoices/t", kind=THRESHOLD))
+    ledger.run(record_invoice(5, invoice="invoices/t", kind=kind))
 
     assert ledger.run(record_invoice(5))
 
@@ -120,6 +121,25 @@ def test_a_credit_note_never_exceeds_its_invoice(nanos: int, is_fine: bool) -> N
         with pytest.raises(CreditNoteAboveInvoice) as refused:
             ledger.run(record_credit_note(nanos))
         assert refused.value.metadata == {"left_nanos": "1000"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "nanos", "is_fine"),
+    [("CREDIT_DUE", 300, True), ("CREDIT_DUE", 301, False), ("BASE_FEE", 1, False)],
+)
+def test_what_an_invoice_owes_is_settled_on_itself_and_never_more(
+    kind: str, nanos: int, *, is_fine: bool
+) -> None:
+    ledger = signed()
+    owing = (BilledAmount("BASE_FEE", -300), BilledAmount("CREDIT_DUE", 300))
+    ledger.run(with_issued(record_invoice(total_nanos=0), amounts=owing))
+    note = with_issued(record_credit_note(nanos), amounts=(BilledAmount(kind, nanos),))
+
+    if is_fine:
+        ledger.run(note)
+    else:
+        with pytest.raises(CreditNoteAboveInvoice):
+            ledger.run(note)
 
 
 @given(st.lists(st.integers(1, 60), max_size=8))

@@ -217,7 +217,7 @@ ADJUST = RecordAdjustment(
         ),
         (),
         "2.5",
-        adjustment=Adjustment(NOW, after(days=30), "1", "3.5"),
+        adjustment=Adjustment(NOW, after(days=30), "1", "3.5", watermark_position=1),
     ),
 )
 CURRENCY = SetFunctionalCurrency("entities/acme-de", "USD")
@@ -386,7 +386,7 @@ CHANGES: list[tuple[AnyCommand, dict[str, object], str]] = [
         ADJUST,
         {
             "charge": msgspec.structs.replace(
-                ADJUST.charge, adjustment=Adjustment(NOW, after(days=30), "0", "2.5")
+                ADJUST.charge, adjustment=Adjustment(NOW, after(days=30), "0", "2.5", watermark_position=1)
             )
         },
         "charge.adjustment",

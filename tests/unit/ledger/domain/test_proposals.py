@@ -181,7 +181,7 @@ def adjusting(
     """Return an adjustment of what was charged 10 units, with the evidence of what it takes back."""
     parts = tuple(TakenBack(version, units) for version, units in (takes or {}).items())
     rated = 10 + Decimal(exact) - sum(part.amount_units for part in parts)
-    adjustment = Adjustment(NOW, CYCLE_END, "10", str(rated), taken_back=parts)
+    adjustment = Adjustment(NOW, CYCLE_END, "10", str(rated), taken_back=parts, watermark_position=7)
     named = card_of(ledger).phases[1]
     wanted = Charge(
         CONTRACT,
@@ -264,6 +264,7 @@ def test_what_is_taken_back_and_what_follows_is_one_commit_or_nothing() -> None:
         ({"left_units": "0.5"}, ChargeInconsistent, "adjustment.rated_units"),
         ({"charged_units": "ten"}, FieldMalformed, "adjustment.charged_units"),
         ({"number": 0}, NumberOutOfRange, "adjustment.number"),
+        ({"watermark_position": 0}, NumberOutOfRange, "adjustment.watermark_position"),
         ({"cycle_end_time": NOW}, TimesOutOfOrder, "adjustment.cycle_end_time"),
         (
             {"taken_back": tuple(TakenBack(n, 1) for n in range(1, PARTS_MAX + 2))},

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"credits/ledger/v1/adjustment.proto\x12\x11\x63redits.ledger.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa6\x02\n\nAdjustment\x12\x34\n\x10\x63ycle_start_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63ycle_end_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06number\x18\x03 \x01(\x03\x12\x15\n\rcharged_units\x18\x04 \x01(\t\x12\x13\n\x0brated_units\x18\x05 \x01(\t\x12\x12\n\nleft_units\x18\x06 \x01(\t\x12\x30\n\ntaken_back\x18\x07 \x03(\x0b\x32\x1c.credits.ledger.v1.TakenBack\x12,\n\x06meters\x18\x08 \x03(\x0b\x32\x1c.credits.ledger.v1.MeterMove\"0\n\tTakenBack\x12\r\n\x05\x64\x65\x62it\x18\x01 \x01(\t\x12\x14\n\x0c\x61mount_units\x18\x02 \x01(\x03\"l\n\tMeterMove\x12\r\n\x05meter\x18\x01 \x01(\t\x12\x17\n\x0fquantity_before\x18\x02 \x01(\x03\x12\x15\n\rusages_before\x18\x03 \x01(\x03\x12\x10\n\x08quantity\x18\x04 \x01(\x03\x12\x0e\n\x06usages\x18\x05 \x01(\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"credits/ledger/v1/adjustment.proto\x12\x11\x63redits.ledger.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc2\x02\n\nAdjustment\x12\x34\n\x10\x63ycle_start_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63ycle_end_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06number\x18\x03 \x01(\x03\x12\x15\n\rcharged_units\x18\x04 \x01(\t\x12\x13\n\x0brated_units\x18\x05 \x01(\t\x12\x12\n\nleft_units\x18\x06 \x01(\t\x12\x30\n\ntaken_back\x18\x07 \x03(\x0b\x32\x1c.credits.ledger.v1.TakenBack\x12,\n\x06meters\x18\x08 \x03(\x0b\x32\x1c.credits.ledger.v1.MeterMove\x12\x1a\n\x12watermark_position\x18\t \x01(\x03\"0\n\tTakenBack\x12\r\n\x05\x64\x65\x62it\x18\x01 \x01(\t\x12\x14\n\x0c\x61mount_units\x18\x02 \x01(\x03\"l\n\tMeterMove\x12\r\n\x05meter\x18\x01 \x01(\t\x12\x17\n\x0fquantity_before\x18\x02 \x01(\x03\x12\x15\n\rusages_before\x18\x03 \x01(\x03\x12\x10\n\x08quantity\x18\x04 \x01(\x03\x12\x0e\n\x06usages\x18\x05 \x01(\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,9 +33,9 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'credits.ledger.v1.adjustmen
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ADJUSTMENT']._serialized_start=91
-  _globals['_ADJUSTMENT']._serialized_end=385
-  _globals['_TAKENBACK']._serialized_start=387
-  _globals['_TAKENBACK']._serialized_end=435
-  _globals['_METERMOVE']._serialized_start=437
-  _globals['_METERMOVE']._serialized_end=545
+  _globals['_ADJUSTMENT']._serialized_end=413
+  _globals['_TAKENBACK']._serialized_start=415
+  _globals['_TAKENBACK']._serialized_end=463
+  _globals['_METERMOVE']._serialized_start=465
+  _globals['_METERMOVE']._serialized_end=573
 # @@protoc_insertion_point(module_scope)

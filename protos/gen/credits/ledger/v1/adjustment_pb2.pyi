@@ -35,6 +35,7 @@ class Adjustment(_message.Message):
     LEFT_UNITS_FIELD_NUMBER: _builtins.int
     TAKEN_BACK_FIELD_NUMBER: _builtins.int
     METERS_FIELD_NUMBER: _builtins.int
+    WATERMARK_POSITION_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     """Counts from 1 by phase, contract and cycle. Required."""
     charged_units: _builtins.str
@@ -43,6 +44,10 @@ class Adjustment(_message.Message):
     """What it costs under the accepted phases, likewise. Required."""
     left_units: _builtins.str
     """What the next adjustment brings, likewise; "0" or empty if this is the last one."""
+    watermark_position: _builtins.int
+    """Position of the log up to which history was known when the figures were reckoned, so that an audit can reckon them
+    again. Above 0 and before the adjustment. Required.
+    """
     @_builtins.property
     def cycle_start_time(self) -> _timestamp_pb2.Timestamp:
         """First instant of the cycle whose usage was priced again. Required."""
@@ -70,10 +75,11 @@ class Adjustment(_message.Message):
         left_units: _builtins.str = ...,
         taken_back: _abc.Iterable[Global___TakenBack] | None = ...,
         meters: _abc.Iterable[Global___MeterMove] | None = ...,
+        watermark_position: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cycle_end_time", b"cycle_end_time", "cycle_start_time", b"cycle_start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["charged_units", b"charged_units", "cycle_end_time", b"cycle_end_time", "cycle_start_time", b"cycle_start_time", "left_units", b"left_units", "meters", b"meters", "number", b"number", "rated_units", b"rated_units", "taken_back", b"taken_back"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charged_units", b"charged_units", "cycle_end_time", b"cycle_end_time", "cycle_start_time", b"cycle_start_time", "left_units", b"left_units", "meters", b"meters", "number", b"number", "rated_units", b"rated_units", "taken_back", b"taken_back", "watermark_position", b"watermark_position"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

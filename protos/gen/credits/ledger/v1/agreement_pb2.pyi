@@ -564,6 +564,7 @@ class PlanPhase(_message.Message):
     COMMITMENT_FIELD_NUMBER: _builtins.int
     INVOICE_THRESHOLD_FIELD_NUMBER: _builtins.int
     TAX_RATES_FIELD_NUMBER: _builtins.int
+    FEE_TIMING_FIELD_NUMBER: _builtins.int
     key: _builtins.str
     """Names the phase within the plan: 1 to 64 of a-z, 0-9, _ and -."""
     duration: _builtins.str
@@ -606,6 +607,10 @@ class PlanPhase(_message.Message):
     """What to tell a customer whom a limit stops or slows down, for instance a plan's name. At most 200 characters."""
     seats: _builtins.int
     """How many seats are paid for, 0 to 1,000,000. Default 0."""
+    fee_timing: _billing_terms_pb2.FeeTiming.ValueType
+    """When the base fee and the seats of a cycle are invoiced; the terms with which a cycle begins decide for all of it.
+    Default FEE_TIMING_ARREARS.
+    """
     @_builtins.property
     def base_fee(self) -> _money_pb2.Money:
         """Fee of one cycle. Absent means none."""
@@ -691,10 +696,11 @@ class PlanPhase(_message.Message):
         commitment: _billing_terms_pb2.Commitment | None = ...,
         invoice_threshold: _money_pb2.Money | None = ...,
         tax_rates: _abc.Iterable[_billing_terms_pb2.TaxRate] | None = ...,
+        fee_timing: _billing_terms_pb2.FeeTiming.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["base_fee", b"base_fee", "commitment", b"commitment", "included_roll_over", b"included_roll_over", "invoice_threshold", b"invoice_threshold", "maximum_spend", b"maximum_spend", "minimum_spend", b"minimum_spend", "overage_price", b"overage_price", "seat_fee", b"seat_fee"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["additional_cards", b"additional_cards", "alert_percents", b"alert_percents", "base_fee", b"base_fee", "commitment", b"commitment", "duration", b"duration", "features", b"features", "included_roll_over", b"included_roll_over", "included_units", b"included_units", "invoice_threshold", b"invoice_threshold", "key", b"key", "key_requests_per_minute", b"key_requests_per_minute", "key_tokens_per_minute", b"key_tokens_per_minute", "maximum_spend", b"maximum_spend", "minimum_spend", b"minimum_spend", "overage_limit_units", b"overage_limit_units", "overage_price", b"overage_price", "rate_card", b"rate_card", "requests_per_minute", b"requests_per_minute", "seat_fee", b"seat_fee", "seats", b"seats", "shortfall_mode", b"shortfall_mode", "slow_down_from_percent", b"slow_down_from_percent", "slow_down_max_delay_ms", b"slow_down_max_delay_ms", "spend_cap_period", b"spend_cap_period", "spend_cap_units", b"spend_cap_units", "tax_rates", b"tax_rates", "tokens_per_minute", b"tokens_per_minute", "upgrade_hint", b"upgrade_hint"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["additional_cards", b"additional_cards", "alert_percents", b"alert_percents", "base_fee", b"base_fee", "commitment", b"commitment", "duration", b"duration", "features", b"features", "fee_timing", b"fee_timing", "included_roll_over", b"included_roll_over", "included_units", b"included_units", "invoice_threshold", b"invoice_threshold", "key", b"key", "key_requests_per_minute", b"key_requests_per_minute", "key_tokens_per_minute", b"key_tokens_per_minute", "maximum_spend", b"maximum_spend", "minimum_spend", b"minimum_spend", "overage_limit_units", b"overage_limit_units", "overage_price", b"overage_price", "rate_card", b"rate_card", "requests_per_minute", b"requests_per_minute", "seat_fee", b"seat_fee", "seats", b"seats", "shortfall_mode", b"shortfall_mode", "slow_down_from_percent", b"slow_down_from_percent", "slow_down_max_delay_ms", b"slow_down_max_delay_ms", "spend_cap_period", b"spend_cap_period", "spend_cap_units", b"spend_cap_units", "tax_rates", b"tax_rates", "tokens_per_minute", b"tokens_per_minute", "upgrade_hint", b"upgrade_hint"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -34,6 +34,8 @@ class _InvoiceKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_InvoiceKi
     """A part of a cycle that reached the threshold of its phase."""
     INVOICE_KIND_FINAL: _InvoiceKind.ValueType  # 3
     """The last cycle of a contract."""
+    INVOICE_KIND_ADVANCE: _InvoiceKind.ValueType  # 4
+    """The fees of a contract's first cycle, in advance; it closes no cycle."""
 
 class InvoiceKind(_InvoiceKind, metaclass=_InvoiceKindEnumTypeWrapper):
     """InvoiceKind says what an invoice is for."""
@@ -46,6 +48,8 @@ INVOICE_KIND_THRESHOLD: InvoiceKind.ValueType  # 2
 """A part of a cycle that reached the threshold of its phase."""
 INVOICE_KIND_FINAL: InvoiceKind.ValueType  # 3
 """The last cycle of a contract."""
+INVOICE_KIND_ADVANCE: InvoiceKind.ValueType  # 4
+"""The fees of a contract's first cycle, in advance; it closes no cycle."""
 Global___InvoiceKind: _TypeAlias = InvoiceKind  # noqa: Y015
 
 class _NoteSettlement:

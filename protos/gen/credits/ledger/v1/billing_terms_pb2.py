@@ -25,13 +25,15 @@ _sym_db = _symbol_database.Default()
 from credits.ledger.v1 import money_pb2 as credits_dot_ledger_dot_v1_dot_money__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%credits/ledger/v1/billing_terms.proto\x12\x11\x63redits.ledger.v1\x1a\x1d\x63redits/ledger/v1/money.proto\"E\n\x10IncludedRollOver\x12\x0f\n\x07percent\x18\x01 \x01(\t\x12\x11\n\tcap_units\x18\x02 \x01(\x03\x12\r\n\x05times\x18\x03 \x01(\x05\"o\n\nCommitment\x12(\n\x06\x61mount\x18\x01 \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12\x0e\n\x06period\x18\x02 \x01(\t\x12\x16\n\x0eoverage_factor\x18\x03 \x01(\t\x12\x0f\n\x07prepaid\x18\x04 \x01(\x08\">\n\x07TaxRate\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07percent\x18\x02 \x01(\t\x12\x14\n\x0cjurisdiction\x18\x03 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%credits/ledger/v1/billing_terms.proto\x12\x11\x63redits.ledger.v1\x1a\x1d\x63redits/ledger/v1/money.proto\"E\n\x10IncludedRollOver\x12\x0f\n\x07percent\x18\x01 \x01(\t\x12\x11\n\tcap_units\x18\x02 \x01(\x03\x12\r\n\x05times\x18\x03 \x01(\x05\"o\n\nCommitment\x12(\n\x06\x61mount\x18\x01 \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12\x0e\n\x06period\x18\x02 \x01(\t\x12\x16\n\x0eoverage_factor\x18\x03 \x01(\t\x12\x0f\n\x07prepaid\x18\x04 \x01(\x08\">\n\x07TaxRate\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07percent\x18\x02 \x01(\t\x12\x14\n\x0cjurisdiction\x18\x03 \x01(\t*W\n\tFeeTiming\x12\x1a\n\x16\x46\x45\x45_TIMING_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46\x45\x45_TIMING_ARREARS\x10\x01\x12\x16\n\x12\x46\x45\x45_TIMING_ADVANCE\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'credits.ledger.v1.billing_terms_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_FEETIMING']._serialized_start=339
+  _globals['_FEETIMING']._serialized_end=426
   _globals['_INCLUDEDROLLOVER']._serialized_start=91
   _globals['_INCLUDEDROLLOVER']._serialized_end=160
   _globals['_COMMITMENT']._serialized_start=162

@@ -6,6 +6,7 @@ Terms of a plan phase that are about the bill of a cycle."""
 from credits.ledger.v1 import money_pb2 as _money_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -16,6 +17,34 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _FeeTiming:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FeeTimingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FeeTiming.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FEE_TIMING_UNSPECIFIED: _FeeTiming.ValueType  # 0
+    """As FEE_TIMING_ARREARS."""
+    FEE_TIMING_ARREARS: _FeeTiming.ValueType  # 1
+    """When the cycle is over, beside its usage."""
+    FEE_TIMING_ADVANCE: _FeeTiming.ValueType  # 2
+    """When the cycle begins, beside the usage of the one before; a contract's first cycle has an invoice of its own. What
+    a change or an end in mid-cycle leaves unused is given back by the cycle's invoice.
+    """
+
+class FeeTiming(_FeeTiming, metaclass=_FeeTimingEnumTypeWrapper):
+    """FeeTiming says when the fees of a cycle are invoiced."""
+
+FEE_TIMING_UNSPECIFIED: FeeTiming.ValueType  # 0
+"""As FEE_TIMING_ARREARS."""
+FEE_TIMING_ARREARS: FeeTiming.ValueType  # 1
+"""When the cycle is over, beside its usage."""
+FEE_TIMING_ADVANCE: FeeTiming.ValueType  # 2
+"""When the cycle begins, beside the usage of the one before; a contract's first cycle has an invoice of its own. What
+a change or an end in mid-cycle leaves unused is given back by the cycle's invoice.
+"""
+Global___FeeTiming: _TypeAlias = FeeTiming  # noqa: Y015
 
 @_typing.final
 class IncludedRollOver(_message.Message):

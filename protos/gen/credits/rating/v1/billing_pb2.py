@@ -22,28 +22,29 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from credits.rating.v1 import credit_due_pb2 as credits_dot_rating_dot_v1_dot_credit__due__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x63redits/rating/v1/billing.proto\x12\x11\x63redits.rating.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xba\x01\n\x0e\x42illingFailure\x12\x10\n\x08\x63ontract\x18\x01 \x01(\t\x12\x34\n\x10\x63ycle_start_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12-\n\tfail_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x61ttempts\x18\x06 \x01(\x05\"\xad\x02\n\x0c\x42illingCycle\x12\x10\n\x08\x63ontract\x18\x01 \x01(\t\x12\x34\n\x10\x63ycle_start_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63ycle_end_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x05state\x18\x04 \x01(\x0e\x32\x1d.credits.rating.v1.CycleState\x12.\n\nissue_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x07\x66\x61ilure\x18\x06 \x01(\x0b\x32!.credits.rating.v1.BillingFailure\x12\x0f\n\x07invoice\x18\x07 \x01(\t\"U\n\x11RunBillingRequest\x12\x10\n\x08\x63ontract\x18\x01 \x01(\t\x12.\n\nuntil_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xba\x01\n\x12RunBillingResponse\x12\x17\n\x0f\x63ontracts_count\x18\x01 \x01(\x05\x12\x16\n\x0e\x63ontracts_done\x18\x02 \x01(\x05\x12\x14\n\x0cgrants_count\x18\x03 \x01(\x05\x12\x16\n\x0einvoices_count\x18\x04 \x01(\x05\x12\x10\n\x08invoices\x18\x05 \x03(\t\x12\x33\n\x08\x66\x61ilures\x18\x06 \x03(\x0b\x32!.credits.rating.v1.BillingFailure\"\x8f\x01\n\x11ListCyclesRequest\x12\x10\n\x08\x63ontract\x18\x01 \x01(\t\x12,\n\x05state\x18\x02 \x01(\x0e\x32\x1d.credits.rating.v1.CycleState\x12\x13\n\x0bonly_failed\x18\x03 \x01(\x08\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"^\n\x12ListCyclesResponse\x12/\n\x06\x63ycles\x18\x01 \x03(\x0b\x32\x1f.credits.rating.v1.BillingCycle\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*n\n\nCycleState\x12\x1b\n\x17\x43YCLE_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43YCLE_STATE_OPEN\x10\x01\x12\x15\n\x11\x43YCLE_STATE_DRAFT\x10\x02\x12\x16\n\x12\x43YCLE_STATE_ISSUED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x63redits/rating/v1/billing.proto\x12\x11\x63redits.rating.v1\x1a\"credits/rating/v1/credit_due.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xba\x01\n\x0e\x42illingFailure\x12\x10\n\x08\x63ontract\x18\x01 \x01(\t\x12\x34\n\x10\x63ycle_start_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12-\n\tfail_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x61ttempts\x18\x06 \x01(\x05\"\xad\x02\n\x0c\x42illingCycle\x12\x10\n\x08\x63ontract\x18\x01 \x01(\t\x12\x34\n\x10\x63ycle_start_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63ycle_end_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x05state\x18\x04 \x01(\x0e\x32\x1d.credits.rating.v1.CycleState\x12.\n\nissue_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x07\x66\x61ilure\x18\x06 \x01(\x0b\x32!.credits.rating.v1.BillingFailure\x12\x0f\n\x07invoice\x18\x07 \x01(\t\"U\n\x11RunBillingRequest\x12\x10\n\x08\x63ontract\x18\x01 \x01(\t\x12.\n\nuntil_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xba\x01\n\x12RunBillingResponse\x12\x17\n\x0f\x63ontracts_count\x18\x01 \x01(\x05\x12\x16\n\x0e\x63ontracts_done\x18\x02 \x01(\x05\x12\x14\n\x0cgrants_count\x18\x03 \x01(\x05\x12\x16\n\x0einvoices_count\x18\x04 \x01(\x05\x12\x10\n\x08invoices\x18\x05 \x03(\t\x12\x33\n\x08\x66\x61ilures\x18\x06 \x03(\x0b\x32!.credits.rating.v1.BillingFailure\"\x8f\x01\n\x11ListCyclesRequest\x12\x10\n\x08\x63ontract\x18\x01 \x01(\t\x12,\n\x05state\x18\x02 \x01(\x0e\x32\x1d.credits.rating.v1.CycleState\x12\x13\n\x0bonly_failed\x18\x03 \x01(\x08\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"\x91\x01\n\x12ListCyclesResponse\x12/\n\x06\x63ycles\x18\x01 \x03(\x0b\x32\x1f.credits.rating.v1.BillingCycle\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x31\n\x0b\x63redits_due\x18\x03 \x03(\x0b\x32\x1c.credits.rating.v1.CreditDue*n\n\nCycleState\x12\x1b\n\x17\x43YCLE_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43YCLE_STATE_OPEN\x10\x01\x12\x15\n\x11\x43YCLE_STATE_DRAFT\x10\x02\x12\x16\n\x12\x43YCLE_STATE_ISSUED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'credits.rating.v1.billing_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CYCLESTATE']._serialized_start=1098
-  _globals['_CYCLESTATE']._serialized_end=1208
-  _globals['_BILLINGFAILURE']._serialized_start=88
-  _globals['_BILLINGFAILURE']._serialized_end=274
-  _globals['_BILLINGCYCLE']._serialized_start=277
-  _globals['_BILLINGCYCLE']._serialized_end=578
-  _globals['_RUNBILLINGREQUEST']._serialized_start=580
-  _globals['_RUNBILLINGREQUEST']._serialized_end=665
-  _globals['_RUNBILLINGRESPONSE']._serialized_start=668
-  _globals['_RUNBILLINGRESPONSE']._serialized_end=854
-  _globals['_LISTCYCLESREQUEST']._serialized_start=857
-  _globals['_LISTCYCLESREQUEST']._serialized_end=1000
-  _globals['_LISTCYCLESRESPONSE']._serialized_start=1002
-  _globals['_LISTCYCLESRESPONSE']._serialized_end=1096
+  _globals['_CYCLESTATE']._serialized_start=1186
+  _globals['_CYCLESTATE']._serialized_end=1296
+  _globals['_BILLINGFAILURE']._serialized_start=124
+  _globals['_BILLINGFAILURE']._serialized_end=310
+  _globals['_BILLINGCYCLE']._serialized_start=313
+  _globals['_BILLINGCYCLE']._serialized_end=614
+  _globals['_RUNBILLINGREQUEST']._serialized_start=616
+  _globals['_RUNBILLINGREQUEST']._serialized_end=701
+  _globals['_RUNBILLINGRESPONSE']._serialized_start=704
+  _globals['_RUNBILLINGRESPONSE']._serialized_end=890
+  _globals['_LISTCYCLESREQUEST']._serialized_start=893
+  _globals['_LISTCYCLESREQUEST']._serialized_end=1036
+  _globals['_LISTCYCLESRESPONSE']._serialized_start=1039
+  _globals['_LISTCYCLESRESPONSE']._serialized_end=1184
 # @@protoc_insertion_point(module_scope)

@@ -4,6 +4,7 @@ isort:skip_file
 The billing run: cycles by the clock, their included credit and their invoices, each exactly once."""
 
 from collections import abc as _abc
+from credits.rating.v1 import credit_due_pb2 as _credit_due_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -270,21 +271,27 @@ class ListCyclesResponse(_message.Message):
 
     CYCLES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    CREDITS_DUE_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Token of the next page; empty if there is none."""
     @_builtins.property
     def cycles(self) -> _containers.RepeatedCompositeFieldContainer[Global___BillingCycle]:
         """Cycles that have begun, by contract and then by time."""
 
+    @_builtins.property
+    def credits_due(self) -> _containers.RepeatedCompositeFieldContainer[_credit_due_pb2.CreditDue]:
+        """What invoices of the contracts asked for owe and no credit note has settled, at most 100; on the first page only."""
+
     def __init__(
         self,
         *,
         cycles: _abc.Iterable[Global___BillingCycle] | None = ...,
         next_page_token: _builtins.str = ...,
+        credits_due: _abc.Iterable[_credit_due_pb2.CreditDue] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cycles", b"cycles", "next_page_token", b"next_page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credits_due", b"credits_due", "cycles", b"cycles", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

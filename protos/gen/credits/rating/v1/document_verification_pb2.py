@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-credits/rating/v1/document_verification.proto\x12\x11\x63redits.rating.v1\"*\n\x16VerifyDocumentsRequest\x12\x10\n\x08\x63ontract\x18\x01 \x01(\t\"\x91\x01\n\x17VerifyDocumentsResponse\x12\x19\n\x11\x63hecked_documents\x18\x01 \x01(\x03\x12\x17\n\x0ftotal_documents\x18\x02 \x01(\x03\x12\x34\n\x08\x66indings\x18\x03 \x03(\x0b\x32\".credits.rating.v1.DocumentFinding\x12\x0c\n\x04\x64one\x18\x04 \x01(\x08\"G\n\x0f\x44ocumentFinding\x12\r\n\x05\x63heck\x18\x01 \x01(\t\x12\x10\n\x08\x64ocument\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-credits/rating/v1/document_verification.proto\x12\x11\x63redits.rating.v1\"*\n\x16VerifyDocumentsRequest\x12\x10\n\x08\x63ontract\x18\x01 \x01(\t\"\xae\x01\n\x17VerifyDocumentsResponse\x12\x19\n\x11\x63hecked_documents\x18\x01 \x01(\x03\x12\x17\n\x0ftotal_documents\x18\x02 \x01(\x03\x12\x34\n\x08\x66indings\x18\x03 \x03(\x0b\x32\".credits.rating.v1.DocumentFinding\x12\x0c\n\x04\x64one\x18\x04 \x01(\x08\x12\x1b\n\x13\x63hecked_adjustments\x18\x05 \x01(\x03\"G\n\x0f\x44ocumentFinding\x12\r\n\x05\x63heck\x18\x01 \x01(\t\x12\x10\n\x08\x64ocument\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,7 +34,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VERIFYDOCUMENTSREQUEST']._serialized_start=68
   _globals['_VERIFYDOCUMENTSREQUEST']._serialized_end=110
   _globals['_VERIFYDOCUMENTSRESPONSE']._serialized_start=113
-  _globals['_VERIFYDOCUMENTSRESPONSE']._serialized_end=258
-  _globals['_DOCUMENTFINDING']._serialized_start=260
-  _globals['_DOCUMENTFINDING']._serialized_end=331
+  _globals['_VERIFYDOCUMENTSRESPONSE']._serialized_end=287
+  _globals['_DOCUMENTFINDING']._serialized_start=289
+  _globals['_DOCUMENTFINDING']._serialized_end=360
 # @@protoc_insertion_point(module_scope)

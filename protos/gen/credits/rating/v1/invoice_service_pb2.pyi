@@ -35,6 +35,8 @@ class _InvoiceKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_InvoiceKi
     """What a running cycle's usage has come to; the cycle's own invoice gives it back as THRESHOLD_CREDIT."""
     INVOICE_KIND_FINAL: _InvoiceKind.ValueType  # 3
     """The last cycle of a contract that has ended."""
+    INVOICE_KIND_ADVANCE: _InvoiceKind.ValueType  # 4
+    """The fees of a contract's first cycle, in advance; the cycle's own invoice bills the rest."""
 
 class InvoiceKind(_InvoiceKind, metaclass=_InvoiceKindEnumTypeWrapper):
     """InvoiceKind says what an invoice closes."""
@@ -47,6 +49,8 @@ INVOICE_KIND_THRESHOLD: InvoiceKind.ValueType  # 2
 """What a running cycle's usage has come to; the cycle's own invoice gives it back as THRESHOLD_CREDIT."""
 INVOICE_KIND_FINAL: InvoiceKind.ValueType  # 3
 """The last cycle of a contract that has ended."""
+INVOICE_KIND_ADVANCE: InvoiceKind.ValueType  # 4
+"""The fees of a contract's first cycle, in advance; the cycle's own invoice bills the rest."""
 Global___InvoiceKind: _TypeAlias = InvoiceKind  # noqa: Y015
 
 class _LineKind:
@@ -257,6 +261,7 @@ class InvoiceLine(_message.Message):
     ADJUSTED_KIND_FIELD_NUMBER: _builtins.int
     ADJUSTED_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
+    ADVANCE_FIELD_NUMBER: _builtins.int
     line_id: _builtins.str
     """Names the line within the invoice, for instance 3."""
     kind: Global___LineKind.ValueType
@@ -307,6 +312,10 @@ class InvoiceLine(_message.Message):
     def adjusted(self) -> Global___AdjustedInvoice:
         """For ADJUSTMENT: the invoice that it corrects."""
 
+    @_builtins.property
+    def advance(self) -> Global___AdvancedCycle:
+        """Of a fee in advance: the cycle that it is for; else absent."""
+
     def __init__(
         self,
         *,
@@ -328,14 +337,45 @@ class InvoiceLine(_message.Message):
         adjusted_kind: Global___LineKind.ValueType = ...,
         adjusted: Global___AdjustedInvoice | None = ...,
         source: _builtins.str = ...,
+        advance: Global___AdvancedCycle | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["adjusted", b"adjusted", "amount", b"amount", "from_time", b"from_time", "to_time", b"to_time", "unit_price", b"unit_price"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["adjusted", b"adjusted", "advance", b"advance", "amount", b"amount", "from_time", b"from_time", "to_time", b"to_time", "unit_price", b"unit_price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjusted", b"adjusted", "adjusted_kind", b"adjusted_kind", "amount", b"amount", "amount_units", b"amount_units", "contract_phase", b"contract_phase", "debit_count", b"debit_count", "description", b"description", "details", b"details", "exact_nanos", b"exact_nanos", "from_time", b"from_time", "kind", b"kind", "line_id", b"line_id", "prorated_kind", b"prorated_kind", "quantities", b"quantities", "rate_card_phase", b"rate_card_phase", "source", b"source", "to_time", b"to_time", "unit_price", b"unit_price"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjusted", b"adjusted", "adjusted_kind", b"adjusted_kind", "advance", b"advance", "amount", b"amount", "amount_units", b"amount_units", "contract_phase", b"contract_phase", "debit_count", b"debit_count", "description", b"description", "details", b"details", "exact_nanos", b"exact_nanos", "from_time", b"from_time", "kind", b"kind", "line_id", b"line_id", "prorated_kind", b"prorated_kind", "quantities", b"quantities", "rate_card_phase", b"rate_card_phase", "source", b"source", "to_time", b"to_time", "unit_price", b"unit_price"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___InvoiceLine: _TypeAlias = InvoiceLine  # noqa: Y015
+
+@_typing.final
+class AdvancedCycle(_message.Message):
+    """AdvancedCycle is a cycle whose fees are billed in advance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CYCLE_START_TIME_FIELD_NUMBER: _builtins.int
+    CYCLE_END_TIME_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def cycle_start_time(self) -> _timestamp_pb2.Timestamp:
+        """Its first instant."""
+
+    @_builtins.property
+    def cycle_end_time(self) -> _timestamp_pb2.Timestamp:
+        """First instant after it."""
+
+    def __init__(
+        self,
+        *,
+        cycle_start_time: _timestamp_pb2.Timestamp | None = ...,
+        cycle_end_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cycle_end_time", b"cycle_end_time", "cycle_start_time", b"cycle_start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cycle_end_time", b"cycle_end_time", "cycle_start_time", b"cycle_start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AdvancedCycle: _TypeAlias = AdvancedCycle  # noqa: Y015
 
 @_typing.final
 class InvoiceTaxRate(_message.Message):
@@ -527,6 +567,7 @@ class Invoice(_message.Message):
     INCLUDED_LEFT_UNITS_FIELD_NUMBER: _builtins.int
     PURCHASES_FIELD_NUMBER: _builtins.int
     COMMITMENTS_FIELD_NUMBER: _builtins.int
+    INCLUDED_ADJUSTING_UNITS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """invoices/{invoice}; empty in a preview."""
     contract: _builtins.str
@@ -540,7 +581,7 @@ class Invoice(_message.Message):
     included_units: _builtins.int
     """Units included in the cycle by the plan."""
     included_used_units: _builtins.int
-    """Included units that were used."""
+    """Included units that were used in the cycle, by its usage and by adjustments that were posted in it."""
     hash: _builtins.str
     """SHA-256 (hex) of `document`."""
     document: _builtins.bytes
@@ -551,6 +592,10 @@ class Invoice(_message.Message):
     """Counts the invoices of the contract from 1, in the order of issue."""
     included_left_units: _builtins.int
     """Included units that are left, of those that were granted for the cycle."""
+    included_adjusting_units: _builtins.int
+    """Included units, of those that were used, that went to adjustments of earlier cycles: accepted phases for the past
+    are posted when they are accepted and draw on the credit of the cycle that runs then. 0 unless there were some.
+    """
     @_builtins.property
     def cycle_start_time(self) -> _timestamp_pb2.Timestamp:
         """First instant of the cycle."""
@@ -626,10 +671,11 @@ class Invoice(_message.Message):
         included_left_units: _builtins.int = ...,
         purchases: _abc.Iterable[Global___InvoicePurchase] | None = ...,
         commitments: _abc.Iterable[Global___InvoiceCommitment] | None = ...,
+        included_adjusting_units: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "credit_due", b"credit_due", "cycle_end_time", b"cycle_end_time", "cycle_start_time", b"cycle_start_time", "issue_time", b"issue_time", "net", b"net", "tax", b"tax", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "commitments", b"commitments", "contract", b"contract", "credit_due", b"credit_due", "customer", b"customer", "cycle_end_time", b"cycle_end_time", "cycle_start_time", b"cycle_start_time", "document", b"document", "hash", b"hash", "included_left_units", b"included_left_units", "included_units", b"included_units", "included_used_units", b"included_used_units", "issue_time", b"issue_time", "kind", b"kind", "lines", b"lines", "name", b"name", "net", b"net", "plan", b"plan", "purchases", b"purchases", "sequence", b"sequence", "tax", b"tax", "taxes", b"taxes", "total", b"total", "watermark_position", b"watermark_position"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "commitments", b"commitments", "contract", b"contract", "credit_due", b"credit_due", "customer", b"customer", "cycle_end_time", b"cycle_end_time", "cycle_start_time", b"cycle_start_time", "document", b"document", "hash", b"hash", "included_adjusting_units", b"included_adjusting_units", "included_left_units", b"included_left_units", "included_units", b"included_units", "included_used_units", b"included_used_units", "issue_time", b"issue_time", "kind", b"kind", "lines", b"lines", "name", b"name", "net", b"net", "plan", b"plan", "purchases", b"purchases", "sequence", b"sequence", "tax", b"tax", "taxes", b"taxes", "total", b"total", "watermark_position", b"watermark_position"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from credits.rating.v1 import billing_pb2 as credits_dot_rating_dot_v1_dot_billing__pb2
+from credits.rating.v1 import credit_due_pb2 as credits_dot_rating_dot_v1_dot_credit__due__pb2
 from credits.rating.v1 import credit_note_pb2 as credits_dot_rating_dot_v1_dot_credit__note__pb2
 from credits.rating.v1 import document_verification_pb2 as credits_dot_rating_dot_v1_dot_document__verification__pb2
 from credits.rating.v1 import invoice_service_pb2 as credits_dot_rating_dot_v1_dot_invoice__service__pb2
@@ -83,6 +84,16 @@ class InvoiceServiceStub:
                 '/credits.rating.v1.InvoiceService/GetCustomerBalance',
                 request_serializer=credits_dot_rating_dot_v1_dot_credit__note__pb2.GetCustomerBalanceRequest.SerializeToString,
                 response_deserializer=credits_dot_rating_dot_v1_dot_credit__note__pb2.GetCustomerBalanceResponse.FromString,
+                _registered_method=True)
+        self.ListCreditDue = channel.unary_unary(
+                '/credits.rating.v1.InvoiceService/ListCreditDue',
+                request_serializer=credits_dot_rating_dot_v1_dot_credit__due__pb2.ListCreditDueRequest.SerializeToString,
+                response_deserializer=credits_dot_rating_dot_v1_dot_credit__due__pb2.ListCreditDueResponse.FromString,
+                _registered_method=True)
+        self.SettleCreditDue = channel.unary_unary(
+                '/credits.rating.v1.InvoiceService/SettleCreditDue',
+                request_serializer=credits_dot_rating_dot_v1_dot_credit__due__pb2.SettleCreditDueRequest.SerializeToString,
+                response_deserializer=credits_dot_rating_dot_v1_dot_credit__due__pb2.SettleCreditDueResponse.FromString,
                 _registered_method=True)
         self.VerifyDocuments = channel.unary_stream(
                 '/credits.rating.v1.InvoiceService/VerifyDocuments',
@@ -183,6 +194,22 @@ class InvoiceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListCreditDue(self, request, context):
+        """List what invoices owe their customers that no credit note has settled. What earlier invoices have room for is
+        settled by itself within seconds; what stays here has none, and waits for SettleCreditDue.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SettleCreditDue(self, request, context):
+        """Settle what an invoice owes and no earlier invoice has room for, by a credit note on the owing invoice itself. Safe
+        to retry: what was settled in the same way is answered with its note.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def VerifyDocuments(self, request, context):
         """Compute every issued document again from history, and compare it with what is stored and what the ledger has
         recorded of it.
@@ -276,6 +303,16 @@ def add_InvoiceServiceServicer_to_server(servicer, server):
                     servicer.GetCustomerBalance,
                     request_deserializer=credits_dot_rating_dot_v1_dot_credit__note__pb2.GetCustomerBalanceRequest.FromString,
                     response_serializer=credits_dot_rating_dot_v1_dot_credit__note__pb2.GetCustomerBalanceResponse.SerializeToString,
+            ),
+            'ListCreditDue': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCreditDue,
+                    request_deserializer=credits_dot_rating_dot_v1_dot_credit__due__pb2.ListCreditDueRequest.FromString,
+                    response_serializer=credits_dot_rating_dot_v1_dot_credit__due__pb2.ListCreditDueResponse.SerializeToString,
+            ),
+            'SettleCreditDue': grpc.unary_unary_rpc_method_handler(
+                    servicer.SettleCreditDue,
+                    request_deserializer=credits_dot_rating_dot_v1_dot_credit__due__pb2.SettleCreditDueRequest.FromString,
+                    response_serializer=credits_dot_rating_dot_v1_dot_credit__due__pb2.SettleCreditDueResponse.SerializeToString,
             ),
             'VerifyDocuments': grpc.unary_stream_rpc_method_handler(
                     servicer.VerifyDocuments,
@@ -552,6 +589,60 @@ class InvoiceService:
             '/credits.rating.v1.InvoiceService/GetCustomerBalance',
             credits_dot_rating_dot_v1_dot_credit__note__pb2.GetCustomerBalanceRequest.SerializeToString,
             credits_dot_rating_dot_v1_dot_credit__note__pb2.GetCustomerBalanceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCreditDue(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.rating.v1.InvoiceService/ListCreditDue',
+            credits_dot_rating_dot_v1_dot_credit__due__pb2.ListCreditDueRequest.SerializeToString,
+            credits_dot_rating_dot_v1_dot_credit__due__pb2.ListCreditDueResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SettleCreditDue(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/credits.rating.v1.InvoiceService/SettleCreditDue',
+            credits_dot_rating_dot_v1_dot_credit__due__pb2.SettleCreditDueRequest.SerializeToString,
+            credits_dot_rating_dot_v1_dot_credit__due__pb2.SettleCreditDueResponse.FromString,
             options,
             channel_credentials,
             insecure,

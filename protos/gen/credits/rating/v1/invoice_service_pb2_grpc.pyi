@@ -5,6 +5,7 @@ Invoices: computed from recorded facts only; once issued, their bytes never chan
 
 from collections import abc as _abc
 from credits.rating.v1 import billing_pb2 as _billing_pb2
+from credits.rating.v1 import credit_due_pb2 as _credit_due_pb2
 from credits.rating.v1 import credit_note_pb2 as _credit_note_pb2
 from credits.rating.v1 import document_verification_pb2 as _document_verification_pb2
 from credits.rating.v1 import invoice_service_pb2 as _invoice_service_pb2
@@ -55,6 +56,14 @@ class InvoiceServiceStub:
     """List issued credit notes in the order of their issue."""
     GetCustomerBalance: _grpc.UnaryUnaryMultiCallable[_credit_note_pb2.GetCustomerBalanceRequest, _credit_note_pb2.GetCustomerBalanceResponse]
     """Read what credit notes have left for later invoices of a contract."""
+    ListCreditDue: _grpc.UnaryUnaryMultiCallable[_credit_due_pb2.ListCreditDueRequest, _credit_due_pb2.ListCreditDueResponse]
+    """List what invoices owe their customers that no credit note has settled. What earlier invoices have room for is
+    settled by itself within seconds; what stays here has none, and waits for SettleCreditDue.
+    """
+    SettleCreditDue: _grpc.UnaryUnaryMultiCallable[_credit_due_pb2.SettleCreditDueRequest, _credit_due_pb2.SettleCreditDueResponse]
+    """Settle what an invoice owes and no earlier invoice has room for, by a credit note on the owing invoice itself. Safe
+    to retry: what was settled in the same way is answered with its note.
+    """
     VerifyDocuments: _grpc.UnaryStreamMultiCallable[_document_verification_pb2.VerifyDocumentsRequest, _document_verification_pb2.VerifyDocumentsResponse]
     """Compute every issued document again from history, and compare it with what is stored and what the ledger has
     recorded of it.
@@ -99,6 +108,14 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
     """List issued credit notes in the order of their issue."""
     GetCustomerBalance: _aio.UnaryUnaryMultiCallable[_credit_note_pb2.GetCustomerBalanceRequest, _credit_note_pb2.GetCustomerBalanceResponse]  # type: ignore[assignment]
     """Read what credit notes have left for later invoices of a contract."""
+    ListCreditDue: _aio.UnaryUnaryMultiCallable[_credit_due_pb2.ListCreditDueRequest, _credit_due_pb2.ListCreditDueResponse]  # type: ignore[assignment]
+    """List what invoices owe their customers that no credit note has settled. What earlier invoices have room for is
+    settled by itself within seconds; what stays here has none, and waits for SettleCreditDue.
+    """
+    SettleCreditDue: _aio.UnaryUnaryMultiCallable[_credit_due_pb2.SettleCreditDueRequest, _credit_due_pb2.SettleCreditDueResponse]  # type: ignore[assignment]
+    """Settle what an invoice owes and no earlier invoice has room for, by a credit note on the owing invoice itself. Safe
+    to retry: what was settled in the same way is answered with its note.
+    """
     VerifyDocuments: _aio.UnaryStreamMultiCallable[_document_verification_pb2.VerifyDocumentsRequest, _document_verification_pb2.VerifyDocumentsResponse]  # type: ignore[assignment]
     """Compute every issued document again from history, and compare it with what is stored and what the ledger has
     recorded of it.
@@ -194,6 +211,26 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_credit_note_pb2.GetCustomerBalanceResponse, _abc.Awaitable[_credit_note_pb2.GetCustomerBalanceResponse]]:
         """Read what credit notes have left for later invoices of a contract."""
+
+    @_abc_1.abstractmethod
+    def ListCreditDue(
+        self,
+        request: _credit_due_pb2.ListCreditDueRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_credit_due_pb2.ListCreditDueResponse, _abc.Awaitable[_credit_due_pb2.ListCreditDueResponse]]:
+        """List what invoices owe their customers that no credit note has settled. What earlier invoices have room for is
+        settled by itself within seconds; what stays here has none, and waits for SettleCreditDue.
+        """
+
+    @_abc_1.abstractmethod
+    def SettleCreditDue(
+        self,
+        request: _credit_due_pb2.SettleCreditDueRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_credit_due_pb2.SettleCreditDueResponse, _abc.Awaitable[_credit_due_pb2.SettleCreditDueResponse]]:
+        """Settle what an invoice owes and no earlier invoice has room for, by a credit note on the owing invoice itself. Safe
+        to retry: what was settled in the same way is answered with its note.
+        """
 
     @_abc_1.abstractmethod
     def VerifyDocuments(

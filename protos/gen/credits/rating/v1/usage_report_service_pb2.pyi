@@ -3,7 +3,8 @@
 isort:skip_file
 What dashboards ask for: usage by day, credit that is left, where a cycle is heading, and past bills.
 
-Usage is read from sums by day, so an answer costs what its days and groups cost, however much usage there was.
+Usage is read from sums by day, so an answer costs what its days and groups cost, however much usage there was; but
+the invoice of a forecast, where it is asked for, costs what computing one costs.
 Every call reads only and is safe to retry, but CheckUsage with `repair`, which is safe to repeat.
 """
 
@@ -646,19 +647,23 @@ class GetForecastRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     MIN_POSITION_FIELD_NUMBER: _builtins.int
+    INCLUDE_BILL_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """contracts/{contract}, which must be in force now. Required."""
     min_position: _builtins.int
     """Wait until usage up to this position of the ledger's log is counted. Default: do not wait."""
+    include_bill: _builtins.bool
+    """True: the invoice that the cycle is heading for as well, which takes a pass over the cycle's debits. Default false."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         min_position: _builtins.int = ...,
+        include_bill: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["min_position", b"min_position", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["include_bill", b"include_bill", "min_position", b"min_position", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -716,6 +721,10 @@ class GetForecastResponse(_message.Message):
     PROJECTED_OVERAGE_UNITS_FIELD_NUMBER: _builtins.int
     PROJECTED_OVERAGE_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
+    PROJECTED_LINES_FIELD_NUMBER: _builtins.int
+    PROJECTED_TAX_FIELD_NUMBER: _builtins.int
+    PROJECTED_TOTAL_FIELD_NUMBER: _builtins.int
+    BILL_METHOD_FIELD_NUMBER: _builtins.int
     state: Global___ForecastState.ValueType
     """Whether there is a projection."""
     method: _builtins.str
@@ -752,6 +761,8 @@ class GetForecastResponse(_message.Message):
     """Overage at the end of the cycle if no credit is granted: overage so far and what is projected beyond the available."""
     position: _builtins.int
     """Position of the ledger's log up to which usage is counted."""
+    bill_method: _builtins.str
+    """How the projected invoice is made, one sentence."""
     @_builtins.property
     def asset(self) -> _money_pb2.Asset:
         """Asset of the units."""
@@ -763,6 +774,20 @@ class GetForecastResponse(_message.Message):
     @_builtins.property
     def projected_overage(self) -> _money_pb2.Money:
         """Its price under the phase in force now, rounded half up to the currency's minor unit; absent if overage has none."""
+
+    @_builtins.property
+    def projected_lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProjectedLine]:
+        """The invoice that the cycle is heading for, by kind of line, in the order of an invoice; kinds without money are left
+        out. Empty unless it was asked for, and if the cycle could not be invoiced in one currency.
+        """
+
+    @_builtins.property
+    def projected_tax(self) -> _money_pb2.Money:
+        """Taxes of the projected invoice; absent without one."""
+
+    @_builtins.property
+    def projected_total(self) -> _money_pb2.Money:
+        """Its total; absent without one. With too little history it holds what is known now and no overage to come."""
 
     def __init__(
         self,
@@ -785,10 +810,14 @@ class GetForecastResponse(_message.Message):
         projected_overage_units: _builtins.int = ...,
         projected_overage: _money_pb2.Money | None = ...,
         position: _builtins.int = ...,
+        projected_lines: _abc.Iterable[Global___ProjectedLine] | None = ...,
+        projected_tax: _money_pb2.Money | None = ...,
+        projected_total: _money_pb2.Money | None = ...,
+        bill_method: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_projected_high_units", b"_projected_high_units", "_projected_low_units", b"_projected_low_units", "asset", b"asset", "error", b"error", "projected_high_units", b"projected_high_units", "projected_low_units", b"projected_low_units", "projected_overage", b"projected_overage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_projected_high_units", b"_projected_high_units", "_projected_low_units", b"_projected_low_units", "asset", b"asset", "error", b"error", "projected_high_units", b"projected_high_units", "projected_low_units", b"projected_low_units", "projected_overage", b"projected_overage", "projected_tax", b"projected_tax", "projected_total", b"projected_total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_projected_high_units", b"_projected_high_units", "_projected_low_units", b"_projected_low_units", "asset", b"asset", "available_units", b"available_units", "error", b"error", "exhaust_day", b"exhaust_day", "from_day", b"from_day", "history_days", b"history_days", "method", b"method", "overage_units", b"overage_units", "position", b"position", "projected_high_units", b"projected_high_units", "projected_low_units", b"projected_low_units", "projected_overage", b"projected_overage", "projected_overage_units", b"projected_overage_units", "projected_units", b"projected_units", "state", b"state", "to_day", b"to_day", "today", b"today", "used_units", b"used_units"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_projected_high_units", b"_projected_high_units", "_projected_low_units", b"_projected_low_units", "asset", b"asset", "available_units", b"available_units", "bill_method", b"bill_method", "error", b"error", "exhaust_day", b"exhaust_day", "from_day", b"from_day", "history_days", b"history_days", "method", b"method", "overage_units", b"overage_units", "position", b"position", "projected_high_units", b"projected_high_units", "projected_lines", b"projected_lines", "projected_low_units", b"projected_low_units", "projected_overage", b"projected_overage", "projected_overage_units", b"projected_overage_units", "projected_tax", b"projected_tax", "projected_total", b"projected_total", "projected_units", b"projected_units", "state", b"state", "to_day", b"to_day", "today", b"today", "used_units", b"used_units"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__projected_high_units: _TypeAlias = _typing.Literal["projected_high_units"]  # noqa: Y015
     _WhichOneofArgType__projected_high_units: _TypeAlias = _typing.Literal["_projected_high_units", b"_projected_high_units"]  # noqa: Y015
@@ -800,6 +829,34 @@ class GetForecastResponse(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__projected_low_units) -> _WhichOneofReturnType__projected_low_units | None: ...
 
 Global___GetForecastResponse: _TypeAlias = GetForecastResponse  # noqa: Y015
+
+@_typing.final
+class ProjectedLine(_message.Message):
+    """ProjectedLine is what the lines of one kind come to on a projected invoice."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    kind: _invoice_service_pb2.LineKind.ValueType
+    """What the lines are for."""
+    @_builtins.property
+    def amount(self) -> _money_pb2.Money:
+        """Their sum, before tax; below zero for what is given back."""
+
+    def __init__(
+        self,
+        *,
+        kind: _invoice_service_pb2.LineKind.ValueType = ...,
+        amount: _money_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "kind", b"kind"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProjectedLine: _TypeAlias = ProjectedLine  # noqa: Y015
 
 @_typing.final
 class Bill(_message.Message):

@@ -3,7 +3,8 @@
 isort:skip_file
 What dashboards ask for: usage by day, credit that is left, where a cycle is heading, and past bills.
 
-Usage is read from sums by day, so an answer costs what its days and groups cost, however much usage there was.
+Usage is read from sums by day, so an answer costs what its days and groups cost, however much usage there was; but
+the invoice of a forecast, where it is asked for, costs what computing one costs.
 Every call reads only and is safe to retry, but CheckUsage with `repair`, which is safe to repeat.
 """
 
