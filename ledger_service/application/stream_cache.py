@@ -16,7 +16,7 @@ from ledger_service.application.ports import LoadedStream, Snapshot
 from ledger_service.domain.streams import STATE_TYPE, State, collection_of, evolve_stream
 from ledger_service.domain.topics import GENESIS_HASH, decode_fact, hash_event
 
-SNAPSHOT_FORMAT: Final = 6
+SNAPSHOT_FORMAT: Final = 7
 """Raised whenever the shape of a state changes; snapshots of another format are ignored and written anew."""
 
 _encoder: Final = msgspec.json.Encoder()
