@@ -11,9 +11,9 @@ from ledger_service.application.ports import StoredEvent
 from ledger_service.domain.wallet.state import Wallet
 from ledger_service.projections.report_views import PostgresFinanceReports
 from tests.builders import Book
+from tests.fakes import finance_log
 from tests.fakes.projection_log import stored
 from tests.integration.projector_process import append, catch_up
-from tests.integration.test_journal import history
 from tests.property.ledger import rule_histories
 from tests.property.ledger.test_entry_laws import entries_of
 
@@ -22,20 +22,21 @@ SCHEMA = "ledger"
 
 def finance_history(seed: int) -> Book:
     """Return sales, bonuses, refunds and estimates."""
-    return history(seed)
+    return finance_log.play(finance_log.random_acts(seed, 40))
 
 
 def rule_history(seed: int) -> Book:
     """Return holds, transfers, roll-overs and late usage."""
-    return rule_histories.play_acts(rule_histories.random_acts(seed, 80))
+    return rule_histories.play_acts(rule_histories.random_acts(seed, 40))
 
 
 def held_by_wallets(ledger: Book) -> dict[str, int]:
-    """Return the units that wallets hold and nothing reserves, by category."""
+    """Return the units that wallets hold, reserved or not, by category."""
     found: dict[str, int] = {}
     for wallet in ledger.states.values():
         for lot in wallet.lots if isinstance(wallet, Wallet) else ():
-            found[lot.category.value] = found.get(lot.category.value, 0) + lot.remaining_units
+            units = lot.remaining_units + lot.held_units
+            found[lot.category.value] = found.get(lot.category.value, 0) + units
     return {category: units for category, units in found.items() if units}
 
 
@@ -45,8 +46,9 @@ def liability_of_lots(log: list[StoredEvent]) -> int:
     return sum(lot.deferred_nanos for lot in lots.values())
 
 
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("play", [finance_history, rule_history])
+@pytest.mark.parametrize(
+    ("play", "seed"), [(finance_history, 1), (finance_history, 2), (finance_history, 4), (rule_history, 2)]
+)
 async def test_credit_outstanding_is_what_wallets_hold(
     database_url: str, play: Callable[[int], Book], seed: int
 ) -> None:
@@ -61,5 +63,6 @@ async def test_credit_outstanding_is_what_wallets_hold(
         units[row.category] = units.get(row.category, 0) + row.outstanding_units
 
     assert units == held_by_wallets(ledger)
+    assert units.keys() == {"PAID", "PROMOTIONAL"}, "the history leaves credit of both"
     assert sum(row.liability_nanos for row in rows) == liability_of_lots(log)
     assert not any(row.liability_nanos for row in rows if row.category != "PAID")

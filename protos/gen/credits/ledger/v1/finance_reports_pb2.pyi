@@ -1144,7 +1144,7 @@ class CreditsOutstanding(_message.Message):
     grant_count: _builtins.int
     """Grants with something left."""
     outstanding_units: _builtins.int
-    """Units left and not held."""
+    """Units left, those that holds reserve among them: they carry liability until they are captured."""
     @_builtins.property
     def asset(self) -> _money_pb2.Asset:
         """What the units are of."""
