@@ -93,6 +93,7 @@ def balance_at(name: str, wallet: Wallet, instant: datetime, *, feature: str = "
 
 def _receivables(wallet: Wallet) -> tuple[Money, ...]:
     totals: dict[str, int] = {}
-    for owed in wallet.receivables.values():
-        totals[owed.currency_code] = totals.get(owed.currency_code, 0) + owed.nanos
+    for version, owed in wallet.receivables.items():
+        nanos = owed.nanos + wallet.owed_tax.get(version, 0)
+        totals[owed.currency_code] = totals.get(owed.currency_code, 0) + nanos
     return tuple(Money(code, nanos) for code, nanos in sorted(totals.items()) if nanos)

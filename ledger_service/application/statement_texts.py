@@ -78,8 +78,8 @@ def _describe_correction(event: Event) -> Text:
             return Text(returned_units, -overage_units, f"Debit {debit} reversed")
         case GrantRevoked() as revoked:
             return Text(-revoked.amount_units, 0, _describe_revocation(revoked))
-        case GrantRefunded(grant_version=grant, amount_units=units, refund=refund):
-            return Text(-units, 0, f"Grant {grant} refunded: {_money(refund)}")
+        case GrantRefunded(grant_version=grant, amount_units=units, refund=refund, tax=tax):
+            return Text(-units, 0, f"Grant {grant} refunded: {_money(refund)}{_and_tax(tax)}")
         case GrantExpiryExtended(grant_version=grant, expire_time=expire_time):
             until = f"until {expire_time.isoformat()}" if expire_time is not None else "for ever"
             return Text(0, 0, f"Grant {grant} extended {until}")
@@ -105,8 +105,9 @@ def _describe_movement(event: Event) -> Text:
             return Text(units, 0, f"Transfer {transfer} returned ({reason})")
         case GrantChargedBack() as charged_back:
             return Text(-charged_back.revoked_units, 0, _describe_chargeback(charged_back))
-        case ReceivableLowered(grant_version=grant, amount_units=units, reduction=reduction):
-            return Text(-units, 0, f"Returned to charged back grant {grant}: {_money(reduction)} less owed")
+        case ReceivableLowered(grant_version=grant, amount_units=units, reduction=reduction, tax=tax):
+            less = f"{_money(reduction)}{_and_tax(tax)} less owed"
+            return Text(-units, 0, f"Returned to charged back grant {grant}: {less}")
         case _:
             return _describe_wallet(event)
 
@@ -152,8 +153,9 @@ def _describe_finance(event: Event) -> str:
         case ConsiderationEscheated(grant_version=grant, fraction=fraction, jurisdiction=jurisdiction):
             to = f" to {jurisdiction}" if jurisdiction else ""
             return f"{fraction} of what is unused of grant {grant} escheated{to}"
-        case RefundSettled(refund_version=refund, refund=money, reference=reference):
-            return f"Refund {refund} paid: {_money(money)}" + (f" ({reference})" if reference else "")
+        case RefundSettled(refund_version=refund, refund=money, reference=reference, tax=tax):
+            paid = f"Refund {refund} paid: {_money(money)}{_and_tax(tax)}"
+            return paid + (f" ({reference})" if reference else "")
         case _:
             raise AssertionError(f"{type(event).__name__} is not an event of a wallet")
 
@@ -175,7 +177,8 @@ def describe_crossing(crossed: ThresholdCrossed) -> str:
 
 
 def _describe_chargeback(charged_back: GrantChargedBack) -> str:
-    amount, owed = _money(charged_back.amount), _money(charged_back.receivable)
+    amount = _money(charged_back.amount) + _and_tax(charged_back.tax)
+    owed = _money(charged_back.receivable) + _and_tax(charged_back.tax_receivable)
     reference = f" ({charged_back.reference})" if charged_back.reference else ""
     return f"Grant {charged_back.grant_version} charged back: {amount}, of which {owed} are owed{reference}"
 
@@ -254,6 +257,10 @@ def _describe_revocation(revoked: GrantRevoked) -> str:
         return f"Bonus grant {revoked.grant_version} clawed back"
     reason = f" ({revoked.reason})" if revoked.reason else ""
     return f"Grant {revoked.grant_version} revoked{reason}"
+
+
+def _and_tax(tax: Money | None) -> str:
+    return "" if tax is None else f" and {_money(tax)} tax"
 
 
 def _money(money: Money) -> str:

@@ -21,10 +21,18 @@ from ledger_service.domain.topics import TOPIC_OF, decode_fact
 EVENTS_PER_READ: Final = 1_000
 
 
-async def settle(writer: Writer, reader: LogReader, command: SettleTopUp, *, key: str, actor: str) -> Outcome:
+async def settle(
+    writer: Writer,
+    reader: LogReader,
+    command: SettleTopUp,
+    *,
+    functional_currency: str = "",
+    key: str,
+    actor: str,
+) -> Outcome:
     """Settle a top-up. Raises TopUpNotFound, TopUpAlreadySettled and other refusals."""
     try:
-        sale = await in_entity_books(writer, command)
+        sale = await in_entity_books(writer, command, functional_currency=functional_currency)
         outcome = await writer.submit(Request(sale, key, actor))
     except TopUpNotOpen:
         return await _first_answer(reader, command)

@@ -15,7 +15,7 @@ from typing import Protocol
 
 import msgspec
 
-from ledger_service.domain.events import Recurrence
+from ledger_service.domain.events import FinanceTerms, Recurrence
 from ledger_service.domain.values import Asset, GrantCategory, Money, ShortfallMode
 
 
@@ -82,6 +82,8 @@ class GrantView(msgspec.Struct, frozen=True):
     payment_state: str = ""
     """PENDING, LAPSED or WITHDRAWN for a grant that waits for its payment or did in vain; empty for all others."""
     top_up_version: int = 0
+    finance: FinanceTerms | None = None
+    """The terms of its sale, as its grant recorded them."""
 
 
 class WalletPage(msgspec.Struct, frozen=True):

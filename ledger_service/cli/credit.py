@@ -15,7 +15,7 @@ from ledger_service.cli.client import (
     fail,
     read_instant,
 )
-from ledger_service.cli.money import show_money
+from ledger_service.cli.money import read_money, show_money
 from ledger_service.cli.rules import Rules, read_rules, read_shortfall
 from ledger_service.cli.wallet_calls import Key, Units, given_or_fresh, send, show
 
@@ -145,18 +145,27 @@ def refund(
         bool, typer.Option(help="Paid already; otherwise see `ledger finance settle-refund`.")
     ] = False,
     rate: Annotated[str, typer.Option(help="Exchange rate now, for a sale in a foreign currency.")] = "",
+    tax: Annotated[
+        str, typer.Option(help="Tax to give back, as 19 USD; the units' part of it if empty.")
+    ] = "",
     key: Key = "",
     address: Address = ADDRESS_DEFAULT,
     ca_file: CaFile = "",
     json: AsJson = False,
 ) -> None:
-    """Withdraw unheld units of a paid grant and owe their cost basis back."""
+    """Withdraw unheld units of a paid grant and owe their cost basis and its tax back."""
     request = wallet_service_pb2.RefundGrantRequest(
-        name=name, idempotency_key=given_or_fresh(key), amount_units=units, paid=paid, exchange_rate=rate
+        name=name,
+        idempotency_key=given_or_fresh(key),
+        amount_units=units,
+        paid=paid,
+        exchange_rate=rate,
+        tax=read_money(tax, option="--tax") if tax else None,
     )
     answer = send(lambda wallets: wallets.RefundGrant, request, address, ca_file)
     owed = show_money(answer.refund)
-    show(answer, f"{answer.refunded_units:,} units refunded: {owed}", json=json)
+    beside = f" and {show_money(answer.tax)} tax" if answer.HasField("tax") else ""
+    show(answer, f"{answer.refunded_units:,} units refunded: {owed}{beside}", json=json)
 
 
 @app.command()

@@ -111,7 +111,8 @@ def settle_refund(
         name=refund, idempotency_key=given_or_fresh(key), reference=reference
     )
     answer = _call(lambda stub: stub.SettleRefund(request, timeout=CALL_SECONDS_MAX), address, ca_file)
-    _show(answer, f"{refund} paid: {show_money(answer.refund)}", json=json)
+    beside = f" and {show_money(answer.tax)} tax" if answer.HasField("tax") else ""
+    _show(answer, f"{refund} paid: {show_money(answer.refund)}{beside}", json=json)
 
 
 @app.command("create-pool")

@@ -31,11 +31,11 @@ class RulesFile(msgspec.Struct, frozen=True):
     """Paths of an update mask: what the file names, in alphabetical order."""
 
 
-class _Loader(yaml.SafeLoader):
+class TextTimes(yaml.SafeLoader):
     """Reads instants as the text that they are in JSON."""
 
 
-_Loader.yaml_implicit_resolvers = {
+TextTimes.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
@@ -44,7 +44,7 @@ _Loader.yaml_implicit_resolvers = {
 def read_rules_file(path: Path) -> RulesFile:
     """Return the rules in a file; what is wrong with it ends the command with one line."""
     try:
-        content: Any = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 # it is a SafeLoader
+        content: Any = yaml.load(path.read_text(encoding="utf-8"), TextTimes)  # noqa: S506 # it is a SafeLoader
     except OSError as error:
         fail(f"--rules: {path}: {error.strerror}")
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -20,6 +20,18 @@ from ledger_service.cli.client import (
     read_instant,
 )
 from ledger_service.cli.money import read_money, show_money
+from ledger_service.cli.sale_options import (
+    BonusUnits,
+    Books,
+    Breakage,
+    Entity,
+    Pool,
+    Product,
+    Rate,
+    Tax,
+    TermsFile,
+    read_terms,
+)
 from ledger_service.cli.wallet_calls import given_or_fresh
 
 app = typer.Typer()
@@ -59,6 +71,15 @@ def request_top_up(
     valid_for: Annotated[str, typer.Option(help="ISO 8601 period from the settlement, such as P1Y.")] = "",
     expires: Annotated[str, typer.Option(help="First instant at which it is gone; never if empty.")] = "",
     reference: Annotated[str, typer.Option(help="Kept with the top-up and its grant.")] = "",
+    tax: Tax = "",
+    breakage: Breakage = "",
+    pool: Pool = "",
+    bonus_units: BonusUnits = 0,
+    product: Product = "",
+    entity: Entity = "",
+    books: Books = "",
+    rate: Rate = "",
+    terms_file: TermsFile = None,
     key: Key = "",
     address: Address = ADDRESS_DEFAULT,
     ca_file: CaFile = "",
@@ -71,6 +92,17 @@ def request_top_up(
         valid_for=valid_for,
         expire_time=read_instant(expires, option="--expires") if expires else None,
         reference=reference,
+        finance=read_terms(
+            terms_file,
+            tax=tax,
+            breakage=breakage,
+            pool=pool,
+            bonus_units=bonus_units,
+            product=product,
+            entity=entity,
+            books=books,
+            rate=rate,
+        ),
     )
     request = top_up_pb2.RequestTopUpRequest(name=name, idempotency_key=given_or_fresh(key), top_up=asked)
     with connect(address, ca_file) as channel:
@@ -89,6 +121,8 @@ def settle_top_up(
     outcome: Annotated[str, typer.Argument(help="SUCCEEDED, FAILED or CANCELLED")],
     payment: Annotated[str, typer.Option(help="The payment, as the provider names it.")] = "",
     reason: Annotated[str, typer.Option(help="Why it did not succeed.")] = "",
+    tax: Annotated[str, typer.Option(help="Tax beside the price, as 19 USD, if it is known only now.")] = "",
+    rate: Rate = "",
     key: Key = "",
     address: Address = ADDRESS_DEFAULT,
     ca_file: CaFile = "",
@@ -103,6 +137,8 @@ def settle_top_up(
         outcome=top_up_pb2.TopUpOutcome.Value(f"TOP_UP_OUTCOME_{outcome}"),
         payment_reference=payment,
         failure_reason=reason,
+        tax=read_money(tax, option="--tax") if tax else None,
+        exchange_rate=rate,
     )
     with connect(address, ca_file) as channel:
         stub = wallet_service_pb2_grpc.WalletServiceStub(channel)

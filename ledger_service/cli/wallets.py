@@ -28,6 +28,7 @@ from ledger_service.cli.client import (
     show_units,
 )
 from ledger_service.cli.money import show_money
+from ledger_service.cli.sale_options import show_sale
 
 app = typer.Typer()
 Name = Annotated[str, typer.Argument(help="wallets/{wallet}")]
@@ -95,6 +96,7 @@ def grants(
         "Remaining",
     ):
         table.add_column(column, justify="right")
+    table.add_column("Sold for")
     with connect(address, ca_file) as channel:
         stub = wallet_service_pb2_grpc.WalletServiceStub(channel)
         scale = _scale(stub, name)
@@ -228,6 +230,7 @@ def _grant_cells(grant: wallet_pb2.Grant, scale: int) -> list[str]:
         show_units(grant.transferred_units, scale),
         show_units(grant.held_units, scale),
         show_units(grant.remaining_units, scale),
+        show_sale(grant),
     ]
 
 

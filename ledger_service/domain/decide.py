@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -45,14 +45,8 @@ from ledger_service.domain.commands import (
     WithdrawRateCardPhase,
 )
 from ledger_service.domain.drafts import Draft
-from ledger_service.domain.finance.decisions import (
-    FINANCE_COMMANDS,
-    Sale,
-    check_pool,
-    decide_finance,
-    stream_of,
-    with_entity,
-)
+from ledger_service.domain.finance.decisions import FINANCE_COMMANDS, decide_finance, stream_of
+from ledger_service.domain.finance.sales import SALES, check_sale, finance_streams, sale_of, sold_in_books
 from ledger_service.domain.refusals import ContractNotFound, RateCardNotFound, WalletNotFound
 from ledger_service.domain.streams import State
 from ledger_service.domain.wallet.adjust import record_adjustment
@@ -79,8 +73,8 @@ def streams_of(command: AnyCommand) -> tuple[str, ...]:  # noqa: C901
     """Return the streams that the command touches; the first is its own and scopes its idempotency key."""
     if type(command) in WALLET_DECISIONS:
         # Asked first, for it is the path of every request.
-        if isinstance(command, Sale):
-            return (command.wallet, *_finance_streams(command))
+        if type(command) in SALES:
+            return (_wallet_of(command), *finance_streams(command))
         return (_wallet_of(command),)
     if isinstance(command, FINANCE_COMMANDS):
         return (stream_of(command),)
@@ -100,6 +94,8 @@ def streams_of(command: AnyCommand) -> tuple[str, ...]:  # noqa: C901
             return (command.contract, command.wallet)
         case RecordInvoice() | RecordCreditNote():
             return (command.contract,)
+        case OpenWallet():
+            return (command.wallet, *finance_streams(command))
         case _:
             return (command.wallet,)
 
@@ -110,9 +106,8 @@ def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:  
         wallet = _wallet(states, _wallet_of(command), field="name")
         if wallet.close_time is not None:
             _check_closed(wallet, command)
-        if isinstance(command, Sale):
-            command = with_entity(states, wallet, command, now)
-            check_pool(states, command)
+        if type(command) in SALES:
+            command = sold_in_books(states, wallet, command, now)
         drafts = decide_on(wallet, command, now)
         # An update may be what brings the rule.
         if wallet.rules.auto_top_up is None and type(command) is not UpdateWallet:
@@ -122,6 +117,7 @@ def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:  
         return decide_finance(states, command, now)
     match command:
         case OpenWallet():
+            check_sale(states, sale_of(command), entity=command.entity)
             drafts = open_wallet(_typed(states, command.wallet, Wallet), command, now)
             return with_auto_top_up(command.wallet, None, drafts, now)
         case _ if isinstance(command, RateCardCommand):
@@ -143,13 +139,6 @@ def decide(command: AnyCommand, states: States, now: datetime) -> list[Draft]:  
             return _decide_bill(states, command, now)
         case _:
             raise AssertionError(f"{type(command).__name__} is decided nowhere")
-
-
-def _finance_streams(command: Sale) -> Iterator[str]:
-    if command.finance is not None and command.finance.pool:
-        yield command.finance.pool
-    if command.books:
-        yield command.books
 
 
 def _cards_of_plan(command: PublishPlan) -> dict[str, None]:

@@ -79,8 +79,13 @@ from ledger_service.domain.identity_of_finance import (
     identity_of_sale,
     recorded_finance,
 )
-from ledger_service.domain.identity_of_payments import recorded_payment
+from ledger_service.domain.identity_of_payments import (
+    charged_back_amount,
+    recorded_payment,
+    top_up_fields,
+)
 from ledger_service.domain.refusals import IdempotencyKeyReused
+from ledger_service.domain.values import Money
 from ledger_service.domain.wallet.hold import TTL_DEFAULT
 from ledger_service.domain.wallet.rules import RULE_OF
 
@@ -152,19 +157,25 @@ def identity(command: AnyCommand) -> Identity:  # noqa: C901, PLR0912
             return fields(command, "wallet", "over_hold", "charge") | usage_of(command.charge)
         case ReverseDebit():
             return fields(command, "wallet", "recorded")
-        case ReleaseHold() | RevokeGrant() | RefundGrant() | ExtendGrant():
+        case RefundGrant():
+            # A tax that is not stated follows from the rest.
+            return fields(command, "wallet", *(() if command.tax is not None else ("tax",)))
+        case ReleaseHold() | RevokeGrant() | ExtendGrant():
             return fields(command, "wallet")
         case ActivateGrant() | SettleTopUp():
+            # The terms follow from the grant, or the request, tax and rate.
             return fields(command, "wallet", "books", "finance")
         case RequestTopUp():
-            return fields(command, "wallet") | {"scope": sorted(command.scope)}
+            return top_up_fields(command, "wallet", "books_currency")
         case UpdateWallet():
             return _update(command)
         case TransferCredits() | ChargeBackGrant():
             return fields(command, "wallet", "recorded")
         case ReceiveTransfer():
             return {"source": command.source, "transfer_version": command.transfer_version}
-        case OpenWallet() | CloseWallet() | SettleWallet() | SettleTransfer() | ReturnTransfer():
+        case OpenWallet():
+            return fields(command, "wallet", "books_currency")
+        case CloseWallet() | SettleWallet() | SettleTransfer() | ReturnTransfer():
             return fields(command, "wallet")
         case RecordAdjustment():
             return adjustment_of(command.charge, command.effective_time)
@@ -202,7 +213,7 @@ def _recorded_identity(fact: Fact[Event]) -> Identity:  # noqa: C901, PLR0912
             units = event.amount_units if event.partial else 0
             return fields(event, "clawback", "pending", "partial") | {"amount_units": units}
         case GrantRefunded():
-            return fields(event, "refund")
+            return fields(event, "refund") | {"tax": event.tax or Money(event.refund.currency_code, 0)}
         case GrantExpiryExtended():
             return fields(event)
         case GrantActivated() | TopUpRequested() | TopUpSettled():
@@ -214,7 +225,7 @@ def _recorded_identity(fact: Fact[Event]) -> Identity:  # noqa: C901, PLR0912
         case CreditsTransferredIn():
             return {"source": event.source, "transfer_version": event.transfer_version}
         case GrantChargedBack():
-            amount = None if event.whole else event.amount
+            amount = None if event.whole else charged_back_amount(event)
             return {"grant_version": event.grant_version, "amount": amount, "reference": event.reference}
         case WalletClosed():
             return fields(event, "forfeited_units")
@@ -282,5 +293,6 @@ def _first_difference(asked: Identity, recorded: Identity) -> str | None:
 
 
 def _same(name: str, asked: object, recorded: object) -> bool:
-    # Version 0 of a plan asked for the newest one, and the event names which that was.
-    return asked == recorded or (name == "plan_version" and asked == 0)
+    # Version 0 of a plan asked for the newest one, and tax that is not stated for what is due: the event names which.
+    open_asked = {"plan_version": 0, "tax": None}
+    return asked == recorded or (name in open_asked and asked == open_asked[name])

@@ -110,7 +110,7 @@ def recorded_finance(event: FinanceEvent) -> Identity:
         case BreakageEstimateRevised():
             return fields(event, "expected_of_units")
         case RefundSettled():
-            return fields(event, "grant_version", "refund", "exchange_rate")
+            return fields(event, "grant_version", "refund", "exchange_rate", "tax")
         case AccountingPeriodClosed():
             return fields(event, "locked_position", "figures_hash")
         case _:

@@ -7,7 +7,7 @@ text that the server parses costs a fifth of that, and the projector writes a mi
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\0": "\N{REPLACEMENT CHARACTER}"})
 """PostgreSQL text cannot hold NUL; a projection that refused it could never go on."""
@@ -35,6 +35,11 @@ def optional_texts(values: Iterable[str | None]) -> str:
 def times(values: Iterable[datetime | None]) -> str:
     """Return the literal of an array of instants."""
     return optional_texts([None if value is None else value.isoformat() for value in values])
+
+
+def dates(values: Iterable[date]) -> str:
+    """Return the literal of an array of days."""
+    return texts([value.isoformat() for value in values])
 
 
 def booleans(values: Iterable[bool]) -> str:

@@ -40,6 +40,7 @@ class RefundPaid(Estimate, frozen=True):
     grant_version: int
     refund: Money
     exchange_rate: str = ""
+    tax: Money | None = None
 
 
 AnyEstimate = Estimated | Remote | Escheated | RefundPaid

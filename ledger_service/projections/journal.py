@@ -33,6 +33,7 @@ from ledger_service.projections.books import Books, LotKey, OpenLot, change, flu
 from ledger_service.projections.estimate_events import Escheated, Estimated, Remote
 from ledger_service.projections.journal_overage import post_overage
 from ledger_service.projections.journal_refunds import (
+    move_tax,
     post_chargeback,
     post_lowered,
     post_refund,
@@ -269,6 +270,7 @@ def _transfer(books: Books, event: WalletEvent, slices: Iterable[TransferSlice],
             nanos = lot.in_own_currency(each.consideration.nanos)
             after = sent(lot, units=sign * each.amount_units, nanos=sign * nanos)
             change(books, held, after, days_of(event))
+            move_tax(books, held, each.tax, days_of(event), sign=sign)
 
 
 def _roll_over(books: Books, event: WalletEvent, rolled: RolledOver) -> None:

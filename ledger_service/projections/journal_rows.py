@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from ledger_service.domain.finance.journal import PostingKey
 from ledger_service.domain.finance.lots import PaidLot
-from ledger_service.projections.array_text import booleans, integers, optional_texts, texts, times
+from ledger_service.projections.array_text import booleans, dates, integers, optional_texts, texts, times
 from ledger_service.projections.books import ContractRow, LotKey, PeriodRow
 from ledger_service.projections.pool_tallies import PoolSums, PoolTally, PoolTerms
 
@@ -28,8 +28,8 @@ FROM journal_pools WHERE pool = ANY(%s)"""
 
 LOT_COLUMNS: Final = """entity, product, pool, currency_code, consideration_nanos, amount_units, effective_day,
     expire_time, purchase_version, as_recorded, estimate_numerator, estimate_denominator, drawn_units, expired_units,
-    remote_units, held_units, refunded_units, rolled_units, refunded_nanos, rolled_nanos, escheated_nanos, usage_nanos,
-    breakage_nanos, exchange_rate"""
+    remote_units, held_units, refunded_units, rolled_units, refunded_nanos, rolled_nanos, escheated_nanos,
+    returned_tax_nanos, usage_nanos, breakage_nanos, exchange_rate"""
 """In the order of the fields of PaidLot."""
 
 LOAD_LOTS: Final = """
@@ -42,7 +42,7 @@ INSERT INTO journal_lots (wallet, grant_version, {columns}, used_up)
 SELECT * FROM unnest(%s::text[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[],
     %s::bigint[], %s::date[], %s::timestamptz[], %s::bigint[], %s::boolean[], %s::bigint[], %s::bigint[], %s::bigint[],
     %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[],
-    %s::bigint[], %s::bigint[], %s::text[], %s::boolean[])""".replace("{columns}", LOT_COLUMNS)
+    %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::boolean[])""".replace("{columns}", LOT_COLUMNS)
 
 UPDATE_LOTS: Final = """
 UPDATE journal_lots AS l
@@ -59,11 +59,12 @@ SET amount_units = d.amount_units, expire_time = d.expire_time, as_recorded = d.
     estimate_numerator = d.estimate_numerator, estimate_denominator = d.estimate_denominator,
     remote_units = d.remote_units, held_units = d.held_units, refunded_units = d.refunded_units,
     rolled_units = d.rolled_units, refunded_nanos = d.refunded_nanos, rolled_nanos = d.rolled_nanos,
-    escheated_nanos = d.escheated_nanos
+    escheated_nanos = d.escheated_nanos, returned_tax_nanos = d.returned_tax_nanos
 FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::timestamptz[], %s::boolean[], %s::bigint[], %s::bigint[],
-    %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])
+    %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])
     AS d (wallet, grant_version, amount_units, expire_time, as_recorded, estimate_numerator, estimate_denominator,
-        remote_units, held_units, refunded_units, rolled_units, refunded_nanos, rolled_nanos, escheated_nanos)
+        remote_units, held_units, refunded_units, rolled_units, refunded_nanos, rolled_nanos, escheated_nanos,
+        returned_tax_nanos)
 WHERE l.wallet = d.wallet AND l.grant_version = d.grant_version"""
 
 INSERT_WALLETS: Final = (
@@ -137,7 +138,7 @@ def lot_rows(lots: Mapping[LotKey, PaidLot]) -> tuple[str, ...] | None:
         texts([lot.currency_code for lot in rows]),
         integers([lot.consideration_nanos for lot in rows]),
         integers([lot.amount_units for lot in rows]),
-        _dates([lot.effective_day for lot in rows]),
+        dates([lot.effective_day for lot in rows]),
         times([lot.expire_time for lot in rows]),
         integers([lot.purchase_version for lot in rows]),
         booleans([lot.as_recorded for lot in rows]),
@@ -231,8 +232,8 @@ def period_rows(periods: Mapping[tuple[str, date], PeriodRow]) -> tuple[str, ...
     rows = list(periods.values())
     return (
         texts([entity for entity, _ in periods]),
-        _dates([row.from_day for row in rows]),
-        _dates([row.to_day for row in rows]),
+        dates([row.from_day for row in rows]),
+        dates([row.to_day for row in rows]),
         integers([row.locked_position for row in rows]),
         times([row.close_time for row in rows]),
         texts([row.figures_hash for row in rows]),
@@ -262,7 +263,7 @@ def day_rows(sums: Mapping[PostingKey, int]) -> tuple[str, ...] | None:
     columns = list(zip(*rows, strict=True))
     return (
         texts(columns[0]),
-        *(_dates(columns[place]) for place in (1, 2, 3)),
+        *(dates(columns[place]) for place in (1, 2, 3)),
         *(texts(columns[place]) for place in (4, 5, 6, 7, 8)),
         integers(list(rows.values())),
     )
@@ -293,8 +294,5 @@ def _rule_counts(rows: Sequence[PaidLot]) -> list[str]:
         integers([lot.refunded_nanos for lot in rows]),
         integers([lot.rolled_nanos for lot in rows]),
         integers([lot.escheated_nanos for lot in rows]),
+        integers([lot.returned_tax_nanos for lot in rows]),
     ]
-
-
-def _dates(days: Sequence[date]) -> str:
-    return texts([day.isoformat() for day in days])

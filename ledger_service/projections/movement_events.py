@@ -49,6 +49,8 @@ class ChargedBack(Movement, frozen=True):
     amount: Money
     revoked_units: int
     receivable: Money
+    tax: Money | None = None
+    tax_receivable: Money | None = None
 
 
 class Lowered(Movement, frozen=True):
@@ -57,6 +59,7 @@ class Lowered(Movement, frozen=True):
     grant_version: int
     amount_units: int
     reduction: Money
+    tax: Money | None = None
 
 
 AnyMovement = Sent | Received | Settled | Returned | ChargedBack | Lowered

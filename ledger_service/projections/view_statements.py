@@ -31,7 +31,8 @@ LIST_GRANTS: Final = """
 SELECT wallet, grant_version, amount_units, category, priority, scope, effective_time, expire_time,
     currency_code, consideration_nanos, reference, contract, purchase_version, recurrence::text,
     drawn_units, expired_units, held_units, revoked_units, rolled_over_units,
-    transferred_units, transfer, receivable_nanos, compensates_version, payment_state, top_up_version
+    transferred_units, transfer, receivable_nanos, compensates_version, payment_state, top_up_version,
+    finance::text
 FROM {schema}.wallet_view_grants
 WHERE wallet = %(wallet)s AND grant_version > %(after)s
 ORDER BY grant_version LIMIT %(limit)s"""

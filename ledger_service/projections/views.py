@@ -20,7 +20,7 @@ from ledger_service.application.view_ports import (
     WalletPage,
     WalletView,
 )
-from ledger_service.domain.events import Recurrence
+from ledger_service.domain.events import FinanceTerms, Recurrence
 from ledger_service.domain.refusals.service import PageTokenMalformed
 from ledger_service.domain.values import Asset, GrantCategory, Money, ShortfallMode
 from ledger_service.projections.projection import PROJECTIONS, WALLET_VIEW
@@ -33,6 +33,7 @@ PAGE_SIZE_MAX: Final = 1_000
 """Largest page, as the protos say."""
 
 _recurrences: Final = msgspec.json.Decoder(Recurrence)
+_terms: Final = msgspec.json.Decoder(FinanceTerms)
 
 
 class PostgresViews(ViewReader):
@@ -161,7 +162,7 @@ def _grant(row: Any, now: datetime) -> GrantView:
     """
     (*identity, category, priority, scope, effective, expire, currency, nanos) = row[:10]
     reference, contract, purchase, recurrence_text, drawn, expired, held, revoked, rolled = row[10:19]
-    transferred, transfer, receivable, compensates, state, top_up = row[19:]
+    transferred, transfer, receivable, compensates, state, top_up, finance_text = row[19:]
     wallet, version, amount = identity
     recurrence = None if recurrence_text is None else _recurrences.decode(recurrence_text)
     remaining = 0 if state else amount - drawn - expired - held - revoked - rolled - transferred
@@ -195,4 +196,5 @@ def _grant(row: Any, now: datetime) -> GrantView:
         compensates_version=compensates,
         payment_state=state,
         top_up_version=top_up,
+        finance=None if finance_text is None else _terms.decode(finance_text),
     )

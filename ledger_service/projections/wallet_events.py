@@ -1,8 +1,7 @@
 """Reads stored wallet events into narrow structs that hold only what the projections fold.
 
-Decoding is the projector's hot path: members that no projection needs (charges, hashes, keys) are skipped by
-the parser and never become objects. The stored form is owned by `domain.events`; a test holds each struct
-here to the domain's.
+Decoding is the projector's hot path: members that no projection needs (charges, hashes, keys) are skipped by the parser
+and never become objects. The stored form is owned by `domain.events`; a test holds each struct to it.
 """
 
 from __future__ import annotations
@@ -171,6 +170,7 @@ class Refunded(Narrow, frozen=True):
     refund: Money
     paid: bool = False
     exchange_rate: str = ""
+    tax: Money | None = None
 
 
 class Extended(Narrow, frozen=True):

@@ -224,6 +224,7 @@ def _carried(rolled: RolledOver) -> Granted:
         consideration=terms.consideration,
         purchase_version=terms.purchase_version,
         recurrence=rolled.recurrence,
+        finance=terms.finance,
     )
 
 

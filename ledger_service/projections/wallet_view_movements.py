@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ledger_service.domain.events import TransferSlice
+from ledger_service.domain.values import Money
 from ledger_service.projections.movement_events import (
     AnyMovement,
     ChargedBack,
@@ -35,12 +36,18 @@ def fold_movement(tally: WalletTally, event: WalletEvent, movement: AnyMovement)
         case Returned(transfer_version=version, slices=slices):
             _end(tally, version)
             _move(tally, slices, sign=-1)
-        case ChargedBack(grant_version=version, revoked_units=units, receivable=receivable):
+        case ChargedBack(
+            grant_version=version, revoked_units=units, receivable=receivable, tax_receivable=tax
+        ):
             revoke(tally, version, units)
-            lot_of(tally, version).receivable_nanos += receivable.nanos
-        case Lowered(grant_version=version, amount_units=units, reduction=reduction):
+            lot_of(tally, version).receivable_nanos += receivable.nanos + _nanos(tax)
+        case Lowered(grant_version=version, amount_units=units, reduction=reduction, tax=tax):
             revoke(tally, version, units)
-            lot_of(tally, version).receivable_nanos -= reduction.nanos
+            lot_of(tally, version).receivable_nanos -= reduction.nanos + _nanos(tax)
+
+
+def _nanos(tax: Money | None) -> int:
+    return 0 if tax is None else tax.nanos
 
 
 def _granted(received: Received) -> Granted:
@@ -53,6 +60,7 @@ def _granted(received: Received) -> Granted:
         scope=terms.scope,
         expire_time=terms.expire_time,
         consideration=terms.consideration,
+        finance=terms.finance,
     )
 
 

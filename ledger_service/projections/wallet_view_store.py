@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import psycopg
 
-from ledger_service.domain.events import Recurrence
+from ledger_service.domain.events import FinanceTerms, Recurrence
 from ledger_service.projections.array_text import booleans, integers, optional_texts, texts, times
 from ledger_service.projections.book_events import PageEvents
 from ledger_service.projections.tables import Table, expect_rows
@@ -76,16 +76,16 @@ INSERT INTO wallet_view_grants
     (wallet, grant_version, amount_units, category, priority, scope, effective_time, expire_time,
      currency_code, consideration_nanos, reference, contract, purchase_version, recurrence, series_version,
      drawn_units, expired_units, held_units, revoked_units, rolled_over_units,
-     transferred_units, transfer, receivable_nanos, compensates_version, payment_state, top_up_version)
+     transferred_units, transfer, receivable_nanos, compensates_version, payment_state, top_up_version, finance)
 SELECT wallet, grant_version, amount_units, category, priority, scope::text[], effective_time, expire_time,
     currency_code, consideration_nanos, reference, contract, purchase_version, recurrence::jsonb, series_version,
-    drawn_units, expired_units, 0, 0, 0, 0, '', 0, 0, '', 0
+    drawn_units, expired_units, 0, 0, 0, 0, '', 0, 0, '', 0, finance::jsonb
 FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::integer[], %s::text[],
     %s::timestamptz[], %s::timestamptz[], %s::text[], %s::bigint[], %s::text[], %s::text[],
-    %s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[])
+    %s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[])
     AS d (wallet, grant_version, amount_units, category, priority, scope, effective_time, expire_time,
         currency_code, consideration_nanos, reference, contract, purchase_version, recurrence, series_version,
-        drawn_units, expired_units)"""
+        drawn_units, expired_units, finance)"""
 
 _ADD_TO_GRANTS: Final = """
 UPDATE wallet_view_grants AS g
@@ -248,16 +248,17 @@ def _insert_grants(connection: psycopg.Connection[Any], rows: Sequence[_IssuedRo
                 texts([granted.reference for granted in grants]),
                 texts([granted.contract for granted in grants]),
                 integers([granted.purchase_version for granted in grants]),
-                optional_texts([_recurrence(granted.recurrence) for granted in grants]),
+                optional_texts([_json(granted.recurrence) for granted in grants]),
                 integers([granted.series_version for granted in grants]),
                 integers([row.lot.drawn_units for row in rows]),
                 integers([row.lot.expired_units for row in rows]),
+                optional_texts([_json(granted.finance) for granted in grants]),
             ),
         )
 
 
-def _recurrence(recurrence: Recurrence | None) -> str | None:
-    return None if recurrence is None else msgspec.json.encode(recurrence).decode()
+def _json(told: Recurrence | FinanceTerms | None) -> str | None:
+    return None if told is None else msgspec.json.encode(told).decode()
 
 
 def _add_to_grants(connection: psycopg.Connection[Any], rows: Sequence[_MovedRow]) -> None:

@@ -180,7 +180,10 @@ class FinanceServicer(EntityMethods):
         event = outcome.fact.event
         assert isinstance(event, RefundSettled)
         return finance_commands_pb2.SettleRefundResponse(
-            refund=write_money(event.refund), replayed=outcome.replayed, position=outcome.position
+            refund=write_money(event.refund),
+            tax=write_money(event.tax) if event.tax is not None else None,
+            replayed=outcome.replayed,
+            position=outcome.position,
         )
 
     async def CreateBreakagePool(

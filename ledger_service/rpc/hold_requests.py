@@ -18,7 +18,7 @@ from ledger_service.domain.names import check_feature, check_idempotency_key, ch
 from ledger_service.domain.refusals import ValueUnspecified
 from ledger_service.rpc.charge_requests import read_charge
 from ledger_service.rpc.part_names import PartName, read_part_name
-from ledger_service.rpc.values import read_duration, read_time
+from ledger_service.rpc.values import read_duration, read_money, read_time
 
 OVER_HOLD: Final = {
     wallet_service_pb2.OVER_HOLD_UNSPECIFIED: OverHold.EXTRA_IF_AVAILABLE,
@@ -77,7 +77,14 @@ def read_revoke(request: wallet_service_pb2.RevokeGrantRequest) -> RevokeGrant:
 def read_refund(request: wallet_service_pb2.RefundGrantRequest) -> RefundGrant:
     """Return the command. Raises Refusal."""
     grant = _read_part(request.name, request.idempotency_key, "grants")
-    return RefundGrant(grant.wallet, grant.version, request.amount_units, request.paid, request.exchange_rate)
+    return RefundGrant(
+        grant.wallet,
+        grant.version,
+        request.amount_units,
+        request.paid,
+        request.exchange_rate,
+        read_money(request.tax) if request.HasField("tax") else None,
+    )
 
 
 def read_extend(request: wallet_service_pb2.ExtendGrantRequest) -> ExtendGrant:

@@ -108,13 +108,14 @@ class HoldMethods:
     async def RefundGrant(
         self, request: wallet_service_pb2.RefundGrantRequest, context: Context
     ) -> wallet_service_pb2.RefundGrantResponse:
-        """Withdraw unheld units of a paid grant and owe their cost basis back."""
+        """Withdraw unheld units of a paid grant and owe their cost basis and its tax back."""
         outcome = await self._submit(read_refund(request), request.idempotency_key, context)
         event = outcome.fact.event
         assert isinstance(event, GrantRefunded)
         return wallet_service_pb2.RefundGrantResponse(
             refunded_units=event.amount_units,
             refund=write_money(event.refund),
+            tax=write_money(event.tax) if event.tax is not None else None,
             name=write_part_name(outcome.stream, "refunds", outcome.version),
             replayed=outcome.replayed,
             position=outcome.position,

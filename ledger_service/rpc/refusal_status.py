@@ -61,6 +61,7 @@ STATUS_OF: Final[Mapping[type[Refusal], grpc.StatusCode]] = {
     refusals.GrantNotActive: Code.FAILED_PRECONDITION,
     refusals.GrantNotRefundable: Code.FAILED_PRECONDITION,
     refusals.RefundExceedsGrant: Code.FAILED_PRECONDITION,
+    refusals.RefundExceedsTax: Code.FAILED_PRECONDITION,
     refusals.ExtensionNotLater: Code.FAILED_PRECONDITION,
     refusals.TransferToItself: Code.INVALID_ARGUMENT,
     refusals.GrantNotFound: Code.NOT_FOUND,

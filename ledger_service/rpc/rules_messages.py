@@ -14,6 +14,7 @@ from ledger_service.domain.calendar import check_zone
 from ledger_service.domain.events import AlertRules, AutoTopUp, Budget, FastRise, SpendCap, WalletRules
 from ledger_service.domain.refusals import FieldMalformed
 from ledger_service.domain.wallet.rules import ENTITLEMENT_PERCENTS_DEFAULT
+from ledger_service.rpc.sale_messages import read_sale_terms, write_stated_terms
 from ledger_service.rpc.values import read_duration, read_money, read_time, write_money, write_time
 
 ZONE_DEFAULT: Final = "UTC"
@@ -135,6 +136,9 @@ def _read_auto_top_up(top_up: wallet_rules_pb2.AutoTopUp, *, field: str) -> Auto
         back_off_max_seconds=_seconds(top_up.back_off_max, longest, field=f"{field}.back_off_max"),
         valid_for=top_up.valid_for,
         zone=top_up.zone or ZONE_DEFAULT,
+        finance=read_sale_terms(top_up.finance, field=f"{field}.finance")
+        if top_up.HasField("finance")
+        else None,
     )
 
 
@@ -177,4 +181,6 @@ def _write_auto_top_up(top_up: AutoTopUp) -> wallet_rules_pb2.AutoTopUp:
         message.amount_units = top_up.amount_units
     else:
         message.target_units = top_up.target_units
+    if top_up.finance is not None:
+        message.finance.CopyFrom(write_stated_terms(top_up.finance))
     return message

@@ -13,6 +13,7 @@ from ledger_service.domain.names import check_idempotency_key, check_name
 from ledger_service.domain.refusals import ValueUnspecified
 from ledger_service.domain.wallet.payments import OpenTopUp
 from ledger_service.rpc.part_names import read_part_name, write_part_name
+from ledger_service.rpc.sale_messages import read_sale_terms, write_stated_terms
 from ledger_service.rpc.values import read_money, read_time, write_money, write_time
 
 OUTCOME: Final = {
@@ -53,6 +54,9 @@ def read_request_top_up(request: top_up_pb2.RequestTopUpRequest) -> RequestTopUp
         priority=top_up.priority,
         scope=tuple(top_up.scope),
         reference=top_up.reference,
+        finance=read_sale_terms(top_up.finance, field="top_up.finance")
+        if top_up.HasField("finance")
+        else None,
     )
 
 
@@ -64,7 +68,13 @@ def read_settle_top_up(request: top_up_pb2.SettleTopUpRequest) -> SettleTopUp:
     if outcome is None:
         raise ValueUnspecified("outcome must be SUCCEEDED, FAILED or CANCELLED", field="outcome")
     return SettleTopUp(
-        top_up.wallet, top_up.version, outcome, request.payment_reference, request.failure_reason
+        top_up.wallet,
+        top_up.version,
+        outcome,
+        request.payment_reference,
+        request.failure_reason,
+        read_money(request.tax) if request.HasField("tax") else None,
+        request.exchange_rate,
     )
 
 
@@ -129,4 +139,6 @@ def _write_top_up(wallet: str, top_up: OpenTopUp) -> top_up_pb2.TopUp:
     )
     if requested.expire_time is not None:
         message.expire_time.CopyFrom(write_time(requested.expire_time))
+    if requested.finance is not None:
+        message.finance.CopyFrom(write_stated_terms(requested.finance))
     return message

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from credits.ledger.v1 import transfer_pb2
+from credits.ledger.v1 import money_pb2, transfer_pb2
 from ledger_service.application import chargebacks, transfers
 from ledger_service.application.ports import LogReader
 from ledger_service.application.transfers import Transferred, TransferState
 from ledger_service.application.writer import Writer
 from ledger_service.domain.events import CreditsTransferredOut, GrantChargedBack, TransferSlice
 from ledger_service.domain.names import check_idempotency_key, check_name
+from ledger_service.domain.values import Money
 from ledger_service.rpc.calls import Context, actor_of
 from ledger_service.rpc.part_names import read_part_name, write_part_name
 from ledger_service.rpc.values import read_money, write_money, write_time
@@ -69,12 +70,18 @@ class TransferMethods:
         event = outcome.fact.event
         assert isinstance(event, GrantChargedBack)
         return transfer_pb2.ChargeBackGrantResponse(
-            amount=write_money(event.amount),
+            amount=_with_tax(event.amount, event.tax),
             revoked_units=event.revoked_units,
-            receivable=write_money(event.receivable),
+            receivable=_with_tax(event.receivable, event.tax_receivable),
+            tax=write_money(event.tax) if event.tax is not None else None,
+            receivable_tax=write_money(event.tax_receivable) if event.tax_receivable is not None else None,
             replayed=outcome.replayed,
             position=outcome.position,
         )
+
+
+def _with_tax(money: Money, tax: Money | None) -> money_pb2.Money:
+    return write_money(money if tax is None else Money(money.currency_code, money.nanos + tax.nanos))
 
 
 def _write_transfer(transferred: Transferred) -> transfer_pb2.Transfer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from credits.ledger.v1 import wallet_pb2
 from ledger_service.application.view_ports import GrantView, WalletView
 from ledger_service.rpc.part_names import write_part_name
+from ledger_service.rpc.sale_messages import write_sale_terms
 from ledger_service.rpc.top_up_messages import GRANT_STATE_WIRE
 from ledger_service.rpc.values import (
     CATEGORY_WIRE,
@@ -67,4 +68,6 @@ def write_grant_view(grant: GrantView) -> wallet_pb2.Grant:
         message.expire_time.CopyFrom(write_time(grant.expire_time))
     if grant.consideration is not None:
         message.consideration.CopyFrom(write_money(grant.consideration))
+    if grant.finance is not None:
+        message.finance.CopyFrom(write_sale_terms(grant.finance))
     return message

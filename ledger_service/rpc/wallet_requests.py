@@ -101,7 +101,7 @@ def read_grant(request: wallet_service_pb2.GrantRequest) -> GrantCredits:
         compensates_version=_read_own(grant.compensates, request.name, "debits", "compensates"),
         recurrence=_read_recurrence(grant.recurrence) if grant.HasField("recurrence") else None,
         pending=grant.pending,
-        finance=read_sale_terms(grant.finance) if grant.HasField("finance") else None,
+        finance=read_sale_terms(grant.finance, field="grant.finance") if grant.HasField("finance") else None,
     )
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from credits.ledger.v1 import wallet_closing_pb2, wallet_pb2, wallet_service_pb2, wallet_service_pb2_grpc
 from ledger_service.application.balance import balance_at
-from ledger_service.application.entity_books import in_entity_books
+from ledger_service.application.entity_books import for_entity_books, in_entity_books
 from ledger_service.application.goodwill import check_compensated_debit
 from ledger_service.application.page_tokens import StatementToken, decode_token, encode_token
 from ledger_service.application.ports import LogReader
@@ -76,7 +76,10 @@ class WalletServicer(
         self, request: wallet_service_pb2.OpenWalletRequest, context: Context
     ) -> wallet_service_pb2.OpenWalletResponse:
         """Open a wallet."""
-        outcome = await self._submit(read_open_wallet(request), request.idempotency_key, context)
+        command = await for_entity_books(
+            self._writer, read_open_wallet(request), functional_currency=self._functional_currency
+        )
+        outcome = await self._submit(command, request.idempotency_key, context)
         return wallet_service_pb2.OpenWalletResponse(
             wallet=write_opened(outcome), replayed=outcome.replayed, position=outcome.position
         )
@@ -85,7 +88,10 @@ class WalletServicer(
         self, request: wallet_service_pb2.UpdateWalletRequest, context: Context
     ) -> wallet_service_pb2.UpdateWalletResponse:
         """Change a wallet's own policy and rules."""
-        outcome = await self._submit(read_update_wallet(request), request.idempotency_key, context)
+        command = await for_entity_books(
+            self._writer, read_update_wallet(request), functional_currency=self._functional_currency
+        )
+        outcome = await self._submit(command, request.idempotency_key, context)
         return wallet_service_pb2.UpdateWalletResponse(
             wallet=write_updated(outcome), replayed=outcome.replayed, position=outcome.position
         )

@@ -217,23 +217,24 @@ RECURRENCE = e.Recurrence(
     periods_left=10,
     roll_over=e.RollOver("50", 3, cap_units=1_000),
 )
+AUTO_TOP_UP = e.AutoTopUp(
+    threshold_units=10,
+    price=Money("EUR", 5_000_000_000),
+    price_units=100,
+    amount_units=200,
+    per_day_max=2,
+    per_month_max=20,
+    back_off_seconds=60,
+    back_off_max_seconds=600,
+    valid_for="P1Y",
+    zone="Europe/Berlin",
+)
 RULES = e.WalletRules(
     late_usage_grace_seconds=3600,
     spend_cap=e.SpendCap(500, "P1M", EFFECTIVE, zone="Europe/Berlin"),
     budgets=(e.Budget("bots", 50, EFFECTIVE, api_key="key-7", period="P1D", zone="Europe/Berlin"),),
     alerts=e.AlertRules((50, 80), (10, 0), e.FastRise("PT1H", 24, "3", minimum_units=5)),
-    auto_top_up=e.AutoTopUp(
-        threshold_units=10,
-        price=Money("EUR", 5_000_000_000),
-        price_units=100,
-        amount_units=200,
-        per_day_max=2,
-        per_month_max=20,
-        back_off_seconds=60,
-        back_off_max_seconds=600,
-        valid_for="P1Y",
-        zone="Europe/Berlin",
-    ),
+    auto_top_up=AUTO_TOP_UP,
 )
 LOT = e.LotTerms(
     category=GrantCategory.PAID,
@@ -275,6 +276,21 @@ FINANCE = e.FinanceTerms(
     exchange_rate="1.1",
     bundle=(e.BundledItem("support", Money("EUR", 5_000_000_000), EFFECTIVE, LATER),),
 )
+STATED = e.SaleTerms(
+    entity="acme-de",
+    product="packs",
+    pool="breakagePools/packs",
+    expected_breakage="0.1",
+    expected_redeemed_units=900,
+    bonus_units=100,
+    tax=Money("EUR", 1_900_000_000),
+    functional_currency="USD",
+    exchange_rate="1.1",
+    standalone_price=Money("EUR", 8_000_000_000),
+    bundle=(e.BundledItemTerms("support", Money("EUR", 4_000_000_000), EFFECTIVE, LATER),),
+    resolved=("entity",),
+)
+TAXED_SLICE = e.TransferSlice(2, 40, LOT, Money("EUR", 2_000_000_000), Money("EUR", 380_000_000))
 
 EXAMPLES: dict[str, e.Event] = {
     "wallet.WalletOpened.v1": e.WalletOpened(
@@ -591,6 +607,61 @@ EXAMPLES: dict[str, e.Event] = {
     "wallet.BreakageDeclaredRemote.v1": e.BreakageDeclaredRemote((2, 3)),
     "wallet.ConsiderationEscheated.v1": e.ConsiderationEscheated(2, "0.6", "Delaware"),
     "wallet.RefundSettled.v1": e.RefundSettled(7, 2, Money("EUR", 30_000_000_000), "transfer 8", "1.1"),
+    "wallet.GrantRefunded.v1+2": e.GrantRefunded(
+        2, 40, Money("EUR", 2_000_000_000), True, "1.2", Money("EUR", 380_000_000)
+    ),
+    "wallet.RefundSettled.v1+1": e.RefundSettled(
+        7, 2, Money("EUR", 30_000_000_000), "transfer 8", "1.1", Money("EUR", 5_700_000_000)
+    ),
+    "wallet.GrantChargedBack.v1+1": e.GrantChargedBack(
+        2,
+        Money("EUR", 5_000_000_000),
+        40,
+        Money("EUR", 3_000_000_000),
+        granted_units=100,
+        whole=False,
+        reference="dispute-1",
+        tax=Money("EUR", 950_000_000),
+        tax_receivable=Money("EUR", 570_000_000),
+    ),
+    "wallet.ReceivableLowered.v1+1": e.ReceivableLowered(
+        2, 10, Money("EUR", 500_000_000), Money("EUR", 95_000_000)
+    ),
+    "wallet.CreditsTransferredOut.v1+1": e.CreditsTransferredOut(
+        "wallets/beta", 40, (TAXED_SLICE,), "default/1"
+    ),
+    "wallet.TransferReturned.v1+1": e.TransferReturned(7, (TAXED_SLICE,), "AMOUNT_OUT_OF_RANGE"),
+    "wallet.TopUpRequested.v1+1": e.TopUpRequested(
+        amount_units=200,
+        price=Money("EUR", 10_000_000_000),
+        valid_for="P1Y",
+        zone="Europe/Berlin",
+        expire_time=LATER,
+        priority=3,
+        scope=("chat", "code"),
+        reference="order-2",
+        automatic=True,
+        day_end_time=EFFECTIVE,
+        month_end_time=LATER,
+        finance=STATED,
+    ),
+    "wallet.TopUpSettled.v1+1": e.TopUpSettled(
+        3,
+        e.TopUpOutcome.SUCCEEDED,
+        payment_reference="pay-1",
+        failure_reason="declined",
+        retry_time=LATER,
+        tax=Money("EUR", 1_900_000_000),
+        exchange_rate="0.9",
+    ),
+    "wallet.WalletUpdated.v1+1": e.WalletUpdated(
+        ("rules.auto_top_up",),
+        ShortfallMode.SOFT,
+        overage_limit_units=7,
+        rules=msgspec.structs.replace(
+            RULES, auto_top_up=msgspec.structs.replace(AUTO_TOP_UP, finance=STATED)
+        ),
+    ),
     "breakage_pool.BreakagePoolCreated.v1": e.BreakagePoolCreated(
         "EUR", BreakageMethod.PROPORTIONAL, "acme-de", "12 months", "Delaware", "0.1", "0.6"
     ),
@@ -695,7 +766,10 @@ def test_the_example_holds_every_member_of_the_event(topic: str) -> None:
         (e.Recurrence, ("wallet.CreditsGranted.v1+4", "recurrence")),
         (e.RollOver, ("wallet.CreditsGranted.v1+1", "recurrence", "roll_over")),
         (e.LotTerms, ("wallet.CreditsRolledOver.v1+1", "lot")),
-        (e.TransferSlice, ("wallet.CreditsTransferredOut.v1", "slices", 0)),
+        (e.TransferSlice, ("wallet.CreditsTransferredOut.v1+1", "slices", 0)),
+        (e.SaleTerms, ("wallet.TopUpRequested.v1+1", "finance")),
+        (e.BundledItemTerms, ("wallet.TopUpRequested.v1+1", "finance", "bundle", 0)),
+        (e.SaleTerms, ("wallet.WalletUpdated.v1+1", "rules", "auto_top_up", "finance")),
         (e.Return, ("wallet.DebitReversed.v1", "returned", 0)),
         (e.WalletRules, ("wallet.WalletUpdated.v1", "rules")),
         (e.SpendCap, ("wallet.WalletUpdated.v1", "rules", "spend_cap")),

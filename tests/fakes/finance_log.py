@@ -50,6 +50,9 @@ class Act(msgspec.Struct, frozen=True):
     breakage: str = ""
     lasts_hours: int | None = None
     nanos: int = 1_000
+    tax_nanos: int = 0
+    foreign: bool = False
+    """Sold in USD, into books in EUR."""
 
 
 def random_acts(seed: int, count: int) -> list[Act]:
@@ -65,6 +68,8 @@ def random_acts(seed: int, count: int) -> list[Act]:
             breakage=random.choice(("", "", "0.1", "0.25", "0.5")),
             lasts_hours=random.choice((None, 50, 200, 900)),
             nanos=random.randint(0, 10_000),
+            tax_nanos=random.choice((0, random.randint(1, 2_000))),
+            foreign=random.random() < 0.2,
         )
         for _ in range(count)
     ]
@@ -142,13 +147,20 @@ def _command(ledger: Book, act: Act, now: datetime) -> AnyCommand | None:  # noq
 
 
 def _sale(act: Act, now: datetime) -> GrantCredits:
-    terms = SaleTerms(pool=POOL) if act.pooled else SaleTerms(expected_breakage=act.breakage)
+    currency = "USD" if act.foreign else "EUR"
+    terms = SaleTerms(
+        pool=POOL if act.pooled else "",
+        expected_breakage="" if act.pooled else act.breakage,
+        tax=Money(currency, act.tax_nanos) if act.tax_nanos else None,
+        functional_currency="EUR" if act.foreign else "",
+        exchange_rate="0.91" if act.foreign else "",
+    )
     return GrantCredits(
         WALLET,
         act.units,
         GrantCategory.PAID,
         expire_time=None if act.lasts_hours is None else now + timedelta(hours=act.lasts_hours),
-        consideration=Money("EUR", act.nanos),
+        consideration=Money(currency, act.nanos),
         finance=terms,
     )
 

@@ -42,7 +42,6 @@ from ledger_service.domain.commands.debits import (
 )
 from ledger_service.domain.commands.entities import SetExchangeRate, SetFunctionalCurrency
 from ledger_service.domain.commands.finance import (
-    BundledItemTerms,
     CloseAccountingPeriod,
     CreateBreakagePool,
     DeclareBreakageRemote,
@@ -50,7 +49,6 @@ from ledger_service.domain.commands.finance import (
     RecordEscheat,
     ReviseBreakageEstimate,
     RevisePoolEstimate,
-    SaleTerms,
     SettleRefund,
 )
 from ledger_service.domain.commands.grants import (
@@ -84,6 +82,7 @@ from ledger_service.domain.commands.wallets import (
     SettleWallet,
     UpdateWallet,
 )
+from ledger_service.domain.events import BundledItemTerms, SaleTerms
 
 __all__ = [
     "AcceptRateCardPhase",

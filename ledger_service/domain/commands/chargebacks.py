@@ -8,7 +8,7 @@ from ledger_service.domain.values import Money
 
 
 class ChargeBackGrant(Command, frozen=True):
-    """Note that the bank took a payment back; None: all the consideration that the grant still has.
+    """Note that the bank took a payment back, tax included; None: all that the grant still has.
 
     `recorded` are the terms of the lot as it began, looked up in the log: the lot may be used up.
     """

@@ -2,40 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 
 from ledger_service.domain.commands.base import Command
 from ledger_service.domain.events import LotTerms
-from ledger_service.domain.values import BreakageMethod, Money
-
-
-class BundledItemTerms(Command, frozen=True):
-    """What is sold with credit at one price, by its standalone price."""
-
-    product: str
-    standalone_price: Money
-    from_time: datetime | None = None
-    to_time: datetime | None = None
-
-
-class SaleTerms(Command, frozen=True):
-    """What finance is told of a paid grant; `standalone_price` is that of the credit, if anything is sold with it.
-
-    `resolved` names what was not asked for but follows from the wallet and its entity's books.
-    """
-
-    entity: str = ""
-    product: str = ""
-    pool: str = ""
-    expected_breakage: str = ""
-    expected_redeemed_units: int = 0
-    bonus_units: int = 0
-    tax: Money | None = None
-    functional_currency: str = ""
-    exchange_rate: str = ""
-    standalone_price: Money | None = None
-    bundle: tuple[BundledItemTerms, ...] = ()
-    resolved: tuple[str, ...] = ()
+from ledger_service.domain.values import BreakageMethod
 
 
 class ReviseBreakageEstimate(Command, frozen=True):

@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from ledger_service.domain.commands.base import Command
-from ledger_service.domain.commands.finance import SaleTerms
-from ledger_service.domain.events import RollOver
+from ledger_service.domain.events import RollOver, SaleTerms
 from ledger_service.domain.values import GrantCategory, Money
 
 
@@ -58,13 +57,17 @@ class RevokeGrant(Command, frozen=True):
 
 
 class RefundGrant(Command, frozen=True):
-    """Withdraw unheld units of a paid grant and owe their cost basis back; 0: all of them."""
+    """Withdraw unheld units of a paid grant and owe their cost basis back; 0: all of them.
+
+    Their part of the tax goes back as well, or what is stated of it.
+    """
 
     wallet: str
     grant_version: int
     amount_units: int = 0
     paid: bool = False
     exchange_rate: str = ""
+    tax: Money | None = None
 
 
 class ExtendGrant(Command, frozen=True):

@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from ledger_service.domain.commands.base import Command
-from ledger_service.domain.commands.finance import SaleTerms
-from ledger_service.domain.events import FinanceTerms, TopUpOutcome
+from ledger_service.domain.events import FinanceTerms, SaleTerms, TopUpOutcome
 from ledger_service.domain.values import Money
 
 
@@ -24,7 +23,10 @@ class ActivateGrant(Command, frozen=True):
 
 
 class RequestTopUp(Command, frozen=True):
-    """Ask for credit at a price of its own; it is granted when the payment succeeds."""
+    """Ask for credit at a price of its own; it is granted when the payment succeeds.
+
+    `books_currency` is that of the books in which it will be sold, as far as it is known: terms are checked by it.
+    """
 
     wallet: str
     amount_units: int
@@ -34,13 +36,15 @@ class RequestTopUp(Command, frozen=True):
     priority: int = 0
     scope: tuple[str, ...] = ()
     reference: str = ""
+    finance: SaleTerms | None = None
+    books_currency: str = ""
 
 
 class SettleTopUp(Command, frozen=True):
-    """Say how a top-up's payment went.
+    """Say how a top-up's payment went, and what is known of the sale only since.
 
-    `books`, entities/{entity}, is given where the wallet's entity has said in which currency its books are; `finance`
-    is what follows from them.
+    `books`, entities/{entity}, is given where the entity that sells has said in which currency its books are; `finance`
+    is what follows from them and from the terms of the request.
     """
 
     wallet: str
@@ -48,6 +52,8 @@ class SettleTopUp(Command, frozen=True):
     outcome: TopUpOutcome
     payment_reference: str = ""
     failure_reason: str = ""
+    tax: Money | None = None
+    exchange_rate: str = ""
     books: str = ""
     finance: SaleTerms | None = None
 

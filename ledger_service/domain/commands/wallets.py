@@ -8,7 +8,7 @@ from ledger_service.domain.values import DEFAULT_ENTITY, Asset, ShortfallMode
 
 
 class OpenWallet(Command, frozen=True):
-    """Open wallets/{wallet}."""
+    """Open wallets/{wallet}. `books_currency` is that of its entity's books, if it is known: see RequestTopUp."""
 
     wallet: str
     customer: str
@@ -18,6 +18,7 @@ class OpenWallet(Command, frozen=True):
     burn_down_order: str = "default/1"
     rules: WalletRules = WalletRules()
     entity: str = DEFAULT_ENTITY
+    books_currency: str = ""
 
 
 class UpdateWallet(Command, frozen=True):
@@ -28,6 +29,7 @@ class UpdateWallet(Command, frozen=True):
     shortfall_mode: ShortfallMode = ShortfallMode.HARD
     overage_limit_units: int = 0
     rules: WalletRules = WalletRules()
+    books_currency: str = ""
 
 
 class CloseWallet(Command, frozen=True):

@@ -75,10 +75,12 @@ from ledger_service.domain.events.finance import (
     BreakageEstimateRevised,
     BreakagePoolCreated,
     BundledItem,
+    BundledItemTerms,
     ConsiderationEscheated,
     FinanceTerms,
     PoolEstimateRevised,
     RefundSettled,
+    SaleTerms,
 )
 from ledger_service.domain.events.grants import (
     CreditsExpired,
@@ -151,6 +153,7 @@ __all__ = [
     "BreakagePoolCreated",
     "Budget",
     "BundledItem",
+    "BundledItemTerms",
     "Charge",
     "ChargeLine",
     "ChargePart",
@@ -211,6 +214,7 @@ __all__ = [
     "Return",
     "RollOver",
     "RunningTotal",
+    "SaleTerms",
     "SpendCap",
     "TakenBack",
     "TaxRate",

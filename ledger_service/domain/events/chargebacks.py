@@ -11,6 +11,8 @@ class GrantChargedBack(Record, frozen=True):
 
     amount = cost basis of the units withdrawn + receivable. `whole` says that all the consideration was taken
     back that the grant still had: then the grant has ended, and whatever returns to it is withdrawn too.
+    `tax` was taken back beside the amount, and `tax_receivable` of it is owed by the customer still: the state keeps
+    it, for the credit was used. None: no tax.
     """
 
     grant_version: int
@@ -20,11 +22,17 @@ class GrantChargedBack(Record, frozen=True):
     granted_units: int
     whole: bool = True
     reference: str = ""
+    tax: Money | None = None
+    tax_receivable: Money | None = None
 
 
 class ReceivableLowered(Record, frozen=True):
-    """Units came back to a grant that was charged back: they were withdrawn, and less is owed for it."""
+    """Units came back to a grant that was charged back: they were withdrawn, and less is owed for it.
+
+    `tax` is owed less beside the reduction, and the state owes it back; None: no tax.
+    """
 
     grant_version: int
     amount_units: int
     reduction: Money
+    tax: Money | None = None

@@ -20,6 +20,36 @@ class BundledItem(Record, frozen=True):
     to_time: datetime | None = None
 
 
+class BundledItemTerms(Record, frozen=True):
+    """What is sold with credit at one price, by its standalone price."""
+
+    product: str
+    standalone_price: Money
+    from_time: datetime | None = None
+    to_time: datetime | None = None
+
+
+class SaleTerms(Record, frozen=True):
+    """What finance is told of a sale of credit, as the seller says it: with a grant, a top-up or a rule for top-ups.
+
+    `standalone_price` is that of the credit, if anything is sold with it. A grant keeps what becomes of them: see
+    FinanceTerms. `resolved` names what was not asked for but follows from the wallet and its entity's books.
+    """
+
+    entity: str = ""
+    product: str = ""
+    pool: str = ""
+    expected_breakage: str = ""
+    expected_redeemed_units: int = 0
+    bonus_units: int = 0
+    tax: Money | None = None
+    functional_currency: str = ""
+    exchange_rate: str = ""
+    standalone_price: Money | None = None
+    bundle: tuple[BundledItemTerms, ...] = ()
+    resolved: tuple[str, ...] = ()
+
+
 class FinanceTerms(Record, frozen=True):
     """What finance is told of a paid grant; it travels with the lot.
 
@@ -70,13 +100,17 @@ class ConsiderationEscheated(Record, frozen=True):
 
 
 class RefundSettled(Record, frozen=True):
-    """What a refund owed was paid; the refund is named by its event's version, and its grant by that of its own."""
+    """What a refund owed was paid; the refund is named by its event's version, and its grant by that of its own.
+
+    Paid was `refund` and `tax` together, each as the refund says it.
+    """
 
     refund_version: int
     grant_version: int
     refund: Money
     reference: str = ""
     exchange_rate: str = ""
+    tax: Money | None = None
 
 
 class BreakagePoolCreated(Record, frozen=True):

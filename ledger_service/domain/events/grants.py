@@ -95,6 +95,7 @@ class GrantRefunded(Record, frozen=True):
 
     The refunds of a grant add up to the floor of consideration x refunded units / granted units. `paid` says that it
     was paid at once. `exchange_rate` is what one unit of its currency is worth now, for a sale in a foreign one.
+    `tax` goes back beside the refund, and is paid with it; None: no tax.
     """
 
     grant_version: int
@@ -102,6 +103,7 @@ class GrantRefunded(Record, frozen=True):
     refund: Money
     paid: bool = False
     exchange_rate: str = ""
+    tax: Money | None = None
 
 
 class GrantExpiryExtended(Record, frozen=True):

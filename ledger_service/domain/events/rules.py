@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from ledger_service.domain.events.finance import SaleTerms
 from ledger_service.domain.record import Record
 from ledger_service.domain.values import Money
 
@@ -55,6 +56,7 @@ class AutoTopUp(Record, frozen=True):
 
     `price` is paid for `price_units` units, whatever the plan's price. Days and months are those of the zone.
     After a failure the next request waits `back_off_seconds`, doubled with each further failure up to the maximum.
+    `finance` is what each top-up is sold on; the tax in it is that of `price`.
     """
 
     threshold_units: int
@@ -68,6 +70,7 @@ class AutoTopUp(Record, frozen=True):
     back_off_max_seconds: int = 86400
     valid_for: str = ""
     zone: str = "UTC"
+    finance: SaleTerms | None = None
 
 
 class WalletRules(Record, frozen=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import Enum
 
+from ledger_service.domain.events.finance import SaleTerms
 from ledger_service.domain.events.grants import LotTerms
 from ledger_service.domain.record import Record
 from ledger_service.domain.values import Money
@@ -28,7 +29,8 @@ class GrantActivated(Record, frozen=True):
 class TopUpRequested(Record, frozen=True):
     """Credit is to be bought: somebody is to charge the price and say how it went. Named by this event's version.
 
-    Of an automatic one, the day and the month that it counts in end at the instants given.
+    Of an automatic one, the day and the month that it counts in end at the instants given. `finance` is what its
+    grant will be sold on, but for what its payment tells.
     """
 
     amount_units: int
@@ -42,12 +44,14 @@ class TopUpRequested(Record, frozen=True):
     automatic: bool = False
     day_end_time: datetime | None = None
     month_end_time: datetime | None = None
+    finance: SaleTerms | None = None
 
 
 class TopUpSettled(Record, frozen=True):
     """A top-up ended; on success the next event is its grant.
 
-    After an automatic one that did not succeed, the next is not requested before `retry_time`.
+    After an automatic one that did not succeed, the next is not requested before `retry_time`. `tax` and
+    `exchange_rate` are what was stated of them with the payment.
     """
 
     top_up_version: int
@@ -55,3 +59,5 @@ class TopUpSettled(Record, frozen=True):
     payment_reference: str = ""
     failure_reason: str = ""
     retry_time: datetime | None = None
+    tax: Money | None = None
+    exchange_rate: str = ""

@@ -8,12 +8,16 @@ from ledger_service.domain.values import Money
 
 
 class TransferSlice(Record, frozen=True):
-    """Units of one lot on their way, with the lot's terms as they left and the exact consideration they carry."""
+    """Units of one lot on their way, with the lot's terms as they left and the exact consideration they carry.
+
+    `tax` is what they may have back beside it; None: no tax.
+    """
 
     grant_version: int
     amount_units: int
     lot: LotTerms
     consideration: Money | None = None
+    tax: Money | None = None
 
 
 class CreditsTransferredOut(Record, frozen=True):

@@ -6,32 +6,22 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
-import msgspec
-
 from ledger_service.domain.commands import (
-    ActivateGrant,
     CloseAccountingPeriod,
     CreateBreakagePool,
-    GrantCredits,
     LockAccountingPeriod,
     RevisePoolEstimate,
-    SaleTerms,
     SetExchangeRate,
     SetFunctionalCurrency,
-    SettleTopUp,
 )
 from ledger_service.domain.drafts import Draft
 from ledger_service.domain.finance.entity_books import (
     EntityBooks,
-    at_receipt,
     set_exchange_rate,
     set_functional_currency,
-    sold_by,
 )
 from ledger_service.domain.finance.periods import AccountingPeriods, close_period, lock_period
-from ledger_service.domain.finance.pool import BreakagePool, check_member, create_pool, revise_pool
-from ledger_service.domain.wallet.payments import find_open, find_pending
-from ledger_service.domain.wallet.state import Wallet
+from ledger_service.domain.finance.pool import BreakagePool, create_pool, revise_pool
 
 FINANCE_COMMANDS: Final = (
     CreateBreakagePool,
@@ -77,57 +67,3 @@ def decide_finance(states: Mapping[str, object], command: FinanceCommand, now: d
     if isinstance(command, LockAccountingPeriod):
         return lock_period(state, command, now)
     return close_period(state, command, now)
-
-
-Sale = GrantCredits | ActivateGrant | SettleTopUp
-"""What may bring money in, or will."""
-
-
-def with_entity(states: Mapping[str, object], wallet: Wallet, command: Sale, now: datetime) -> Sale:
-    """Return a sale that says which entity sells it and, in a foreign currency, at which rate.
-
-    Raises ExchangeRateRequired, FieldMalformed.
-    """
-    books = states[command.books] if command.books else None
-    assert books is None or isinstance(books, EntityBooks)
-    if isinstance(command, ActivateGrant):
-        return _received(wallet, books, command, now)
-    instant: datetime | None = now
-    if isinstance(command, GrantCredits):
-        price = command.consideration
-        instant = None if command.pending else command.effective_time or now
-    else:
-        top_up = find_open(wallet.payments, command.top_up_version)
-        price = top_up.requested.price if top_up is not None and command.succeeded else None
-    if price is None:
-        return command
-    asked = command.finance or SaleTerms()
-    terms = sold_by(wallet.entity, books, asked, currency_code=price.currency_code, instant=instant)
-    return command if terms == asked else msgspec.structs.replace(command, finance=terms)
-
-
-def _received(
-    wallet: Wallet, books: EntityBooks | None, command: ActivateGrant, now: datetime
-) -> ActivateGrant:
-    pending = find_pending(wallet.payments, command.grant_version)
-    if books is None or pending is None or pending.granted.consideration is None:
-        return command
-    currency, instant = pending.granted.consideration.currency_code, max(pending.effective_time, now)
-    terms = at_receipt(books, pending.granted.finance, currency_code=currency, instant=instant)
-    return msgspec.structs.replace(command, finance=terms)
-
-
-def check_pool(states: Mapping[str, object], command: Sale) -> None:
-    """Refuse a grant into a pool that cannot take it. Raises BreakagePoolNotFound, BreakagePoolMismatch."""
-    terms = command.finance
-    if terms is None or not terms.pool or not isinstance(command, GrantCredits):
-        return
-    pool = states[terms.pool]
-    assert pool is None or isinstance(pool, BreakagePool)
-    currency = command.consideration.currency_code if command.consideration is not None else ""
-    if terms.exchange_rate:
-        currency = terms.functional_currency
-    elif isinstance(books := states.get(command.books), EntityBooks):
-        # It waits for its payment, and is converted then.
-        currency = books.functional_currency
-    check_member(pool, terms.pool, currency_code=currency, entity=terms.entity)

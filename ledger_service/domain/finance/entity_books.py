@@ -88,19 +88,28 @@ def set_exchange_rate(books: EntityBooks | None, command: SetExchangeRate) -> li
 
 
 def sold_by(
-    entity: str, books: EntityBooks | None, terms: SaleTerms, *, currency_code: str, instant: datetime | None
+    entity: str,
+    books: EntityBooks | None,
+    terms: SaleTerms,
+    *,
+    currency_code: str,
+    instant: datetime | None,
+    field: str = "grant.finance",
+    rate_field: str = "grant.finance.exchange_rate",
 ) -> SaleTerms:
     """Return the terms of a sale by the entity of its wallet, or another that it names, in the currency of its books.
 
     Without an instant it waits for its payment, and for its rate with it. What was not asked for is named by
-    `resolved`. Raises ExchangeRateRequired, FieldMalformed.
+    `resolved`; `field` is where the terms are said, `rate_field` the rate.
+    Raises ExchangeRateRequired, FieldMalformed.
     """
     resolved: tuple[str, ...] = ()
     if not terms.entity and entity != DEFAULT_ENTITY:
         terms, resolved = msgspec.structs.replace(terms, entity=entity), ("entity",)
     if books is not None:
         asked = terms
-        terms = _in_books(books, terms, currency_code=currency_code, instant=instant)
+        _check_books(books, terms, field=f"{field}.functional_currency_code")
+        terms = _in_books(books, terms, currency_code=currency_code, instant=instant, field=rate_field)
         if terms.exchange_rate != asked.exchange_rate:
             resolved = (*resolved, "exchange_rate")
     return msgspec.structs.replace(terms, resolved=resolved) if resolved else terms
@@ -113,7 +122,7 @@ def at_receipt(
     told = terms or FinanceTerms()
     if told.exchange_rate or currency_code == books.functional_currency:
         return terms
-    rate = _rate_of(books, told.entity, currency_code, instant, field="name")
+    rate = _rate_of(books, told.entity or DEFAULT_ENTITY, currency_code, instant, field="name")
     return msgspec.structs.replace(
         told,
         functional_currency=books.functional_currency,
@@ -122,27 +131,18 @@ def at_receipt(
     )
 
 
-def _rate_of(books: EntityBooks, entity: str, currency_code: str, instant: datetime, *, field: str) -> str:
-    rate = books.rate_at(currency_code, instant)
-    if not rate:
-        own, time = books.functional_currency, instant.isoformat()
-        raise ExchangeRateRequired(
-            f"entity {entity or DEFAULT_ENTITY} has no rate of {currency_code} in {own} at {time}",
-            field=field,
+def _check_books(books: EntityBooks, terms: SaleTerms, *, field: str) -> None:
+    own = books.functional_currency
+    if terms.functional_currency not in ("", own):
+        raise FieldMalformed(
+            f"the books of entity {terms.entity or DEFAULT_ENTITY} are in {own}", field=field
         )
-    return rate
 
 
 def _in_books(
-    books: EntityBooks, terms: SaleTerms, *, currency_code: str, instant: datetime | None
+    books: EntityBooks, terms: SaleTerms, *, currency_code: str, instant: datetime | None, field: str
 ) -> SaleTerms:
-    own, field = books.functional_currency, "grant.finance"
-    entity = terms.entity or DEFAULT_ENTITY
-    if terms.functional_currency not in ("", own):
-        raise FieldMalformed(
-            f"the books of entity {entity} are in {own}",
-            field=f"{field}.functional_currency_code",
-        )
+    own, entity = books.functional_currency, terms.entity or DEFAULT_ENTITY
     if currency_code == own:
         # A rate beside it is refused as that of a sale that is in no foreign currency.
         return msgspec.structs.replace(terms, functional_currency=own) if terms.exchange_rate else terms
@@ -151,8 +151,18 @@ def _in_books(
         return msgspec.structs.replace(terms, functional_currency="")
     if not rate:
         assert instant is not None
-        rate = _rate_of(books, entity, currency_code, instant, field=f"{field}.exchange_rate")
+        rate = _rate_of(books, entity, currency_code, instant, field=field)
     return msgspec.structs.replace(terms, functional_currency=own, exchange_rate=rate)
+
+
+def _rate_of(books: EntityBooks, entity: str, currency_code: str, instant: datetime, *, field: str) -> str:
+    rate = books.rate_at(currency_code, instant)
+    if not rate:
+        own, time = books.functional_currency, instant.isoformat()
+        raise ExchangeRateRequired(
+            f"entity {entity} has no rate of {currency_code} in {own} at {time}", field=field
+        )
+    return rate
 
 
 def evolve_books(books: EntityBooks | None, fact: Fact[Event], version: int) -> EntityBooks:  # noqa: ARG001

@@ -54,6 +54,8 @@ class PaidLot(msgspec.Struct, frozen=True, gc=False):
     refunded_nanos: int = 0
     rolled_nanos: int = 0
     escheated_nanos: int = 0
+    returned_tax_nanos: int = 0
+    """Tax that was given back or moved on with units of it, in the currency that was paid."""
     usage_nanos: int = 0
     breakage_nanos: int = 0
     exchange_rate: str = ""
@@ -113,6 +115,7 @@ def moved(lot: PaidLot, *, drawn_units: int, expired_units: int) -> PaidLot:
         lot.refunded_nanos,
         lot.rolled_nanos,
         lot.escheated_nanos,
+        lot.returned_tax_nanos,
         measured.usage_nanos,
         measured.breakage_nanos,
         lot.exchange_rate,
@@ -141,6 +144,11 @@ def refunded(lot: PaidLot, *, units: int, nanos: int) -> PaidLot:
 def sent(lot: PaidLot, *, units: int, nanos: int) -> PaidLot:
     """Return a lot after units left for another wallet with so much; below zero, they came back."""
     return _measured(lot, rolled_units=lot.rolled_units + units, rolled_nanos=lot.rolled_nanos + nanos)
+
+
+def tax_returned(lot: PaidLot, nanos: int) -> PaidLot:
+    """Return a lot after so much of its tax went back or moved on, as it was paid; below zero, it came back."""
+    return msgspec.structs.replace(lot, returned_tax_nanos=lot.returned_tax_nanos + nanos)
 
 
 def rolled_over(lot: PaidLot, units: int) -> PaidLot:

@@ -80,9 +80,15 @@ def revise_pool(pool: BreakagePool | None, command: RevisePoolEstimate, now: dat
     return [Draft(command.pool, event, now, answers=True)]
 
 
-def check_member(pool: BreakagePool | None, name: str, *, currency_code: str, entity: str) -> None:
+def check_member(
+    pool: BreakagePool | None,
+    name: str,
+    *,
+    currency_code: str,
+    entity: str,
+    field: str = "grant.finance.pool",
+) -> None:
     """Refuse a lot that the pool cannot take. Raises BreakagePoolNotFound, BreakagePoolMismatch."""
-    field = "grant.finance.pool"
     if pool is None:
         raise BreakagePoolNotFound(f"{name} does not exist", field=field)
     own = pool.created.entity or DEFAULT_ENTITY

@@ -107,6 +107,12 @@ class RefundExceedsGrant(Refusal):
     reason = "REFUND_EXCEEDS_GRANT"
 
 
+class RefundExceedsTax(Refusal):
+    """The refund is to give back more tax than is left of what was received with the grant."""
+
+    reason = "REFUND_EXCEEDS_TAX"
+
+
 class ExtensionNotLater(Refusal):
     """The new expiry or end does not lie after the old one."""
 

@@ -19,6 +19,7 @@ from ledger_service.domain.calendar import next_day, next_month
 from ledger_service.domain.events import AutoTopUp, Event, Fact, TopUpRequested
 from ledger_service.domain.values import UNITS_MAX, Money
 from ledger_service.domain.wallet.state import Wallet
+from ledger_service.domain.wallet.top_up_terms import ruled_terms, share_of
 
 
 def next_request_time(wallet: Wallet) -> datetime | None:
@@ -40,7 +41,7 @@ def back_off(rule: AutoTopUp, failure_count: int) -> timedelta:
 
 def price_of(rule: AutoTopUp, amount_units: int) -> Money:
     """Return the price of so many units, rounded up to a nano."""
-    return Money(rule.price.currency_code, -(-rule.price.nanos * amount_units // rule.price_units))
+    return share_of(rule, rule.price, amount_units)
 
 
 def available_units(wallet: Wallet, instant: datetime) -> int:
@@ -95,6 +96,7 @@ def request_at(wallet: Wallet, instant: datetime) -> TopUpRequested | None:
         automatic=True,
         day_end_time=automatic.day_end_time if in_day else next_day(instant, rule.zone),
         month_end_time=automatic.month_end_time if in_month else next_month(instant, rule.zone),
+        finance=ruled_terms(rule, amount_units),
     )
 
 

@@ -82,7 +82,7 @@ def revoked(wallet: Wallet, event: GrantRevoked) -> dict[str, Any]:
     lots = lots_of.withdraw(wallet.lots, event.grant_version, event.amount_units)
     revoked_units = wallet.revoked_units + event.amount_units
     if event.clawback:
-        clawed_back = _added(wallet.clawed_back_units, event.grant_version, event.amount_units)
+        clawed_back = added(wallet.clawed_back_units, event.grant_version, event.amount_units)
         return {"lots": lots, "revoked_units": revoked_units, "clawed_back_units": clawed_back}
     lot = lots_of.find(wallet.lots, event.grant_version)
     if event.partial:
@@ -104,11 +104,13 @@ def refunded(wallet: Wallet, event: GrantRefunded, version: int) -> dict[str, An
     """Return what a refund changes."""
     purchase = lots_of.find(wallet.lots, event.grant_version)
     assert purchase is not None, "a refund names a lot that holds nothing"
+    tax_nanos = event.tax.nanos if event.tax is not None else 0
     return {
+        "gone_tax": added(wallet.gone_tax, event.grant_version, tax_nanos) if tax_nanos else wallet.gone_tax,
         "purchased_units": wallet.purchased_units | {event.grant_version: purchase.granted_units},
         "lots": lots_of.withdraw(wallet.lots, event.grant_version, event.amount_units),
         "revoked_units": wallet.revoked_units + event.amount_units,
-        "refunded_units": _added(wallet.refunded_units, event.grant_version, event.amount_units),
+        "refunded_units": added(wallet.refunded_units, event.grant_version, event.amount_units),
         "owed_refunds": wallet.owed_refunds if event.paid else wallet.owed_refunds | {version: event},
     }
 
@@ -136,5 +138,6 @@ def rolled_over(wallet: Wallet, event: CreditsRolledOver, version: int) -> dict[
     return {"lots": insert_lot(lots, carried, order=wallet.burn_down_order)}
 
 
-def _added(units: dict[int, int], version: int, more_units: int) -> dict[int, int]:
-    return units | {version: units.get(version, 0) + more_units}
+def added(counts: dict[int, int], version: int, more: int) -> dict[int, int]:
+    """Return counts by version with so much more of one."""
+    return counts | {version: counts.get(version, 0) + more}

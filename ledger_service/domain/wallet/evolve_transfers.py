@@ -15,6 +15,7 @@ from ledger_service.domain.events import (
 from ledger_service.domain.wallet import lots as lots_of
 from ledger_service.domain.wallet.burn_down import insert_lot
 from ledger_service.domain.wallet.cost_basis import Moved
+from ledger_service.domain.wallet.evolve_grants import added
 from ledger_service.domain.wallet.state import Transit, Wallet
 from ledger_service.domain.wallet.usage import with_grant
 
@@ -29,6 +30,7 @@ def sent(wallet: Wallet, event: CreditsTransferredOut, version: int) -> dict[str
         "sent_units": wallet.sent_units + event.amount_units,
         "transfers": (*wallet.transfers, Transit(version, event.destination, event.slices)),
         "moved": _moved(wallet, event.slices, sign=1),
+        "gone_tax": _gone_tax(wallet, event.slices, sign=1),
     }
 
 
@@ -57,6 +59,7 @@ def returned(wallet: Wallet, event: TransferReturned) -> dict[str, Any]:
         "sent_units": wallet.sent_units - sum(each.amount_units for each in event.slices),
         "transfers": _without(wallet, event.transfer_version),
         "moved": _moved(wallet, event.slices, sign=-1),
+        "gone_tax": _gone_tax(wallet, event.slices, sign=-1),
     }
 
 
@@ -74,6 +77,14 @@ def _without(wallet: Wallet, transfer_version: int) -> tuple[Transit, ...]:
     left = tuple(each for each in wallet.transfers if each.transfer_version != transfer_version)
     assert len(left) < len(wallet.transfers), "a transfer ends that is not on its way"
     return left
+
+
+def _gone_tax(wallet: Wallet, slices: tuple[TransferSlice, ...], *, sign: int) -> dict[int, int]:
+    gone = wallet.gone_tax
+    for each in slices:
+        if each.tax is not None:
+            gone = added(gone, each.grant_version, sign * each.tax.nanos)
+    return gone
 
 
 def _moved(wallet: Wallet, slices: tuple[TransferSlice, ...], *, sign: int) -> dict[int, Moved]:

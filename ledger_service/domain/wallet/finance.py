@@ -89,7 +89,12 @@ def settle_refund(wallet: Wallet, command: SettleRefund, now: datetime) -> list[
     if owed is None:
         raise RefundNotFound(f"{command.wallet} owes no refund {command.refund_version}", field="name")
     event = RefundSettled(
-        command.refund_version, owed.grant_version, owed.refund, command.reference, owed.exchange_rate
+        command.refund_version,
+        owed.grant_version,
+        owed.refund,
+        command.reference,
+        owed.exchange_rate,
+        owed.tax,
     )
     return tape.end(event, now)
 

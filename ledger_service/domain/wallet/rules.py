@@ -47,6 +47,7 @@ from ledger_service.domain.values import UNITS_MAX
 from ledger_service.domain.wallet.auto_top_up import price_of
 from ledger_service.domain.wallet.settle import begin
 from ledger_service.domain.wallet.state import Wallet, own_policy, policy_at
+from ledger_service.domain.wallet.top_up_terms import check_ruled
 
 GRACE_SECONDS_MAX: Final = 35 * 86_400
 BUDGETS_MAX: Final = 1_000
@@ -234,3 +235,5 @@ def _check_auto_top_up(top_up: AutoTopUp, *, field: str) -> None:
     if top_up.valid_for:
         check_period(top_up.valid_for, field=f"{field}.valid_for")
     check_zone(top_up.zone, field=f"{field}.zone")
+    if top_up.finance is not None:
+        check_ruled(top_up, top_up.finance, field=f"{field}.finance")

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Final
 
 import msgspec
 
-from ledger_service.domain.commands import BundledItemTerms, SaleTerms
-from ledger_service.domain.events import BundledItem, CreditsGranted, FinanceTerms
+from ledger_service.domain.events import (
+    BundledItem,
+    BundledItemTerms,
+    CreditsGranted,
+    FinanceTerms,
+    SaleTerms,
+)
 from ledger_service.domain.exact import exact
 from ledger_service.domain.finance.allocation import allocate
 from ledger_service.domain.finance.estimates import check_estimate
@@ -23,19 +29,20 @@ from ledger_service.domain.names import (
 )
 from ledger_service.domain.refusals import (
     AmountNotPositive,
+    AmountOutOfRange,
     ExchangeRateRequired,
     FieldMalformed,
     FieldNotAllowed,
     FieldRequired,
 )
-from ledger_service.domain.values import Money
+from ledger_service.domain.values import UNITS_MAX, Money
 
 BUNDLE_SIZE_MAX: Final = 32
 """Most things that are sold with credit at one price."""
 FIELD: Final = "grant.finance"
 
 
-def with_sale_terms(event: CreditsGranted, terms: SaleTerms) -> CreditsGranted:
+def with_sale_terms(event: CreditsGranted, terms: SaleTerms, *, field: str = FIELD) -> CreditsGranted:
     """Return a grant with its terms; of a bundle the credit keeps its own part of the price.
 
     Raises BreakageEstimateOutOfRange, ExchangeRateRequired, FieldRequired and what the checks of its fields raise.
@@ -44,8 +51,8 @@ def with_sale_terms(event: CreditsGranted, terms: SaleTerms) -> CreditsGranted:
         return event
     if event.consideration is None:
         raise FieldRequired("the terms of a sale need a consideration", field="grant.consideration")
-    _check(event, terms)
-    credit, bundle = _bundle(event.consideration, terms)
+    check_sale_terms(terms, paid=event.consideration, amount_units=event.amount_units, field=field)
+    credit, bundle = _divided(event.consideration, terms)
     finance = FinanceTerms(
         entity=terms.entity,
         product=terms.product,
@@ -63,76 +70,89 @@ def with_sale_terms(event: CreditsGranted, terms: SaleTerms) -> CreditsGranted:
     return msgspec.structs.replace(event, consideration=credit, finance=finance)
 
 
-def of_part(finance: FinanceTerms | None) -> FinanceTerms | None:
-    """Return the terms of a part of a lot that begins elsewhere: what was received with the whole stays there."""
+def of_part(finance: FinanceTerms | None, *, tax: Money | None = None) -> FinanceTerms | None:
+    """Return the terms of a part of a lot that begins elsewhere, with the tax that it takes along.
+
+    What else was received with the whole stays there.
+    """
     if finance is None:
         return None
-    return msgspec.structs.replace(finance, tax=None, bundle=(), bonus_units=0, resolved=())
+    return msgspec.structs.replace(finance, tax=tax, bundle=(), bonus_units=0, resolved=())
 
 
-def _check(event: CreditsGranted, terms: SaleTerms) -> None:
-    assert event.consideration is not None
+def check_sale_terms(
+    terms: SaleTerms, *, paid: Money, amount_units: int, field: str, rate_comes_later: bool = False
+) -> None:
+    """Refuse terms that no sale of so many units at such a price can have; `field` is where they are said."""
     if terms.entity:
-        check_id(terms.entity, field=f"{FIELD}.entity")
+        check_id(terms.entity, field=f"{field}.entity")
     if terms.product:
-        check_feature(terms.product, field=f"{FIELD}.product")
+        check_feature(terms.product, field=f"{field}.product")
     if terms.tax is not None:
-        check_money(terms.tax, field=f"{FIELD}.tax")
-        _check_currency(terms.tax, event.consideration, f"{FIELD}.tax")
-    check_range(terms.bonus_units, low=0, high=event.amount_units - 1, field=f"{FIELD}.bonus_units")
+        check_tax(terms.tax, paid, field=f"{field}.tax")
+    check_range(terms.bonus_units, low=0, high=amount_units - 1, field=f"{field}.bonus_units")
     check_estimate(
         expected_breakage=terms.expected_breakage,
         expected_redeemed_units=terms.expected_redeemed_units,
-        of_units=event.amount_units,
-        prefix=f"{FIELD}.",
+        of_units=amount_units,
+        prefix=f"{field}.",
     )
     if terms.pool and (terms.expected_breakage or terms.expected_redeemed_units):
-        raise FieldNotAllowed("the lots of a pool are estimated together", field=f"{FIELD}.expected_breakage")
-    _check_exchange(event.consideration, terms)
-
-
-def _check_exchange(consideration: Money, terms: SaleTerms) -> None:
+        raise FieldNotAllowed("the lots of a pool are estimated together", field=f"{field}.expected_breakage")
     if terms.functional_currency:
-        check_currency(terms.functional_currency, field=f"{FIELD}.functional_currency")
-    foreign = terms.functional_currency not in ("", consideration.currency_code)
+        check_currency(terms.functional_currency, field=f"{field}.functional_currency_code")
+    if terms.exchange_rate or not rate_comes_later:
+        check_exchange(paid, terms, field=f"{field}.exchange_rate")
+    _check_bundle(paid, terms, field)
+
+
+def check_tax(tax: Money, paid: Money, *, field: str) -> None:
+    """Refuse a tax below 0, in another currency than what was paid, or beyond what may be paid with it in all."""
+    check_money(tax, field=field)
+    _check_currency(tax, paid, field)
+    if paid.nanos + tax.nanos > UNITS_MAX:
+        raise AmountOutOfRange(f"price and tax together would exceed {UNITS_MAX} nanos", field=field)
+
+
+def check_exchange(paid: Money, terms: SaleTerms, *, field: str) -> None:
+    """Refuse a foreign sale without a rate, and a rate where it is none; `field` is where the rate is said."""
+    foreign = terms.functional_currency not in ("", paid.currency_code)
     if foreign and not terms.exchange_rate:
         raise ExchangeRateRequired(
-            f"a sale in {consideration.currency_code} states what it is worth in {terms.functional_currency}",
-            field=f"{FIELD}.exchange_rate",
+            f"a sale in {paid.currency_code} states what it is worth in {terms.functional_currency}",
+            field=field,
         )
     if terms.exchange_rate:
-        check_price(terms.exchange_rate, field=f"{FIELD}.exchange_rate")
+        check_price(terms.exchange_rate, field=field)
         if not foreign:
-            raise FieldNotAllowed("the sale is not in a foreign currency", field=f"{FIELD}.exchange_rate")
+            raise FieldNotAllowed("the sale is not in a foreign currency", field=field)
         if not exact(terms.exchange_rate):
-            raise AmountNotPositive("exchange_rate must be above 0", field=f"{FIELD}.exchange_rate")
+            raise AmountNotPositive("exchange_rate must be above 0", field=field)
+        gross_nanos = paid.nanos + (terms.tax.nanos if terms.tax is not None else 0)
+        if Fraction(gross_nanos) * Fraction(terms.exchange_rate) > UNITS_MAX:
+            raise AmountOutOfRange(f"the sale would be worth more than {UNITS_MAX} nanos", field=field)
 
 
-def _bundle(consideration: Money, terms: SaleTerms) -> tuple[Money, tuple[BundledItem, ...]]:
-    field = f"{FIELD}.standalone_price"
+def _check_bundle(paid: Money, terms: SaleTerms, prefix: str) -> None:
+    field = f"{prefix}.standalone_price"
     if not terms.bundle:
         if terms.standalone_price is not None:
             raise FieldNotAllowed("nothing else is sold at the price", field=field)
-        return consideration, ()
-    check_range(len(terms.bundle), low=1, high=BUNDLE_SIZE_MAX, field=f"{FIELD}.bundle")
+        return
+    check_range(len(terms.bundle), low=1, high=BUNDLE_SIZE_MAX, field=f"{prefix}.bundle")
     if terms.standalone_price is None:
         raise FieldRequired(f"{field} is required where something else is sold at the price", field=field)
     prices = [terms.standalone_price, *(each.standalone_price for each in terms.bundle)]
     for price in prices:
         check_money(price, field=field)
-        _check_currency(price, consideration, field)
+        _check_currency(price, paid, field)
     if not any(price.nanos for price in prices):
         raise AmountNotPositive("the standalone prices are all 0", field=field)
-    currency = consideration.currency_code
-    credit, *parts = allocate(consideration.nanos, [price.nanos for price in prices])
-    items = tuple(
-        _item(each, Money(currency, nanos)) for each, nanos in zip(terms.bundle, parts, strict=True)
-    )
-    return Money(currency, credit), items
+    for each in terms.bundle:
+        _check_item(each, f"{prefix}.bundle")
 
 
-def _item(terms: BundledItemTerms, amount: Money) -> BundledItem:
-    field = f"{FIELD}.bundle"
+def _check_item(terms: BundledItemTerms, field: str) -> None:
     if not terms.product:
         raise FieldRequired(f"{field}.product is required", field=f"{field}.product")
     check_feature(terms.product, field=f"{field}.product")
@@ -143,7 +163,18 @@ def _item(terms: BundledItemTerms, amount: Money) -> BundledItem:
         check_span(terms.from_time, terms.to_time, field=f"{field}.to_time")
         days = (terms.to_time - terms.from_time).days
         check_range(days, low=0, high=SPAN_DAYS_MAX, field=f"{field}.to_time")
-    return BundledItem(terms.product, amount, terms.from_time, terms.to_time)
+
+
+def _divided(paid: Money, terms: SaleTerms) -> tuple[Money, tuple[BundledItem, ...]]:
+    if terms.standalone_price is None:
+        return paid, ()
+    prices = [terms.standalone_price.nanos, *(each.standalone_price.nanos for each in terms.bundle)]
+    credit, *parts = allocate(paid.nanos, prices)
+    items = tuple(
+        BundledItem(each.product, Money(paid.currency_code, nanos), each.from_time, each.to_time)
+        for each, nanos in zip(terms.bundle, parts, strict=True)
+    )
+    return Money(paid.currency_code, credit), items
 
 
 def _check_currency(money: Money, consideration: Money, field: str) -> None:

@@ -38,6 +38,7 @@ from ledger_service.domain.wallet.recurrence import (
     may_come,
     next_grant,
 )
+from ledger_service.domain.wallet.sale_terms import of_part
 from ledger_service.domain.wallet.state import (
     Debt,
     Wallet,
@@ -47,6 +48,7 @@ from ledger_service.domain.wallet.state import (
     issued_units,
 )
 from ledger_service.domain.wallet.tape import Tape
+from ledger_service.domain.wallet.tax_right import tax_owed_after
 
 
 def settle(wallet: Wallet, command: SettleWallet, now: datetime) -> list[Draft]:
@@ -138,7 +140,10 @@ def _lower_receivable(tape: Tape, instant: datetime, lot: Lot, receivable: Money
     units = lot.remaining_units if whole else basis.covering_units(receivable.nanos, lot.remaining_units)
     nanos = min(basis.refund_nanos(units), receivable.nanos)
     reduction = Money(receivable.currency_code, nanos)
-    tape.add(ReceivableLowered(lot.grant_version, units, reduction), instant)
+    owed = tape.wallet.owed_tax.get(lot.grant_version, 0)
+    tax = owed - tax_owed_after(owed, receivable_nanos=receivable.nanos, reduction_nanos=nanos)
+    less = Money(receivable.currency_code, tax) if tax else None
+    tape.add(ReceivableLowered(lot.grant_version, units, reduction, less), instant)
 
 
 def _claw_back(tape: Tape, instant: datetime, returned: Sequence[Draw | Return]) -> None:
@@ -179,6 +184,7 @@ def _roll_over(tape: Tape, lot: Lot, carry: int) -> None:
         expire_time=boundary(recurrence, recurrence.number),
         recurrence=None,
         series_version=0,
+        finance=of_part(lot.finance),
     )
     tape.add(CreditsRolledOver(lot.grant_version, carry, terms, recurrence), lot.expire_time)
 

@@ -127,6 +127,10 @@ class Wallet(msgspec.Struct, frozen=True, gc=False):
     """By version of the grant; kept when its lot is used up, for a transfer may come back."""
     receivables: dict[int, Money] = {}
     """By version of the grant that was charged back: what is owed for it still, perhaps nothing."""
+    owed_tax: dict[int, int] = {}
+    """By version of the grant that was charged back: the nanos of tax that are owed beside it."""
+    gone_tax: dict[int, int] = {}
+    """By version of the grant: the nanos of its tax that were given back, taken back or moved on; kept likewise."""
     owed_refunds: dict[int, GrantRefunded] = {}
     """By version of the refund, until it is settled."""
     caps: Caps | None = None

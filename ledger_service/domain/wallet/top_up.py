@@ -14,6 +14,7 @@ from ledger_service.domain.drafts import Draft
 from ledger_service.domain.events import (
     CreditsGranted,
     Fact,
+    SaleTerms,
     TopUpRequested,
     TopUpSettled,
 )
@@ -35,6 +36,7 @@ from ledger_service.domain.wallet.sale_terms import with_sale_terms
 from ledger_service.domain.wallet.settle import begin, repay
 from ledger_service.domain.wallet.state import Wallet
 from ledger_service.domain.wallet.tape import Tape
+from ledger_service.domain.wallet.top_up_terms import ASKED, check_asked, settled_terms
 
 
 def request_top_up(wallet: Wallet, command: RequestTopUp, now: datetime) -> list[Draft]:
@@ -52,6 +54,13 @@ def request_top_up(wallet: Wallet, command: RequestTopUp, now: datetime) -> list
             raise FieldNotAllowed(
                 "a top-up has valid_for or expire_time, not both", field="top_up.expire_time"
             )
+    if command.finance is not None:
+        check_asked(
+            command.finance,
+            price=command.price,
+            amount_units=command.amount_units,
+            books_currency=command.books_currency,
+        )
     tape = begin(command.wallet, wallet, now)
     asked = [each for each in tape.wallet.payments.open_top_ups if not each.requested.automatic]
     if len(asked) >= OPEN_TOP_UPS_MAX:
@@ -65,17 +74,23 @@ def request_top_up(wallet: Wallet, command: RequestTopUp, now: datetime) -> list
         priority=command.priority,
         scope=tuple(sorted(command.scope)),
         reference=command.reference,
+        finance=None if command.finance == SaleTerms() else command.finance,
     )
     return tape.end(event, now)
 
 
 def settle_top_up(wallet: Wallet, command: SettleTopUp, now: datetime) -> list[Draft]:
-    """Return what fell due, the settlement, and on success the grant. Raises TopUpNotOpen, AmountOutOfRange."""
+    """Return what fell due, the settlement, and on success the grant.
+
+    Raises TopUpNotOpen, AmountOutOfRange, ExchangeRateRequired and what the checks of its fields raise.
+    """
     check_text(command.payment_reference, field="payment_reference")
     check_text(command.failure_reason, field="failure_reason")
     succeeded = command.succeeded
     if succeeded and command.failure_reason:
         raise FieldNotAllowed("a top-up that succeeded has no failure_reason", field="failure_reason")
+    if not succeeded:
+        _check_unpaid(command)
     tape = begin(command.wallet, wallet, now)
     top_up = find_open(tape.wallet.payments, command.top_up_version)
     if top_up is None:
@@ -86,17 +101,24 @@ def settle_top_up(wallet: Wallet, command: SettleTopUp, now: datetime) -> list[D
         payment_reference=command.payment_reference,
         failure_reason=command.failure_reason,
         retry_time=None if succeeded else _retry_time(tape.wallet, top_up, now),
+        tax=command.tax,
+        exchange_rate=command.exchange_rate,
     )
     if not succeeded:
         return tape.end(settled, now)
     _check_total(tape.wallet, command.wallet, top_up.requested.amount_units, field="name")
+    sold = _grant_of(top_up, command.payment_reference, now)
+    sold = with_sale_terms(sold, settled_terms(top_up.requested, command), field=ASKED)
     tape.add(settled, now, answers=True)
-    granted = _grant_of(top_up, command.payment_reference, now)
-    if command.finance is not None:
-        granted = with_sale_terms(granted, command.finance)
-    tape.add(granted, now)
+    tape.add(sold, now)
     repay(tape, now)
     return tape.drafts
+
+
+def _check_unpaid(command: SettleTopUp) -> None:
+    for name, stated in (("tax", command.tax is not None), ("exchange_rate", bool(command.exchange_rate))):
+        if stated:
+            raise FieldNotAllowed(f"nothing was paid that has a {name}", field=name)
 
 
 def with_auto_top_up(name: str, wallet: Wallet | None, drafts: list[Draft], now: datetime) -> list[Draft]:

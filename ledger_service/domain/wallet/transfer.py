@@ -7,7 +7,7 @@ back if the destination refuses for good. Each step may be lost and given again.
 
 A transfer takes what a debit could draw now, in burn-down order, whatever the scope; never held units, nor
 credit that belongs to a contract's cycle (INCLUDED), which stays with the contract's wallet. A slice keeps
-category, priority, scope, effective time, expiry and cost basis. It does not keep recurrence and roll-over,
+category, priority, scope, effective time, expiry, cost basis and tax right. It does not keep recurrence and roll-over,
 which are policy on the grant, nor the link of a bonus to its purchase, which names a grant of the source.
 """
 
@@ -42,6 +42,7 @@ from ledger_service.domain.wallet.lots import terms_of
 from ledger_service.domain.wallet.sale_terms import of_part
 from ledger_service.domain.wallet.settle import begin, lapse_returned
 from ledger_service.domain.wallet.state import Transit, Wallet, basis_of, issued_units
+from ledger_service.domain.wallet.tax_right import tax_right
 
 
 def transfer(wallet: Wallet, command: TransferCredits, now: datetime) -> list[Draft]:
@@ -98,7 +99,7 @@ def receive_transfer(wallet: Wallet, command: ReceiveTransfer, now: datetime) ->
             purchase_version=0,
             recurrence=None,
             series_version=0,
-            finance=of_part(each.lot.finance),
+            finance=of_part(each.lot.finance, tax=each.tax),
         )
         event = CreditsTransferredIn(
             command.source, command.transfer_version, number, count, each.amount_units, lot
@@ -160,14 +161,17 @@ def _slices(wallet: Wallet, lots: list[Lot], amount_units: int) -> Iterator[Tran
         units = min(lot.remaining_units, amount_units)
         amount_units -= units
         if units:
-            yield TransferSlice(lot.grant_version, units, terms_of(lot), _consideration(wallet, lot, units))
+            yield _slice(wallet, lot, units)
 
 
-def _consideration(wallet: Wallet, lot: Lot, units: int) -> Money | None:
-    if lot.consideration is None:
-        return None
-    basis = basis_of(wallet, lot.grant_version, lot.consideration, lot.granted_units)
-    return Money(lot.consideration.currency_code, basis.moved_nanos(units))
+def _slice(wallet: Wallet, lot: Lot, units: int) -> TransferSlice:
+    paid = lot.consideration
+    if paid is None:
+        return TransferSlice(lot.grant_version, units, terms_of(lot))
+    basis = basis_of(wallet, lot.grant_version, paid, lot.granted_units)
+    right = tax_right(wallet, lot.grant_version, paid, lot.granted_units, lot.finance)
+    carried = Money(paid.currency_code, basis.moved_nanos(units))
+    return TransferSlice(lot.grant_version, units, terms_of(lot), carried, right.due(units))
 
 
 def _as_extended(wallet: Wallet, each: TransferSlice) -> TransferSlice:

@@ -7,14 +7,16 @@ from datetime import datetime
 from ledger_service.domain.commands import ExtendGrant, RefundGrant, RevokeGrant
 from ledger_service.domain.drafts import Draft
 from ledger_service.domain.events import GrantExpiryExtended, GrantRefunded, GrantRevoked
-from ledger_service.domain.names import check_price, check_range, check_text
+from ledger_service.domain.names import check_money, check_price, check_range, check_text
 from ledger_service.domain.refusals import (
     AmountNotPositive,
     ExtensionNotLater,
+    FieldMalformed,
     FieldNotAllowed,
     GrantNotActive,
     GrantNotRefundable,
     RefundExceedsGrant,
+    RefundExceedsTax,
 )
 from ledger_service.domain.values import Money
 from ledger_service.domain.wallet.burn_down import Lot
@@ -23,6 +25,7 @@ from ledger_service.domain.wallet.payments import find_pending
 from ledger_service.domain.wallet.settle import begin, repay
 from ledger_service.domain.wallet.state import Wallet, basis_of, clawback_units
 from ledger_service.domain.wallet.tape import Tape
+from ledger_service.domain.wallet.tax_right import tax_right
 
 
 def revoke_grant(wallet: Wallet, command: RevokeGrant, now: datetime) -> list[Draft]:
@@ -55,7 +58,7 @@ def _part(wallet: Wallet, command: RevokeGrant) -> GrantRevoked:
 def refund_grant(wallet: Wallet, command: RefundGrant, now: datetime) -> list[Draft]:
     """Return what fell due, the refund, and the clawback of a bonus that came with the purchase, in proportion.
 
-    Raises GrantNotActive, GrantNotRefundable, AmountNotPositive, RefundExceedsGrant.
+    Raises GrantNotActive, GrantNotRefundable, AmountNotPositive, RefundExceedsGrant, RefundExceedsTax.
     """
     tape = begin(command.wallet, wallet, now)
     lot = _active(tape.wallet, command.grant_version)
@@ -79,10 +82,28 @@ def refund_grant(wallet: Wallet, command: RefundGrant, now: datetime) -> list[Dr
         check_price(command.exchange_rate, field="exchange_rate")
         if lot.finance is None or not lot.finance.exchange_rate:
             raise FieldNotAllowed("the grant was not sold in a foreign currency", field="exchange_rate")
-    event = GrantRefunded(lot.grant_version, units, refund, command.paid, command.exchange_rate)
+    tax = _tax(tape.wallet, lot, units, command.tax)
+    event = GrantRefunded(lot.grant_version, units, refund, command.paid, command.exchange_rate, tax)
     tape.add(event, now, answers=True)
     claw_back_bonuses(tape, lot.grant_version, now)
     return tape.drafts
+
+
+def _tax(wallet: Wallet, lot: Lot, units: int, stated: Money | None) -> Money | None:
+    assert lot.consideration is not None, "only what was paid for is refunded"
+    right = tax_right(wallet, lot.grant_version, lot.consideration, lot.granted_units, lot.finance)
+    if stated is None:
+        return right.due(units)
+    check_money(stated, field="tax")
+    if stated.currency_code != lot.consideration.currency_code:
+        raise FieldMalformed(
+            f"the grant was paid in {lot.consideration.currency_code}", field="tax.currency_code"
+        )
+    if stated.nanos > right.left_nanos:
+        raise RefundExceedsTax(
+            f"{right.left_nanos} nanos are left of the grant's tax", field="tax", left_nanos=right.left_nanos
+        )
+    return stated if stated.nanos else None
 
 
 def claw_back_bonuses(tape: Tape, purchase_version: int, now: datetime) -> None:

@@ -13,6 +13,7 @@ from credits.ledger.v1 import (
     finance_service_pb2,
     money_pb2,
     sale_terms_pb2,
+    transfer_pb2,
     wallet_service_pb2,
 )
 from tests.integration.ledger.client import (
@@ -292,6 +293,36 @@ async def test_a_refund_is_settled_once(ledger: Client) -> None:
     assert [
         (await refusal(settle(name))).reason for name in (owed.name, at_once.name, f"{wallet}/refunds/1")
     ] == ["REFUND_NOT_OWED"] * 3
+
+
+async def test_tax_goes_back_with_a_refund_and_is_settled_with_it(ledger: Client) -> None:
+    wallet = await ledger.open_wallet()
+    lot = await sell(ledger, wallet, 100, 1_000, tax=eur(190))
+    owed = await refund(ledger, lot, amount_units=50)
+    request = finance_commands_pb2.SettleRefundRequest(name=owed.name, idempotency_key=key())
+    settled = await ledger.finance.SettleRefund(request, timeout=CALL_SECONDS)
+    stated = await refund(ledger, lot, amount_units=10, tax=eur(3))
+    refused = await refusal(refund(ledger, lot, tax=eur(93)))
+
+    assert (owed.refund, owed.tax) == (eur(500), eur(95))
+    assert (settled.refund, settled.tax) == (eur(500), eur(95))
+    assert stated.tax == eur(3)
+    assert (refused.reason, refused.field) == ("REFUND_EXCEEDS_TAX", "tax")
+
+
+async def test_a_bank_takes_back_tax_and_the_list_of_grants_says_what_is_owed(ledger: Client) -> None:
+    wallet = await ledger.open_wallet()
+    lot = await sell(ledger, wallet, 100, 1_000, tax=eur(190))
+    await ledger.debit(wallet, 40)
+    request = transfer_pb2.ChargeBackGrantRequest(name=lot, idempotency_key=key(), amount=eur(1_190))
+    taken = await ledger.wallets.ChargeBackGrant(request, timeout=CALL_SECONDS)
+    listed = wallet_service_pb2.ListGrantsRequest(name=wallet, min_position=taken.position)
+    (shown,) = (await ledger.wallets.ListGrants(listed, timeout=CALL_SECONDS)).grants
+
+    assert (taken.amount, taken.tax) == (eur(1_190), eur(190))
+    assert (taken.receivable, taken.receivable_tax) == (eur(476), eur(76))
+    assert shown.receivable == eur(476)
+    assert list((await ledger.balance(wallet)).receivables) == [eur(476)]
 
 
 async def test_promotional_credit_is_never_paid_back(ledger: Client) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -67,6 +68,31 @@ def test_a_lot_is_sold_estimated_refunded_and_given_up(terminal: Terminal) -> No
     assert "0.0000001 EUR" in paid
     assert figures == {"usage": 450, "refunds": 100, "contract_liability": 0}
     assert lot.rpartition("/")[2] in terminal.run("finance", "paid-lots", wallet)
+
+
+def test_a_top_up_is_sold_on_terms_and_its_grant_says_so(terminal: Terminal, tmp_path: Path) -> None:
+    wallet = f"wallets/{uuid4().hex}"
+    terminal.run("open", wallet.partition("/")[2], "--customer", "customers/acme")
+    terms = tmp_path / "terms.yaml"
+    terms.write_text(
+        "standalone_price: {currency_code: EUR, nanos: 300}\n"
+        "bundle: [{product: setup, standalone_price: {currency_code: EUR, nanos: 100}}]\n"
+    )
+    asked = terminal.json(
+        *("top-up", "request", wallet, "100", "--price", "0.000001 EUR"),
+        *("--terms-file", str(terms), "--product", "packs"),
+    )
+    paid = terminal.json("top-up", "settle", asked["top_up"]["name"], "SUCCEEDED", "--tax", "0.00000019 EUR")
+    refund = terminal.json("refund", paid["grant"], "--units", "50")
+    listed: dict[str, Any] = {}
+    while not listed:
+        found = terminal.run("grants", wallet, "--json")
+        listed = json.loads(found) if found.strip() else {}
+
+    assert listed["finance"]["product"] == "packs"
+    assert listed["finance"]["bundle"][0]["amount"]["nanos"] == "250"
+    assert refund["tax"]["nanos"] == "71"
+    assert "Sold for" in terminal.run("grants", wallet)
 
 
 def test_a_pool_is_created_and_revised(terminal: Terminal) -> None:

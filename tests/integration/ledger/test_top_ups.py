@@ -15,6 +15,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from credits.ledger.v1 import (
     finance_service_pb2,
     money_pb2,
+    sale_terms_pb2,
     top_up_pb2,
     wallet_pb2,
     wallet_rules_pb2,
@@ -142,6 +143,54 @@ async def test_the_same_outcome_again_is_the_first_answer_and_another_one_is_ref
     assert (refused.code, refused.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "TOP_UP_ALREADY_SETTLED")
     assert refused.metadata["outcome"] == "SUCCEEDED"
     assert (await ledger.balance(wallet)).available_units == 10
+
+
+async def test_a_top_up_is_sold_on_the_terms_of_its_request_and_of_its_payment(ledger: Client) -> None:
+    wallet = await ledger.open_wallet()
+    stated = sale_terms_pb2.SaleTerms(
+        product="packs", expected_breakage="0.1", functional_currency_code="USD", exchange_rate="1.5"
+    )
+    top_up = await ask(ledger, wallet, finance=stated)
+    tax = money_pb2.Money(currency_code="EUR", nanos=1_330)
+    request = top_up_pb2.SettleTopUpRequest(
+        name=top_up.name, idempotency_key=key(), outcome=SUCCEEDED, tax=tax, exchange_rate="1.1"
+    )
+    settled: top_up_pb2.SettleTopUpResponse = await send(ledger.wallets.SettleTopUp, request)
+    (grant,) = await grants(ledger, wallet, settled.position + 1)
+
+    assert top_up.finance == stated
+    assert grant.finance == sale_terms_pb2.SaleTerms(
+        product="packs", expected_breakage="0.1", functional_currency_code="USD", exchange_rate="1.1", tax=tax
+    )
+
+
+async def test_a_foreign_top_up_needs_its_rate_when_it_is_paid_and_stays_open_without(ledger: Client) -> None:
+    wallet = await ledger.open_wallet()
+    top_up = await ask(ledger, wallet, finance=sale_terms_pb2.SaleTerms(functional_currency_code="USD"))
+
+    refused = await refusal(end(ledger, top_up.name, SUCCEEDED))
+
+    assert (refused.reason, refused.field) == ("EXCHANGE_RATE_REQUIRED", "exchange_rate")
+    assert (await ledger.balance(wallet)).open_top_ups == [top_up]
+
+
+async def test_the_terms_of_a_rule_are_read_back_and_checked(ledger: Client) -> None:
+    wallet = await ledger.open_wallet()
+    terms = sale_terms_pb2.SaleTerms(product="packs", tax=PRICE)
+    await give_rule(ledger, wallet, finance=terms)
+    (asked,) = (await ledger.balance(wallet)).open_top_ups
+    request = wallet_service_pb2.GetWalletRequest(name=wallet)
+    found: wallet_service_pb2.GetWalletResponse = await send(ledger.wallets.GetWallet, request)
+    wrong = sale_terms_pb2.SaleTerms(pool="breakagePools/none")
+
+    refused = await refusal(give_rule(ledger, wallet, finance=wrong))
+
+    assert found.wallet.rules.auto_top_up.finance == terms
+    assert asked.finance.tax.nanos == PRICE.nanos // 2
+    assert (refused.reason, refused.field) == (
+        "BREAKAGE_POOL_NOT_FOUND",
+        "wallet.rules.auto_top_up.finance.pool",
+    )
 
 
 async def test_what_is_no_top_up_is_not_settled(ledger: Client) -> None:

@@ -26,7 +26,7 @@ from ledger_service.domain.commands import (
     SettleWallet,
     TransferCredits,
 )
-from ledger_service.domain.events import BilledAmount, LotTerms
+from ledger_service.domain.events import BilledAmount, CreditsGranted, LotTerms
 from ledger_service.domain.finance.accounts import Account
 from ledger_service.domain.values import (
     BreakageMethod,
@@ -36,6 +36,7 @@ from ledger_service.domain.values import (
     NoteSettlement,
     ShortfallMode,
 )
+from ledger_service.domain.wallet.lots import from_grant, terms_of
 from tests.bills import record_credit_note, record_invoice
 from tests.builders import (
     CREDIT,
@@ -50,6 +51,7 @@ from tests.builders import (
 from tests.fakes.finance_log import PERIODS, POOL, priced
 from tests.fakes.projection_log import MemoryJournal, stored
 from tests.sales import opened, sale
+from tests.transfers import arrive, send
 
 CASH, LIABILITY, OWED = Account.CASH, Account.CONTRACT_LIABILITY, Account.REFUND_LIABILITY
 USAGE, BREAKAGE, OVERAGE = Account.REVENUE_USAGE, Account.REVENUE_BREAKAGE, Account.REVENUE_OVERAGE
@@ -168,6 +170,84 @@ def test_what_a_chargeback_takes_of_used_credit_is_a_receivable() -> None:
     ledger.run(ChargeBackGrant(WALLET, 2, terms))
 
     assert balances(ledger) == {USAGE: -30, RECEIVABLE: 30}
+
+
+def taxed(nanos: int, tax_nanos: int, units: int = 100, *, rate: str = "") -> GrantCredits:
+    """Return a sale with tax, in EUR, whose books are in USD if there is a rate."""
+    books = "USD" if rate else ""
+    tax = Money("EUR", tax_nanos)
+    return sale(nanos, units, terms=SaleTerms(tax=tax, functional_currency=books, exchange_rate=rate))
+
+
+def chargeback(ledger: Book, nanos: int | None = None) -> ChargeBackGrant:
+    """Return the chargeback of the first grant."""
+    granted = ledger.log[1].fact.event
+    assert isinstance(granted, CreditsGranted)
+    recorded = terms_of(from_grant(2, granted, NOW))
+    return ChargeBackGrant(WALLET, 2, recorded, None if nanos is None else Money("EUR", nanos))
+
+
+def test_tax_goes_back_beside_a_refund_and_is_paid_with_it() -> None:
+    ledger = opened()
+    ledger.run(taxed(100, 19))
+    ledger.run(RefundGrant(WALLET, 2, 50))
+
+    assert balances(ledger) == {CASH: 119, LIABILITY: -50, TAX: -10, OWED: -59}
+    ledger.run(SettleRefund(WALLET, 3))
+    assert balances(ledger) == {CASH: 60, LIABILITY: -50, TAX: -10}
+    ledger.run(RefundGrant(WALLET, 2, paid=True))
+    assert balances(ledger) == {}
+
+
+def test_tax_of_a_foreign_sale_goes_back_at_its_own_rate_and_costs_what_it_costs() -> None:
+    ledger = opened()
+    ledger.run(taxed(1_000, 200, rate="1.1"))
+    ledger.run(RefundGrant(WALLET, 2, 50, exchange_rate="1.2"))
+
+    assert balances(ledger) == {
+        CASH: 1_320,
+        LIABILITY: -550,
+        TAX: -110,
+        OWED: -720,
+        Account.EXCHANGE_DIFFERENCE: 60,
+    }
+    ledger.run(SettleRefund(WALLET, 3))
+    assert (balances(ledger)[CASH], balances(ledger).get(OWED)) == (600, None)
+
+
+def test_what_rounding_leaves_of_tax_that_moves_to_another_wallet_is_rounding() -> None:
+    ledger = opened()
+    ledger.run(taxed(1_000, 5, 5, rate="0.5"))
+    ledger.run(OpenWallet("wallets/beta", "customers/acme", CREDIT, ShortfallMode.SOFT))
+    ledger.run(RefundGrant(WALLET, 2, 1, paid=True))
+    arrive(ledger, send(ledger, 1))
+    ledger.run(RefundGrant("wallets/beta", 2, paid=True))
+    ledger.run(RefundGrant(WALLET, 2, paid=True))
+
+    assert TAX not in balances(ledger)
+    # 5 x 0.5 is 3 in all; 1, 1 and (3 - 1) in parts.
+    assert balances(ledger)[Account.ROUNDING] == 1
+
+
+def test_the_tax_of_used_credit_that_a_bank_took_back_is_owed_and_stays_payable() -> None:
+    ledger = opened()
+    ledger.run(taxed(100, 20))
+    used = ledger.run(Debit(WALLET, 30))[-1].version
+    ledger.run(chargeback(ledger))
+
+    assert balances(ledger) == {USAGE: -30, TAX: -6, RECEIVABLE: 36}
+    ledger.run(ledger.reversal(used, 10))
+    assert balances(ledger) == {USAGE: -20, TAX: -4, RECEIVABLE: 24}
+    ledger.run(ledger.reversal(used))
+    assert balances(ledger) == {}
+
+
+def test_of_part_of_a_payment_a_bank_takes_back_its_part_of_the_tax() -> None:
+    ledger = opened()
+    ledger.run(taxed(100, 20))
+    ledger.run(chargeback(ledger, 60))
+
+    assert balances(ledger) == {CASH: 60, LIABILITY: -50, TAX: -10}
 
 
 # Pools

@@ -1,9 +1,11 @@
 """What a statement says of refunds, clawbacks, roll-overs and extensions, as they come out of real decisions."""
 
 from ledger_service.application.statement_texts import Text, describe
+from ledger_service.domain.commands import SaleTerms, SettleRefund
 from ledger_service.domain.events import Event
-from ledger_service.domain.values import GrantCategory
+from ledger_service.domain.values import GrantCategory, Money
 from tests.builders import (
+    WALLET,
     after,
     book,
     debit,
@@ -16,6 +18,8 @@ from tests.builders import (
     revoke,
     settle,
 )
+from tests.sales import sale
+from tests.transfers import chargeback
 
 PROMOTIONAL = GrantCategory.PROMOTIONAL
 
@@ -47,6 +51,30 @@ def test_a_clawback_takes_its_units_and_names_the_bonus() -> None:
     assert texts(*events_of(ledger.run(refund(2, 4), after()))) == [
         Text(-4, 0, "Grant 2 refunded: EUR 0.4"),
         Text(-2, 0, "Bonus grant 3 clawed back"),
+    ]
+
+
+def test_tax_that_goes_back_is_told_beside_the_refund_and_its_payment() -> None:
+    ledger = book(open_wallet(), sale(1_000_000_000, 10, terms=SaleTerms(tax=Money("EUR", 190_000_000))))
+
+    said = texts(*events_of(ledger.run(refund(2, 4))), *events_of(ledger.run(SettleRefund(WALLET, 3))))
+
+    assert [each.description for each in said] == [
+        "Grant 2 refunded: EUR 0.4 and EUR 0.076 tax",
+        "Refund 3 paid: EUR 0.4 and EUR 0.076 tax",
+    ]
+
+
+def test_tax_in_a_chargeback_and_in_what_lowers_it_is_told() -> None:
+    ledger = book(open_wallet(), sale(1_000_000_000, 10, terms=SaleTerms(tax=Money("EUR", 190_000_000))))
+    used = ledger.run(debit(4))[-1].version
+
+    said = texts(*events_of(ledger.run(chargeback(ledger, 2))), *events_of(ledger.run(ledger.reversal(used))))
+
+    assert [each.description for each in said if "charged" in each.description] == [
+        "Grant 2 charged back: EUR 1 and EUR 0.19 tax,"
+        " of which EUR 0.4 and EUR 0.076 tax are owed (dispute-1)",
+        "Returned to charged back grant 2: EUR 0.4 and EUR 0.076 tax less owed",
     ]
 
 

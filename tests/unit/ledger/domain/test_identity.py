@@ -108,6 +108,7 @@ from tests.builders import (
     sign_contract,
 )
 from tests.builders import PLAN as PLAN_NAME
+from tests.sales import sale
 
 OPEN = open_wallet(mode=ShortfallMode.SOFT, overage_limit_units=5)
 FULL_GRANT = msgspec.structs.replace(
@@ -186,6 +187,8 @@ ESTIMATE = ReviseBreakageEstimate(WALLET, (PURCHASE,), expected_breakage="0.1")
 ESTIMATED_UNITS = ReviseBreakageEstimate(WALLET, (PURCHASE,), expected_redeemed_units=90)
 REMOTE = DeclareBreakageRemote(WALLET, (PURCHASE,))
 ESCHEAT = RecordEscheat(WALLET, PURCHASE, "0.6", PURCHASE_TERMS, "Delaware")
+SOLD_LATER = msgspec.structs.replace(ASK, amount_units=10, finance=TERMS_OF_SALE)
+STATED_REFUND = msgspec.structs.replace(REFUND, tax=Money("EUR", 0))
 PAID_REFUND = msgspec.structs.replace(REFUND, paid=True)
 SETTLE_REFUND = SettleRefund(WALLET, 8, "transfer 9")
 POOL = CreateBreakagePool(
@@ -273,6 +276,9 @@ EXAMPLES: list[AnyCommand] = [
     RequestTopUp(WALLET, 7, Money("EUR", 5), valid_for="P1M"),
     SETTLE,
     SettleTopUp(WALLET, 7, TopUpOutcome.SUCCEEDED),
+    SettleTopUp(WALLET, 7, TopUpOutcome.SUCCEEDED, tax=Money("EUR", 1)),
+    SOLD_LATER,
+    STATED_REFUND,
     revoke(6),
     INVOICE,
     NOTE,
@@ -301,6 +307,14 @@ def replaced(terms: SaleTerms, **changes: object) -> SaleTerms:
 
 
 CHANGES: list[tuple[AnyCommand, dict[str, object], str]] = [
+    (STATED_REFUND, {"tax": Money("EUR", 1)}, "tax"),
+    (SETTLE, {"tax": Money("EUR", 1)}, "tax"),
+    (SETTLE, {"exchange_rate": "1.1"}, "exchange_rate"),
+    (ASK, {"finance": SaleTerms(product="packs")}, "finance.product"),
+    (SOLD_LATER, {"finance": None}, "finance.entity"),
+    (SOLD_LATER, {"finance": replaced(TERMS_OF_SALE, tax=Money("EUR", 3))}, "finance.tax"),
+    (SOLD_LATER, {"finance": replaced(TERMS_OF_SALE, standalone_price=None)}, "finance.standalone_price"),
+    (SOLD_LATER, {"finance": replaced(TERMS_OF_SALE, bundle=())}, "finance.bundle"),
     (CLOSE, {"forfeit": False}, "forfeit"),
     (OPEN, {"customer": "customers/other"}, "customer"),
     (OPEN, {"asset": Asset("TOKEN", 0)}, "asset"),
@@ -633,6 +647,9 @@ def test_every_field_of_every_keyed_command_is_changed_above_or_excused() -> Non
         ("ActivateGrant", "finance"),
         ("SettleTopUp", "books"),
         ("SettleTopUp", "finance"),
+        ("RequestTopUp", "books_currency"),
+        ("OpenWallet", "books_currency"),
+        ("UpdateWallet", "books_currency"),
         ("ReceiveTransfer", "slices"),
         ("ReceiveTransfer", "customer"),
         ("ReceiveTransfer", "asset"),
@@ -708,6 +725,17 @@ def test_all_that_is_left_is_another_call_than_as_much_said_in_units(
 
     check_same_call(everything, first)
     assert fingerprint(everything) != fingerprint(part)
+
+
+def test_a_refund_whose_tax_is_left_to_the_ledger_is_the_one_that_stated_as_much() -> None:
+    ledger = book(open_wallet(), sale(100, terms=SaleTerms(tax=Money("EUR", 19))))
+    first = ledger.answer(refund(2, 50))
+    stated = msgspec.structs.replace(refund(2, 50), tax=Money("EUR", 9))
+
+    check_same_call(refund(2, 50), first)
+    check_same_call(stated, first)
+    with pytest.raises(IdempotencyKeyReused):
+        check_same_call(msgspec.structs.replace(stated, tax=Money("EUR", 8)), first)
 
 
 def test_a_retry_without_an_effective_time_is_the_same_call_later() -> None:

@@ -274,13 +274,18 @@ class SettleRefundResponse(_message.Message):
     REFUND_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
+    TAX_FIELD_NUMBER: _builtins.int
     replayed: _builtins.bool
     """True if an earlier call with this key had done it already."""
     position: _builtins.int
     """Position of the event in the log."""
     @_builtins.property
     def refund(self) -> _money_pb2.Money:
-        """What was paid."""
+        """What was paid, beside the tax."""
+
+    @_builtins.property
+    def tax(self) -> _money_pb2.Money:
+        """Tax that was paid back with it; absent: none."""
 
     def __init__(
         self,
@@ -288,10 +293,11 @@ class SettleRefundResponse(_message.Message):
         refund: _money_pb2.Money | None = ...,
         replayed: _builtins.bool = ...,
         position: _builtins.int = ...,
+        tax: _money_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["refund", b"refund"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["refund", b"refund", "tax", b"tax"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["position", b"position", "refund", b"refund", "replayed", b"replayed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["position", b"position", "refund", b"refund", "replayed", b"replayed", "tax", b"tax"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

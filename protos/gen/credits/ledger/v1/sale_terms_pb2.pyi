@@ -114,7 +114,7 @@ class BundledItem(_message.Message):
     """What it is: 1 to 100 of A-Z, a-z, 0-9 and . _ ~ : -. Required."""
     @_builtins.property
     def standalone_price(self) -> _money_pb2.Money:
-        """Its price when it is sold alone, in the currency of the consideration. Required."""
+        """Its price when it is sold alone, in the currency of the consideration. Required; not kept with a grant."""
 
     @_builtins.property
     def from_time(self) -> _timestamp_pb2.Timestamp:

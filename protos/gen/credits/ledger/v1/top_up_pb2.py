@@ -23,30 +23,31 @@ _sym_db = _symbol_database.Default()
 
 
 from credits.ledger.v1 import money_pb2 as credits_dot_ledger_dot_v1_dot_money__pb2
+from credits.ledger.v1 import sale_terms_pb2 as credits_dot_ledger_dot_v1_dot_sale__terms__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x63redits/ledger/v1/top_up.proto\x12\x11\x63redits.ledger.v1\x1a\x1d\x63redits/ledger/v1/money.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x91\x02\n\x05TopUp\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x61mount_units\x18\x02 \x01(\x03\x12\'\n\x05price\x18\x03 \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12\x11\n\tvalid_for\x18\x04 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08priority\x18\x06 \x01(\x05\x12\r\n\x05scope\x18\x07 \x03(\t\x12\x11\n\treference\x18\x08 \x01(\t\x12\x11\n\tautomatic\x18\t \x01(\x08\x12\x30\n\x0crequest_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"f\n\x13RequestTopUpRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12(\n\x06top_up\x18\x03 \x01(\x0b\x32\x18.credits.ledger.v1.TopUp\"d\n\x14RequestTopUpResponse\x12(\n\x06top_up\x18\x01 \x01(\x0b\x32\x18.credits.ledger.v1.TopUp\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12\x10\n\x08position\x18\x03 \x01(\x03\"\xa0\x01\n\x12SettleTopUpRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12\x30\n\x07outcome\x18\x03 \x01(\x0e\x32\x1f.credits.ledger.v1.TopUpOutcome\x12\x19\n\x11payment_reference\x18\x04 \x01(\t\x12\x16\n\x0e\x66\x61ilure_reason\x18\x05 \x01(\t\"\x8e\x02\n\x13SettleTopUpResponse\x12\x30\n\x07outcome\x18\x01 \x01(\x0e\x32\x1f.credits.ledger.v1.TopUpOutcome\x12\x19\n\x11payment_reference\x18\x02 \x01(\t\x12\x16\n\x0e\x66\x61ilure_reason\x18\x03 \x01(\t\x12/\n\x0bsettle_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05grant\x18\x05 \x01(\t\x12.\n\nretry_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08replayed\x18\x07 \x01(\x08\x12\x10\n\x08position\x18\x08 \x01(\x03\"=\n\x14\x41\x63tivateGrantRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\"\x86\x01\n\x15\x41\x63tivateGrantResponse\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rgranted_units\x18\x02 \x01(\x03\x12\x10\n\x08replayed\x18\x03 \x01(\x08\x12\x10\n\x08position\x18\x04 \x01(\x03*\x85\x01\n\x0cTopUpOutcome\x12\x1e\n\x1aTOP_UP_OUTCOME_UNSPECIFIED\x10\x00\x12\x1c\n\x18TOP_UP_OUTCOME_SUCCEEDED\x10\x01\x12\x19\n\x15TOP_UP_OUTCOME_FAILED\x10\x02\x12\x1c\n\x18TOP_UP_OUTCOME_CANCELLED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x63redits/ledger/v1/top_up.proto\x12\x11\x63redits.ledger.v1\x1a\x1d\x63redits/ledger/v1/money.proto\x1a\"credits/ledger/v1/sale_terms.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc0\x02\n\x05TopUp\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x61mount_units\x18\x02 \x01(\x03\x12\'\n\x05price\x18\x03 \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12\x11\n\tvalid_for\x18\x04 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08priority\x18\x06 \x01(\x05\x12\r\n\x05scope\x18\x07 \x03(\t\x12\x11\n\treference\x18\x08 \x01(\t\x12\x11\n\tautomatic\x18\t \x01(\x08\x12\x30\n\x0crequest_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\x07\x66inance\x18\x0b \x01(\x0b\x32\x1c.credits.ledger.v1.SaleTerms\"f\n\x13RequestTopUpRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12(\n\x06top_up\x18\x03 \x01(\x0b\x32\x18.credits.ledger.v1.TopUp\"d\n\x14RequestTopUpResponse\x12(\n\x06top_up\x18\x01 \x01(\x0b\x32\x18.credits.ledger.v1.TopUp\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12\x10\n\x08position\x18\x03 \x01(\x03\"\xde\x01\n\x12SettleTopUpRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12\x30\n\x07outcome\x18\x03 \x01(\x0e\x32\x1f.credits.ledger.v1.TopUpOutcome\x12\x19\n\x11payment_reference\x18\x04 \x01(\t\x12\x16\n\x0e\x66\x61ilure_reason\x18\x05 \x01(\t\x12%\n\x03tax\x18\x06 \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12\x15\n\rexchange_rate\x18\x07 \x01(\t\"\x8e\x02\n\x13SettleTopUpResponse\x12\x30\n\x07outcome\x18\x01 \x01(\x0e\x32\x1f.credits.ledger.v1.TopUpOutcome\x12\x19\n\x11payment_reference\x18\x02 \x01(\t\x12\x16\n\x0e\x66\x61ilure_reason\x18\x03 \x01(\t\x12/\n\x0bsettle_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05grant\x18\x05 \x01(\t\x12.\n\nretry_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08replayed\x18\x07 \x01(\x08\x12\x10\n\x08position\x18\x08 \x01(\x03\"=\n\x14\x41\x63tivateGrantRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\"\x86\x01\n\x15\x41\x63tivateGrantResponse\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rgranted_units\x18\x02 \x01(\x03\x12\x10\n\x08replayed\x18\x03 \x01(\x08\x12\x10\n\x08position\x18\x04 \x01(\x03*\x85\x01\n\x0cTopUpOutcome\x12\x1e\n\x1aTOP_UP_OUTCOME_UNSPECIFIED\x10\x00\x12\x1c\n\x18TOP_UP_OUTCOME_SUCCEEDED\x10\x01\x12\x19\n\x15TOP_UP_OUTCOME_FAILED\x10\x02\x12\x1c\n\x18TOP_UP_OUTCOME_CANCELLED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'credits.ledger.v1.top_up_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TOPUPOUTCOME']._serialized_start=1236
-  _globals['_TOPUPOUTCOME']._serialized_end=1369
-  _globals['_TOPUP']._serialized_start=118
-  _globals['_TOPUP']._serialized_end=391
-  _globals['_REQUESTTOPUPREQUEST']._serialized_start=393
-  _globals['_REQUESTTOPUPREQUEST']._serialized_end=495
-  _globals['_REQUESTTOPUPRESPONSE']._serialized_start=497
-  _globals['_REQUESTTOPUPRESPONSE']._serialized_end=597
-  _globals['_SETTLETOPUPREQUEST']._serialized_start=600
-  _globals['_SETTLETOPUPREQUEST']._serialized_end=760
-  _globals['_SETTLETOPUPRESPONSE']._serialized_start=763
-  _globals['_SETTLETOPUPRESPONSE']._serialized_end=1033
-  _globals['_ACTIVATEGRANTREQUEST']._serialized_start=1035
-  _globals['_ACTIVATEGRANTREQUEST']._serialized_end=1096
-  _globals['_ACTIVATEGRANTRESPONSE']._serialized_start=1099
-  _globals['_ACTIVATEGRANTRESPONSE']._serialized_end=1233
+  _globals['_TOPUPOUTCOME']._serialized_start=1381
+  _globals['_TOPUPOUTCOME']._serialized_end=1514
+  _globals['_TOPUP']._serialized_start=154
+  _globals['_TOPUP']._serialized_end=474
+  _globals['_REQUESTTOPUPREQUEST']._serialized_start=476
+  _globals['_REQUESTTOPUPREQUEST']._serialized_end=578
+  _globals['_REQUESTTOPUPRESPONSE']._serialized_start=580
+  _globals['_REQUESTTOPUPRESPONSE']._serialized_end=680
+  _globals['_SETTLETOPUPREQUEST']._serialized_start=683
+  _globals['_SETTLETOPUPREQUEST']._serialized_end=905
+  _globals['_SETTLETOPUPRESPONSE']._serialized_start=908
+  _globals['_SETTLETOPUPRESPONSE']._serialized_end=1178
+  _globals['_ACTIVATEGRANTREQUEST']._serialized_start=1180
+  _globals['_ACTIVATEGRANTREQUEST']._serialized_end=1241
+  _globals['_ACTIVATEGRANTRESPONSE']._serialized_start=1244
+  _globals['_ACTIVATEGRANTRESPONSE']._serialized_end=1378
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ Top-ups: credit that is asked for, paid somewhere else, and granted when the pay
 
 from collections import abc as _abc
 from credits.ledger.v1 import money_pb2 as _money_pb2
+from credits.ledger.v1 import sale_terms_pb2 as _sale_terms_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -65,6 +66,7 @@ class TopUp(_message.Message):
     REFERENCE_FIELD_NUMBER: _builtins.int
     AUTOMATIC_FIELD_NUMBER: _builtins.int
     REQUEST_TIME_FIELD_NUMBER: _builtins.int
+    FINANCE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """wallets/{wallet}/topUps/{top_up}; {top_up} is the version of its event in the wallet's stream. Output only."""
     amount_units: _builtins.int
@@ -95,6 +97,12 @@ class TopUp(_message.Message):
     def request_time(self) -> _timestamp_pb2.Timestamp:
         """When it was requested. Output only."""
 
+    @_builtins.property
+    def finance(self) -> _sale_terms_pb2.SaleTerms:
+        """What finance is told of the sale: its grant is booked as one that was granted with these terms. Tax and exchange rate
+        may be stated with the settlement instead. Default: that of a sale without terms.
+        """
+
     def __init__(
         self,
         *,
@@ -108,10 +116,11 @@ class TopUp(_message.Message):
         reference: _builtins.str = ...,
         automatic: _builtins.bool = ...,
         request_time: _timestamp_pb2.Timestamp | None = ...,
+        finance: _sale_terms_pb2.SaleTerms | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "price", b"price", "request_time", b"request_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "finance", b"finance", "price", b"price", "request_time", b"request_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_units", b"amount_units", "automatic", b"automatic", "expire_time", b"expire_time", "name", b"name", "price", b"price", "priority", b"priority", "reference", b"reference", "request_time", b"request_time", "scope", b"scope", "valid_for", b"valid_for"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_units", b"amount_units", "automatic", b"automatic", "expire_time", b"expire_time", "finance", b"finance", "name", b"name", "price", b"price", "priority", b"priority", "reference", b"reference", "request_time", b"request_time", "scope", b"scope", "valid_for", b"valid_for"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -192,6 +201,8 @@ class SettleTopUpRequest(_message.Message):
     OUTCOME_FIELD_NUMBER: _builtins.int
     PAYMENT_REFERENCE_FIELD_NUMBER: _builtins.int
     FAILURE_REASON_FIELD_NUMBER: _builtins.int
+    TAX_FIELD_NUMBER: _builtins.int
+    EXCHANGE_RATE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """wallets/{wallet}/topUps/{top_up}. Required."""
     idempotency_key: _builtins.str
@@ -204,6 +215,14 @@ class SettleTopUpRequest(_message.Message):
     """The payment, as the payment provider names it. At most 200 characters."""
     failure_reason: _builtins.str
     """Why it did not succeed, for people. At most 200 characters; not with SUCCEEDED."""
+    exchange_rate: _builtins.str
+    """What one unit of the price's currency was worth at receipt in the books' own: decimal text above 0; only with
+    SUCCEEDED. Default: what was stated before; required for a sale in a foreign currency where nothing was.
+    """
+    @_builtins.property
+    def tax(self) -> _money_pb2.Money:
+        """Sales tax received beside the price, in its currency, from 0; only with SUCCEEDED. Default: what was stated before."""
+
     def __init__(
         self,
         *,
@@ -212,10 +231,12 @@ class SettleTopUpRequest(_message.Message):
         outcome: Global___TopUpOutcome.ValueType = ...,
         payment_reference: _builtins.str = ...,
         failure_reason: _builtins.str = ...,
+        tax: _money_pb2.Money | None = ...,
+        exchange_rate: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["tax", b"tax"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["failure_reason", b"failure_reason", "idempotency_key", b"idempotency_key", "name", b"name", "outcome", b"outcome", "payment_reference", b"payment_reference"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exchange_rate", b"exchange_rate", "failure_reason", b"failure_reason", "idempotency_key", b"idempotency_key", "name", b"name", "outcome", b"outcome", "payment_reference", b"payment_reference", "tax", b"tax"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -220,8 +220,8 @@ class ChargeBackGrantRequest(_message.Message):
     """Free text kept with the chargeback, for instance the bank's case number. At most 200 characters."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
-        """What the bank took back, above 0 and at most the consideration that was not refunded and did not move to another
-        wallet. Absent: all of that.
+        """What the bank took back, tax included: above 0, and at most the consideration and the tax that were not given back
+        and did not move to another wallet. Absent: all of that.
         """
 
     def __init__(
@@ -242,7 +242,7 @@ Global___ChargeBackGrantRequest: _TypeAlias = ChargeBackGrantRequest  # noqa: Y0
 
 @_typing.final
 class ChargeBackGrantResponse(_message.Message):
-    """ChargeBackGrantResponse answers ChargeBackGrant. amount = cost basis of the units revoked + receivable."""
+    """ChargeBackGrantResponse answers ChargeBackGrant. amount = cost basis of the units revoked and their tax + receivable."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -251,6 +251,8 @@ class ChargeBackGrantResponse(_message.Message):
     RECEIVABLE_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
+    TAX_FIELD_NUMBER: _builtins.int
+    RECEIVABLE_TAX_FIELD_NUMBER: _builtins.int
     revoked_units: _builtins.int
     """Unheld units that were withdrawn: as many as cover the amount."""
     replayed: _builtins.bool
@@ -259,11 +261,19 @@ class ChargeBackGrantResponse(_message.Message):
     """Position of the event in the notification log."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
-        """What the bank took back."""
+        """What the bank took back, tax included."""
 
     @_builtins.property
     def receivable(self) -> _money_pb2.Money:
-        """What the customer owes for credit that was used or is held. Units that return later lower it."""
+        """What the customer owes for credit that was used or is held, tax included. Units that return later lower it."""
+
+    @_builtins.property
+    def tax(self) -> _money_pb2.Money:
+        """What of the amount is tax: the same part as of all that was left; absent: none."""
+
+    @_builtins.property
+    def receivable_tax(self) -> _money_pb2.Money:
+        """What of the receivable is tax, which stays owed to the state: the credit was used. Absent: none."""
 
     def __init__(
         self,
@@ -273,10 +283,12 @@ class ChargeBackGrantResponse(_message.Message):
         receivable: _money_pb2.Money | None = ...,
         replayed: _builtins.bool = ...,
         position: _builtins.int = ...,
+        tax: _money_pb2.Money | None = ...,
+        receivable_tax: _money_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "receivable", b"receivable"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "receivable", b"receivable", "receivable_tax", b"receivable_tax", "tax", b"tax"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "position", b"position", "receivable", b"receivable", "replayed", b"replayed", "revoked_units", b"revoked_units"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "position", b"position", "receivable", b"receivable", "receivable_tax", b"receivable_tax", "replayed", b"replayed", "revoked_units", b"revoked_units", "tax", b"tax"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

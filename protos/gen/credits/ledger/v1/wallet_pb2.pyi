@@ -299,8 +299,8 @@ class Grant(_message.Message):
 
     @_builtins.property
     def finance(self) -> _sale_terms_pb2.SaleTerms:
-        """How its consideration is recognised. Default: by use, and what is not used at its expiry. In the answer of Grant; lists
-        leave it out.
+        """How its consideration is recognised. Default: by use, and what is not used at its expiry. Read as its grant recorded
+        it: estimates that were revised later are those of ListPaidLots.
         """
 
     def __init__(

@@ -23,27 +23,28 @@ _sym_db = _symbol_database.Default()
 
 
 from credits.ledger.v1 import money_pb2 as credits_dot_ledger_dot_v1_dot_money__pb2
+from credits.ledger.v1 import sale_terms_pb2 as credits_dot_ledger_dot_v1_dot_sale__terms__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$credits/ledger/v1/wallet_rules.proto\x12\x11\x63redits.ledger.v1\x1a\x1d\x63redits/ledger/v1/money.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x80\x02\n\x0bWalletRules\x12\x33\n\x10late_usage_grace\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\tspend_cap\x18\x02 \x01(\x0b\x32\x1b.credits.ledger.v1.SpendCap\x12*\n\x07\x62udgets\x18\x03 \x03(\x0b\x32\x19.credits.ledger.v1.Budget\x12-\n\x06\x61lerts\x18\x04 \x01(\x0b\x32\x1d.credits.ledger.v1.AlertRules\x12\x31\n\x0b\x61uto_top_up\x18\x05 \x01(\x0b\x32\x1c.credits.ledger.v1.AutoTopUp\"o\n\x08SpendCap\x12\x14\n\x0c\x61mount_units\x18\x01 \x01(\x03\x12\x0e\n\x06period\x18\x02 \x01(\t\x12\x0c\n\x04zone\x18\x03 \x01(\t\x12/\n\x0b\x61nchor_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xc2\x01\n\x06\x42udget\x12\x11\n\tbudget_id\x18\x01 \x01(\t\x12\x14\n\x0c\x61mount_units\x18\x02 \x01(\x03\x12\x11\n\x07\x61pi_key\x18\x03 \x01(\tH\x00\x12\x0e\n\x04user\x18\x04 \x01(\tH\x00\x12\x11\n\x07\x66\x65\x61ture\x18\x05 \x01(\tH\x00\x12\x0e\n\x06period\x18\x06 \x01(\t\x12\x0c\n\x04zone\x18\x07 \x01(\t\x12/\n\x0b\x61nchor_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\n\x08selector\"u\n\nAlertRules\x12\x1c\n\x14\x65ntitlement_percents\x18\x01 \x03(\x05\x12\x19\n\x11low_balance_units\x18\x02 \x03(\x03\x12.\n\tfast_rise\x18\x03 \x01(\x0b\x32\x1b.credits.ledger.v1.FastRise\"R\n\x08\x46\x61stRise\x12\x0e\n\x06window\x18\x01 \x01(\t\x12\x0f\n\x07windows\x18\x02 \x01(\x05\x12\x0e\n\x06\x66\x61\x63tor\x18\x03 \x01(\t\x12\x15\n\rminimum_units\x18\x04 \x01(\x03\"\xc5\x02\n\tAutoTopUp\x12\x17\n\x0fthreshold_units\x18\x01 \x01(\x03\x12\x16\n\x0c\x61mount_units\x18\x02 \x01(\x03H\x00\x12\x16\n\x0ctarget_units\x18\x03 \x01(\x03H\x00\x12\'\n\x05price\x18\x04 \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12\x13\n\x0bprice_units\x18\x05 \x01(\x03\x12\x13\n\x0bper_day_max\x18\x06 \x01(\x05\x12\x15\n\rper_month_max\x18\x07 \x01(\x05\x12+\n\x08\x62\x61\x63k_off\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0c\x62\x61\x63k_off_max\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x11\n\tvalid_for\x18\n \x01(\t\x12\x0c\n\x04zone\x18\x0b \x01(\tB\x06\n\x04sizeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$credits/ledger/v1/wallet_rules.proto\x12\x11\x63redits.ledger.v1\x1a\x1d\x63redits/ledger/v1/money.proto\x1a\"credits/ledger/v1/sale_terms.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x80\x02\n\x0bWalletRules\x12\x33\n\x10late_usage_grace\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\tspend_cap\x18\x02 \x01(\x0b\x32\x1b.credits.ledger.v1.SpendCap\x12*\n\x07\x62udgets\x18\x03 \x03(\x0b\x32\x19.credits.ledger.v1.Budget\x12-\n\x06\x61lerts\x18\x04 \x01(\x0b\x32\x1d.credits.ledger.v1.AlertRules\x12\x31\n\x0b\x61uto_top_up\x18\x05 \x01(\x0b\x32\x1c.credits.ledger.v1.AutoTopUp\"o\n\x08SpendCap\x12\x14\n\x0c\x61mount_units\x18\x01 \x01(\x03\x12\x0e\n\x06period\x18\x02 \x01(\t\x12\x0c\n\x04zone\x18\x03 \x01(\t\x12/\n\x0b\x61nchor_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xc2\x01\n\x06\x42udget\x12\x11\n\tbudget_id\x18\x01 \x01(\t\x12\x14\n\x0c\x61mount_units\x18\x02 \x01(\x03\x12\x11\n\x07\x61pi_key\x18\x03 \x01(\tH\x00\x12\x0e\n\x04user\x18\x04 \x01(\tH\x00\x12\x11\n\x07\x66\x65\x61ture\x18\x05 \x01(\tH\x00\x12\x0e\n\x06period\x18\x06 \x01(\t\x12\x0c\n\x04zone\x18\x07 \x01(\t\x12/\n\x0b\x61nchor_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\n\x08selector\"u\n\nAlertRules\x12\x1c\n\x14\x65ntitlement_percents\x18\x01 \x03(\x05\x12\x19\n\x11low_balance_units\x18\x02 \x03(\x03\x12.\n\tfast_rise\x18\x03 \x01(\x0b\x32\x1b.credits.ledger.v1.FastRise\"R\n\x08\x46\x61stRise\x12\x0e\n\x06window\x18\x01 \x01(\t\x12\x0f\n\x07windows\x18\x02 \x01(\x05\x12\x0e\n\x06\x66\x61\x63tor\x18\x03 \x01(\t\x12\x15\n\rminimum_units\x18\x04 \x01(\x03\"\xf4\x02\n\tAutoTopUp\x12\x17\n\x0fthreshold_units\x18\x01 \x01(\x03\x12\x16\n\x0c\x61mount_units\x18\x02 \x01(\x03H\x00\x12\x16\n\x0ctarget_units\x18\x03 \x01(\x03H\x00\x12\'\n\x05price\x18\x04 \x01(\x0b\x32\x18.credits.ledger.v1.Money\x12\x13\n\x0bprice_units\x18\x05 \x01(\x03\x12\x13\n\x0bper_day_max\x18\x06 \x01(\x05\x12\x15\n\rper_month_max\x18\x07 \x01(\x05\x12+\n\x08\x62\x61\x63k_off\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0c\x62\x61\x63k_off_max\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x11\n\tvalid_for\x18\n \x01(\t\x12\x0c\n\x04zone\x18\x0b \x01(\t\x12-\n\x07\x66inance\x18\x0c \x01(\x0b\x32\x1c.credits.ledger.v1.SaleTermsB\x06\n\x04sizeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'credits.ledger.v1.wallet_rules_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_WALLETRULES']._serialized_start=156
-  _globals['_WALLETRULES']._serialized_end=412
-  _globals['_SPENDCAP']._serialized_start=414
-  _globals['_SPENDCAP']._serialized_end=525
-  _globals['_BUDGET']._serialized_start=528
-  _globals['_BUDGET']._serialized_end=722
-  _globals['_ALERTRULES']._serialized_start=724
-  _globals['_ALERTRULES']._serialized_end=841
-  _globals['_FASTRISE']._serialized_start=843
-  _globals['_FASTRISE']._serialized_end=925
-  _globals['_AUTOTOPUP']._serialized_start=928
-  _globals['_AUTOTOPUP']._serialized_end=1253
+  _globals['_WALLETRULES']._serialized_start=192
+  _globals['_WALLETRULES']._serialized_end=448
+  _globals['_SPENDCAP']._serialized_start=450
+  _globals['_SPENDCAP']._serialized_end=561
+  _globals['_BUDGET']._serialized_start=564
+  _globals['_BUDGET']._serialized_end=758
+  _globals['_ALERTRULES']._serialized_start=760
+  _globals['_ALERTRULES']._serialized_end=877
+  _globals['_FASTRISE']._serialized_start=879
+  _globals['_FASTRISE']._serialized_end=961
+  _globals['_AUTOTOPUP']._serialized_start=964
+  _globals['_AUTOTOPUP']._serialized_end=1336
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ What a wallet is told beside its shortfall policy: grace, caps, budgets, alerts 
 
 from collections import abc as _abc
 from credits.ledger.v1 import money_pb2 as _money_pb2
+from credits.ledger.v1 import sale_terms_pb2 as _sale_terms_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
@@ -256,6 +257,7 @@ class AutoTopUp(_message.Message):
     BACK_OFF_MAX_FIELD_NUMBER: _builtins.int
     VALID_FOR_FIELD_NUMBER: _builtins.int
     ZONE_FIELD_NUMBER: _builtins.int
+    FINANCE_FIELD_NUMBER: _builtins.int
     threshold_units: _builtins.int
     """Available units at or below which a top-up is requested. Required, from 0."""
     amount_units: _builtins.int
@@ -284,6 +286,13 @@ class AutoTopUp(_message.Message):
     def back_off_max(self) -> _duration_pb2.Duration:
         """Longest such wait. Default 1 day."""
 
+    @_builtins.property
+    def finance(self) -> _sale_terms_pb2.SaleTerms:
+        """What finance is told of each sale. The tax in it is that of `price`, and each top-up has its share, rounded up to a
+        nano. No exchange rate (SettleTopUp states it) and no spans of time; expected_redeemed_units and bonus_units only with
+        amount_units. Default: that of a sale without terms.
+        """
+
     def __init__(
         self,
         *,
@@ -298,10 +307,11 @@ class AutoTopUp(_message.Message):
         back_off_max: _duration_pb2.Duration | None = ...,
         valid_for: _builtins.str = ...,
         zone: _builtins.str = ...,
+        finance: _sale_terms_pb2.SaleTerms | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount_units", b"amount_units", "back_off", b"back_off", "back_off_max", b"back_off_max", "price", b"price", "size", b"size", "target_units", b"target_units"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount_units", b"amount_units", "back_off", b"back_off", "back_off_max", b"back_off_max", "finance", b"finance", "price", b"price", "size", b"size", "target_units", b"target_units"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_units", b"amount_units", "back_off", b"back_off", "back_off_max", b"back_off_max", "per_day_max", b"per_day_max", "per_month_max", b"per_month_max", "price", b"price", "price_units", b"price_units", "size", b"size", "target_units", b"target_units", "threshold_units", b"threshold_units", "valid_for", b"valid_for", "zone", b"zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_units", b"amount_units", "back_off", b"back_off", "back_off_max", b"back_off_max", "finance", b"finance", "per_day_max", b"per_day_max", "per_month_max", b"per_month_max", "price", b"price", "price_units", b"price_units", "size", b"size", "target_units", b"target_units", "threshold_units", b"threshold_units", "valid_for", b"valid_for", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_size: _TypeAlias = _typing.Literal["amount_units", "target_units"]  # noqa: Y015
     _WhichOneofArgType_size: _TypeAlias = _typing.Literal["size", b"size"]  # noqa: Y015

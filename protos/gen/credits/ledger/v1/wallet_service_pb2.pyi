@@ -1253,6 +1253,7 @@ class RefundGrantRequest(_message.Message):
     AMOUNT_UNITS_FIELD_NUMBER: _builtins.int
     PAID_FIELD_NUMBER: _builtins.int
     EXCHANGE_RATE_FIELD_NUMBER: _builtins.int
+    TAX_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """wallets/{wallet}/grants/{grant}. Required; must carry consideration."""
     idempotency_key: _builtins.str
@@ -1265,6 +1266,13 @@ class RefundGrantRequest(_message.Message):
     """What one unit of the grant's currency is worth now in the books' own: decimal text. Only for a grant with an exchange
     rate. Default: that of its receipt.
     """
+    @_builtins.property
+    def tax(self) -> _money_pb2.Money:
+        """Tax that goes back beside the refund, in its currency: from 0 to what is left of the tax received with the grant.
+        Default: tax x refunded units / granted units, rounded down cumulatively, so that all units together give all of it
+        back; where the price paid for other things as well, of the credit's part of the tax.
+        """
+
     def __init__(
         self,
         *,
@@ -1273,10 +1281,11 @@ class RefundGrantRequest(_message.Message):
         amount_units: _builtins.int = ...,
         paid: _builtins.bool = ...,
         exchange_rate: _builtins.str = ...,
+        tax: _money_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["tax", b"tax"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_units", b"amount_units", "exchange_rate", b"exchange_rate", "idempotency_key", b"idempotency_key", "name", b"name", "paid", b"paid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_units", b"amount_units", "exchange_rate", b"exchange_rate", "idempotency_key", b"idempotency_key", "name", b"name", "paid", b"paid", "tax", b"tax"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1293,6 +1302,7 @@ class RefundGrantResponse(_message.Message):
     REPLAYED_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
+    TAX_FIELD_NUMBER: _builtins.int
     refunded_units: _builtins.int
     """Units withdrawn."""
     replayed: _builtins.bool
@@ -1305,6 +1315,10 @@ class RefundGrantResponse(_message.Message):
     def refund(self) -> _money_pb2.Money:
         """Money owed back: cost basis of the units, rounded down cumulatively."""
 
+    @_builtins.property
+    def tax(self) -> _money_pb2.Money:
+        """Tax owed back beside the refund; absent: none."""
+
     def __init__(
         self,
         *,
@@ -1313,10 +1327,11 @@ class RefundGrantResponse(_message.Message):
         replayed: _builtins.bool = ...,
         position: _builtins.int = ...,
         name: _builtins.str = ...,
+        tax: _money_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["refund", b"refund"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["refund", b"refund", "tax", b"tax"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "position", b"position", "refund", b"refund", "refunded_units", b"refunded_units", "replayed", b"replayed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "position", b"position", "refund", b"refund", "refunded_units", b"refunded_units", "replayed", b"replayed", "tax", b"tax"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -318,7 +318,7 @@ class WalletServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RefundGrant(self, request, context):
-        """Withdraw unheld units of a paid grant and owe their cost basis back. Safe to retry with the same key.
+        """Withdraw unheld units of a paid grant and owe their cost basis and its tax back. Safe to retry with the same key.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

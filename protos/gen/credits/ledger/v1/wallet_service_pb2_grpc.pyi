@@ -96,7 +96,7 @@ class WalletServiceStub:
     RevokeGrant: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.RevokeGrantRequest, _wallet_service_pb2.RevokeGrantResponse]
     """Withdraw the unheld rest of a grant; what holds return later is withdrawn then. Safe to retry with the same key."""
     RefundGrant: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.RefundGrantRequest, _wallet_service_pb2.RefundGrantResponse]
-    """Withdraw unheld units of a paid grant and owe their cost basis back. Safe to retry with the same key."""
+    """Withdraw unheld units of a paid grant and owe their cost basis and its tax back. Safe to retry with the same key."""
     ChargeBackGrant: _grpc.UnaryUnaryMultiCallable[_transfer_pb2.ChargeBackGrantRequest, _transfer_pb2.ChargeBackGrantResponse]
     """Note that the bank took back what was paid for a grant, be its credit used or not: the unheld rest is withdrawn, and
     what that does not cover is owed by the customer. Once a grant. Safe to retry with the same key.
@@ -175,7 +175,7 @@ class WalletServiceAsyncStub(WalletServiceStub):
     RevokeGrant: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.RevokeGrantRequest, _wallet_service_pb2.RevokeGrantResponse]  # type: ignore[assignment]
     """Withdraw the unheld rest of a grant; what holds return later is withdrawn then. Safe to retry with the same key."""
     RefundGrant: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.RefundGrantRequest, _wallet_service_pb2.RefundGrantResponse]  # type: ignore[assignment]
-    """Withdraw unheld units of a paid grant and owe their cost basis back. Safe to retry with the same key."""
+    """Withdraw unheld units of a paid grant and owe their cost basis and its tax back. Safe to retry with the same key."""
     ChargeBackGrant: _aio.UnaryUnaryMultiCallable[_transfer_pb2.ChargeBackGrantRequest, _transfer_pb2.ChargeBackGrantResponse]  # type: ignore[assignment]
     """Note that the bank took back what was paid for a grant, be its credit used or not: the unheld rest is withdrawn, and
     what that does not cover is owed by the customer. Once a grant. Safe to retry with the same key.
@@ -365,7 +365,7 @@ class WalletServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _wallet_service_pb2.RefundGrantRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_wallet_service_pb2.RefundGrantResponse, _abc.Awaitable[_wallet_service_pb2.RefundGrantResponse]]:
-        """Withdraw unheld units of a paid grant and owe their cost basis back. Safe to retry with the same key."""
+        """Withdraw unheld units of a paid grant and owe their cost basis and its tax back. Safe to retry with the same key."""
 
     @_abc_1.abstractmethod
     def ChargeBackGrant(
