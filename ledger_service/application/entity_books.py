@@ -30,7 +30,7 @@ from ledger_service.domain.wallet.payments import find_open, find_pending
 from ledger_service.domain.wallet.state import Wallet
 from ledger_service.domain.wallet.top_up_terms import stated_terms
 
-C = TypeVar("C", ActivateGrant, GrantCredits, SettleTopUp)
+C = TypeVar("C", GrantCredits, SettleTopUp)
 L = TypeVar("L", RequestTopUp, OpenWallet, UpdateWallet)
 
 
@@ -39,8 +39,6 @@ async def in_entity_books(writer: Writer, command: C, *, functional_currency: st
 
     `functional_currency` is that of entities that have set none themselves.
     """
-    if isinstance(command, ActivateGrant):
-        return await _activated_in_books(writer, command)
     if isinstance(command, GrantCredits):
         paid = command.consideration
     else:
@@ -67,14 +65,16 @@ async def in_entity_books(writer: Writer, command: C, *, functional_currency: st
     return msgspec.structs.replace(command, finance=terms)
 
 
-async def _activated_in_books(writer: Writer, command: ActivateGrant) -> ActivateGrant:
-    state = (await writer.read(command.wallet)).state
-    pending = find_pending(state.payments, command.grant_version) if isinstance(state, Wallet) else None
-    if pending is None or not isinstance(state, Wallet):
-        # The decision says what is wrong.
+async def received_in_entity_books(writer: Writer, command: ActivateGrant) -> ActivateGrant:
+    """Return an activation that names the books that decide the rate of its payment. Raises Refusal."""
+    wallet = (await writer.read(command.wallet)).state
+    if not isinstance(wallet, Wallet):
+        return command
+    pending = find_pending(wallet.payments, command.grant_version)
+    if pending is None:
         return command
     terms = pending.granted.finance
-    books = f"{COLLECTION}{(terms.entity if terms is not None else '') or state.entity}"
+    books = f"{COLLECTION}{terms.entity if terms is not None and terms.entity else wallet.entity}"
     if (await writer.read(books)).state is None:
         return command
     return msgspec.structs.replace(command, books=books)

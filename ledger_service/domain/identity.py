@@ -163,7 +163,7 @@ def identity(command: AnyCommand) -> Identity:  # noqa: C901, PLR0912
         case ReleaseHold() | RevokeGrant() | ExtendGrant():
             return fields(command, "wallet")
         case ActivateGrant() | SettleTopUp():
-            # The terms follow from what was asked for before, tax and rate.
+            # The terms follow from the grant, or the request, tax and rate.
             return fields(command, "wallet", "books", "finance")
         case RequestTopUp():
             return top_up_fields(command, "wallet", "books_currency")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from credits.ledger.v1 import top_up_pb2
 from ledger_service.application import top_ups
-from ledger_service.application.entity_books import for_entity_books, in_entity_books
+from ledger_service.application.entity_books import for_entity_books, received_in_entity_books
 from ledger_service.rpc.calls import Context, actor_of
 from ledger_service.rpc.hold_service import HoldMethods
 from ledger_service.rpc.top_up_messages import (
@@ -26,7 +26,7 @@ class TopUpMethods(HoldMethods):
         self, request: top_up_pb2.ActivateGrantRequest, context: Context
     ) -> top_up_pb2.ActivateGrantResponse:
         """Issue what a pending grant held back."""
-        command = await in_entity_books(self._writer, read_activate(request))
+        command = await received_in_entity_books(self._writer, read_activate(request))
         return write_activated(await self._submit(command, request.idempotency_key, context))
 
     async def RequestTopUp(

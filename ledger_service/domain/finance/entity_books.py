@@ -122,24 +122,13 @@ def at_receipt(
     told = terms or FinanceTerms()
     if told.exchange_rate or currency_code == books.functional_currency:
         return terms
-    rate = _rate_of(books, told.entity, currency_code, instant, field="name")
+    rate = _rate_of(books, told.entity or DEFAULT_ENTITY, currency_code, instant, field="name")
     return msgspec.structs.replace(
         told,
         functional_currency=books.functional_currency,
         exchange_rate=rate,
         resolved=(*told.resolved, "exchange_rate"),
     )
-
-
-def _rate_of(books: EntityBooks, entity: str, currency_code: str, instant: datetime, *, field: str) -> str:
-    rate = books.rate_at(currency_code, instant)
-    if not rate:
-        own, time = books.functional_currency, instant.isoformat()
-        raise ExchangeRateRequired(
-            f"entity {entity or DEFAULT_ENTITY} has no rate of {currency_code} in {own} at {time}",
-            field=field,
-        )
-    return rate
 
 
 def _check_books(books: EntityBooks, terms: SaleTerms, *, field: str) -> None:
@@ -153,16 +142,27 @@ def _check_books(books: EntityBooks, terms: SaleTerms, *, field: str) -> None:
 def _in_books(
     books: EntityBooks, terms: SaleTerms, *, currency_code: str, instant: datetime | None, field: str
 ) -> SaleTerms:
-    own = books.functional_currency
+    own, entity = books.functional_currency, terms.entity or DEFAULT_ENTITY
     if currency_code == own:
         # A rate beside it is refused as that of a sale that is in no foreign currency.
         return msgspec.structs.replace(terms, functional_currency=own) if terms.exchange_rate else terms
     rate = terms.exchange_rate
+    if not rate and instant is None:
+        return msgspec.structs.replace(terms, functional_currency="")
     if not rate:
-        if instant is None:
-            return msgspec.structs.replace(terms, functional_currency="")
-        rate = _rate_of(books, terms.entity, currency_code, instant, field=field)
+        assert instant is not None
+        rate = _rate_of(books, entity, currency_code, instant, field=field)
     return msgspec.structs.replace(terms, functional_currency=own, exchange_rate=rate)
+
+
+def _rate_of(books: EntityBooks, entity: str, currency_code: str, instant: datetime, *, field: str) -> str:
+    rate = books.rate_at(currency_code, instant)
+    if not rate:
+        own, time = books.functional_currency, instant.isoformat()
+        raise ExchangeRateRequired(
+            f"entity {entity} has no rate of {currency_code} in {own} at {time}", field=field
+        )
+    return rate
 
 
 def evolve_books(books: EntityBooks | None, fact: Fact[Event], version: int) -> EntityBooks:  # noqa: ARG001

@@ -1,9 +1,10 @@
 """Sales, however they are asked for: whose books they go into, at which rate, and which pool takes them.
 
 A grant and a top-up that was paid are sales now: their terms are completed by what the wallet's entity has said. A
-request of a top-up and a rule for top-ups are sales to come: their rate is that of the payment, but what can never be
-sold is refused at once. A pool is there for ever, and so are the currency of an entity's books and the entity of a
-wallet; so what was asked for is found as it was when it is paid, unless books began in between.
+grant that waits for its payment, a request of a top-up and a rule for top-ups are sales to come: their rate is that of
+the payment, but what can never be sold is refused at once. A pool is there for ever, and so are the currency of an
+entity's books and the entity of a wallet; so what was asked for is found as it was when it is paid, unless books began
+in between.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from ledger_service.domain.wallet.payments import find_open, find_pending
 from ledger_service.domain.wallet.state import Wallet
 from ledger_service.domain.wallet.top_up_terms import ASKED, stated_terms
 
-SALES: Final = frozenset({ActivateGrant, GrantCredits, RequestTopUp, SettleTopUp, UpdateWallet})
+SALES: Final = frozenset({GrantCredits, ActivateGrant, RequestTopUp, SettleTopUp, UpdateWallet})
 """Commands on a wallet that is there which may sell on terms."""
 RULED: Final = "wallet.rules.auto_top_up.finance"
 
@@ -51,7 +52,7 @@ def finance_streams(command: object) -> Iterator[str]:
     sale = sale_of(command)
     if sale is not None and sale.terms.pool:
         yield sale.terms.pool
-    if isinstance(command, ActivateGrant | GrantCredits | SettleTopUp) and command.books:
+    if isinstance(command, GrantCredits | ActivateGrant | SettleTopUp) and command.books:
         yield command.books
 
 
@@ -62,9 +63,9 @@ def sold_in_books(
 
     Raises ExchangeRateRequired, FieldMalformed, BreakagePoolNotFound, BreakagePoolMismatch.
     """
+    asked = sale_of(command)
     if isinstance(command, ActivateGrant):
         return _received(states, wallet, command, now)
-    asked = sale_of(command)
     if isinstance(command, GrantCredits | SettleTopUp):
         command = _with_entity(states, wallet, command, now)
     sale = sale_of(command)
@@ -73,8 +74,7 @@ def sold_in_books(
         if isinstance(command, SettleTopUp):
             price = _price_of(wallet, command)
             sale = sale._replace(currency_code="" if price is None else price.currency_code)
-        elif isinstance(command, GrantCredits) and (books := _books(states, command.books)) is not None:
-            # One that waits for its payment is converted then.
+        if isinstance(command, GrantCredits) and (books := _books_of(states, command)) is not None:
             sale = sale._replace(books_currency=books.functional_currency)
         check_sale(states, sale, entity=wallet.entity)
     return command
@@ -133,8 +133,8 @@ def _sale_of_rule(rule: AutoTopUp | None, books_currency: str) -> Sale | None:
 def _with_entity(
     states: Mapping[str, object], wallet: Wallet, command: GrantCredits | SettleTopUp, now: datetime
 ) -> GrantCredits | SettleTopUp:
-    instant: datetime | None = now
     price = _price_of(wallet, command)
+    instant: datetime | None = now
     if price is None:
         return command
     if isinstance(command, GrantCredits):
@@ -144,11 +144,10 @@ def _with_entity(
         top_up = find_open(wallet.payments, command.top_up_version)
         assert top_up is not None, "it has a price"
         asked = command.finance or stated_terms(top_up.requested, command)
-    books = _books(states, command.books)
     settles = isinstance(command, SettleTopUp)
     terms = sold_by(
         wallet.entity,
-        books,
+        _books_of(states, command),
         asked,
         currency_code=price.currency_code,
         instant=instant,
@@ -161,7 +160,7 @@ def _with_entity(
 def _received(
     states: Mapping[str, object], wallet: Wallet, command: ActivateGrant, now: datetime
 ) -> ActivateGrant:
-    books, pending = _books(states, command.books), find_pending(wallet.payments, command.grant_version)
+    books, pending = _books_of(states, command), find_pending(wallet.payments, command.grant_version)
     if books is None or pending is None or pending.granted.consideration is None:
         return command
     currency, instant = pending.granted.consideration.currency_code, max(pending.effective_time, now)
@@ -169,8 +168,10 @@ def _received(
     return msgspec.structs.replace(command, finance=terms)
 
 
-def _books(states: Mapping[str, object], name: str) -> EntityBooks | None:
-    books = states[name] if name else None
+def _books_of(
+    states: Mapping[str, object], command: GrantCredits | ActivateGrant | SettleTopUp
+) -> EntityBooks | None:
+    books = states[command.books] if command.books else None
     assert books is None or isinstance(books, EntityBooks)
     return books
 
