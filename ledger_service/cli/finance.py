@@ -179,12 +179,15 @@ def close_period(
 @app.command()
 def periods(
     entity: Annotated[str, typer.Argument(help="Legal entity.")] = "default",
+    min_position: Annotated[int, typer.Option(help="As of this position of the log, or later.")] = 0,
     address: Address = ADDRESS_DEFAULT,
     ca_file: CaFile = "",
     json: AsJson = False,
 ) -> None:
     """List the accounting periods of an entity that take no entries any more."""
-    request = finance_commands_pb2.ListAccountingPeriodsRequest(name=f"accountingPeriods/{entity}")
+    request = finance_commands_pb2.ListAccountingPeriodsRequest(
+        name=f"accountingPeriods/{entity}", min_position=min_position
+    )
     answer = _call(
         lambda stub: stub.ListAccountingPeriods(request, timeout=CALL_SECONDS_MAX), address, ca_file
     )

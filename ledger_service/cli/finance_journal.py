@@ -30,6 +30,7 @@ from ledger_service.cli.finance_scope import (
     make_report,
     scope_of,
 )
+from ledger_service.cli.journal_table import journal_table
 from ledger_service.cli.report_output import (
     Cell,
     Column,
@@ -94,8 +95,11 @@ def journal(
                 return
 
     call(ask, address, ca_file)
-    put_out(answer, lambda: _journal_report(answer), Wanted(json, csv, parquet))
-    if answer.next_page_token and not (json or csv or parquet):
+    if json or csv or parquet:
+        put_out(answer, lambda: _journal_report(answer), Wanted(json, csv, parquet))
+        return
+    console.print(journal_table(answer.entries))
+    if answer.next_page_token:
         console.print(f"more with --page-token {answer.next_page_token}", soft_wrap=True)
 
 

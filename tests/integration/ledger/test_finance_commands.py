@@ -107,11 +107,12 @@ def test_a_pool_is_created_and_revised(terminal: Terminal) -> None:
 def test_a_period_is_closed_and_listed(terminal: Terminal) -> None:
     entity = uuid4().hex
     span = ("--from", "2025-11-01", "--to", "2025-12-01")
-    closed = terminal.json("finance", "close-period", *span, "--entity", entity)["period"]
-    listed = terminal.json("finance", "periods", entity)["periods"]
+    closed = terminal.json("finance", "close-period", *span, "--entity", entity)
+    since = ("--min-position", closed["position"])
+    listed = terminal.json("finance", "periods", entity, *since)["periods"]
 
-    assert [period["figures_hash"] for period in listed] == [closed["figures_hash"]]
-    assert "2025-11-01" in terminal.run("finance", "periods", entity)
+    assert [period["figures_hash"] for period in listed] == [closed["period"]["figures_hash"]]
+    assert "2025-11-01" in terminal.run("finance", "periods", entity, *since)
     assert terminal.refused("finance", "close-period", *span, "--entity", entity) == 2
 
 

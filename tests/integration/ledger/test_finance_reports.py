@@ -185,6 +185,7 @@ def test_the_journal_leads_from_an_account_to_its_events(terminal: Terminal, tmp
         ("CreditsExpired", "Revenue:Breakage", "0.00", "60.00"),
     ]
     assert "more with --page-token" in short
+    assert "CreditsGranted  wallets/" in short
 
 
 def test_an_export_is_written_left_and_gone_on_with(terminal: Terminal, tmp_path: Path) -> None:
