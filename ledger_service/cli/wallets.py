@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.table import Table
@@ -31,6 +31,17 @@ from ledger_service.cli.money import show_money
 from ledger_service.cli.sale_options import show_sale
 
 app = typer.Typer()
+UNIT_COLUMNS: Final = (
+    "Granted",
+    "Drawn",
+    "Expired",
+    "Revoked",
+    "Rolled over",
+    "Transferred",
+    "Held",
+    "Remaining",
+)
+GRANT_COLUMNS: Final = ("Grant", "Category", "Priority", "Effective", "Expires", *UNIT_COLUMNS, "Sold for")
 Name = Annotated[str, typer.Argument(help="wallets/{wallet}")]
 
 
@@ -83,20 +94,8 @@ def wallets(
 def grants(
     name: Name, address: Address = ADDRESS_DEFAULT, ca_file: CaFile = "", json: AsJson = False
 ) -> None:
-    """List a wallet's grants and what is left of them."""
-    table = Table("Grant", "Category", "Priority", "Effective", "Expires", title=name)
-    for column in (
-        "Granted",
-        "Drawn",
-        "Expired",
-        "Revoked",
-        "Rolled over",
-        "Transferred",
-        "Held",
-        "Remaining",
-    ):
-        table.add_column(column, justify="right")
-    table.add_column("Sold for")
+    """List a wallet's grants, what is left of them, and on which terms they were sold."""
+    rows: list[list[str]] = []
     with connect(address, ca_file) as channel:
         stub = wallet_service_pb2_grpc.WalletServiceStub(channel)
         scale = _scale(stub, name)
@@ -106,12 +105,24 @@ def grants(
             for grant in page.grants:
                 if json:
                     print_json(grant)
-                table.add_row(*_grant_cells(grant, scale))
+                rows.append(_grant_cells(grant, scale))
             request.page_token = page.next_page_token
             if not page.next_page_token:
                 break
     if not json:
-        console.print(table)
+        console.print(_grant_table(name, rows))
+
+
+def _grant_table(name: str, rows: list[list[str]]) -> Table:
+    """Return the grants as a table, without columns in which nothing stands: all of them together are wide."""
+    table = Table(title=name)
+    filled = [place for place in range(len(GRANT_COLUMNS)) if any(row[place] for row in rows)]
+    for place in filled:
+        title = GRANT_COLUMNS[place]
+        table.add_column(title, justify="right" if title in UNIT_COLUMNS else "left")
+    for row in rows:
+        table.add_row(*(row[place] for place in filled))
+    return table
 
 
 @app.command()
@@ -216,19 +227,22 @@ def _show_balance(balance: wallet_pb2.Balance) -> None:
 
 
 def _grant_cells(grant: wallet_pb2.Grant, scale: int) -> list[str]:
+    moved = (
+        grant.expired_units,
+        grant.revoked_units,
+        grant.rolled_over_units,
+        grant.transferred_units,
+        grant.held_units,
+    )
     return [
         grant.name.rpartition("/")[2],
         wallet_pb2.GrantCategory.Name(grant.category).removeprefix("GRANT_CATEGORY_"),
-        str(grant.priority),
+        str(grant.priority) if grant.priority else "",
         show_instant(grant.effective_time),
         show_instant(grant.expire_time) if grant.HasField("expire_time") else "never",
         show_units(grant.amount_units, scale),
         show_units(grant.drawn_units, scale),
-        show_units(grant.expired_units, scale),
-        show_units(grant.revoked_units, scale),
-        show_units(grant.rolled_over_units, scale),
-        show_units(grant.transferred_units, scale),
-        show_units(grant.held_units, scale),
+        *(show_units(units, scale) if units else "" for units in moved),
         show_units(grant.remaining_units, scale),
         show_sale(grant),
     ]

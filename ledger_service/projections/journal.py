@@ -198,20 +198,16 @@ def _end(books: Books, held: OpenLot, days: Days, units: int) -> None:
 
 
 def _expire(books: Books, event: WalletEvent, version: int, units: int) -> None:
+    days = days_of(event)
     for held in _held(books, event.wallet, (version,)):
-        _end(books, held, days_of(event), units)
         fraction = books.pools[held.lot.pool].escheat_fraction if held.lot.pool else Fraction(0)
-        if fraction:
-            _escheat_ended(books, held, days_of(event), fraction)
-
-
-def _escheat_ended(books: Books, held: OpenLot, days: Days, fraction: Fraction) -> None:
-    before = held.lot.breakage_nanos
-    lot = flush(books, held)
-    ended = lot.breakage_nanos - before
-    unused = lot.recognisable_nanos - lot.usage_nanos
-    if ended > 0:
-        change(books, held, escheated(lot, fraction * Fraction(ended, unused)), days)
+        # What ends is measured by itself, whatever moved before it on the same day.
+        before = flush(books, held).breakage_nanos if fraction else 0
+        _end(books, held, days, units)
+        lot = flush(books, held) if fraction else held.lot
+        ended, unused = lot.breakage_nanos - before, lot.recognisable_nanos - lot.usage_nanos
+        if fraction and ended > 0:
+            change(books, held, escheated(lot, fraction * Fraction(ended, unused)), days)
 
 
 def _revoke(books: Books, event: WalletEvent, revoked: Revoked) -> None:

@@ -31,6 +31,8 @@ def broken_invariants(state: State, fact: Fact[Event]) -> Iterator[tuple[str, st
             yield "TOTALS", "what is counted of a meter is not what the debits counted and were priced on"
         if not caps_are_counted(state):
             yield "CAPS", "a cap has less than nothing used, or is not the one that the rules ask for"
+        if (state.gone_tax or state.owed_tax) and not tax_is_sound(state):
+            yield "TAX", "more tax has gone than was received, or less than nothing is owed of it"
     if not is_paid(fact.event):
         yield "DRAWS", "draws, overage and debt do not add up to amount_units"
 
@@ -91,6 +93,17 @@ def caps_are_counted(wallet: Wallet) -> bool:
         asked[""] = rules.spend_cap.amount_units
     return asked == {cap.terms.budget: cap.terms.amount_units for cap in caps} and all(
         cap.used_units >= 0 for cap in caps
+    )
+
+
+def tax_is_sound(wallet: Wallet) -> bool:
+    """Say whether of no lot more tax went back or moved on than came with it, and nothing is counted below zero."""
+    received = {
+        lot.grant_version: 0 if lot.finance is None or lot.finance.tax is None else lot.finance.tax.nanos
+        for lot in wallet.lots
+    }
+    return all(nanos >= 0 for nanos in (*wallet.gone_tax.values(), *wallet.owed_tax.values())) and all(
+        nanos <= received.get(version, nanos) for version, nanos in wallet.gone_tax.items()
     )
 
 

@@ -98,15 +98,31 @@ def test_a_sale_takes_the_rate_in_force_and_without_one_it_is_refused(company: C
     _check_history(company)
 
 
-def test_a_top_up_is_sold_by_the_entity_at_the_rate_of_its_settlement(company: Company) -> None:
-    company.terminal.run("finance", "set-currency", company.name, "USD")
+def test_a_top_up_is_sold_into_a_pool_of_the_entitys_books_at_the_rate_of_its_settlement(
+    company: Company,
+) -> None:
+    terminal = company.terminal
+    terminal.run("finance", "set-currency", company.name, "USD")
+    pool = terminal.json(
+        *("finance", "create-pool", company.entity, "--currency", "USD", "--method", "REMOTE"),
+        *("--entity", company.entity),
+    )["pool"]["name"]
+    ask = ("top-up", "request", company.wallet, "100", *EUR, "--pool", pool)
+    top_up = terminal.json(*ask)["top_up"]["name"]
+    pay = ("top-up", "settle", top_up, "SUCCEEDED", "--tax", "1.90 EUR")
+    other = company.refusal(*ask, "--books", "GBP")
+    without = company.refusal(*pay)
     company.set_rate("EUR", "1.2", *BEGIN)
-    asked = company.terminal.json("top-up", "request", company.wallet, "100", *EUR)["top_up"]["name"]
-    company.terminal.run("top-up", "settle", asked, "SUCCEEDED")
-    lot = company.lots(1)[0]
+    terminal.run(*pay)
+    (lot,) = company.lots(1)
 
-    assert lot["entity"] == company.entity
-    assert lot["consideration"] == {"currency_code": "USD", "nanos": "12000000000"}
+    assert "FIELD_MALFORMED" in other
+    assert "EXCHANGE_RATE_REQUIRED" in without
+    assert (lot["entity"], lot["pool"], lot["consideration"]["currency_code"]) == (
+        company.entity,
+        pool,
+        "USD",
+    )
 
 
 def _check_history(company: Company) -> None:

@@ -220,13 +220,75 @@ def test_a_top_up_is_a_sale_of_the_wallets_entity_at_the_rate_of_its_settlement(
     assert (terms.entity, terms.exchange_rate) == ("eu", "1.2")
 
 
+def asked(terms: SaleTerms) -> RequestTopUp:
+    """Return a request of a foreign top-up that knows the currency of its books."""
+    return RequestTopUp(WALLET, 100, Money("EUR", 500), finance=terms, books_currency="USD")
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        SaleTerms(product="packs", tax=Money("EUR", 95)),
+        SaleTerms(exchange_rate="1.3"),
+        SaleTerms(entity="eu", functional_currency="USD", expected_breakage="0.1"),
+        SaleTerms(pool="breakagePools/eu"),
+    ],
+)
+def test_the_terms_of_a_top_up_are_completed_as_those_of_a_grant_are(terms: SaleTerms) -> None:
+    pool = CreateBreakagePool("breakagePools/eu", "USD", BreakageMethod.REMOTE, entity="eu")
+    granted, bought = company(pool, rate("1.1")), company(pool, rate("1.1"))
+    bought.run(asked(terms))
+    settle = SettleTopUp(WALLET, bought.wallet().version, TopUpOutcome.SUCCEEDED, books=BOOKS)
+
+    assert sold(bought, settle) == sold(granted, in_books(sale(500, terms=terms)))
+
+
+@pytest.mark.parametrize(
+    ("terms", "refusal", "field"),
+    [
+        (SaleTerms(functional_currency="GBP"), FieldMalformed, "top_up.finance.functional_currency_code"),
+        (SaleTerms(pool="breakagePools/eur"), BreakagePoolMismatch, "top_up.finance.pool"),
+        (SaleTerms(pool="breakagePools/other"), BreakagePoolMismatch, "top_up.finance.pool"),
+    ],
+)
+def test_a_top_up_that_its_books_or_pool_cannot_take_is_refused_when_it_is_asked_for(
+    terms: SaleTerms, refusal: type[Refusal], field: str
+) -> None:
+    ledger = company(
+        CreateBreakagePool("breakagePools/eur", "EUR", BreakageMethod.REMOTE, entity="eu"),
+        CreateBreakagePool("breakagePools/other", "USD", BreakageMethod.REMOTE, entity="other"),
+    )
+
+    with pytest.raises(refusal) as refused:
+        ledger.run(asked(terms))
+
+    assert refused.value.field == field
+
+
+def test_a_pool_that_books_began_without_refuses_the_settlement_and_nothing_is_half_done() -> None:
+    terms = SaleTerms(pool="breakagePools/eur")
+    opening = msgspec.structs.replace(open_wallet(), entity="eu")
+    pool = CreateBreakagePool("breakagePools/eur", "EUR", BreakageMethod.REMOTE, entity="eu")
+    ledger = book(opening, pool, msgspec.structs.replace(asked(terms), books_currency=""))
+    version = ledger.wallet().version
+    for command in (CURRENCY, rate("1.1")):
+        ledger.run(command)
+    settle = SettleTopUp(WALLET, version, TopUpOutcome.SUCCEEDED, books=BOOKS, finance=terms)
+
+    with pytest.raises(BreakagePoolMismatch):
+        ledger.run(settle)
+
+    assert ledger.wallet().payments.open_top_ups
+
+
 def test_a_top_up_without_a_rate_waits_for_one() -> None:
     ledger = company()
     ledger.run(RequestTopUp(WALLET, 10, Money("EUR", 500)))
     settle = SettleTopUp(WALLET, ledger.wallet().version, TopUpOutcome.SUCCEEDED, books=BOOKS)
 
-    with pytest.raises(ExchangeRateRequired):
+    with pytest.raises(ExchangeRateRequired) as refused:
         ledger.run(settle)
+    assert refused.value.field == "exchange_rate"
     ledger.run(rate("1.1"))
     assert sold(ledger, settle) is not None
 
