@@ -34,6 +34,7 @@ class Lot:
     expires: str
     promo: bool
     breakage: Fraction
+    tax: Fraction = ZERO
     used: Fraction = ZERO
     refunded_units: Fraction = ZERO
     ended_units: Fraction = ZERO
@@ -177,6 +178,7 @@ class Book:
             expires=event.get("expires") or NEVER,
             promo=event.get("category") == "promo",
             breakage=_breakage(event, units),
+            tax=tax,
         )
 
     def _debit(self, event: Mapping[str, Any]) -> None:
@@ -199,7 +201,10 @@ class Book:
     def _refund(self, event: Mapping[str, Any]) -> None:
         lot, units = self.lots[event["lot"]], Fraction(event["units"])
         lot.refunded_units += units
-        amount = lot.unit_cost * units
+        # Sales tax goes back with the units that it was paid for.
+        tax = lot.tax * units / lot.units
+        self.tax -= tax
+        amount = lot.unit_cost * units + tax
         if event.get("credit_account") == "Cash":
             self.cash -= amount
         else:
