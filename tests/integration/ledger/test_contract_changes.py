@@ -56,6 +56,7 @@ ENTITLED = {
     "upgrade_hint": "plans/team",
     "included_units": 5,
     "included_roll_over": billing_terms_pb2.IncludedRollOver(percent="50", cap_units=2, times=3),
+    "fee_timing": billing_terms_pb2.FEE_TIMING_ADVANCE,
     "seat_fee": EURO,
     "seats": 4,
     "minimum_spend": EURO,
