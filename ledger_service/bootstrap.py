@@ -59,17 +59,13 @@ from ledger_service.rpc.history_service import HistoryServicer, Verify
 from ledger_service.rpc.sandbox_service import SandboxServicer
 from ledger_service.rpc.server import Health, ListenError, Security, Service, build_server, listen
 from ledger_service.rpc.wallet_service import WalletServicer
-from ledger_service.settings import Settings, sandbox_start
+from ledger_service.settings import Settings, StartError, sandbox_start
 
 GC_THRESHOLDS: Final = (100_000, 50, 1_000)
 """Allocations before a young collection, and how many of those before an older one."""
 CALLS_WAITING: Final = Gauge("ledger_calls_waiting", "Commands and reads inside that are not answered yet")
 
 log = structlog.get_logger("ledger")
-
-
-class StartError(Exception):
-    """The ledger cannot start; the message says why in one line."""
 
 
 def configure_logs(settings: Settings) -> None:

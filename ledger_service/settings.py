@@ -21,6 +21,10 @@ class SettingsError(Exception):
     """A setting is missing, malformed or unsafe; the message names the variable."""
 
 
+class StartError(Exception):
+    """The ledger cannot start; the message says why in one line."""
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The ledger's settings; each is the environment variable LEDGER_ + its name in capitals."""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
+from types import ModuleType
 from typing import Annotated
 
 import grpc
@@ -13,7 +15,6 @@ import uvloop
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from rich.progress import Progress
 
-from ledger_service import bootstrap
 from ledger_service.cli import (
     budgets,
     credit,
@@ -37,7 +38,7 @@ from ledger_service.cli import (
 )
 from ledger_service.cli.client import ADDRESS_DEFAULT, Address, CaFile, connect, console, fail
 from ledger_service.cli.finance_roll_forward import roll_forward
-from ledger_service.settings import Settings, SettingsError, read_settings
+from ledger_service.settings import Settings, SettingsError, StartError, read_settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 service = typer.Typer()
@@ -58,27 +59,31 @@ def main() -> None:
     """Run the command line; an error that its user can mend is one line and exit code 2."""
     try:
         app()
-    except (SettingsError, bootstrap.StartError) as error:
+    except (SettingsError, StartError) as error:
         print(f"ledger: {error}", file=sys.stderr)
         sys.exit(2)
 
 
-def _settings() -> Settings:
+def _service() -> tuple[ModuleType, Settings]:
+    """Return what builds the processes of the service, with the settings: half a second that no other command pays."""
+    bootstrap = import_module("ledger_service.bootstrap")
     settings = read_settings(os.environ)
     bootstrap.configure_logs(settings)
-    return settings
+    return bootstrap, settings
 
 
 @service.command()
 def serve() -> None:
     """Serve the ledger until SIGTERM or Ctrl-C."""
-    uvloop.run(bootstrap.serve(_settings()))
+    bootstrap, settings = _service()
+    uvloop.run(bootstrap.serve(settings))
 
 
 @service.command()
 def project() -> None:
     """Run the projector until SIGTERM or Ctrl-C."""
-    bootstrap.project(_settings())
+    bootstrap, settings = _service()
+    bootstrap.project(settings)
 
 
 @service.command()
@@ -100,10 +105,11 @@ def health(address: Address = ADDRESS_DEFAULT, ca_file: CaFile = "") -> None:
 @service.command()
 def rebuild() -> None:
     """Rebuild every projection of the database in the settings from the first event, and put it in place."""
+    bootstrap, settings = _service()
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("Rebuilding", total=None)
         positions = bootstrap.rebuild_projections(
-            _settings(), lambda done, total: progress.update(task, completed=done, total=total)
+            settings, lambda done, total: progress.update(task, completed=done, total=total)
         )
     for name, position in positions.items():
         console.print(f"{name} rebuilt at position {position:,}")
@@ -114,8 +120,9 @@ def check_history(
     json: Annotated[bool, typer.Option("--json", help="One JSON line a report.")] = False,
 ) -> None:
     """Verify the database in the settings, in this process. Exit code 1 if anything is not as it must be."""
+    bootstrap, settings = _service()
     wrong = False
-    for progress in bootstrap.verify_here(_settings()):
+    for progress in bootstrap.verify_here(settings):
         wrong = wrong or bool(progress.findings)
         if json:
             sys.stdout.buffer.write(msgspec.json.encode(progress) + b"\n")
