@@ -102,7 +102,7 @@ def rates(
         title = f"{name} in {books.functional_currency_code or 'the currency of each sale and bill'}"
         table = Table("Currency", "From", "To", title=title)
         table.add_column("Rate", justify="right")
-        for column in ("Source", "Recorded", "At position", ""):
+        for column in ("Source", "Recorded", "At position", "State"):
             table.add_column(column)
         if json:
             print_json(books)
