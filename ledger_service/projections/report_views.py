@@ -45,7 +45,7 @@ FROM posted WHERE day >= %(from_day)s AND day < %(to_day)s AND account LIKE 'REV
 GROUP BY 1, 2, 3, 4 HAVING sum(nanos) <> 0 ORDER BY 1, 2, 3, 4""".replace("{posted}", POSTED)
 # What a bonus is worth is in the lot of its purchase, and its units are its own.
 OUTSTANDING: Final = """
-SELECT coalesce(l.entity, 'default'), w.asset_code, w.asset_scale, g.category, count(*),
+SELECT coalesce(l.entity, w.entity), w.asset_code, w.asset_scale, g.category, count(*),
     sum(g.remaining)::text, coalesce(l.currency_code, ''), coalesce(sum(l.deferred), 0)::text
 FROM (
     SELECT *, amount_units - drawn_units - expired_units - revoked_units - rolled_over_units
@@ -59,7 +59,7 @@ LEFT JOIN (
         ELSE 0 END AS deferred
     FROM {schema}.journal_lots
 ) AS l ON l.wallet = g.wallet AND l.grant_version = g.grant_version
-WHERE g.remaining > 0 AND (%(entity)s = '' OR coalesce(l.entity, 'default') = %(entity)s)
+WHERE g.remaining > 0 AND (%(entity)s = '' OR coalesce(l.entity, w.entity) = %(entity)s)
 GROUP BY 1, 2, 3, 4, 7 ORDER BY 1, 2, 3, 4, 7"""
 HAS_ENTITY: Final = "SELECT 1 FROM {schema}.journal_days WHERE entity = %(entity)s LIMIT 1"
 HAS_CURRENCY: Final = """

@@ -125,6 +125,17 @@ def test_a_top_up_is_sold_into_a_pool_of_the_entitys_books_at_the_rate_of_its_se
     )
 
 
+def test_credit_that_nobody_paid_for_is_outstanding_of_the_wallets_entity(company: Company) -> None:
+    company.terminal.run("grant", company.wallet, "7")
+    rows: list[dict[str, Any]] = []
+    while not rows:
+        rows = company.terminal.json("finance", "outstanding", "--entity", company.entity).get("rows", [])
+
+    assert [(row["entity"], row["category"], row["outstanding_units"]) for row in rows] == [
+        (company.entity, "PROMOTIONAL", "7")
+    ]
+
+
 def _check_history(company: Company) -> None:
     shown = company.terminal.run("finance", "rates", company.name, "--currency", "EUR", "--json").splitlines()
     text = "\n".join(shown)
