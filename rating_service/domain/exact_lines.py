@@ -6,7 +6,6 @@ lines form a group: adding what was subtracted gives the line back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 from fractions import Fraction
 
@@ -54,17 +53,19 @@ def billed_line(line: InvoiceLine, key: LineKey, *, from_time: datetime, to_time
     )
 
 
-def line_sum(lines: Iterable[ExactLine]) -> ExactLine | None:
-    """Return lines of one key as one line, None for no lines. The span is that of the first."""
-    total: ExactLine | None = None
-    for line in lines:
-        total = line if total is None else _combined(total, line, sign=1)
-    return total
-
-
 def line_difference(line: ExactLine, billed: ExactLine) -> ExactLine:
     """Return a line less what was billed of it."""
-    return _combined(line, billed, sign=-1)
+    return ExactLine(
+        line.key,
+        line.exact - billed.exact,
+        line.from_time,
+        line.to_time,
+        line.currency_code or billed.currency_code,
+        line.amount_units - billed.amount_units,
+        line.debit_count - billed.debit_count,
+        _quantities(line.quantities, billed.quantities),
+        _details(line.details, billed.details),
+    )
 
 
 def negated(line: ExactLine) -> ExactLine:
@@ -73,29 +74,13 @@ def negated(line: ExactLine) -> ExactLine:
     return line_difference(nothing, line)
 
 
-def _combined(first: ExactLine, second: ExactLine, *, sign: int) -> ExactLine:
-    return ExactLine(
-        first.key,
-        first.exact + sign * second.exact,
-        first.from_time,
-        first.to_time,
-        first.currency_code or second.currency_code,
-        first.amount_units + sign * second.amount_units,
-        first.debit_count + sign * second.debit_count,
-        _quantities(first.quantities, second.quantities, sign=sign),
-        _details(first.details, second.details, sign=sign),
-    )
-
-
-def _quantities(first: dict[str, int], second: dict[str, int], *, sign: int) -> dict[str, int]:
+def _quantities(first: dict[str, int], second: dict[str, int]) -> dict[str, int]:
     names = sorted({*first, *second})
-    found = {name: first.get(name, 0) + sign * second.get(name, 0) for name in names}
+    found = {name: first.get(name, 0) - second.get(name, 0) for name in names}
     return {name: quantity for name, quantity in found.items() if quantity}
 
 
-def _details(
-    first: tuple[LineDetail, ...], second: tuple[LineDetail, ...], *, sign: int
-) -> tuple[LineDetail, ...]:
+def _details(first: tuple[LineDetail, ...], second: tuple[LineDetail, ...]) -> tuple[LineDetail, ...]:
     left, right = {_price(each): each for each in first}, {_price(each): each for each in second}
     found = []
     for price in sorted({*left, *right}):
@@ -103,17 +88,17 @@ def _details(
         known = here or there
         assert known is not None, "a price comes from one of the two"
         nothing = msgspec.structs.replace(known, quantity=0, exact_units="0", charge_count=0)
-        found.append(_detail(here or nothing, there or nothing, sign=sign))
+        found.append(_detail(here or nothing, there or nothing))
     return tuple(each for each in found if each.quantity or each.charge_count or each.exact_units != "0")
 
 
-def _detail(first: LineDetail, second: LineDetail, *, sign: int) -> LineDetail:
-    exact = parse_exact(first.exact_units) + sign * parse_exact(second.exact_units)
+def _detail(first: LineDetail, second: LineDetail) -> LineDetail:
+    exact = parse_exact(first.exact_units) - parse_exact(second.exact_units)
     return msgspec.structs.replace(
         first,
-        quantity=first.quantity + sign * second.quantity,
+        quantity=first.quantity - second.quantity,
         exact_units=exact_text(exact),
-        charge_count=first.charge_count + sign * second.charge_count,
+        charge_count=first.charge_count - second.charge_count,
     )
 
 

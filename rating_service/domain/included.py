@@ -56,11 +56,6 @@ def cycles_of(contract: Contract, from_time: datetime) -> Iterator[CycleBounds]:
         cycle = cycle_at(contract.cycle, cycle.end_time)
 
 
-def is_granted_ahead(contract: Contract, cycle: CycleBounds, now: datetime) -> bool:
-    """Say whether the credit of a cycle is to be granted by now: it is the next one, or begins within LEAD."""
-    return now >= grant_time(contract, cycle)
-
-
 def grant_time(contract: Contract, cycle: CycleBounds) -> datetime:
     """Return when a cycle's credit is granted, always before the cycle begins."""
     before = cycle_at(contract.cycle, cycle.start_time - MICROSECOND)

@@ -62,15 +62,6 @@ def close_period(
     return [Draft(command.period, event, now, answers=True)]
 
 
-def is_locked(periods: AccountingPeriods | None, *, from_day: date, to_day: date) -> bool:
-    """Say whether just this period is locked and not closed yet."""
-    return (
-        periods is not None
-        and not periods.closed
-        and (periods.from_day, periods.open_day) == (from_day, to_day)
-    )
-
-
 def evolve_periods(periods: AccountingPeriods | None, fact: Fact[Event], version: int) -> AccountingPeriods:
     """Return the state after an event of the entity's stream."""
     match fact.event:
