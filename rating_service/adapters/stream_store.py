@@ -26,7 +26,7 @@ CHANGE: Final = sql.SQL(
     " WHERE contract = %(contract)s AND usage_id = %(usage_id)s"
 ).format(columns=COLUMNS, values=VALUES)
 DUE: Final = READ + sql.SQL(
-    "WHERE state = 'SETTLING' OR (state = 'OPEN' AND settle_time <= %(now)s)"
+    "WHERE state = 'SETTLING' OR (state = 'OPEN' AND settle_time <= %(now)s) OR spare_holds <> '{{}}'"
     " ORDER BY settle_time LIMIT %(limit)s"
 )
 
@@ -57,17 +57,22 @@ class PostgresStreamStore:
         return after
 
     async def due(self, now: datetime, *, limit: int) -> list[UsageStream]:
-        """Return streams that are settling, or open with their time over; the oldest first."""
+        """Return streams that are settling, or open with their time over, or have spare holds; oldest first."""
         async with connection(self._pool) as lent, lent.cursor(row_factory=dict_row) as cursor:
             await cursor.execute(DUE, {"now": now, "limit": limit})
-            return [UsageStream(**row) for row in await cursor.fetchall()]
+            return [_stream(row) for row in await cursor.fetchall()]
 
 
 async def _locked(cursor: psycopg.AsyncCursor[dict[str, Any]], key: dict[str, str]) -> UsageStream | None:
     await cursor.execute(LOCK, key)
     row = await cursor.fetchone()
-    return None if row is None else UsageStream(**row)
+    return None if row is None else _stream(row)
+
+
+def _stream(row: dict[str, Any]) -> UsageStream:
+    return UsageStream(**{**row, "spare_holds": tuple(row["spare_holds"])})
 
 
 def _values(stream: UsageStream) -> dict[str, Any]:
-    return {name: getattr(stream, name) for name in NAMES}
+    values = {name: getattr(stream, name) for name in NAMES}
+    return {**values, "spare_holds": list(stream.spare_holds)}

@@ -39,4 +39,4 @@ class StreamStore(Protocol):
         """Change a stream while nobody else can, durably, and return it. What `change` raises changes nothing."""
 
     async def due(self, now: datetime, *, limit: int) -> list[UsageStream]:
-        """Return streams that are settling, or open with their time over; the oldest first."""
+        """Return streams that are settling, or open with their time over, or have spare holds; oldest first."""

@@ -2,10 +2,9 @@
 
 Each chunk is stored before it is answered, so an answer is charged whatever happens to its caller or to this
 service: by its final chunk, or when nothing came for its time by the last one. While it goes on, credit is held
-in the ledger for what it costs so far. Every hold is asked for in the database before it is in the ledger, under
-a key of its own, so that after a break it is found again and given back. What is settled is debited under the
-usage's id: first by capturing the hold, and where the ledger refuses that as an ordinary debit of delivered
-usage. Both are under the same key, so the usage is debited once.
+in the ledger for what it costs so far (`stream_holds`). What is settled is debited under the usage's id: first by
+capturing the hold, and where the ledger refuses that as an ordinary debit of delivered usage. Both are under the
+same key, so the usage is debited once.
 
 No chunk waits for anything but its own call; a caller that sends faster than chunks are stored is slowed down
 by its channel.
@@ -16,11 +15,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
-from decimal import ROUND_CEILING, Decimal
-from hashlib import sha256
 from typing import Final, NamedTuple
 
-import msgspec
 import structlog
 
 from rating_service.application.intake import UsageIntake
@@ -36,23 +32,20 @@ from rating_service.application.ports import (
 from rating_service.application.quarantine import Cause, Entry, Received
 from rating_service.application.rate_usage import UsageRating
 from rating_service.application.refusals import RequestReason, RequestRefused
+from rating_service.application.stream_holds import StreamHolds, change_stored
 from rating_service.application.stream_ports import Holds, StreamStore
 from rating_service.domain.refusals import Refusal
 from rating_service.domain.usage import Usage
 from rating_service.domain.usage_stream import (
-    HEADROOM,
     OPEN,
     QUARANTINED,
     SETTLED,
+    SETTLING,
     Chunk,
     UsageStream,
-    ask_hold,
     begin_settling,
+    end_stream,
     fold_chunk,
-    needs_hold,
-    note_hold,
-    note_no_hold,
-    note_refused_hold,
 )
 
 TTL_DEFAULT: Final = timedelta(minutes=10)
@@ -93,6 +86,7 @@ class StreamMetering:
         self._intake = intake
         self._store = store
         self._holds = holds
+        self._cover = StreamHolds(store=store, holds=holds)
         self._clock = clock
         self._read = read
         self._cause_of = cause_of
@@ -111,18 +105,25 @@ class StreamMetering:
         )
         if stream.state != OPEN:
             return await self._settle(stream)
-        return await self._cover(stream)
+        try:
+            order = self._order(stream)
+        except (Refusal, RequestRefused):
+            return StreamReply(stream)  # what cannot be rated now is seen to when it is settled
+        stream, lacking = await self._cover.cover(stream, order)
+        return StreamReply(stream, credit_short=lacking)
 
     async def sweep(self) -> int:
-        """Settle what is due and return how many streams that was; one that cannot be now stops no other."""
+        """See to what is due and return how many streams that was; one that cannot be now stops no other."""
         now = await self._clock.now()
         settled = 0
         for stream in await self._store.due(now, limit=SWEEP_STREAMS_MAX):
-            closed = await self._change(stream, lambda before: begin_settling(before, now))
+            closed = await change_stored(self._store, stream, lambda before: begin_settling(before, now))
             try:
-                if closed.state != OPEN:
+                if closed.state == SETTLING:
                     await self._settle(closed)
-                    settled += 1
+                else:
+                    await self._cover.give_back_spare(closed)
+                settled += 1
             except (LedgerRefused, RequestRefused) as cause:
                 log.warning("stream_not_settled", usage=stream.usage_id, cause=f"{cause}")
         return settled
@@ -137,74 +138,17 @@ class StreamMetering:
                 log.warning("sweep_broke_off", cause=f"{type(cause).__name__}: {cause}")
             await asyncio.sleep(SWEEP_SECONDS)
 
-    async def _cover(self, stream: UsageStream) -> StreamReply:
-        """Hold what the stream costs so far, as far as credit goes."""
-        try:
-            order = self._order(stream)
-        except (Refusal, RequestRefused):
-            return StreamReply(stream)  # what cannot be rated now is seen to when it is settled
-        needed_units = max(0, _whole_units(order))
-        stream = await self._place(stream, order)
-        if not needs_hold(stream, needed_units):
-            return StreamReply(stream)
-        stream, lacking = await self._grow(stream, order, needed_units)
-        return StreamReply(stream, credit_short=lacking)
-
-    async def _grow(self, stream: UsageStream, order: Order, needed_units: int) -> tuple[UsageStream, bool]:
-        """Return the stream with a larger hold, and whether credit lacks for it.
-
-        It is asked for beside the hold before; where credit does not suffice for both, in its place; and if
-        that fails too, as much is held as before.
-        """
-        old, old_units = stream.hold, stream.held_units
-        stream = await self._hold(stream, order, needed_units + needed_units // HEADROOM)
-        if stream.state != OPEN or stream.hold != old:
-            return stream, False
-        await self._give_back(old)
-        stream = await self._change(stream, lambda before: note_no_hold(before, old))
-        for amount_units in (needed_units, old_units):
-            if amount_units and not stream.hold:
-                stream = await self._hold(stream, order, amount_units)
-        return stream, stream.state == OPEN and stream.held_units < needed_units
-
-    async def _hold(self, stream: UsageStream, order: Order, amount_units: int) -> UsageStream:
-        """Return the stream with a hold of this size, or as it is if the ledger refuses it."""
-        asked = await self._change(stream, lambda before: ask_hold(before, amount_units))
-        return await self._place(asked, order)
-
-    async def _place(self, stream: UsageStream, order: Order) -> UsageStream:
-        """Return the stream with the hold that it asks for in the place of the one before, unless refused."""
-        if not stream.wanted_units:
-            return stream
-        number, old = stream.hold_number, stream.hold
-        try:
-            placed = await self._holds.place(
-                order,
-                key=_hold_key(stream),
-                amount_units=stream.wanted_units,
-                ttl=stream.hold_ttl,
-            )
-        except LedgerRefused:
-            return await self._change(stream, lambda before: note_refused_hold(before, number=number))
-        noted = await self._change(
-            stream,
-            lambda before: note_hold(before, number=number, hold=placed.name, expire_time=placed.expire_time),
-        )
-        await self._give_back(old if noted.hold == placed.name else placed.name)
-        return noted
-
     async def _settle(self, stream: UsageStream) -> StreamReply:
         """Debit a stream whose totals are closed, or quarantine it. Again gives the same debit or entry."""
         received = self._read(stream.received)
         try:
             self._intake.check(received, stream.settle_time - stream.ttl)
             order = await self._rated(stream)
-            stream = await self._place(stream, order)
+            stream = await self._cover.give_back_spare(await self._cover.place(stream, order))
             posted = await self._debit(stream, order)
         except (Refusal, RequestRefused, LedgerRefused) as refusal:
             if isinstance(refusal, RequestRefused) and refusal.reason is RequestReason.HISTORY_BEHIND:
                 raise
-            await self._give_back(stream.hold)
             entry = await self._intake.keep(received, self._cause_of(refusal), await self._clock.now())
             return StreamReply(await self._end(stream, QUARANTINED), entry)
         return StreamReply(await self._end(stream, SETTLED), posted)
@@ -215,7 +159,7 @@ class StreamMetering:
                 return await self._holds.capture(stream.hold, order)
             except LedgerRefused:
                 # The hold is over or does not suffice; delivered usage is debited all the same.
-                await self._give_back(stream.hold)
+                await self._holds.release(stream.hold)
         return await self._rating.record(self._usage(stream), delivered=True, min_position=0)
 
     async def _rated(self, stream: UsageStream) -> Order:
@@ -235,21 +179,9 @@ class StreamMetering:
             raise usage
         return usage
 
-    async def _give_back(self, hold: str) -> None:
-        if hold:
-            await self._holds.release(hold)
-
     async def _end(self, stream: UsageStream, state: str) -> UsageStream:
-        return await self._change(stream, lambda before: msgspec.structs.replace(before, state=state))
-
-    async def _change(self, stream: UsageStream, change: Callable[[UsageStream], UsageStream]) -> UsageStream:
-        """Change a stream that is there."""
-
-        def changed(before: UsageStream | None) -> UsageStream:
-            assert before is not None, "streams are never removed"
-            return change(before)
-
-        return await self._store.change(stream.contract, stream.usage_id, changed)
+        ended = await change_stored(self._store, stream, lambda before: end_stream(before, state))
+        return await self._cover.give_back_spare(ended)
 
 
 def _chunk(received: Received, *, sequence: int, final: bool, ttl: timedelta | None) -> Chunk:
@@ -274,13 +206,3 @@ def _chunk(received: Received, *, sequence: int, final: bool, ttl: timedelta | N
         final=final,
         ttl=ttl,
     )
-
-
-def _whole_units(order: Order) -> int:
-    return int(Decimal(order.charge.exact_units).to_integral_value(ROUND_CEILING))
-
-
-def _hold_key(stream: UsageStream) -> str:
-    """Return the key of the hold asked for. A usage id may be as long as a key, so it is hashed."""
-    digest = sha256(f"{stream.contract}\n{stream.usage_id}".encode()).hexdigest()
-    return f"usage-hold/{digest}/{stream.hold_number}"

@@ -7,6 +7,7 @@ is settling nothing changes its totals.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -42,7 +43,10 @@ class Chunk(Record, frozen=True, kw_only=True):
 
 
 class UsageStream(Record, frozen=True, kw_only=True):
-    """One answer. While `wanted_units` is above 0, hold number `hold_number` was asked for and not noted yet."""
+    """One answer. While `wanted_units` is above 0, hold number `hold_number` was asked for and not noted yet.
+
+    `spare_holds` are those it needs no longer and that are not known to be given back.
+    """
 
     contract: str
     usage_id: str
@@ -57,6 +61,7 @@ class UsageStream(Record, frozen=True, kw_only=True):
     hold_expire_time: datetime | None = None
     hold_number: int = 0
     wanted_units: int = 0
+    spare_holds: tuple[str, ...] = ()
 
     @property
     def hold_ttl(self) -> timedelta:
@@ -117,6 +122,13 @@ def begin_settling(stream: UsageStream, now: datetime) -> UsageStream:
     return stream
 
 
+def end_stream(stream: UsageStream, state: str) -> UsageStream:
+    """Return the stream as SETTLED or QUARANTINED; what was delivered and not debited holds nothing."""
+    if state == QUARANTINED:
+        stream = set_hold_aside(stream, stream.hold)
+    return msgspec.structs.replace(stream, state=state)
+
+
 def needs_hold(stream: UsageStream, needed_units: int) -> bool:
     """Tell whether what is held is too little, or ends before the stream may."""
     if needed_units <= 0:
@@ -133,11 +145,20 @@ def ask_hold(stream: UsageStream, amount_units: int) -> UsageStream:
 
 
 def note_hold(stream: UsageStream, *, number: int, hold: str, expire_time: datetime) -> UsageStream:
-    """Return the stream with a hold in the place of the one before; unless another was faster."""
-    if stream.hold_number != number or not stream.wanted_units:
+    """Return the stream with a hold in the place of the one before, which is spare now.
+
+    It is spare itself if the stream has ended or another was faster.
+    """
+    if hold == stream.hold:
         return stream
+    if stream.state not in (OPEN, SETTLING) or stream.hold_number != number or not stream.wanted_units:
+        return _with_spare(stream, hold)
     return msgspec.structs.replace(
-        stream, hold=hold, held_units=stream.wanted_units, hold_expire_time=expire_time, wanted_units=0
+        _with_spare(stream, stream.hold),
+        hold=hold,
+        held_units=stream.wanted_units,
+        hold_expire_time=expire_time,
+        wanted_units=0,
     )
 
 
@@ -148,8 +169,20 @@ def note_refused_hold(stream: UsageStream, *, number: int) -> UsageStream:
     return msgspec.structs.replace(stream, wanted_units=0)
 
 
-def note_no_hold(stream: UsageStream, hold: str) -> UsageStream:
-    """Return the stream without a hold that was given back."""
-    if stream.hold != hold:
+def set_hold_aside(stream: UsageStream, hold: str) -> UsageStream:
+    """Return the stream with a hold among the spare ones, unless it has another by now."""
+    if not hold or stream.hold != hold:
         return stream
-    return msgspec.structs.replace(stream, hold="", held_units=0, hold_expire_time=None)
+    return msgspec.structs.replace(_with_spare(stream, hold), hold="", held_units=0, hold_expire_time=None)
+
+
+def note_given_back(stream: UsageStream, holds: Collection[str]) -> UsageStream:
+    """Return the stream without spare holds that are in the ledger no longer."""
+    spare = tuple(hold for hold in stream.spare_holds if hold not in holds)
+    return msgspec.structs.replace(stream, spare_holds=spare)
+
+
+def _with_spare(stream: UsageStream, hold: str) -> UsageStream:
+    if not hold or hold in stream.spare_holds:
+        return stream
+    return msgspec.structs.replace(stream, spare_holds=(*stream.spare_holds, hold))

@@ -10,15 +10,19 @@ import pytest
 from rating_service.domain.refusals import Reason, Refusal
 from rating_service.domain.usage_stream import (
     OPEN,
+    QUARANTINED,
+    SETTLED,
     SETTLING,
     UsageStream,
     ask_hold,
     begin_settling,
+    end_stream,
     fold_chunk,
     needs_hold,
+    note_given_back,
     note_hold,
-    note_no_hold,
     note_refused_hold,
+    set_hold_aside,
 )
 from tests.property.rating.test_stream_laws import TTL, chunk
 from tests.unit.rating.builders import JANUARY
@@ -106,11 +110,43 @@ def test_a_hold_that_was_asked_for_is_asked_for_again_until_its_fate_is_known() 
     assert (asked.hold_number, asked.wanted_units) == (1, 50)
     assert again == asked
     assert (noted.hold, noted.held_units, noted.wanted_units) == ("h-1", 50, 0)
-    assert note_hold(noted, number=1, hold="h-2", expire_time=JANUARY) == noted
     assert (refused.hold, refused.wanted_units, ask_hold(refused, 70).hold_number) == ("", 0, 2)
     assert note_refused_hold(asked, number=2) == asked
-    assert note_no_hold(noted, "h-0") == noted
-    assert note_no_hold(noted, "h-1").held_units == 0
+
+
+def test_a_hold_in_whose_place_another_came_is_spare_until_it_is_given_back() -> None:
+    first = note_hold(ask_hold(opened(), 50), number=1, hold="h-1", expire_time=JANUARY)
+    second = note_hold(ask_hold(first, 70), number=2, hold="h-2", expire_time=JANUARY)
+
+    assert (first.spare_holds, second.spare_holds) == ((), ("h-1",))
+    assert note_hold(first, number=1, hold="h-1", expire_time=JANUARY) == first
+    assert note_given_back(second, ["h-1"]).spare_holds == ()
+    assert note_given_back(second, ["h-3"]) == second
+
+
+def test_a_hold_that_another_call_overtook_is_spare_once() -> None:
+    noted = note_hold(ask_hold(opened(), 50), number=1, hold="h-1", expire_time=JANUARY)
+    late = note_hold(noted, number=1, hold="h-0", expire_time=JANUARY)
+
+    assert (late.hold, late.spare_holds) == ("h-1", ("h-0",))
+    assert note_hold(late, number=1, hold="h-0", expire_time=JANUARY) == late
+
+
+@pytest.mark.parametrize("state", [SETTLED, QUARANTINED])
+def test_a_hold_for_a_stream_that_has_ended_is_spare(state: str) -> None:
+    ended = end_stream(ask_hold(opened(), 50), state)
+
+    assert note_hold(ended, number=1, hold="h-1", expire_time=JANUARY).spare_holds == ("h-1",)
+
+
+def test_a_hold_is_set_aside_unless_the_stream_has_another_by_now() -> None:
+    noted = note_hold(ask_hold(opened(), 50), number=1, hold="h-1", expire_time=JANUARY)
+    aside = set_hold_aside(noted, "h-1")
+
+    assert (aside.hold, aside.held_units, aside.spare_holds) == ("", 0, ("h-1",))
+    assert set_hold_aside(noted, "h-0") == noted
+    assert end_stream(noted, QUARANTINED).spare_holds == ("h-1",)
+    assert end_stream(noted, SETTLED).spare_holds == ()
 
 
 def test_a_stream_that_settles_asks_for_no_further_hold() -> None:
