@@ -141,10 +141,11 @@ class StreamMetering:
     async def _settle(self, stream: UsageStream) -> StreamReply:
         """Debit a stream whose totals are closed, or quarantine it. Again gives the same debit or entry."""
         received = self._read(stream.received)
+        stream = await self._cover.place(stream)
         try:
             self._intake.check(received, stream.settle_time - stream.ttl)
             order = await self._rated(stream)
-            stream = await self._cover.give_back_spare(await self._cover.place(stream, order))
+            stream = await self._cover.give_back_spare(stream)
             posted = await self._debit(stream, order)
         except (Refusal, RequestRefused, LedgerRefused) as refusal:
             if isinstance(refusal, RequestRefused) and refusal.reason is RequestReason.HISTORY_BEHIND:
