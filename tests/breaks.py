@@ -58,6 +58,27 @@ class Breaks:
         return outcome
 
 
+class Failures:
+    """The steps of a process one of whose calls fails, before or after its effect; the process lives on."""
+
+    def __init__(self, step: int, failure: Exception, *, after: bool) -> None:
+        self._step = step
+        self._failure = failure
+        self._after = after
+        self._done = 0
+        self.failed_at = ""
+        """The step that failed; empty before that."""
+
+    async def __call__(self, name: str, effect: Callable[[], Awaitable[T]]) -> T:
+        self._done += 1
+        if self._done != self._step:
+            return await effect()
+        self.failed_at = f"{'after' if self._after else 'before'} step {self._step}, {name}"
+        if self._after:
+            await effect()
+        raise self._failure
+
+
 class _Stepped:
     def __init__(self, port: object, steps: Steps) -> None:
         self._port = port
@@ -89,10 +110,25 @@ async def at_every_break(play: Callable[[Breaks], Awaitable[None]]) -> None:
             breaks = Breaks(step, after=after)
             try:
                 await play(breaks)
-            except Exception as failure:
-                failure.add_note(f"the process ended {breaks.ended_at or 'by itself'}")
+            except Exception as wrong:
+                wrong.add_note(f"the process ended {breaks.ended_at or 'by itself'}")
                 raise
         if not breaks.ended_at:
+            assert step > 1, "no step was seen"
+            return
+
+
+async def at_every_failure(failure: Exception, play: Callable[[Failures], Awaitable[None]]) -> None:
+    """Play a scene with a process each of whose steps fails in turn, before and after, and with one that goes well."""
+    for step in count(1):
+        for after in (False, True):
+            failures = Failures(step, failure, after=after)
+            try:
+                await play(failures)
+            except Exception as wrong:
+                wrong.add_note(f"the call failed {failures.failed_at or 'never'}")
+                raise
+        if not failures.failed_at:
             assert step > 1, "no step was seen"
             return
 

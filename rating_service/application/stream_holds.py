@@ -57,7 +57,9 @@ class StreamHolds:
                 amount_units=stream.wanted_units,
                 ttl=stream.hold_ttl,
             )
-        except LedgerRefused:
+        except LedgerRefused as refused:
+            if refused.is_passing:
+                raise
             return await change_stored(
                 self._store, stream, lambda before: note_refused_hold(before, number=number)
             )

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from rating_service.application.intake import UsageIntake
-from rating_service.application.ports import Ledger, LedgerRefused, Order, Posted
+from rating_service.application.ports import Ledger, LedgerRefused, LedgerUnavailableError, Order, Posted
 from rating_service.application.quarantine import Cause, Entry, NewEntry, QuarantineStore, Received
 from rating_service.application.rate_usage import UsageRating
 from rating_service.application.stream_ports import Placed
@@ -23,7 +23,17 @@ from rating_service.domain.index import empty_index, put
 from rating_service.domain.refusals import Refusal
 from rating_service.domain.usage import Usage
 from rating_service.domain.usage_stream import OPEN, QUARANTINED, SETTLED, SETTLING, Holder, UsageStream
-from tests.breaks import Breaks, Killed, Steps, Turns, at_every_break, in_every_order, stepped
+from tests.breaks import (
+    Breaks,
+    Failures,
+    Killed,
+    Steps,
+    Turns,
+    at_every_break,
+    at_every_failure,
+    in_every_order,
+    stepped,
+)
 from tests.unit.rating.builders import CREDIT, JANUARY, card_phase, contract, plan_phase, rate
 
 TTL: Final = timedelta(minutes=10)
@@ -149,15 +159,17 @@ class World:
         self.quarantine = Quarantine()
         self.followed = Followed()
 
-    def started(self, steps: Steps) -> StreamMetering:
-        """Return metering as a new process has it."""
+    def started(self, steps: Steps, *, wallet_only: bool = False) -> StreamMetering:
+        """Return metering as a new process has it, with steps to everything or only to the wallet."""
         # Streams are debited one by one and not priced by running totals here; nobody else is asked for more.
         wallet = stepped(self.wallet, steps)
+        quarantine = self.quarantine if wallet_only else stepped(self.quarantine, steps)
+        streams = self.streams if wallet_only else stepped(self.streams, steps)
         ledger = cast("Ledger", wallet)
         rating = UsageRating(ledger=ledger, history=self.followed)
         intake = UsageIntake(
             rating=rating,
-            store=cast("QuarantineStore", stepped(self.quarantine, steps)),
+            store=cast("QuarantineStore", quarantine),
             ledger=ledger,
             history=self.followed,
             clock=self.followed,
@@ -167,7 +179,7 @@ class World:
         return StreamMetering(
             rating=rating,
             intake=intake,
-            store=stepped(self.streams, steps),
+            store=streams,
             holds=wallet,
             clock=self.followed,
             read=_received,
@@ -242,6 +254,41 @@ async def test_an_answer_that_breaks_off_anywhere_holds_nothing_in_the_end(
     await at_every_break(play)
 
 
+@pytest.mark.parametrize("totals", [ANSWER, UNRATEABLE], ids=["rateable", "unrateable"])
+@pytest.mark.parametrize("sends_again", [True, False])
+@pytest.mark.parametrize("credit_units", [10_000, 1_100, 900, 100])
+@pytest.mark.parametrize(
+    "failure",
+    [LedgerUnavailableError("away"), LedgerRefused(None, is_passing=True)],
+    ids=["away", "busy"],
+)
+async def test_an_answer_is_never_quarantined_because_the_ledger_is_away_or_busy(
+    failure: Exception, credit_units: int, sends_again: bool, totals: Sequence[dict[str, int]]
+) -> None:
+    async def play(failures: Failures) -> None:
+        world = World(credit_units=credit_units)
+        metering = world.started(failures, wallet_only=True)
+        for sequence in range(1, len(totals) + 1):
+            chunk = partial(
+                metering.take,
+                _usage(totals[sequence - 1]),
+                sequence=sequence,
+                final=sequence == len(totals),
+                ttl=TTL,
+            )
+            try:
+                await chunk()
+            except type(failure):
+                if sends_again:
+                    await chunk()
+        await world.swept()
+
+        assert world.streams.stored is not None
+        assert world.streams.stored.state == (SETTLED if totals == ANSWER else QUARANTINED)
+
+    await at_every_failure(failure, play)
+
+
 @pytest.mark.parametrize("credit_units", [10_000, 900])
 @pytest.mark.parametrize("totals", [ANSWER[1:], UNRATEABLE[1:]], ids=["rateable", "unrateable"])
 async def test_chunks_that_are_taken_at_once_hold_nothing_in_the_end(
@@ -261,7 +308,7 @@ async def test_chunks_that_are_taken_at_once_hold_nothing_in_the_end(
         await turns.run(*(partial(take, sequence) for sequence in range(1, len(totals) + 1)))
         await world.swept()
 
-    await in_every_order(play, switches_max=2)
+    await in_every_order(play, switches_max=1)
 
 
 @pytest.mark.parametrize("credit_units", [10_000, 900])
