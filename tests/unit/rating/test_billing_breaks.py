@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
 import msgspec
 import pytest
 
+from rating_service.application.ports import LedgerUnavailableError
 from rating_service.domain.agreement import Contract, ContractPhase, FeeTiming, Money
 from rating_service.domain.cycles import cycle_at
 from rating_service.domain.included import allotments_of
-from tests.breaks import Breaks, Killed, Steps, Turns, at_every_break, in_every_order, stepped
+from tests.breaks import (
+    Breaks,
+    Failures,
+    Killed,
+    Steps,
+    Turns,
+    at_every_break,
+    at_every_failure,
+    in_every_order,
+    stepped,
+)
 from tests.unit.rating.billing_world import Followed, World, run
 from tests.unit.rating.builders import JANUARY, at, contract, plan_phase
 
@@ -60,6 +72,25 @@ async def test_billing_that_ends_at_any_step_is_finished_by_the_next(used_units:
         assert world.grants.units == included_units(CHANGED)
 
     await at_every_break(play)
+
+
+async def test_billing_one_of_whose_calls_fails_goes_on_with_its_next_run() -> None:
+    async def play(failures: Failures) -> None:
+        world = World(SIGNED, NOW, used_units=40)
+        billing = world.started(failures)
+        with suppress(LedgerUnavailableError):
+            await run(billing)
+        await world.log.agree(CHANGED)
+        with suppress(LedgerUnavailableError):
+            await run(billing)
+        failures.heal()
+        await run(billing)
+        world.check()
+
+        assert list(world.store.invoices) == JANUARY_AND_FEBRUARY
+        assert world.grants.units == included_units(CHANGED)
+
+    await at_every_failure(LedgerUnavailableError("away"), play)
 
 
 @pytest.mark.parametrize("same_process", [True, False])

@@ -17,7 +17,7 @@ from rating_service.application.credit_notes import CreditNotes
 from rating_service.application.invoice_names import ReadInvoice, as_read
 from rating_service.application.invoices import Invoicing
 from rating_service.application.ledger_records import LedgerRecords, StoredRecord
-from rating_service.application.ports import History
+from rating_service.application.ports import History, LedgerUnavailableError
 from rating_service.application.refusals import RequestReason, RequestRefused
 from rating_service.domain.agreement import Money
 from rating_service.domain.credit_note import NoteOrder, Settlement, note_record, read_note
@@ -25,7 +25,17 @@ from rating_service.domain.cycles import CycleBounds
 from rating_service.domain.invoice_document import Invoice
 from rating_service.domain.invoice_lines import InvoiceLine, LineKey, LineKind
 from rating_service.domain.ledger_records import DocumentRecord, encode_record
-from tests.breaks import Breaks, Killed, Steps, Turns, at_every_break, in_every_order, stepped
+from tests.breaks import (
+    Breaks,
+    Failures,
+    Killed,
+    Steps,
+    Turns,
+    at_every_break,
+    at_every_failure,
+    in_every_order,
+    stepped,
+)
 from tests.unit.rating.builders import CREDIT, FEBRUARY, JANUARY, contract
 
 DOLLAR: Final = 10**9
@@ -206,6 +216,20 @@ async def test_what_an_invoice_owes_is_credited_once_after_any_break() -> None:
         assert [note.total_nanos for note in world.documents.notes] == [10 * DOLLAR, 5 * DOLLAR]
 
     await at_every_break(play)
+
+
+async def test_a_sweep_one_of_whose_calls_fails_goes_on_with_the_next() -> None:
+    async def play(failures: Failures) -> None:
+        world = World()
+        credit_due, _, records = world.started(failures)
+        for _ in range(2):
+            with suppress(LedgerUnavailableError):
+                await sweep(credit_due, records)
+        await world.swept()
+
+        assert [note.total_nanos for note in world.documents.notes] == [10 * DOLLAR, 5 * DOLLAR]
+
+    await at_every_failure(LedgerUnavailableError("away"), play)
 
 
 async def test_two_processes_that_sweep_at_once_credit_what_is_owed_once() -> None:

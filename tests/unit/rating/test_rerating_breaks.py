@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 import msgspec
 import pytest
 
-from rating_service.application.ports import Ledger
+from rating_service.application.ports import Ledger, LedgerUnavailableError
 from rating_service.application.rerating import Reratings
 from rating_service.application.rerating_ports import (
     Adjusted,
@@ -27,7 +27,17 @@ from rating_service.domain.catalogue import Catalogue
 from rating_service.domain.debits import DebitFact
 from rating_service.domain.index import empty_index, put
 from rating_service.domain.rerating_plan import AdjustmentOrder
-from tests.breaks import Breaks, Killed, Steps, Turns, at_every_break, in_every_order, stepped
+from tests.breaks import (
+    Breaks,
+    Failures,
+    Killed,
+    Steps,
+    Turns,
+    at_every_break,
+    at_every_failure,
+    in_every_order,
+    stepped,
+)
 from tests.property.rating.test_rerating_laws import (
     CARD,
     CONTRACT,
@@ -229,6 +239,21 @@ async def test_an_acceptance_that_ends_at_any_step_is_finished(proposed: str, re
         assert (world.log.card.proposal is None) or not returns
 
     await at_every_break(play)
+
+
+async def test_an_acceptance_one_of_whose_calls_fails_is_finished_when_it_is_sent_again() -> None:
+    async def play(failures: Failures) -> None:
+        world = World("cheaper")
+        reratings = world.started(failures)
+        with suppress(LedgerUnavailableError):
+            await accept(reratings)
+        failures.heal()
+        await accept(reratings)
+
+        assert not rerated(world.log.card, world.log.debits, world.log.adjustments).differs
+        await world.swept()
+
+    await at_every_failure(LedgerUnavailableError("away"), play)
 
 
 @pytest.mark.parametrize("proposed", PROPOSALS)

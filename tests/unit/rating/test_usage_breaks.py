@@ -25,7 +25,7 @@ from rating_service.application.authorization_ports import (
 )
 from rating_service.application.authorization_request import ActualUsage, Request
 from rating_service.application.authorize import Authorizing
-from rating_service.application.ports import Ledger, LedgerRefused, Order, Posted
+from rating_service.application.ports import Ledger, LedgerRefused, LedgerUnavailableError, Order, Posted
 from rating_service.application.rate_usage import UsageRating
 from rating_service.application.settle import Settling
 from rating_service.domain.agreement import ContractPhase, Rate, RateCard
@@ -37,7 +37,17 @@ from rating_service.domain.price_models.terms import GraduatedModel, PriceTier
 from rating_service.domain.rate_windows import Share
 from rating_service.domain.running_total import NOTHING, RunningTotal
 from rating_service.domain.usage import Charge, TotalBefore, Usage
-from tests.breaks import Breaks, Killed, Steps, Turns, at_every_break, in_every_order, stepped
+from tests.breaks import (
+    Breaks,
+    Failures,
+    Killed,
+    Steps,
+    Turns,
+    at_every_break,
+    at_every_failure,
+    in_every_order,
+    stepped,
+)
 from tests.unit.rating.builders import CREDIT, JANUARY, card_phase, contract, plan_phase
 
 TIERS: Final = (PriceTier("0.000001", "0", 10), PriceTier("0.000003", "0"))
@@ -182,17 +192,22 @@ def usage(key: str, tokens: int) -> Usage:
     return Usage(JANUARY, {"output_tokens": tokens}, id=key, contract=contract().name)
 
 
-async def record(world: World, tokens: dict[str, int], steps: Steps) -> None:
+async def record(
+    world: World, tokens: dict[str, int], steps: Steps, *, rating: UsageRating | None = None
+) -> None:
     """Record usages, each in a call of its own."""
-    rating = world.rating(steps)
+    rating = rating or world.rating(steps)
     for key, number in tokens.items():
         await rating.record(usage(key, number), delivered=True, min_position=0)
 
 
-async def record_many(world: World, tokens: dict[str, int], steps: Steps) -> None:
+async def record_many(
+    world: World, tokens: dict[str, int], steps: Steps, *, rating: UsageRating | None = None
+) -> None:
     """Record usages in one call."""
+    rating = rating or world.rating(steps)
     usages = [usage(key, number) for key, number in tokens.items()]
-    answers = await world.rating(steps).record_many(usages, delivered=True, min_position=0)
+    answers = await rating.record_many(usages, delivered=True, min_position=0)
     assert all(isinstance(answer, Posted) for answer in answers)
 
 
@@ -241,6 +256,46 @@ async def test_processes_that_record_for_one_wallet_at_once_add_up() -> None:
         world.check(a=4, b=9, c=5, d=2)
 
     await in_every_order(play, switches_max=3)
+
+
+@pytest.mark.parametrize("recording", [record, record_many])
+async def test_metered_usage_one_of_whose_calls_fails_is_sent_again_and_debited_once(recording: Any) -> None:
+    tokens = {"a": 4, "b": 9, "c": 5}
+
+    async def play(failures: Failures) -> None:
+        world = World()
+        await record(world, {"before": 3}, Breaks(0, after=True))
+        rating = world.rating(failures)
+        with suppress(LedgerUnavailableError):
+            await recording(world, tokens, failures, rating=rating)
+        failures.heal()
+        await recording(world, tokens, failures, rating=rating)
+
+        world.check(before=3, **tokens)
+
+    await at_every_failure(LedgerUnavailableError("away"), play)
+
+
+@pytest.mark.parametrize("cancels", [True, False])
+@pytest.mark.parametrize("place_hold", [True, False])
+async def test_a_request_one_of_whose_calls_fails_is_sent_again_and_counts_once(
+    place_hold: bool, cancels: bool
+) -> None:
+    async def play(failures: Failures) -> None:
+        world = World()
+        with suppress(LedgerUnavailableError):
+            await request(world, failures, place_hold=place_hold, cancels=cancels)
+        failures.heal()
+        await request(world, failures, place_hold=place_hold, cancels=cancels)
+
+        tokens = 0 if cancels else 8
+        world.check(**{} if cancels else {"settle-request": tokens})
+        assert await world.counted() == {
+            LimitKind.REQUESTS_PER_MINUTE: int(not cancels),
+            LimitKind.TOKENS_PER_MINUTE: tokens,
+        }
+
+    await at_every_failure(LedgerUnavailableError("away"), play)
 
 
 @pytest.mark.parametrize("place_hold", [True, False])
