@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import grpc
+import pytest
 
 from credits.rating.v1 import billing_pb2, credit_due_pb2, credit_note_pb2
+from rating_service.application.refusals import RequestReason, RequestRefused
+from rating_service.domain.agreement import Money
+from rating_service.domain.credit_note import NoteOrder, Settlement
 from tests.integration.billing.test_billing_commands import rating
 from tests.integration.billing.test_documents_in_ledger import close, findings, notes
 from tests.integration.billing.world import World, terms
@@ -125,7 +129,20 @@ async def test_a_break_between_two_notes_leaves_the_rest_to_the_next_sweep(world
     half = await due(world, signed.name)
     await sweep.sweep()
 
+    # Whoever has found room elsewhere before the sweep was done comes too late.
+    [first] = [each for each in await notes(world, signed.name) if each.invoice != march.name][:1]
+    late = NoteOrder(
+        invoice=first.invoice,
+        settlement=Settlement.CREDIT,
+        reason="late",
+        settles=march.name,
+        total=Money("USD", DOLLAR // 100),
+    )
+    with pytest.raises(RequestRefused) as refusal:
+        await issue(late, key="late")
+
     assert half == [(march.name, 20, 10)]
+    assert refusal.value.reason is RequestReason.NO_CREDIT_DUE
     assert await due(world, signed.name) == []
     assert [each.total.nanos for each in await notes(world, signed.name)] == [10 * DOLLAR, 10 * DOLLAR]
 

@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
 
+from rating_service.adapters.billing_store import BEGINNING_OF_TIME, PostgresBillingStore
 from rating_service.adapters.history_store import PostgresHistoryStore
 from rating_service.adapters.ledger_channel import open_channel
 from rating_service.adapters.ledger_client import LedgerClient
@@ -231,6 +232,22 @@ async def test_the_catalogue_after_a_restart_is_the_one_before(rating_url: str) 
         before = first.follower.catalogue
     async with running_service(rating_url, ledger) as second:
         assert second.follower.catalogue == before
+
+
+async def test_a_contract_that_changes_is_due_from_the_page_that_says_so(rating_url: str) -> None:
+    migrate(rating_url)
+    pool = await open_pool(rating_url)
+    history, billing = PostgresHistoryStore(pool), PostgresBillingStore(pool, rating_url)
+    await history.write(Effect(0, 5, contracts=[CONTRACT]))
+    signed = await billing.change([CONTRACT], lambda before: msgspec.structs.replace(before, due_time=START))
+    await history.write(Effect(5, 9, contracts=["contracts/other"]))
+    other = await billing.page(after="", limit=1, contract=CONTRACT)
+    await history.write(Effect(9, 12, contracts=[CONTRACT]))
+    changed = await billing.page(after="", limit=1, contract=CONTRACT)
+    await pool.close()
+
+    assert [(each.change_position, each.due_time) for each in [*signed, *other]] == [(5, START)] * 2
+    assert [(each.change_position, each.due_time) for each in changed] == [(12, BEGINNING_OF_TIME)]
 
 
 async def test_the_store_keeps_draws_and_charge_as_the_ledger_wrote_them(
