@@ -37,6 +37,17 @@ class Cause(NamedTuple):
     is_unrateable: bool
 
 
+def is_passing(refusal: Refusal | RequestRefused | LedgerRefused) -> bool:
+    """Tell whether a refusal says nothing of the usage: it is to be tried again and not kept."""
+    match refusal:
+        case LedgerRefused():
+            return refusal.is_passing
+        case RequestRefused():
+            return refusal.reason is RequestReason.HISTORY_BEHIND
+        case Refusal():
+            return False
+
+
 class Received(NamedTuple):
     """A usage as it came: what of it could be read, and its bytes."""
 
@@ -174,7 +185,10 @@ class Quarantine:
         ]
 
     async def retry(self, entry: Entry, *, accept_late: bool) -> Outcome:
-        """Rate an entry again and debit it. Raises LedgerUnavailableError, StoreUnavailableError."""
+        """Rate an entry again and debit it.
+
+        Raises LedgerUnavailableError, StoreUnavailableError, and what is passing.
+        """
         if entry.state == "DISMISSED":
             return Outcome(
                 entry, refusal=_settled(RequestReason.QUARANTINE_DISMISSED, entry, "was dismissed")
@@ -193,7 +207,7 @@ class Quarantine:
                 raise usage
             posted = await self._rating.record(usage, delivered=True, min_position=0)
         except (Refusal, RequestRefused, LedgerRefused) as refusal:
-            if isinstance(refusal, RequestRefused) and refusal.reason is RequestReason.HISTORY_BEHIND:
+            if is_passing(refusal):
                 raise
             return Outcome(await self._store.retried(entry.number, self._cause_of(refusal)))
         return Outcome(await self._store.recorded(entry.number, posted.position), posted)

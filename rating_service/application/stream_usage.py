@@ -29,7 +29,7 @@ from rating_service.application.ports import (
     Posted,
     StoreUnavailableError,
 )
-from rating_service.application.quarantine import Cause, Entry, Received
+from rating_service.application.quarantine import Cause, Entry, Received, is_passing
 from rating_service.application.rate_usage import UsageRating
 from rating_service.application.refusals import RequestReason, RequestRefused
 from rating_service.application.stream_holds import StreamHolds, change_stored
@@ -149,7 +149,7 @@ class StreamMetering:
             stream = await self._cover.give_back_spare(stream)
             posted = await self._debit(stream, order)
         except (Refusal, RequestRefused, LedgerRefused) as refusal:
-            if _is_passing(refusal):
+            if is_passing(refusal):
                 raise
             entry = await self._intake.keep(received, self._cause_of(refusal), await self._clock.now())
             return StreamReply(await self._end(stream, QUARANTINED), entry)
@@ -186,17 +186,6 @@ class StreamMetering:
     async def _end(self, stream: UsageStream, state: str) -> UsageStream:
         ended = await change_stored(self._store, stream, lambda before: end_stream(before, state))
         return await self._cover.give_back_spare(ended)
-
-
-def _is_passing(refusal: Refusal | RequestRefused | LedgerRefused) -> bool:
-    """Tell whether a refusal says nothing of the usage: the next sweep tries again."""
-    match refusal:
-        case LedgerRefused():
-            return refusal.is_passing
-        case RequestRefused():
-            return refusal.reason is RequestReason.HISTORY_BEHIND
-        case Refusal():
-            return False
 
 
 def _chunk(received: Received, *, sequence: int, final: bool, ttl: timedelta | None) -> Chunk:

@@ -10,14 +10,24 @@ from typing import Any, Final, cast
 import msgspec
 import pytest
 
-from rating_service.application.ports import Ledger, LedgerRefused, Order, Posted
+from rating_service.application.ports import Ledger, LedgerRefused, LedgerUnavailableError, Order, Posted
 from rating_service.application.quarantine import Cause, Entry, Quarantine, Received
 from rating_service.application.rate_usage import UsageRating
 from rating_service.domain.agreement import Contract, ContractPhase, RateCard
 from rating_service.domain.catalogue import Catalogue
 from rating_service.domain.index import empty_index, put
 from rating_service.domain.usage import Usage
-from tests.breaks import Breaks, Killed, Steps, Turns, at_every_break, in_every_order, stepped
+from tests.breaks import (
+    Breaks,
+    Failures,
+    Killed,
+    Steps,
+    Turns,
+    at_every_break,
+    at_every_failure,
+    in_every_order,
+    stepped,
+)
 from tests.unit.rating.builders import CREDIT, JANUARY, card_phase, contract, plan_phase, rate
 
 USAGE: Final = Usage(JANUARY, {"output_tokens": 100}, id="answer", contract=contract().name)
@@ -165,6 +175,24 @@ async def test_a_retry_that_ends_at_any_step_is_finished_by_the_next_and_no_dism
             world.check()
 
     await at_every_break(play)
+
+
+@pytest.mark.parametrize(
+    "failure", [LedgerUnavailableError("away"), LedgerRefused(None, is_passing=True)], ids=["away", "busy"]
+)
+async def test_a_retry_that_the_ledger_does_not_answer_says_nothing_of_the_entry(failure: Exception) -> None:
+    async def play(failures: Failures) -> None:
+        world = World()
+        quarantine = world.started(failures)
+        with suppress(type(failure)):
+            await retry(quarantine)
+
+        assert world.entries.entry.retry_count == 0
+        failures.heal()
+        await retry(quarantine)
+        world.check()
+
+    await at_every_failure(failure, play)
 
 
 async def test_a_dismissal_that_ends_at_any_step_is_finished_by_the_next() -> None:
