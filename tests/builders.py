@@ -192,9 +192,10 @@ def hold(
     feature: str = "",
     api_key: str = "",
     user: str = "",
+    estimate_of: str = "",
 ) -> PlaceHold:
     """Return a hold, of the default length unless told."""
-    return PlaceHold(wallet, amount_units, ttl, feature, api_key, user)
+    return PlaceHold(wallet, amount_units, ttl, feature, api_key, user, estimate_of)
 
 
 def capture(

@@ -22,6 +22,7 @@ def hold(
     feature: Annotated[str, typer.Option(help="Feature of the usage.")] = "",
     api_key: Annotated[str, typer.Option(help="Identifies the API key on whose budget it counts.")] = "",
     user: Annotated[str, typer.Option(help="User on whose budget it counts.")] = "",
+    estimate_of: Annotated[str, typer.Option(help="What the units are an estimate for.")] = "",
     key: Key = "",
     address: Address = ADDRESS_DEFAULT,
     ca_file: CaFile = "",
@@ -35,6 +36,7 @@ def hold(
         feature=feature,
         api_key=api_key,
         user=user,
+        estimate_of=estimate_of,
     )
     request.ttl.FromSeconds(ttl_seconds)
     answer = send(lambda wallets: wallets.Hold, request, address, ca_file)

@@ -3,7 +3,7 @@
 The fingerprint is a digest of it and is stored with the event. When it differs, the fields of the recorded
 event are compared with those of the new command, so that the refusal can name the first one that differs.
 A charge counts by the usage it prices and not by its prices: a usage that is sent again after a price
-change gets its first answer.
+change gets its first answer. So does a hold that says what its units are an estimate for.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ from ledger_service.domain.identity_of_agreements import (
     identity_of_agreement,
     recorded_agreement,
 )
-from ledger_service.domain.identity_of_charges import adjustment_of, late_hold, spender, usage_of
+from ledger_service.domain.identity_of_charges import adjustment_of, held_amount, late_hold, spender, usage_of
 from ledger_service.domain.identity_of_finance import (
     FINANCE_COMMANDS,
     FINANCE_EVENTS,
@@ -151,8 +151,10 @@ def identity(command: AnyCommand) -> Identity:  # noqa: C901, PLR0912
         case GrantCredits():
             return _grant_fields(command, "wallet", "books") | {"scope": sorted(command.scope)}
         case PlaceHold():
-            held = fields(command, "wallet", "api_key", "user") | {"ttl": command.ttl or TTL_DEFAULT}
-            return held | spender(command.api_key, command.user)
+            held = fields(command, "wallet", "amount_units", "api_key", "user", "estimate_of")
+            held |= {"ttl": command.ttl or TTL_DEFAULT}
+            amount = held_amount(command.amount_units, command.estimate_of)
+            return amount | held | spender(command.api_key, command.user)
         case CaptureHold():
             return fields(command, "wallet", "over_hold", "charge") | usage_of(command.charge)
         case ReverseDebit():
@@ -256,8 +258,8 @@ def _recorded_hold_or_reversal(
     match event:
         case CreditsHeld():
             ttl = event.expire_time - fact.effective_time
-            fields = {"amount_units": event.amount_units, "ttl": ttl, "feature": event.feature}
-            return fields | spender(event.api_key, event.user)
+            amount = held_amount(event.amount_units, event.estimate_of)
+            return amount | {"ttl": ttl, "feature": event.feature} | spender(event.api_key, event.user)
         case HoldCaptured():
             return {
                 "hold_version": event.hold_version,

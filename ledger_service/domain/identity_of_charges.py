@@ -14,6 +14,12 @@ def late_hold(hold_version: int) -> Identity:
     return {"hold_version": hold_version} if hold_version else {}
 
 
+def held_amount(amount_units: int, estimate_of: str) -> Identity:
+    """Return how much a hold reserves, or what that is an estimate for."""
+    # An estimate names its field, so that no text is taken for an amount.
+    return {"estimate_of": ("estimate_of", estimate_of)} if estimate_of else {"amount_units": amount_units}
+
+
 def spender(api_key: str, user: str) -> Identity:
     """Return on whose account it is."""
     # Only what is set counts, likewise; each value names its field, for a fingerprint is made of values alone.

@@ -14,7 +14,7 @@ from ledger_service.domain.commands import (
     ReleaseHold,
     RevokeGrant,
 )
-from ledger_service.domain.names import check_feature, check_idempotency_key, check_name
+from ledger_service.domain.names import check_feature, check_idempotency_key, check_name, check_text
 from ledger_service.domain.refusals import ValueUnspecified
 from ledger_service.rpc.charge_requests import read_charge
 from ledger_service.rpc.part_names import PartName, read_part_name
@@ -37,8 +37,16 @@ def read_hold(request: wallet_service_pb2.HoldRequest) -> PlaceHold:
         check_feature(request.api_key, field="api_key")
     if request.user:
         check_feature(request.user, field="user")
-    ttl = read_duration(request.ttl, field="ttl") if request.HasField("ttl") else None
-    return PlaceHold(request.name, request.amount_units, ttl, request.feature, request.api_key, request.user)
+    check_text(request.estimate_of, field="estimate_of")
+    return PlaceHold(
+        wallet=request.name,
+        amount_units=request.amount_units,
+        ttl=read_duration(request.ttl, field="ttl") if request.HasField("ttl") else None,
+        feature=request.feature,
+        api_key=request.api_key,
+        user=request.user,
+        estimate_of=request.estimate_of,
+    )
 
 
 def read_capture(request: wallet_service_pb2.CaptureHoldRequest) -> CaptureHold:

@@ -49,6 +49,7 @@ class WalletClient:
             name=order.wallet,
             idempotency_key=order.key,
             amount_units=order.amount_units,
+            estimate_of=order.estimate_of,
             feature=order.spender.feature,
             api_key=order.spender.api_key,
             user=order.spender.user,

@@ -38,11 +38,15 @@ class OverHold(Enum):
 
 
 class HoldOrder(NamedTuple):
-    """A hold to be asked of the ledger. No `ttl` means the ledger's default."""
+    """A hold to be asked of the ledger. No `ttl` means the ledger's default.
+
+    `estimate_of` stands for what is priced: under one key and for the same, what was held first stays.
+    """
 
     wallet: str
     key: str
     amount_units: int
+    estimate_of: str
     spender: Spender
     ttl: timedelta | None = None
 

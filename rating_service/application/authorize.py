@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Final
 from uuid import uuid4
 
@@ -189,7 +190,12 @@ class Authorizing:
         if not case.request.place_hold or not case.units:
             return _as_read(case, await self._standing(case))
         order = HoldOrder(
-            case.contract.wallet, case.entry, case.units, case.request.spender, case.request.hold_ttl
+            case.contract.wallet,
+            case.entry,
+            case.units,
+            _estimate_of(case.request),
+            case.request.spender,
+            case.request.hold_ttl,
         )
         if not case.phase.slow_down_from_percent:
             return _as_held(case, await self._wallets.hold(order, case.now), None)
@@ -207,6 +213,12 @@ class Authorizing:
 
     async def _standing(self, case: _Case) -> WalletStanding:
         return await self._wallets.standing(case.contract.wallet, case.request.spender.feature)
+
+
+def _estimate_of(request: Request) -> str:
+    """Return what stands for a request's usage: its price may be another when the call is sent again."""
+    usage = (request.contract, sorted(request.quantities.items()), sorted(request.properties.items()))
+    return sha256(msgspec.json.encode(usage)).hexdigest()
 
 
 def _as_read(case: _Case, standing: WalletStanding) -> _Credit:

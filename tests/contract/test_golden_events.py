@@ -375,6 +375,9 @@ EXAMPLES: dict[str, e.Event] = {
     "wallet.CreditsExpired.v1": e.CreditsExpired(grant_version=2, amount_units=4),
     "wallet.CreditsHeld.v1": HELD,
     "wallet.CreditsHeld.v1+1": msgspec.structs.replace(HELD, api_key="key-7", user="ann"),
+    "wallet.CreditsHeld.v1+2": msgspec.structs.replace(
+        HELD, api_key="key-7", user="ann", estimate_of="request 1"
+    ),
     "wallet.HoldCaptured.v1": CAPTURED,
     "wallet.HoldCaptured.v1+1": msgspec.structs.replace(CAPTURED, api_key="key-7", user="ann"),
     "wallet.HoldReleased.v1": e.HoldReleased(6, (e.Draw(5, 3), e.Draw(2, 4)), timed_out=True),

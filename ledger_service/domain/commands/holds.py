@@ -10,7 +10,10 @@ from ledger_service.domain.events import Charge
 
 
 class PlaceHold(Command, frozen=True):
-    """Reserve credit for a while: all of it or none."""
+    """Reserve credit for a while: all of it or none.
+
+    `estimate_of` says what the units are an estimate for, in the caller's own words.
+    """
 
     wallet: str
     amount_units: int
@@ -18,6 +21,7 @@ class PlaceHold(Command, frozen=True):
     feature: str = ""
     api_key: str = ""
     user: str = ""
+    estimate_of: str = ""
 
 
 class OverHold(Enum):

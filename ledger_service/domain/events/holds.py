@@ -9,7 +9,10 @@ from ledger_service.domain.record import Record
 
 
 class CreditsHeld(Record, frozen=True):
-    """Slices of lots were reserved; the hold is named by this event's version."""
+    """Slices of lots were reserved; the hold is named by this event's version.
+
+    `estimate_of` says what the units were an estimate for, in the caller's own words.
+    """
 
     amount_units: int
     slices: tuple[Draw, ...]
@@ -18,6 +21,7 @@ class CreditsHeld(Record, frozen=True):
     feature: str = ""
     api_key: str = ""
     user: str = ""
+    estimate_of: str = ""
 
 
 class HoldCaptured(Record, frozen=True):

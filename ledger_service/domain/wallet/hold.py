@@ -65,6 +65,7 @@ def place_hold(wallet: Wallet, command: PlaceHold, now: datetime) -> list[Draft]
         feature=command.feature,
         api_key=command.api_key,
         user=command.user,
+        estimate_of=command.estimate_of,
     )
     return tape.end(held, now)
 

@@ -63,6 +63,7 @@ class Wallet:
         self.debits: dict[str, Charge] = {}
         self.holds: dict[str, int] = {}
         self._names: dict[str, str] = {}
+        self._estimates: dict[str, str] = {}
 
     async def head_position(self) -> int:
         return 1
@@ -88,7 +89,10 @@ class Wallet:
     async def hold(self, order: HoldOrder, now: datetime) -> Held | Denial:
         if order.key not in self._names:
             self._names[order.key] = f"{order.wallet}/holds/{len(self._names) + 1}"
+            self._estimates[order.key] = order.estimate_of
             self.holds[self._names[order.key]] = order.amount_units
+        if self._estimates[order.key] != order.estimate_of:
+            raise LedgerRefused(None)
         return Held(self._names[order.key], JANUARY)
 
     async def capture(self, order: CaptureOrder) -> Posted:

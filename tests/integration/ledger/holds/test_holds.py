@@ -32,6 +32,21 @@ async def test_of_simultaneous_holds_of_75_on_500_exactly_six_pass(ledger: Clien
     assert [each.name for each in balance.holds] == sorted(each.hold.name for each in passed)
 
 
+async def test_a_hold_for_an_estimate_is_told_again_whatever_the_estimate_has_become(ledger: Client) -> None:
+    wallet = await ledger.open_wallet(granted_units=10)
+    asked: dict[str, Any] = {"idempotency_key": "once", "estimate_of": "request 1"}
+
+    first = await hold(ledger, wallet, 4, **asked)
+    again = await hold(ledger, wallet, 60, **asked)
+    other = await refusal(hold(ledger, wallet, 4, **asked | {"estimate_of": "request 2"}))
+    long = await refusal(hold(ledger, wallet, 4, estimate_of="x" * 201))
+
+    assert (again.replayed, again.hold) == (True, first.hold)
+    assert (await ledger.balance(wallet)).held_units == 4
+    assert (other.reason, other.metadata["differing_field"]) == ("IDEMPOTENCY_KEY_REUSED", "estimate_of")
+    assert (long.reason, long.metadata.get("field", "estimate_of")) == ("FIELD_TOO_LONG", "estimate_of")
+
+
 async def test_a_hold_ends_exactly_when_its_time_is_over(sandbox: Client) -> None:
     wallet = await sandbox.open_wallet(granted_units=10)
     names = [(await hold(sandbox, wallet, 2, ttl=MINUTE)).hold.name for _ in range(2)]

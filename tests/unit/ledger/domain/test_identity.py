@@ -144,6 +144,7 @@ PURCHASE, BONUS, HOLD, DEBIT = 2, 3, 4, 5
 """Versions in the wallet's stream of what the commands below refer to; see `recorded`."""
 BONUS_TERMS = LotTerms(GrantCategory.PROMOTIONAL, 0, 100, after(), after(days=10))
 FULL_HOLD = hold(7, ttl=timedelta(hours=1), feature="chat")
+ESTIMATED = hold(7, estimate_of="request 1")
 CAPTURE = capture(HOLD, 2, final=False)
 CHARGED_CAPTURE = capture(HOLD, charge=charge("1.5", "2.25"))
 REVERSE = ReverseDebit(WALLET, DEBIT, DebitRecord(DEBIT, (Draw(BONUS, 5),), 0, {BONUS: BONUS_TERMS}), 3)
@@ -250,6 +251,7 @@ EXAMPLES: list[AnyCommand] = [
     debit(3, take_available=True),
     debit(900, take_available=True),
     FULL_HOLD,
+    ESTIMATED,
     hold(3),
     debit(3, api_key="key-7", user="ann"),
     hold(3, api_key="key-7", user="ann"),
@@ -417,6 +419,10 @@ CHANGES: list[tuple[AnyCommand, dict[str, object], str]] = [
     (debit(3, api_key="key-7", user="ann"), {"api_key": ""}, "api_key"),
     (debit(3, api_key="key-7", user="ann"), {"user": ""}, "user"),
     (debit(3, api_key="ann"), {"api_key": "", "user": "ann"}, "user"),
+    (FULL_HOLD, {"estimate_of": "request 1"}, "estimate_of"),
+    (ESTIMATED, {"estimate_of": "request 2"}, "estimate_of"),
+    (ESTIMATED, {"estimate_of": ""}, "amount_units"),
+    (ESTIMATED, {"ttl": TTL_DEFAULT * 2}, "ttl"),
     (FULL_HOLD, {"api_key": "key-7"}, "api_key"),
     (FULL_HOLD, {"user": "ann"}, "user"),
     (hold(3, api_key="key-7", user="ann"), {"user": "bob"}, "user"),
@@ -691,6 +697,12 @@ def test_usage_that_is_sent_again_at_another_price_gets_its_first_answer() -> No
     check_same_call(dearer, first)
 
     assert fingerprint(dearer) == fingerprint(CHARGED_DEBIT)
+
+
+def test_a_hold_whose_estimate_has_changed_gets_its_first_answer() -> None:
+    changed = msgspec.structs.replace(ESTIMATED, amount_units=9)
+
+    assert fingerprint(changed) == fingerprint(ESTIMATED) != fingerprint(hold(7))
 
 
 def test_the_order_of_a_scope_does_not_make_another_call() -> None:

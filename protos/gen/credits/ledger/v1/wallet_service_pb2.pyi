@@ -971,6 +971,7 @@ class HoldRequest(_message.Message):
     FEATURE_FIELD_NUMBER: _builtins.int
     API_KEY_FIELD_NUMBER: _builtins.int
     USER_FIELD_NUMBER: _builtins.int
+    ESTIMATE_OF_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """wallets/{wallet}. Required."""
     idempotency_key: _builtins.str
@@ -985,6 +986,11 @@ class HoldRequest(_message.Message):
     """
     user: _builtins.str
     """User on whose budget it counts, of the same form. Default: none."""
+    estimate_of: _builtins.str
+    """What the units are an estimate for, in the caller's own words: up to 200 characters. With it a retry is the same
+    call whatever the estimate has become meanwhile, and is told the hold of the first. Default: none, and a retry with
+    other units is another call.
+    """
     @_builtins.property
     def ttl(self) -> _duration_pb2.Duration:
         """How long, above 0 and up to 24 hours. Default 10 minutes."""
@@ -999,10 +1005,11 @@ class HoldRequest(_message.Message):
         feature: _builtins.str = ...,
         api_key: _builtins.str = ...,
         user: _builtins.str = ...,
+        estimate_of: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ttl", b"ttl"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_units", b"amount_units", "api_key", b"api_key", "feature", b"feature", "idempotency_key", b"idempotency_key", "name", b"name", "ttl", b"ttl", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_units", b"amount_units", "api_key", b"api_key", "estimate_of", b"estimate_of", "feature", b"feature", "idempotency_key", b"idempotency_key", "name", b"name", "ttl", b"ttl", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
