@@ -9,7 +9,8 @@ begins with; while they are on their way it belongs to no lot, and is liability 
 the ledger decided, cumulatively rounded down; what rounding leaves stays with the lot. Units that roll over take
 their part of what the lot still carries, rounded up, so that refunds of the new lot are covered; neither is revenue.
 
-Units that are declared remote are breakage at once. They may be drawn still: then breakage turns into usage.
+Units that are declared remote are breakage at once. They may be drawn still: then breakage turns into usage. An
+estimate that is stated later takes the declaration back, and what of it was breakage is liability again.
 """
 
 from __future__ import annotations
@@ -165,8 +166,11 @@ def shared(lot: PaidLot, bonus_units: int) -> PaidLot:
 
 
 def estimated(lot: PaidLot, *, numerator: int, denominator: int) -> PaidLot:
-    """Return a lot of which another part is expected never to be used: a cumulative catch-up (ASC 250-10-45-17)."""
-    return _measured(lot, estimate_numerator=numerator, estimate_denominator=denominator)
+    """Return a lot of which another part is expected never to be used: a cumulative catch-up (ASC 250-10-45-17).
+
+    The newest expectation counts, so units that were declared remote are so no longer.
+    """
+    return _measured(lot, remote_units=0, estimate_numerator=numerator, estimate_denominator=denominator)
 
 
 def declared_remote(lot: PaidLot) -> PaidLot:
