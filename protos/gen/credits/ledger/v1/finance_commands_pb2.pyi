@@ -68,7 +68,7 @@ class ReviseBreakageEstimateRequest(_message.Message):
     """Fraction of the units expected never to be used: decimal text in [0, 1). Required unless units are stated."""
     expected_redeemed_units: _builtins.int
     """The same, as units expected to be used, of all that these grants, or the pool, issued but for what was paid back or
-    moved to other wallets: used before or to come. 0: not stated.
+    moved to other wallets: used before or to come. For a pool they are those of the end of the day (UTC). 0: not stated.
     """
     @_builtins.property
     def grants(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
