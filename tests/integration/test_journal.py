@@ -132,6 +132,19 @@ def test_an_estimate_of_a_pool_in_units_counts_all_of_its_day_however_far_a_run_
     assert all(not each.differences for each in compare(database_url, schema=SCHEMA_DEFAULT))
 
 
+def test_a_rebuild_takes_back_a_position_beyond_the_log(database_url: str) -> None:
+    ledger = opened()
+    ledger.run(sale(100))
+    seen = project(database_url, ledger)
+    with connect(database_url, schema=SCHEMA_DEFAULT) as connection:
+        connection.execute("UPDATE notification_tracking SET notification_id = notification_id + 5")
+
+    assert rebuild(database_url, schema=SCHEMA_DEFAULT)["journal"] == seen
+    ledger.run(Debit(WALLET, 40))
+    project(database_url, ledger, seen=seen)
+    assert all(not each.differences for each in compare(database_url, schema=SCHEMA_DEFAULT))
+
+
 async def march(views: PostgresFinanceViews, now: datetime, **scope: Any) -> RollForward:
     """Return the roll-forward of the month."""
     return await views.roll_forward(from_day=FIRST, to_day=LAST, scope=FinanceScope("EUR", **scope), now=now)
