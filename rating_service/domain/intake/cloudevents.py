@@ -25,10 +25,19 @@ _OPENAI_ONLY: Final = (
     "prompt_tokens",
     "completion_tokens",
     "input_tokens_details",
-    "output_tokens_details",
+    "input_token_details",
+    "output_token_details",
     "total_tokens",
 )
-_ANTHROPIC_ONLY: Final = ("cache_read_input_tokens", "cache_creation_input_tokens", "cache_creation")
+_ANTHROPIC_ONLY: Final = (
+    "cache_read_input_tokens",
+    "cache_creation_input_tokens",
+    "cache_creation",
+    "server_tool_use",
+    "iterations",
+    "inference_geo",
+    "speed",
+)
 
 
 class _OwnForm(Record, frozen=True, forbid_unknown_fields=True):

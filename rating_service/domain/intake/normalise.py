@@ -2,7 +2,7 @@
 
 A card need not price every dimension: what it has no rate for is part of a wider dimension, as the provider
 counted it. Audio and images have no such wider dimension, because they cost more: without a rate they cannot
-be rated.
+be rated. Pages that were fetched count only if a card prices them: providers ask for the tokens alone.
 """
 
 from __future__ import annotations
@@ -16,12 +16,17 @@ from rating_service.domain.intake.anthropic import read_anthropic
 from rating_service.domain.intake.cloudevents import read_cloudevent
 from rating_service.domain.intake.fields import QUANTITY_MAX, RawObject, malformed, parse_object
 from rating_service.domain.intake.normalised import (
+    AUDIO_INPUT,
     CACHE_WRITE_1H,
     CACHE_WRITE_5M,
+    CACHED_AUDIO_INPUT,
+    CACHED_IMAGE_INPUT,
     CACHED_INPUT,
+    IMAGE_INPUT,
     INPUT,
     OUTPUT,
     REASONING,
+    WEB_FETCHES,
     Normalised,
     UsageFormat,
 )
@@ -40,6 +45,8 @@ WIDER: Final = (
     (CACHE_WRITE_1H, CACHE_WRITE_5M),
     (CACHE_WRITE_5M, INPUT),
     (CACHED_INPUT, INPUT),
+    (CACHED_AUDIO_INPUT, AUDIO_INPUT),
+    (CACHED_IMAGE_INPUT, IMAGE_INPUT),
     (REASONING, OUTPUT),
 )
 """Dimensions and the wider one that each is part of, in the order in which they are folded."""
@@ -58,4 +65,6 @@ def fold(usage: Usage, is_priced: Callable[[str], bool]) -> Usage:
             quantities[wider] = quantities.get(wider, 0) + quantities.pop(dimension)
             if quantities[wider] > QUANTITY_MAX:
                 raise malformed(wider, "is more than 2^63-1")
+    if WEB_FETCHES in quantities and len(quantities) > 1 and not is_priced(WEB_FETCHES):
+        del quantities[WEB_FETCHES]
     return msgspec.structs.replace(usage, quantities=quantities)
