@@ -149,12 +149,17 @@ class UsageIntake:
 
 
 def _named(received: Received) -> RequestRefused | None:
-    """Return why a usage cannot be kept: it names neither itself nor its contract."""
+    """Return why a usage cannot be kept: it does not name itself or its contract; and why it would have been."""
     try:
         check_usage_id(received.usage_id, field="usage.id")
         check_contract(received.contract, field="usage.contract")
     except RequestRefused as refusal:
-        return refusal
+        flaw = received.usage
+        if not isinstance(flaw, Refusal):
+            return refusal
+        return RequestRefused(
+            refusal.reason, f"{refusal.message}, and {flaw.message}", field=refusal.field, **refusal.metadata
+        )
     return None
 
 

@@ -20,6 +20,7 @@ from rating_service.cli.connection import (
     print_message,
     printed_json,
 )
+from rating_service.cli.instants import day
 
 app = typer.Typer(help="Usage that could not be rated.", no_args_is_help=True)
 
@@ -151,18 +152,18 @@ def _print_results(results: Iterable[quarantine_pb2.QuarantineResult]) -> None:
 
 def _print_entries(entries: Iterable[quarantine_pb2.QuarantinedUsage]) -> None:
     table = Table()
-    for name in ("name", "usage", "contract", "happened", "reason", "state", "retries"):
-        table.add_column(name)
+    table.add_column("name", overflow="fold", min_width=20)
+    for name in ("usage", "contract", "happened", "why", "state", "retries"):
+        table.add_column(name, overflow="fold")
     rows = list(entries)
     for entry in rows:
         state = quarantine_pb2.QuarantineState.Name(entry.state).removeprefix("QUARANTINE_STATE_").lower()
-        happened = entry.effective_time.ToJsonString() if entry.HasField("effective_time") else ""
         table.add_row(
             entry.name,
             entry.usage_id,
             entry.contract,
-            happened,
-            entry.reason,
+            day(entry.effective_time) if entry.HasField("effective_time") else "",
+            f"{entry.reason}: {entry.message}",
             state,
             str(entry.retry_count),
         )

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from rating_service.domain.intake.anthropic import read_anthropic
-from rating_service.domain.intake.cloudevents import read_cloudevent
+from rating_service.domain.intake.cloudevents import names_in, read_cloudevent
 from rating_service.domain.intake.fields import QUANTITY_MAX, RawObject, malformed, parse_object
 from rating_service.domain.intake.normalised import (
     AUDIO_INPUT,
@@ -31,7 +31,8 @@ from rating_service.domain.intake.normalised import (
     UsageFormat,
 )
 from rating_service.domain.intake.openai import read_openai
-from rating_service.domain.intake.opentelemetry import read_opentelemetry
+from rating_service.domain.intake.opentelemetry import RESPONSE_ID, attributes_of, read_opentelemetry
+from rating_service.domain.refusals import Refusal
 from rating_service.domain.usage import Usage
 
 _READERS: Final[Mapping[UsageFormat, Callable[[RawObject], Normalised]]] = {
@@ -55,6 +56,19 @@ WIDER: Final = (
 def normalise(form: UsageFormat, text: str) -> Normalised:
     """Return what a raw usage says. Refuses MALFORMED_USAGE, INCONSISTENT_USAGE."""
     return _READERS[form](parse_object(text))
+
+
+def names_of(form: UsageFormat, text: str) -> tuple[str, str]:
+    """Return the id and contract of a usage although the rest of it cannot be read, "" for what it does not say."""
+    try:
+        whole = parse_object(text)
+        if form is UsageFormat.CLOUDEVENTS:
+            return names_in(whole)
+        if form is UsageFormat.OPENTELEMETRY:
+            return attributes_of(whole).text(RESPONSE_ID), ""
+        return whole.text("id"), ""
+    except Refusal:
+        return "", ""
 
 
 def fold(usage: Usage, is_priced: Callable[[str], bool]) -> Usage:

@@ -19,6 +19,7 @@ from rating_service.domain.intake.token_parts import (
     split_prompt,
 )
 
+RESPONSE_ID: Final = "gen_ai.response.id"
 _USAGE: Final = "gen_ai.usage."
 _INPUT: Final = ("input_tokens", "prompt_tokens")
 _OUTPUT: Final = ("output_tokens", "completion_tokens")
@@ -49,7 +50,7 @@ _KNOWN: Final = frozenset(
 
 def read_opentelemetry(whole: RawObject) -> Normalised:
     """Return what the attributes say. Refuses MALFORMED_USAGE, INCONSISTENT_USAGE."""
-    said = whole.part("attributes") if whole.has("attributes") else whole
+    said = attributes_of(whole)
     said.refuse_unknown(_KNOWN, prefix=_USAGE)
     quantities = counted(_quantities(said))
     properties = {
@@ -59,9 +60,12 @@ def read_opentelemetry(whole: RawObject) -> Normalised:
         "service_tier": tier_named(said.text("openai.response.service_tier", "openai.request.service_tier")),
         "region": said.text("cloud.region"),
     }
-    return Normalised(
-        quantities, known(properties, prompt_tokens(quantities)), id=said.text("gen_ai.response.id")
-    )
+    return Normalised(quantities, known(properties, prompt_tokens(quantities)), id=said.text(RESPONSE_ID))
+
+
+def attributes_of(whole: RawObject) -> RawObject:
+    """Return the attributes, wherever they stand. Refuses MALFORMED_USAGE."""
+    return whole.part("attributes") if whole.has("attributes") else whole
 
 
 def _quantities(said: RawObject) -> dict[str, int]:
