@@ -166,8 +166,13 @@ def _named(received: Received) -> RequestRefused | None:
 def _too_late(usage: Usage, max_lateness: timedelta) -> Refusal:
     return Refusal(
         Reason.TOO_LATE,
-        f"the usage happened at {usage.effective_time.isoformat()}, more than {max_lateness} ago",
+        f"the usage happened at {usage.effective_time.isoformat()}, more than {_span(max_lateness)} ago",
     )
+
+
+def _span(span: timedelta) -> str:
+    """Return a span in whole days where it is some."""
+    return f"{span.days} days" if span == timedelta(span.days) else str(span)
 
 
 def _entry(received: Received, cause: Cause, now: datetime) -> NewEntry:

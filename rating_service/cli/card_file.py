@@ -1,8 +1,8 @@
 """Rate cards and plans as files: YAML text, checked against a schema, becomes the requests that publish it.
 
 The file is reached by the command that was given its name; here is only what its text means. What a file can
-say is said by `schemas/*.schema.json`. The ledger checks again, and decides what depends on its history: ties
-between rates, instants that lie in the past.
+say is said by `schemas/*.schema.json`. The ledger checks again, and decides what depends on its history:
+instants that lie in the past.
 """
 
 from __future__ import annotations
@@ -114,11 +114,16 @@ def _tier_problems(tree: dict[str, Any]) -> Iterable[tuple[Path, str]]:
 
 
 def _instant_problems(tree: dict[str, Any]) -> Iterable[tuple[Path, str]]:
+    before = 0
     for at, phase in enumerate(tree["phases"]):
         try:
-            _instant(phase["from_time"])
+            begins = _instant(phase["from_time"]).ToNanoseconds()
         except ValueError:
             yield ("phases", at, "from_time"), f"{phase['from_time']} is no instant of the calendar"
+            continue
+        if at and begins <= before:
+            yield ("phases", at, "from_time"), "must lie after that of the phase before it"
+        before = begins
 
 
 def _units_problems(tree: dict[str, Any], scale: int) -> Iterable[tuple[Path, str]]:

@@ -253,6 +253,11 @@ def test_the_example_plans_can_be_published(name: str, fee: int, included: int, 
             "2026-02-30T",
             "card.yaml:4: phases[0].from_time: 2026-02-30T00:00:00.5Z is no instant of the calendar",
         ),
+        (
+            'unit_price: "0.003"',
+            'multiplier: "1.2"',
+            "card.yaml:6: phases[0].rates[0]: needs a provider_cost: the price is a multiple of it",
+        ),
         ("rate_card: llm\n", "", "card.yaml:1: file: 'rate_card' is a required property"),
         (CARD, "", "card.yaml:1: file: None is not of type 'object'"),
         (CARD, "a: [", "card.yaml:1: file: not YAML: expected the node content, but found '<stream end>'"),
@@ -262,6 +267,17 @@ def test_a_problem_is_told_by_file_line_and_field(old: str, new: str, expected: 
     assert old in CARD
 
     assert problems(CARD.replace(old, new)) == [expected]
+
+
+def test_a_rate_that_ties_with_another_is_told_and_so_is_a_phase_out_of_order() -> None:
+    other = "      - {dimension: tokens, unit_price: '1', match: {region: eu*}}\n"
+    later = "  - {from_time: '2025-01-01T00:00:00Z', rates: [{dimension: x, unit_price: '1'}]}\n"
+    text = CARD.replace("    rates:\n", f"    rates:\n{other}") + later
+
+    assert problems(text) == [
+        "card.yaml:7: phases[0].rates[1]: is as specific as rates[0] and may price the same usage of tokens",
+        "card.yaml:16: phases[1].from_time: must lie after that of the phase before it",
+    ]
 
 
 def test_all_problems_are_told_at_once_in_the_order_of_the_lines() -> None:
