@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from rich.table import Table
 
 from credits.ledger.v1 import agreement_pb2, billing_terms_pb2, money_pb2, wallet_pb2
 from rating_service.cli.amounts import money, units
+
+_LIMITS: Final = {
+    "requests_per_minute": "requests per minute",
+    "tokens_per_minute": "tokens per minute",
+    "key_requests_per_minute": "requests per minute of a key",
+    "key_tokens_per_minute": "tokens per minute of a key",
+}
 
 
 def plan_table(plan_id: str, plan: agreement_pb2.Plan) -> Table:
@@ -48,9 +56,14 @@ def _terms(phase: agreement_pb2.PlanPhase, asset: money_pb2.Asset) -> Iterator[t
         yield "overage limit", units(phase.overage_limit_units, asset)
     if phase.features:
         yield "features", ", ".join(phase.features)
-    for name in ("requests_per_minute", "tokens_per_minute"):
+    for name, label in _LIMITS.items():
         if limit := getattr(phase, name):
-            yield name.replace("_", " "), f"{limit:,}"
+            yield label, f"{limit:,}"
+    if phase.slow_down_from_percent:
+        delay = f"{phase.slow_down_max_delay_ms:,} ms"
+        yield "slow-down", f"from {phase.slow_down_from_percent} % used, by at most {delay} a request"
+    if phase.upgrade_hint:
+        yield "upgrade hint", phase.upgrade_hint
     if phase.alert_percents:
         yield "alerts", ", ".join(f"{percent} %" for percent in phase.alert_percents)
     if phase.spend_cap_units:

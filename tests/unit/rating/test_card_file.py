@@ -304,6 +304,22 @@ def test_deep_nesting_is_refused(depth: int) -> None:
     assert problems("[" * depth) == ["card.yaml:1: file: not YAML: an unreadable character or nesting"]
 
 
+def test_what_no_phase_of_a_plan_can_say_is_told_by_its_line() -> None:
+    text = PLAN.replace("    duration: P14D\n", "").replace(
+        "    base_fee: {currency: USD,",
+        "    minimum_spend: {currency: EUR, amount: '9'}\n"
+        "    maximum_spend: {currency: USD, amount: '8'}\n    base_fee: {currency: USD,",
+    )
+    with pytest.raises(FileRefused) as refused:
+        read_plan(text, file="plan.yaml")
+
+    assert [str(problem) for problem in refused.value.problems] == [
+        "plan.yaml:4: phases[0]: duration is needed: only the last phase may be without end",
+        "plan.yaml:9: phases[1].minimum_spend.currency: base_fee is in USD: a phase has one currency",
+        "plan.yaml:10: phases[1].maximum_spend.amount: lies below minimum_spend",
+    ]
+
+
 def test_included_credit_finer_than_one_unit_is_refused() -> None:
     with pytest.raises(FileRefused, match=r"plan.yaml:11: phases\[1\].included: not a whole number of units"):
         read_plan(PLAN.replace("5000.25", "0.0000001"), file="plan.yaml")
