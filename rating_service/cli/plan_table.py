@@ -54,6 +54,16 @@ def _terms(phase: agreement_pb2.PlanPhase, asset: money_pb2.Asset) -> Iterator[t
         yield "overage price", f"{phase.overage_price.price} {phase.overage_price.currency_code}"
     if phase.overage_limit_units:
         yield "overage limit", units(phase.overage_limit_units, asset)
+    yield from _access_terms(phase)
+    if phase.alert_percents:
+        yield "alerts", ", ".join(f"{percent} %" for percent in phase.alert_percents)
+    if phase.spend_cap_units:
+        period = phase.spend_cap_period or "cycle"
+        yield "spend cap", f"{units(phase.spend_cap_units, asset)} each {period}"
+    yield from _billing_terms(phase, asset)
+
+
+def _access_terms(phase: agreement_pb2.PlanPhase) -> Iterator[tuple[str, str]]:
     if phase.features:
         yield "features", ", ".join(phase.features)
     for name, label in _LIMITS.items():
@@ -64,12 +74,6 @@ def _terms(phase: agreement_pb2.PlanPhase, asset: money_pb2.Asset) -> Iterator[t
         yield "slow-down", f"from {phase.slow_down_from_percent} % used, by at most {delay} a request"
     if phase.upgrade_hint:
         yield "upgrade hint", phase.upgrade_hint
-    if phase.alert_percents:
-        yield "alerts", ", ".join(f"{percent} %" for percent in phase.alert_percents)
-    if phase.spend_cap_units:
-        period = phase.spend_cap_period or "cycle"
-        yield "spend cap", f"{units(phase.spend_cap_units, asset)} each {period}"
-    yield from _billing_terms(phase, asset)
 
 
 def _billing_terms(phase: agreement_pb2.PlanPhase, asset: money_pb2.Asset) -> Iterator[tuple[str, str]]:
