@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -45,7 +44,7 @@ def preview(
     """Show the invoice of a cycle as it would be issued now, or as it was issued."""
     request = invoice_service_pb2.PreviewInvoiceRequest(
         contract=contract,
-        cycle_time=as_timestamp(cycle_time or datetime.now(UTC).isoformat()),
+        cycle_time=as_timestamp(cycle_time) if cycle_time else None,
         watermark_position=watermark,
         taxes=given_taxes(tax, no_tax=no_tax),
     )

@@ -724,7 +724,7 @@ class PreviewInvoiceRequest(_message.Message):
     """Compute from facts up to this position of the log, as it was known then. Default: all that was followed."""
     @_builtins.property
     def cycle_time(self) -> _timestamp_pb2.Timestamp:
-        """Any instant within the cycle. Required."""
+        """Any instant within the cycle. Default: now."""
 
     @_builtins.property
     def taxes(self) -> Global___TaxesGiven:
