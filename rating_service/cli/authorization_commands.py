@@ -122,8 +122,8 @@ def _print_limits(console: Console, answer: authorization_pb2.AuthorizeResponse)
     if not answer.limits:
         return
     table = Table()
-    table.add_column("limit")
-    table.add_column("of")
+    table.add_column("limit", overflow="fold")
+    table.add_column("of", overflow="fold")
     table.add_column("most", justify="right")
     table.add_column("remaining", justify="right")
     for limit in answer.limits:

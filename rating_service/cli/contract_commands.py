@@ -245,7 +245,7 @@ def _print_change(answer: Any, *, as_json: bool) -> None:
 def _print_phases(title: str, phases: Any) -> None:
     table = Table(title=title)
     for column in ("phase", "from", "to", "rate card", "shortfall"):
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     for phase in phases:
         mode = wallet_pb2.ShortfallMode.Name(phase.terms.shortfall_mode).removeprefix("SHORTFALL_MODE_")
         to_time = day(phase.to_time) if phase.HasField("to_time") else ""

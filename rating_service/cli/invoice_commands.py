@@ -114,10 +114,10 @@ def list_invoices(
         print_message(answer)
         return
     table = Table()
-    table.add_column("invoice", overflow="fold", min_width=34)
+    table.add_column("invoice", overflow="fold")
     for heading in ("customer", "cycle", "issued"):
-        table.add_column(heading)
-    table.add_column("total", justify="right")
+        table.add_column(heading, overflow="fold")
+    table.add_column("total", justify="right", no_wrap=True)
     for found in answer.invoices:
         cycle = f"{day(found.cycle_start_time)} to {day(found.cycle_end_time)}"
         table.add_row(found.name, found.customer, cycle, day(found.issue_time), money(found.total))
@@ -151,7 +151,7 @@ def trace(
     table = Table()
     table.add_column("position", justify="right")
     for heading in ("debit", "usage", "when"):
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     table.add_column("amount", justify="right")
     for found in answer.debits:
         table.add_row(
@@ -167,9 +167,9 @@ def trace(
 def _events(events: Iterable[invoice_service_pb2.LineEvent]) -> Table:
     table = Table()
     table.add_column("position", justify="right")
-    table.add_column("stream")
+    table.add_column("stream", overflow="fold")
     table.add_column("version", justify="right")
-    table.add_column("event")
+    table.add_column("event", overflow="fold")
     for found in events:
         table.add_row(str(found.position), found.stream, str(found.version), found.topic)
     return table

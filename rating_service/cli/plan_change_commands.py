@@ -139,8 +139,8 @@ def _print_change(change: plan_change_pb2.PlanChange) -> None:
     before = f"{change.previous_plan} version {change.previous_plan_version}"
     after = f"{change.plan} version {change.plan_version}"
     table = Table(title=f"{change.contract}: {before} to {after}, from {day(change.from_time)}")
-    table.add_column("on the invoice of this cycle")
-    table.add_column("service")
+    table.add_column("on the invoice of this cycle", overflow="fold")
+    table.add_column("service", overflow="fold")
     table.add_column("amount", justify="right")
     for line in change.lines:
         about = f" of {line.prorated_kind}" if line.prorated_kind else ""
@@ -165,9 +165,9 @@ def _print_migration(answers: list[plan_change_pb2.MigrateContractsResponse]) ->
         return
     table = Table()
     for heading in ("contract", "state", "from"):
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     table.add_column("more in that cycle", justify="right")
-    table.add_column("refused because")
+    table.add_column("refused because", overflow="fold")
     for each in answers:
         table.add_row(each.contract, _state(each), *_figures(each), f"{each.reason} {each.message}".strip())
     console.print(table)

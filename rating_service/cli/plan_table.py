@@ -21,9 +21,9 @@ _LIMITS: Final = {
 def plan_table(plan_id: str, plan: agreement_pb2.Plan) -> Table:
     """Return a plan's phases with what they say; what a phase leaves out is not shown."""
     table = Table(title=f"plans/{plan_id}")
-    table.add_column("phase")
-    table.add_column("term")
-    table.add_column("value")
+    table.add_column("phase", overflow="fold")
+    table.add_column("term", overflow="fold")
+    table.add_column("value", overflow="fold")
     for phase in plan.phases:
         label = f"{phase.key} ({phase.duration or 'without end'})"
         for term, value in _terms(phase, plan.asset):

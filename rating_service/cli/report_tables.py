@@ -48,7 +48,7 @@ def usage_table(answer: pb.GetUsageResponse, groups: Sequence[str]) -> Table:
         table.add_column("used", units(total.amount_units, answer.asset), justify="right")
         table.add_column("overage", units(total.overage_units, answer.asset), justify="right")
     table.add_column("cost", costs(total), justify="right")
-    table.add_column("")
+    table.add_column("", overflow="fold")
     sizes = [row.sums.quantity if told else row.sums.amount_units for row in answer.rows]
     for row, size in zip(answer.rows, sizes, strict=True):
         sums = row.sums
@@ -83,9 +83,9 @@ def credit_lines(answer: pb.GetRemainingCreditResponse) -> Iterator[Table | str]
     )
     table = Table(box=SIMPLE_HEAD)
     for heading in ("expires", "category"):
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     table.add_column("available", justify="right")
-    table.add_column("")
+    table.add_column("", overflow="fold")
     most = max((part.available_units for part in answer.parts), default=0)
     for part in answer.parts:
         expires = day(part.expire_time) if part.HasField("expire_time") else "never"

@@ -55,7 +55,7 @@ def print_simulation(
 
 def _summary(result: simulation_service_pb2.SimulationResult, place: int) -> Table:
     table = Table(title=result.candidates[place].label, title_justify="left")
-    table.add_column("")
+    table.add_column("", overflow="fold")
     table.add_column("usages", justify="right")
     for heading in ("now", "simulated", "difference", "", "margin now", "margin simulated"):
         table.add_column(heading, justify="right")
@@ -109,8 +109,8 @@ def _movers(
     asset: money_pb2.Asset,
 ) -> Table:
     table = Table(title=title, title_justify="left")
-    table.add_column("contract")
-    table.add_column("customer")
+    table.add_column("contract", overflow="fold")
+    table.add_column("customer", overflow="fold")
     for heading in ("now", "simulated", "difference", ""):
         table.add_column(heading, justify="right")
     for mover in movers[:ROWS_SHOWN_MAX]:
@@ -131,7 +131,7 @@ def _movers(
 def _tiers(tiers: Sequence[simulation_service_pb2.SimulatedTier], asset: money_pb2.Asset) -> Table:
     table = Table(title="tiers", title_justify="left")
     for heading in ("dimension", "model", "for", "tier"):
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     for heading in ("price", "quantity", "share", "amount"):
         table.add_column(heading, justify="right")
     for tier in tiers:
@@ -151,7 +151,7 @@ def _tiers(tiers: Sequence[simulation_service_pb2.SimulatedTier], asset: money_p
 def _plans(result: simulation_service_pb2.SimulationResult, contracts: Contracts) -> Table:
     """Return which plan is best for whom."""
     table = Table(title="best plan by contract", title_justify="left")
-    table.add_column("contract")
+    table.add_column("contract", overflow="fold")
     table.add_column("now", justify="right")
     for candidate in result.candidates:
         table.add_column(candidate.label, justify="right")

@@ -190,7 +190,7 @@ def _print_charge(charge: wallet_pb2.Charge, title: str) -> None:
     console = Console(highlight=False)
     console.print(title, style="bold")
     table = Table(caption=charge.rate_card_phase, show_footer=True)
-    table.add_column("dimension", "total")
+    table.add_column("dimension", "total", overflow="fold")
     table.add_column("quantity", justify="right")
     table.add_column("price", justify="right")
     table.add_column("x", justify="right")
