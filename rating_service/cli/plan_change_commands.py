@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
+from hashlib import sha256
 from typing import Annotated, Any, Final
-from uuid import uuid4
 
 import typer
 from google.protobuf.duration_pb2 import Duration
@@ -60,11 +60,13 @@ def preview_plan_change(
 
 def commit_plan_change(
     token: Annotated[str, typer.Argument(help="Token of the preview.")],
-    key: Annotated[str, typer.Option(help="Idempotency key. Default: a new one.")] = "",
+    key: Annotated[str, typer.Option(help="Idempotency key. Default: one made of the token.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Change the plan just as it was shown."""
-    request = plan_change_pb2.CommitPlanChangeRequest(token=token, idempotency_key=key or uuid4().hex)
+    """Change the plan just as it was shown, once: doing it again shows what was changed."""
+    request = plan_change_pb2.CommitPlanChangeRequest(
+        token=token, idempotency_key=key or sha256(token.encode()).hexdigest()
+    )
     with open_service() as channel:
         stub = invoice_service_pb2_grpc.InvoiceServiceStub(channel)
         answer = stub.CommitPlanChange(request, timeout=CALL_SECONDS_MAX)
