@@ -26,7 +26,7 @@ def plan_table(plan_id: str, plan: agreement_pb2.Plan) -> Table:
     table.add_column("value", overflow="fold")
     for phase in plan.phases:
         label = f"{phase.key} ({phase.duration or 'without end'})"
-        for term, value in _terms(phase, plan.asset):
+        for term, value in phase_terms(phase, plan.asset):
             table.add_row(label, term, value)
             label = ""
     return table
@@ -39,7 +39,8 @@ def card_condition(card: agreement_pb2.PhaseCard) -> str:
     return ", ".join(parts)
 
 
-def _terms(phase: agreement_pb2.PlanPhase, asset: money_pb2.Asset) -> Iterator[tuple[str, str]]:
+def phase_terms(phase: agreement_pb2.PlanPhase, asset: money_pb2.Asset) -> Iterator[tuple[str, str]]:
+    """Yield what a phase says, each as a term and its value."""
     yield "rate card", phase.rate_card
     yield from (
         ("rate card for", f"{card_condition(card)}: {card.rate_card}") for card in phase.additional_cards
