@@ -108,7 +108,7 @@ def _failures(failures: Iterable[billing_pb2.BillingFailure]) -> Table:
     table = Table(title="failed", title_justify="left")
     for heading in ("contract", "cycle from", "reason", "why"):
         table.add_column(heading, overflow="fold")
-    table.add_column("times", justify="right")
+    table.add_column("times", justify="right", overflow="fold")
     for each in failures:
         cycle = day(each.cycle_start_time) if each.HasField("cycle_start_time") else "included credit"
         table.add_row(each.contract, cycle, each.reason, each.message, str(each.attempts))

@@ -149,10 +149,10 @@ def trace(
         _print_page(_events(answer.events), answer.next_page_token)
         return
     table = Table()
-    table.add_column("position", justify="right")
+    table.add_column("position", justify="right", overflow="fold")
     for heading in ("debit", "usage", "when"):
         table.add_column(heading, overflow="fold")
-    table.add_column("amount", justify="right")
+    table.add_column("amount", justify="right", overflow="fold")
     for found in answer.debits:
         table.add_row(
             str(found.position),
@@ -166,9 +166,9 @@ def trace(
 
 def _events(events: Iterable[invoice_service_pb2.LineEvent]) -> Table:
     table = Table()
-    table.add_column("position", justify="right")
+    table.add_column("position", justify="right", overflow="fold")
     table.add_column("stream", overflow="fold")
-    table.add_column("version", justify="right")
+    table.add_column("version", justify="right", overflow="fold")
     table.add_column("event", overflow="fold")
     for found in events:
         table.add_row(str(found.position), found.stream, str(found.version), found.topic)

@@ -143,7 +143,7 @@ def _print_change(change: plan_change_pb2.PlanChange) -> None:
     table = Table(title=f"{change.contract}: {before} to {after}, from {day(change.from_time)}")
     table.add_column("on the invoice of this cycle", overflow="fold")
     table.add_column("service", overflow="fold")
-    table.add_column("amount", justify="right")
+    table.add_column("amount", justify="right", overflow="fold")
     for line in change.lines:
         about = f" of {line.prorated_kind}" if line.prorated_kind else ""
         span = f"{day(line.from_time)} to {day(line.to_time)}"
@@ -168,7 +168,7 @@ def _print_migration(answers: list[plan_change_pb2.MigrateContractsResponse]) ->
     table = Table()
     for heading in ("contract", "state", "from"):
         table.add_column(heading, overflow="fold")
-    table.add_column("more in that cycle", justify="right")
+    table.add_column("more in that cycle", justify="right", overflow="fold")
     table.add_column("refused because", overflow="fold")
     for each in answers:
         table.add_row(each.contract, _state(each), *_figures(each), f"{each.reason} {each.message}".strip())

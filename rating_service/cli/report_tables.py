@@ -90,7 +90,7 @@ def credit_lines(answer: pb.GetRemainingCreditResponse) -> Iterator[Table | str]
     table = Table(box=SIMPLE_HEAD)
     for heading in ("expires", "category"):
         table.add_column(heading, overflow="fold")
-    table.add_column("available", justify="right")
+    table.add_column("available", justify="right", overflow="fold")
     table.add_column("", no_wrap=True)
     most = max((part.available_units for part in answer.parts), default=0)
     for part in answer.parts:
@@ -157,8 +157,8 @@ def bill_table(answer: pb.ListBillsResponse) -> Table:
     table = Table(box=SIMPLE_HEAD, caption=more)
     for heading in ("invoice", "kind", "cycle", "issued"):
         table.add_column(heading, overflow="fold")
-    table.add_column("total", justify="right")
-    table.add_column("change", justify="right")
+    table.add_column("total", justify="right", overflow="fold")
+    table.add_column("change", justify="right", overflow="fold")
     for bill in answer.bills:
         change = money(bill.difference) if bill.HasField("difference") else ""
         cycle = f"{day(bill.cycle_start_time)} to {day(bill.cycle_end_time)}"

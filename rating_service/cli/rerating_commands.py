@@ -106,7 +106,7 @@ def _print_rerating(
     table.add_column("contract", overflow="fold")
     table.add_column("cycle from", overflow="fold")
     for column in ("usages", "charged", "adjusted", "would cost", "difference"):
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", overflow="fold")
     for cycle in cycles[:ROWS_MAX]:
         figures = (cycle.charged_units, cycle.adjusted_units, cycle.rated_units, cycle.difference_units)
         table.add_row(
@@ -132,7 +132,7 @@ def _print_posted(phase: str, posted: list[rerating_service_pb2.PostedAdjustment
     table.add_column("contract", overflow="fold")
     table.add_column("cycle from", overflow="fold")
     for column in ("difference", "charged", "given back"):
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", overflow="fold")
     table.add_column("explained by", overflow="fold")
     for each in posted[:ROWS_MAX]:
         table.add_row(

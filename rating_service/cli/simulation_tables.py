@@ -56,9 +56,9 @@ def print_simulation(
 def _summary(result: simulation_service_pb2.SimulationResult, place: int) -> Table:
     table = Table(title=result.candidates[place].label, title_justify="left")
     table.add_column("", overflow="fold")
-    table.add_column("usages", justify="right")
+    table.add_column("usages", justify="right", overflow="fold")
     for heading in ("now", "simulated", "difference", "", "margin now", "margin simulated"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", overflow="fold")
     _add_sums(table, "total", result.total, place, result.asset)
     for title, view in (
         ("", result.months),
@@ -112,7 +112,7 @@ def _movers(
     table.add_column("contract", overflow="fold")
     table.add_column("customer", overflow="fold")
     for heading in ("now", "simulated", "difference", ""):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", overflow="fold")
     for mover in movers[:ROWS_SHOWN_MAX]:
         colour = _COLOURS[direction(mover.difference)]
         scale = 0 if mover.currency_code else asset.scale
@@ -133,7 +133,7 @@ def _tiers(tiers: Sequence[simulation_service_pb2.SimulatedTier], asset: money_p
     for heading in ("dimension", "model", "for", "tier"):
         table.add_column(heading, overflow="fold")
     for heading in ("price", "quantity", "share", "amount"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", overflow="fold")
     for tier in tiers:
         table.add_row(
             tier.dimension,
@@ -152,9 +152,9 @@ def _plans(result: simulation_service_pb2.SimulationResult, contracts: Contracts
     """Return which plan is best for whom."""
     table = Table(title="best plan by contract", title_justify="left")
     table.add_column("contract", overflow="fold")
-    table.add_column("now", justify="right")
+    table.add_column("now", justify="right", overflow="fold")
     for candidate in result.candidates:
-        table.add_column(candidate.label, justify="right")
+        table.add_column(candidate.label, justify="right", overflow="fold")
     for contract in contracts[:ROWS_SHOWN_MAX]:
         bills = {bill.candidate: money(bill.bill) for bill in contract.bills}
         best = contract.best_candidate

@@ -191,10 +191,10 @@ def _print_charge(charge: wallet_pb2.Charge, title: str) -> None:
     console.print(title, style="bold")
     table = Table(caption=charge.rate_card_phase, show_footer=True)
     table.add_column("dimension", "total", overflow="fold")
-    table.add_column("quantity", justify="right")
-    table.add_column("price", justify="right")
-    table.add_column("x", justify="right")
-    table.add_column("exact units", charge.exact_units, justify="right")
+    table.add_column("quantity", justify="right", overflow="fold")
+    table.add_column("price", justify="right", overflow="fold")
+    table.add_column("x", justify="right", overflow="fold")
+    table.add_column("exact units", charge.exact_units, justify="right", overflow="fold")
     for line in charge.lines:
         table.add_row(
             line.dimension,
