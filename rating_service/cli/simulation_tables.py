@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -16,6 +17,9 @@ from rating_service.cli.simulation_text import direction, number, percent, signe
 ROWS_SHOWN_MAX: Final = 20
 """Rows of a view; JSON and the HTML report have more."""
 _COLOURS: Final = {-1: "green", 0: "dim", 1: "red"}
+
+_COLUMNS_BARE: Final = 6
+"""Columns of a summary without margins."""
 
 Contracts = Sequence[simulation_service_pb2.SimulatedContract]
 
@@ -54,11 +58,13 @@ def print_simulation(
 
 
 def _summary(result: simulation_service_pb2.SimulationResult, place: int) -> Table:
-    table = Table(title=result.candidates[place].label, title_justify="left")
+    table = Table(title=result.candidates[place].label, title_justify="left", box=SIMPLE_HEAD)
     table.add_column("", overflow="fold")
-    table.add_column("usages", justify="right", overflow="fold")
-    for heading in ("now", "simulated", "difference", "", "margin now", "margin simulated"):
-        table.add_column(heading, justify="right", overflow="fold")
+    for heading in ("usages", "now", "simulated", "difference", ""):
+        table.add_column(heading, justify="right", no_wrap=True)
+    if result.total.margin_now or result.total.candidates[place].margin:
+        for heading in ("margin\nnow", "margin\nsimulated"):
+            table.add_column(heading, justify="right", no_wrap=True)
     _add_sums(table, "total", result.total, place, result.asset)
     for title, view in (
         ("", result.months),
@@ -78,7 +84,7 @@ def _summary(result: simulation_service_pb2.SimulationResult, place: int) -> Tab
         now = bills_now.get(bill.currency_code)
         difference = bill.nanos - now.nanos if now else 0
         text = money(money_pb2.Money(currency_code=bill.currency_code, nanos=difference)) if now else ""
-        table.add_row("bills", "", money(now) if now else "", money(bill), signed(text), "", "", "")
+        table.add_row("bills", "", money(now) if now else "", money(bill), signed(text))
     return table
 
 
@@ -98,8 +104,7 @@ def _add_sums(
         whole(side.units, asset),
         f"[{colour}]{signed(whole(side.difference_units, asset))}[/]",
         f"[{colour}]{percent(side.difference_percent)}[/]",
-        number(sums.margin_now),
-        number(side.margin),
+        *((number(sums.margin_now), number(side.margin)) if len(table.columns) > _COLUMNS_BARE else ()),
     )
 
 
