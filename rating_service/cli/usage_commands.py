@@ -56,8 +56,10 @@ def quote(
     if as_json:
         print_message(answer)
         return
-    margin = f", {answer.margin} of them margin" if answer.margin else ""
-    _print_charge(answer.charge, f"{answer.exact_amount} whole assets{margin}")
+    charge, asset = answer.charge, answer.asset.code
+    cost = f"; provider cost {charge.provider_cost} {charge.cost_currency}" if charge.provider_cost else ""
+    margin = f", margin {answer.margin} {asset}" if answer.margin else ""
+    _print_charge(charge, f"{answer.exact_amount} {asset}{cost}{margin}")
 
 
 @app.command()
