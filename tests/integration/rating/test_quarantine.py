@@ -75,6 +75,23 @@ async def test_a_quarantined_usage_is_kept_as_it_was_received(service: Service) 
     assert await listed(service) == [kept]
 
 
+async def test_what_cannot_be_read_is_kept_under_the_id_that_it_gives(service: Service) -> None:
+    item = raw('{"id": "chat-9", "usage": {"prompt_tokens": -1}}')
+    item.id = ""
+    kept = (await record(service, item)).quarantined
+
+    assert (kept.usage_id, kept.reason) == ("chat-9", "MALFORMED_USAGE")
+
+
+async def test_what_cannot_be_read_and_names_nothing_is_refused_for_both(service: Service) -> None:
+    item = raw("chat-9")
+    item.id = ""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await record(service, item)
+
+    assert caught.value.details() == "usage.id is required, and raw.json is not a JSON object"
+
+
 async def test_the_same_usage_again_is_the_same_entry_and_other_bytes_are_another(service: Service) -> None:
     first = (await record(service, usage(contract=NOBODY))).quarantined
     again = (await record(service, usage(contract=NOBODY))).quarantined
