@@ -193,13 +193,16 @@ async def test_what_was_recorded_cannot_be_dismissed_and_what_is_not_there_is_na
     service: Service,
 ) -> None:
     kept = (await record(service, usage(contract=NOBODY))).quarantined
+    sent_again = (await record(service, usage("again", contract=NOBODY))).quarantined
     await sign_contract(service.ledger, name=NOBODY)
     await service.caught_up()
     await retried(service, kept.name)
-    results = await dismissed(service, kept.name, "quarantinedUsages/99")
+    await record(service, usage("again", contract=NOBODY))
+    results = await dismissed(service, kept.name, sent_again.name, "quarantinedUsages/99")
 
-    assert [reason(each.error)[1] for each in results] == ["QUARANTINE_RECORDED", "QUARANTINE_NOT_FOUND"]
-    assert results[1].name == "quarantinedUsages/99"
+    refusals = [reason(each.error)[1] for each in results]
+    assert refusals == ["QUARANTINE_RECORDED", "QUARANTINE_RECORDED", "QUARANTINE_NOT_FOUND"]
+    assert results[2].name == "quarantinedUsages/99"
 
 
 @pytest.mark.parametrize(
