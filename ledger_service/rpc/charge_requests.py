@@ -75,7 +75,8 @@ def _read_line(line: wallet_pb2.ChargeLine) -> ChargeLine:
     check_word(dimension, field="charge.lines.dimension")
     check_range(quantity, low=0, high=UNITS_MAX, field="charge.lines.quantity")
     model = read_model(line)
-    if unit_price or model == "unit":
+    # A line of parts, as of free units, bounds or an outcome, has its prices there.
+    if unit_price or (model == "unit" and not line.parts):
         check_price(unit_price, field="charge.lines.unit_price")
     multiplier = line.multiplier or "1"
     if multiplier != "1":

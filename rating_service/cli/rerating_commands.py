@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Annotated, Any, Final
@@ -82,7 +83,7 @@ def reject(phase: Phase, as_json: Json = False) -> None:
 
 
 def _with_progress(answers: Any, title: str, done: str) -> Iterator[Any]:
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task(title, total=None)
         for answer in answers:
             progress.update(task, total=answer.total_cycles or None, completed=getattr(answer, done))
@@ -138,7 +139,7 @@ def _print_posted(phase: str, posted: list[rerating_service_pb2.PostedAdjustment
         table.add_row(
             each.contract,
             day(each.cycle_start_time),
-            each.difference_units,
+            f"{Decimal(each.difference_units):,f}",
             f"{each.charged_units:,}",
             f"{each.returned_units:,}",
             each.debit,
@@ -148,4 +149,4 @@ def _print_posted(phase: str, posted: list[rerating_service_pb2.PostedAdjustment
 
 def _whole(text: str, scale: int) -> str:
     """Return exact units in whole assets."""
-    return f"{Decimal(text or '0').scaleb(-scale).normalize():f}"
+    return f"{Decimal(text or '0').scaleb(-scale).normalize():,f}"

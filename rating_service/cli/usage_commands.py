@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
@@ -22,6 +23,7 @@ from rating_service.cli.connection import (
 from rating_service.cli.instants import parse_instant
 from rating_service.cli.usage_file import FORMATS, record_file
 
+NO_TIME: Final = "usage.effective_time is required"
 NUMBER_MAX: Final = 2**63 - 1
 """The largest number that a message takes."""
 
@@ -141,6 +143,8 @@ def _record_file(
         print(", ".join(f"{count:,} {outcome}" for outcome, count in report.counts.items()))
         for problem in report.problems:
             print(f"{path}:{problem.line}: {problem.outcome} {problem.reason}: {problem.message}")
+        if any(problem.message.startswith(NO_TIME) for problem in report.problems):
+            print("Lines that do not tell when they happened need --at.", file=sys.stderr)
     if report.counts["refused"]:
         raise typer.Exit(1)
 

@@ -2,8 +2,9 @@
 
 A usage falls under exactly one of them: the most specific further card that fits its feature and properties, or
 else the phase's own. As with rates, more conditions are more specific, then fewer wildcards, then more literal
-characters, property by property; a list of features is one condition. Two further cards that are equally
-specific and could both fit a usage are refused when the phase is agreed, so that order never decides a price.
+characters, property by property; a list of features is one condition, without characters. Two further cards that
+are equally specific and could both fit a usage are refused when the phase is agreed, so that order never decides a
+price.
 """
 
 from __future__ import annotations
@@ -98,7 +99,8 @@ def _specificity(card: PhaseCard) -> tuple[int, int, int]:
 def _equally_specific(one: PhaseCard, other: PhaseCard) -> bool:
     if bool(one.features) == bool(other.features):
         return equally_specific(one.match, other.match)
-    return _specificity(one)[:2] == _specificity(other)[:2]
+    # What a property says goes before a feature, which has no letters here.
+    return _specificity(one) == _specificity(other)
 
 
 def _may_meet(one: PhaseCard, other: PhaseCard) -> bool:

@@ -31,7 +31,7 @@ from rating_service.domain.intake.normalised import (
     UsageFormat,
 )
 from rating_service.domain.intake.openai import read_openai
-from rating_service.domain.intake.opentelemetry import RESPONSE_ID, attributes_of, read_opentelemetry
+from rating_service.domain.intake.opentelemetry import attributes_of, id_of, read_opentelemetry
 from rating_service.domain.refusals import Refusal
 from rating_service.domain.usage import Usage
 
@@ -65,7 +65,7 @@ def names_of(form: UsageFormat, text: str) -> tuple[str, str]:
         if form is UsageFormat.CLOUDEVENTS:
             return names_in(whole)
         if form is UsageFormat.OPENTELEMETRY:
-            return attributes_of(whole).text(RESPONSE_ID), ""
+            return id_of(whole, attributes_of(whole)), ""
         return whole.text("id"), ""
     except Refusal:
         return "", ""

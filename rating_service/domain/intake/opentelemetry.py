@@ -1,4 +1,4 @@
-"""Attributes of the OpenTelemetry GenAI conventions, as one flat object or under `attributes`.
+"""Attributes of the OpenTelemetry GenAI conventions: one flat object, under `attributes`, or a span as exported.
 
 Input counts what was read from and written to a cache, audio and images; output counts reasoning. The model is
 the one that answered, else the one that was asked for. A count of `gen_ai.usage.` that is not known is refused,
@@ -11,6 +11,7 @@ from typing import Final
 
 from rating_service.domain.intake.fields import RawObject, inconsistent
 from rating_service.domain.intake.normalised import Normalised, counted, known, prompt_tokens, tier_named
+from rating_service.domain.intake.otlp import end_of, flat_attributes
 from rating_service.domain.intake.token_parts import (
     AnswerParts,
     Part,
@@ -60,12 +61,24 @@ def read_opentelemetry(whole: RawObject) -> Normalised:
         "service_tier": tier_named(said.text("openai.response.service_tier", "openai.request.service_tier")),
         "region": said.text("cloud.region"),
     }
-    return Normalised(quantities, known(properties, prompt_tokens(quantities)), id=said.text(RESPONSE_ID))
+    return Normalised(
+        quantities,
+        known(properties, prompt_tokens(quantities)),
+        id=id_of(whole, said),
+        effective_time=end_of(whole),
+    )
 
 
 def attributes_of(whole: RawObject) -> RawObject:
     """Return the attributes, wherever they stand. Refuses MALFORMED_USAGE."""
+    if isinstance(whole.members.get("attributes"), list):
+        return flat_attributes(whole)
     return whole.part("attributes") if whole.has("attributes") else whole
+
+
+def id_of(whole: RawObject, said: RawObject) -> str:
+    """Return the id of the response, or else that of the span. Refuses MALFORMED_USAGE."""
+    return said.text(RESPONSE_ID) or whole.text("spanId")
 
 
 def _quantities(said: RawObject) -> dict[str, int]:

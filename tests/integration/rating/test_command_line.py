@@ -167,6 +167,18 @@ async def test_a_file_of_responses_is_recorded_once_and_what_cannot_be_rated_is_
     assert {each.returncode for each in (listed, retried, dismissed)} == {0}
 
 
+async def test_lines_that_tell_no_time_are_refused_with_what_to_do(service: Service, tmp_path: Path) -> None:
+    file = tmp_path / "usage.jsonl"
+    file.write_text('{"id": "m-1", "usage": {"input_tokens": 5}}', encoding="utf-8")
+    told = await rating(
+        service, "usage", "record", str(file), "--format", "anthropic", "--contract", CONTRACT
+    )
+
+    assert "FIELD_REQUIRED: usage.effective_time is required" in told.stdout
+    assert told.stderr == "Lines that do not tell when they happened need --at.\n"
+    assert told.returncode == 1
+
+
 async def test_lines_without_an_id_are_named_by_prefix_and_number(service: Service, tmp_path: Path) -> None:
     file = tmp_path / "usage.jsonl"
     file.write_text('{"input_tokens": 1000}\n' * 2, encoding="utf-8")

@@ -176,7 +176,7 @@ def test_a_plan_file_says_what_is_billed() -> None:
         ("llm_card", 1, 12),
         ("llm_card_price_cut", 1, 12),
         ("context_window_card", 1, 2),
-        ("llm_full_card", 1, 20),
+        ("llm_full_card", 1, 23),
         ("outcome_card", 1, 3),
         ("tiered_card", 1, 4),
     ],

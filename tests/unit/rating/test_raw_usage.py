@@ -325,6 +325,57 @@ def test_what_decides_a_price_beside_the_counts_is_kept() -> None:
     assert read(OPENAI, {**RESPONSES, "service_tier": "fast"}).properties["service_tier"] == "priority"
 
 
+def exported(**members: Any) -> dict[str, Any]:
+    """Return a span as OTLP writes it."""
+    values = {
+        "gen_ai.usage.input_tokens": {"intValue": "500"},
+        "gen_ai.usage.cache_read.input_tokens": {"intValue": 200},
+        "gen_ai.usage.output_tokens": {"intValue": "90"},
+        "gen_ai.request.model": {"stringValue": "asked"},
+        "gen_ai.response.finish_reasons": {"arrayValue": {"values": [{"stringValue": "stop"}]}},
+        "gen_ai.request.temperature": {"doubleValue": 0.5},
+    }
+    attributes = [{"key": key, "value": value} for key, value in values.items()]
+    span = {
+        "traceId": "5b8efff798038103d269b633813fc60c",
+        "spanId": "eee19b7ec3c1b174",
+        "startTimeUnixNano": "1767225599000000000",
+        "endTimeUnixNano": "1767225600000001999",
+        "attributes": attributes,
+    }
+    return {**span, **members}
+
+
+def test_a_span_is_read_as_it_is_exported() -> None:
+    found = read(OTEL, exported())
+
+    assert found.quantities == {"input_tokens": 300, "cached_input_tokens": 200, "output_tokens": 90}
+    assert (found.id, found.properties["model"]) == ("eee19b7ec3c1b174", "asked")
+    assert found.effective_time == datetime(2026, 1, 1, 0, 0, 0, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("members", "field"),
+    [
+        ({"endTimeUnixNano": "yesterday"}, "endTimeUnixNano"),
+        ({"endTimeUnixNano": "9" * 21}, "endTimeUnixNano"),
+        ({"endTimeUnixNano": "-1"}, "endTimeUnixNano"),
+        ({"attributes": [{"value": {"intValue": "1"}}]}, "attributes[0].key"),
+        ({"attributes": [{"key": "a", "value": {}}, {"key": "a", "value": {}}]}, "attributes[1].key"),
+        ({"attributes": [{"key": "a", "value": {"intValue": "1.5"}}]}, "attributes[0].value.intValue"),
+        (
+            {"attributes": [{"key": "gen_ai.usage.input_tokens", "value": {"intValue": "-1"}}]},
+            "attributes.gen_ai.usage.input_tokens",
+        ),
+    ],
+)
+def test_a_span_that_cannot_be_read_is_refused_by_its_field(members: dict[str, Any], field: str) -> None:
+    with pytest.raises(Refusal) as caught:
+        read(OTEL, exported(**members))
+
+    assert caught.value.metadata["field"] == field
+
+
 def test_an_event_gives_id_time_and_contract_and_its_source_is_kept() -> None:
     found = read(EVENT, event({"id": "resp-1", "usage": RESPONSES}))
 

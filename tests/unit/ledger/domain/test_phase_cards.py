@@ -72,6 +72,7 @@ def test_the_most_specific_card_that_fits_prices_a_usage(
         (PhaseCard(IMAGES, ("draw", "paint")), PhaseCard(IMAGES, ("paint",))),
         (PhaseCard(IMAGES, ("draw",)), PhaseCard(IMAGES, match={"model": ""})),
         (PhaseCard(IMAGES, match={"model": "a*"}), PhaseCard(IMAGES, match={"region": "e*"})),
+        (PhaseCard(IMAGES, match={"model": "large"}), PhaseCard(IMAGES, match={"region": "eu"})),
         (PhaseCard(IMAGES, match={"model": "a*"}), PhaseCard(IMAGES, match={"model": "*a"})),
     ],
 )
@@ -91,6 +92,7 @@ def test_two_cards_that_are_equally_specific_and_may_meet_are_refused(
         (PhaseCard(IMAGES, match={"model": "a"}), PhaseCard(IMAGES, match={"model": "b"})),
         (PhaseCard(IMAGES, match={"model": "a"}), PhaseCard(IMAGES, match={"model": "*"})),
         (PhaseCard(IMAGES, ("draw",), {"model": "a"}), PhaseCard(IMAGES, ("draw",))),
+        (PhaseCard(IMAGES, ("draw",)), PhaseCard(IMAGES, match={"model": "a"})),
     ],
 )
 def test_cards_that_never_meet_or_differ_in_specificity_are_taken(one: PhaseCard, other: PhaseCard) -> None:

@@ -26,7 +26,9 @@ class _UsageFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UsageForm
     USAGE_FORMAT_UNSPECIFIED: _UsageFormat.ValueType  # 0
     """Refused."""
     USAGE_FORMAT_OPENTELEMETRY: _UsageFormat.ValueType  # 1
-    """Attributes of the OpenTelemetry GenAI conventions, by name. Input counts cached tokens, output counts reasoning."""
+    """Attributes of the OpenTelemetry GenAI conventions by name, or a span in OTLP's JSON, which gives its end as effective
+    time. Input counts cached tokens, output counts reasoning.
+    """
     USAGE_FORMAT_OPENAI: _UsageFormat.ValueType  # 2
     """A usage object of OpenAI (chat completions, responses, realtime, transcriptions), or the response that holds it as
     `usage`. Input counts cached, cache-writing, audio and image tokens, output counts reasoning and audio tokens.
@@ -46,7 +48,9 @@ class UsageFormat(_UsageFormat, metaclass=_UsageFormatEnumTypeWrapper):
 USAGE_FORMAT_UNSPECIFIED: UsageFormat.ValueType  # 0
 """Refused."""
 USAGE_FORMAT_OPENTELEMETRY: UsageFormat.ValueType  # 1
-"""Attributes of the OpenTelemetry GenAI conventions, by name. Input counts cached tokens, output counts reasoning."""
+"""Attributes of the OpenTelemetry GenAI conventions by name, or a span in OTLP's JSON, which gives its end as effective
+time. Input counts cached tokens, output counts reasoning.
+"""
 USAGE_FORMAT_OPENAI: UsageFormat.ValueType  # 2
 """A usage object of OpenAI (chat completions, responses, realtime, transcriptions), or the response that holds it as
 `usage`. Input counts cached, cache-writing, audio and image tokens, output counts reasoning and audio tokens.
