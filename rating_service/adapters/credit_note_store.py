@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from psycopg import sql
@@ -11,8 +10,9 @@ from psycopg.rows import dict_row
 from rating_service.adapters.contract_lock import lock_contract
 from rating_service.adapters.postgres_pool import Pool, connection
 from rating_service.adapters.record_store import add_record
-from rating_service.application.credit_note_ports import NoteFilter, StoredNote, Taken
-from rating_service.domain.credit_note import CreditNote, note_record, read_note
+from rating_service.application.credit_note_ports import Compute, NoteFilter, StoredNote, Taken
+from rating_service.domain.credit_note import note_record, read_note
+from rating_service.domain.invoice_document import read_document
 
 STORED: Final = tuple(name for name in StoredNote.__struct_fields__ if name not in ("number", "position"))
 ADD: Final = sql.SQL("INSERT INTO rating.credit_notes ({columns}) VALUES ({values}) RETURNING number").format(
@@ -33,6 +33,10 @@ PAGE: Final = READ + sql.SQL(
 OF_INVOICE: Final = sql.SQL(
     "SELECT document FROM rating.credit_notes WHERE invoice = %(invoice)s ORDER BY number"
 )
+CLOSING_AFTER: Final = sql.SQL(
+    "SELECT document FROM rating.invoices WHERE contract = %(contract)s AND kind IN ('CYCLE', 'FINAL')"
+    " AND sequence > (SELECT sequence FROM rating.invoices WHERE name = %(invoice)s) ORDER BY sequence"
+)
 
 
 class PostgresCreditNoteStore:
@@ -42,9 +46,7 @@ class PostgresCreditNoteStore:
         """Use connections of a pool."""
         self._pool = pool
 
-    async def issue(
-        self, contract: str, key: str, invoice: str, compute: Callable[[Sequence[CreditNote]], StoredNote]
-    ) -> Taken:
+    async def issue(self, contract: str, key: str, invoice: str, compute: Compute) -> Taken:
         """Store what `compute` makes of an invoice's earlier notes, with its record, while nobody else can."""
         async with connection(self._pool) as lent, lent.cursor(row_factory=dict_row) as cursor:
             await lock_contract(lent, contract)
@@ -53,7 +55,9 @@ class PostgresCreditNoteStore:
             if row is not None:
                 return Taken(StoredNote(**row), replayed=True)
             await cursor.execute(OF_INVOICE, {"invoice": invoice})
-            stored = compute([read_note(each["document"]) for each in await cursor.fetchall()])
+            earlier = [read_note(each["document"]) for each in await cursor.fetchall()]
+            await cursor.execute(CLOSING_AFTER, {"contract": contract, "invoice": invoice})
+            stored = compute(earlier, [read_document(each["document"]) for each in await cursor.fetchall()])
             await cursor.execute(ADD, {name: getattr(stored, name) for name in STORED})
             await add_record(lent, note_record(read_note(stored.document), stored.hash))
         return Taken(stored, replayed=False)

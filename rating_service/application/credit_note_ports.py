@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from rating_service.domain.credit_note import CreditNote
+from rating_service.domain.invoice_document import Invoice
 
 
 class StoredNote(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,13 +60,17 @@ class Taken(NamedTuple):
     replayed: bool
 
 
+Compute = Callable[[Sequence[CreditNote], Sequence[Invoice]], StoredNote]
+"""Makes a note from the earlier ones of its invoice, and the invoices that have closed cycles of its contract since."""
+
+
 class CreditNoteStore(Protocol):
     """The credit notes issued. Every method raises StoreUnavailableError."""
 
-    async def issue(
-        self, contract: str, key: str, invoice: str, compute: Callable[[Sequence[CreditNote]], StoredNote]
-    ) -> Taken:
+    async def issue(self, contract: str, key: str, invoice: str, compute: Compute) -> Taken:
         """Store what `compute` makes of an invoice's earlier notes, with its record, while nobody else can.
+
+        Nor is any invoice of the contract issued meanwhile that closes a cycle.
 
         A key that has a note already returns that one. What `compute` raises stores nothing.
         """

@@ -1,8 +1,10 @@
 """Credit notes: issue, read and list.
 
 The notes of a contract are issued one after the other, under a lock in the database, so that each counts all
-earlier ones of its invoice, however many callers and instances there are. A note is stored together with the
-record that the ledger gets of it; the ledger refuses notes above the invoice once more.
+earlier ones of its invoice, however many callers and instances there are. Invoices that close cycles wait for the same
+lock, for they return what is not used of fees in advance: so each invoice knows the notes before it, each note the
+invoices, and a note's watermark is not before theirs. A note is stored together with the record that the ledger gets of
+it; the ledger refuses notes above the invoice once more.
 
 A key names a call for ever within its contract: the same call again returns the same note, another one is refused
 by the name of the field that differs.
@@ -38,7 +40,7 @@ from rating_service.domain.credit_note import (
 )
 from rating_service.domain.creditable import creditable
 from rating_service.domain.crediting import compute_credit_note
-from rating_service.domain.invoice import document_hash
+from rating_service.domain.invoice import Invoice, document_hash
 
 REASON_LENGTH_MAX: Final = 200
 """Characters of why a note was issued: as many as the ledger keeps."""
@@ -91,22 +93,22 @@ class CreditNotes:
         check_order(order)
         check_idempotency_key(key)
         read = await self._invoicing.get(order.invoice)
-        invoice = creditable(read.invoice, read.hash)
-        _check_lines(invoice, order)
+        contract = read.invoice.contract
+        _check_lines(creditable(read.invoice, read.hash), order)
         now = await self._clock.now()
         watermark = self._history.position
 
-        def compute(earlier: Sequence[CreditNote]) -> StoredNote:
+        def compute(earlier: Sequence[CreditNote], later: Sequence[Invoice]) -> StoredNote:
             note = compute_credit_note(
-                invoice,
+                creditable(read.invoice, read.hash, later),
                 earlier,
                 order,
                 issue_time=now,
-                watermark_position=watermark,
+                watermark_position=max([watermark, *(each.watermark_position for each in later)]),
             )
             return _stored(note, key=key)
 
-        taken = await self._store.issue(invoice.contract, key, order.invoice, compute)
+        taken = await self._store.issue(contract, key, order.invoice, compute)
         stored = taken.stored
         if taken.replayed:
             _check_same_call(order, read_note(stored.document).order, key=key)
