@@ -10,7 +10,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rating_service.domain.agreement import Contract, ContractPhase, FeeTiming, Money
+from rating_service.domain.agreement import Contract, ContractPhase, FeeTiming, Money, PlanPhase
 from rating_service.domain.credit_note import Creditable, CreditNote, LineCredit, NoteOrder, Settlement
 from rating_service.domain.creditable import creditable
 from rating_service.domain.crediting import compute_credit_note
@@ -76,7 +76,7 @@ def agreements(draw: st.DrawFn, number: int) -> Contract:
 
 
 @st.composite
-def terms(draw: st.DrawFn, key: str) -> object:
+def terms(draw: st.DrawFn, key: str) -> PlanPhase:
     dollars = 20 if key == "of0at0" else draw(st.integers(0, 50))
     return msgspec.structs.replace(
         plan_phase(key),
@@ -151,7 +151,7 @@ def live(asked: Sequence[Step]) -> Life:
     return life
 
 
-def terms_of_first() -> object:
+def terms_of_first() -> PlanPhase:
     return msgspec.structs.replace(
         plan_phase("of0at0"),
         base_fee=Money("USD", 20 * 10**9),
