@@ -234,6 +234,10 @@ class PostgresLogReader:
             return await self._fetch(self._statements.read_stream_topics, filtered)
         return await self._fetch(self._statements.read_stream, (stream, after, limit))
 
+    async def read_versions(self, stream: str, versions: Sequence[int]) -> list[StoredEvent]:
+        """Return the events that a stream has at versions, in order."""
+        return await self._fetch(self._statements.read_versions, (stream, bigint_array(versions)))
+
     async def read_collection(self, collection: str, *, after: str, limit: int) -> list[StoredEvent]:
         """Return all events of so many streams of a collection after a name, in order of name and version."""
         # "0" is the character after "/", so all names of the collection lie below it.
