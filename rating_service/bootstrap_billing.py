@@ -13,12 +13,15 @@ from rating_service.adapters.included_grants import LedgerGrants
 from rating_service.adapters.invoice_facts import PostgresInvoiceFacts
 from rating_service.adapters.invoice_store import PostgresInvoiceStore
 from rating_service.adapters.ledger_client import LedgerClient
+from rating_service.adapters.ledger_documents import LedgerDocuments
 from rating_service.adapters.postgres_pool import Pool
+from rating_service.adapters.record_store import PostgresRecordStore
 from rating_service.application.bill_thresholds import Thresholds
 from rating_service.application.billing import Billing
 from rating_service.application.grant_included import IncludedCredit
 from rating_service.application.invoices import Invoicing
 from rating_service.application.issue_due import DueInvoices
+from rating_service.application.ledger_records import LedgerRecords
 from rating_service.application.list_cycles import CycleListing
 from rating_service.application.run_billing import BillingRunner
 from rating_service.domain.billing import Waits
@@ -46,11 +49,12 @@ class BillingParts(NamedTuple):
 
 
 class InvoicingParts(NamedTuple):
-    """What computes and keeps invoices."""
+    """What computes and keeps invoices, and records them in the ledger."""
 
     invoicing: Invoicing
     invoices: PostgresInvoiceStore
     facts: PostgresInvoiceFacts
+    records: LedgerRecords
 
 
 def build_invoicing(settings: Settings, opened: Opened, stack: AsyncExitStack) -> InvoicingParts:
@@ -58,15 +62,17 @@ def build_invoicing(settings: Settings, opened: Opened, stack: AsyncExitStack) -
     facts = PostgresInvoiceFacts(opened.url)
     stack.callback(facts.close)
     invoices = PostgresInvoiceStore(opened.pool)
+    records = LedgerRecords(store=PostgresRecordStore(opened.pool), ledger=LedgerDocuments(opened.channel))
     invoicing = Invoicing(
         ledger=opened.ledger,
         history=opened.follower,
         facts=facts,
         store=invoices,
         clock=opened.ledger if settings.sandbox else SystemClock(),
+        records=records,
         grace=settings.grace,
     )
-    return InvoicingParts(invoicing, invoices, facts)
+    return InvoicingParts(invoicing, invoices, facts, records)
 
 
 def build_billing(

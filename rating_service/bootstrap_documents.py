@@ -11,7 +11,6 @@ from rating_service.adapters.credit_balance_store import PostgresCreditBalances
 from rating_service.adapters.credit_note_store import PostgresCreditNoteStore
 from rating_service.adapters.document_index import PostgresDocumentIndex
 from rating_service.adapters.ledger_documents import LedgerDocuments
-from rating_service.adapters.record_store import PostgresRecordStore
 from rating_service.adapters.rerating_facts import PostgresReratingFacts
 from rating_service.application.credit_due import CreditDue
 from rating_service.application.credit_notes import CreditNotes
@@ -42,10 +41,9 @@ def build_documents(
     settings: Settings, opened: Opened, computing: InvoicingParts, billing: BillingParts
 ) -> DocumentParts:
     """Return the parts that serve documents and see to them."""
-    invoicing, invoices, facts = computing
+    invoicing, invoices, facts, records = computing
     clock = opened.ledger if settings.sandbox else SystemClock()
     ledger = LedgerDocuments(opened.channel)
-    records = LedgerRecords(store=PostgresRecordStore(opened.pool), ledger=ledger)
     store = PostgresCreditNoteStore(opened.pool)
     index = PostgresDocumentIndex(opened.pool)
     notes = CreditNotes(

@@ -82,6 +82,11 @@ SELECT notification_id, originator_id, originator_version, topic, state
 FROM {schema}.stored_events WHERE originator_id = %b::text AND originator_version > %b {topics}
 ORDER BY originator_version LIMIT %b"""
 
+_READ_VERSIONS: Final = """
+SELECT notification_id, originator_id, originator_version, topic, state
+FROM {schema}.stored_events WHERE originator_id = %b::text AND originator_version = ANY(%b::bigint[])
+ORDER BY originator_version"""
+
 # A stream is found by its first event, so that the page is one of streams whatever their length.
 _READ_COLLECTION: Final = """
 WITH found AS (
@@ -122,4 +127,5 @@ class Statements:
         self.read_log_topics: Final = SQL(_READ_LOG).format(schema=name, topics=topics).as_bytes()
         self.read_collection: Final = SQL(_READ_COLLECTION).format(schema=name).as_bytes()
         self.read_stream: Final = SQL(_READ_STREAM).format(schema=name, topics=empty).as_bytes()
+        self.read_versions: Final = SQL(_READ_VERSIONS).format(schema=name).as_bytes()
         self.read_stream_topics: Final = SQL(_READ_STREAM).format(schema=name, topics=topics).as_bytes()

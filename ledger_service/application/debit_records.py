@@ -6,9 +6,10 @@ looked up once more.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from typing import Final, TypeVar
+from datetime import datetime
+from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -58,10 +59,18 @@ async def read_evidence(
 ) -> list[DebitRecord]:
     """Return what paid for debits so far, with what was owed of each before that was read. Raises DebitNotFound."""
     state = (await writer.read(wallet)).state
-    records = [await read_debit_record(reader, wallet, version) for version in versions]
+    records = await debit_records(reader, wallet, await read_debits(reader, wallet, versions))
     if not isinstance(state, Wallet):
         return records
     return [msgspec.structs.replace(each, owed_units=owed_of(state, each.debit_version)) for each in records]
+
+
+class ReadDebit(NamedTuple):
+    """A debit as recorded."""
+
+    version: int
+    event: CreditsDebited | HoldCaptured
+    record_time: datetime
 
 
 async def read_event(reader: LogReader, stream: str, version: int) -> Fact[Event] | None:
@@ -74,24 +83,47 @@ async def read_event(reader: LogReader, stream: str, version: int) -> Fact[Event
 
 async def read_debit(reader: LogReader, wallet: str, version: int) -> CreditsDebited | HoldCaptured:
     """Return a debit, be it an ordinary one or a capture. Raises DebitNotFound."""
-    return _debit_of(await read_event(reader, wallet, version), wallet, version)
+    [debit] = await read_debits(reader, wallet, [version])
+    return debit.event
+
+
+async def read_debits(reader: LogReader, wallet: str, versions: Sequence[int]) -> list[ReadDebit]:
+    """Return debits in the order of their versions as given, by one query. Raises DebitNotFound for what is none."""
+    facts = await _read_facts(reader, wallet, versions)
+    return [_debit_of(facts.get(version), wallet, version) for version in versions]
 
 
 async def read_debit_record(reader: LogReader, wallet: str, version: int) -> DebitRecord:
     """Return what paid for a debit so far, repayments of its debt at the end. Raises DebitNotFound."""
-    fact = await read_event(reader, wallet, version)
-    event = _debit_of(fact, wallet, version)
+    [record] = await debit_records(reader, wallet, await read_debits(reader, wallet, [version]))
+    return record
+
+
+async def debit_records(reader: LogReader, wallet: str, debits: Sequence[ReadDebit]) -> list[DebitRecord]:
+    """Return what paid for debits so far. Lots are read once, however many debits drew on them."""
+    draws = [await _draws_of(reader, wallet, debit) for debit in debits]
+    terms = await _terms(reader, wallet, {draw.grant_version for each in draws for draw in each})
+    return [_record_of(debit, drawn, terms) for debit, drawn in zip(debits, draws, strict=True)]
+
+
+async def _draws_of(reader: LogReader, wallet: str, debit: ReadDebit) -> tuple[Draw, ...]:
+    event = debit.event
     draws = event.draws
     if isinstance(event, HoldCaptured):
         draws = (*event.held_draws, *draws)
     if event.debt_units:
-        draws = (*draws, *await _repayments(reader, wallet, version))
+        draws = (*draws, *await _repayments(reader, wallet, debit.version))
+    return draws
+
+
+def _record_of(debit: ReadDebit, draws: tuple[Draw, ...], terms: Mapping[int, LotTerms]) -> DebitRecord:
+    event = debit.event
     return DebitRecord(
-        version,
+        debit.version,
         draws,
         event.overage_units,
-        await _terms(reader, wallet, draws),
-        record_time=None if fact is None else fact.record_time,
+        {draw.grant_version: terms[draw.grant_version] for draw in draws},
+        record_time=debit.record_time,
         api_key=event.api_key,
         user=event.user,
         feature=event.feature,
@@ -99,10 +131,15 @@ async def read_debit_record(reader: LogReader, wallet: str, version: int) -> Deb
     )
 
 
-def _debit_of(fact: Fact[Event] | None, wallet: str, version: int) -> CreditsDebited | HoldCaptured:
+def _debit_of(fact: Fact[Event] | None, wallet: str, version: int) -> ReadDebit:
     if fact is None or not isinstance(fact.event, CreditsDebited | HoldCaptured):
         raise DebitNotFound(f"{wallet} has no debit {version}", field="name")
-    return fact.event
+    return ReadDebit(version, fact.event, fact.record_time)
+
+
+async def _read_facts(reader: LogReader, stream: str, versions: Collection[int]) -> dict[int, Fact[Event]]:
+    events = await reader.read_versions(stream, sorted(versions)) if versions else []
+    return {stored.version: decode_fact(stored.topic, stored.state) for stored in events}
 
 
 async def _repayments(reader: LogReader, wallet: str, version: int) -> list[Draw]:
@@ -124,16 +161,14 @@ async def _repayments(reader: LogReader, wallet: str, version: int) -> list[Draw
         after = events[-1].version
 
 
-async def _terms(reader: LogReader, wallet: str, draws: Sequence[Draw]) -> dict[int, LotTerms]:
+async def _terms(reader: LogReader, wallet: str, versions: Collection[int]) -> dict[int, LotTerms]:
+    facts = await _read_facts(reader, wallet, versions)
     return {
-        version: await _lot_terms(reader, wallet, version)
-        for version in dict.fromkeys(draw.grant_version for draw in draws)
+        version: await _lot_terms(reader, wallet, version, facts[version]) for version in sorted(versions)
     }
 
 
-async def _lot_terms(reader: LogReader, wallet: str, version: int) -> LotTerms:
-    fact = await read_event(reader, wallet, version)
-    assert fact is not None, "a draw names an event of its stream"
+async def _lot_terms(reader: LogReader, wallet: str, version: int, fact: Fact[Event]) -> LotTerms:
     if isinstance(fact.event, CreditsRolledOver | CreditsTransferredIn):
         return fact.event.lot
     assert isinstance(fact.event, CreditsGranted), "a draw names a grant"

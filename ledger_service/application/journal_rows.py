@@ -49,6 +49,7 @@ CSV_COLUMNS: Final = (
     "debit",
     "credit",
     "product",
+    "model",
 )
 
 
@@ -84,6 +85,7 @@ class CsvText:
                     amount if row.nanos > 0 else "",
                     amount if row.nanos < 0 else "",
                     row.product,
+                    row.model,
                 )
             )
         return text.getvalue()

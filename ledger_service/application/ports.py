@@ -97,6 +97,9 @@ class LogReader(Protocol):
     ) -> list[StoredEvent]:
         """Return a stream's events after a version, in order. Raises StoreUnavailableError."""
 
+    async def read_versions(self, stream: str, versions: Sequence[int]) -> list[StoredEvent]:
+        """Return the events that a stream has at versions, in order. Raises StoreUnavailableError."""
+
     async def read_collection(self, collection: str, *, after: str, limit: int) -> list[StoredEvent]:
         """Return all events of so many streams of a collection after a name, in order of name and version.
 

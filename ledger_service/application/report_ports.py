@@ -7,7 +7,7 @@ the request path; they take as long as there are events, and say how far they ar
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from datetime import date
+from datetime import date, datetime
 from enum import Enum
 from typing import Protocol
 
@@ -46,16 +46,23 @@ class TrialBalanceRow(msgspec.Struct, frozen=True):
 
 
 class CreditOutstanding(msgspec.Struct, frozen=True):
-    """Credit that customers have, by what it is, beside the liability that the books carry for it, as recorded."""
+    """Credit that customers have, by what it is, beside the liability that the books carry for it, as recorded.
+
+    Credit granted for a time to come is told apart (`future_`): nobody has it yet, and its liability is posted on the
+    day on which it begins.
+    """
 
     entity: str
     asset_code: str
     asset_scale: int
     category: str
+    currency_code: str
     grant_count: int
     outstanding_units: int
-    currency_code: str
     liability_nanos: int
+    future_count: int
+    future_units: int
+    future_liability_nanos: int
 
 
 class FoldedReport(Enum):
@@ -178,9 +185,9 @@ class FinanceReports(Protocol):
         """Return revenue by account and product."""
 
     async def credits_outstanding(
-        self, *, entity: str, min_position: int = 0
+        self, now: datetime, *, entity: str, min_position: int = 0
     ) -> tuple[tuple[CreditOutstanding, ...], int]:
-        """Return the credit that customers have, by asset and category."""
+        """Return the credit that customers have at an instant, and that which begins later, by asset and category."""
 
     async def check_known(self, *, entity: str, currency_code: str) -> None:
         """Raise EntityNotInBooks or CurrencyNotInBooks for what the journal has never heard of."""

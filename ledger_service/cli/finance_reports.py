@@ -159,7 +159,7 @@ def outstanding(
     csv: Csv = False,
     parquet: ParquetFile = None,
 ) -> None:
-    """Show the credit that customers have, beside the liability for it."""
+    """Show the credit that customers have, beside the liability for it; what begins later stands apart."""
     request = finance_reports_pb2.ListCreditsOutstandingRequest(entity=entity)
     answer = call(
         lambda stub: stub.ListCreditsOutstanding(request, timeout=REPORT_SECONDS_MAX), address, ca_file
@@ -171,6 +171,9 @@ def outstanding(
         Column("Grants", "grants", Kind.COUNT),
         Column("Credit", "credit"),
         CURRENCY,
+        *money_columns("Liability"),
+        Column("Not yet effective", "not_yet_effective"),
+        Column("Its liability", "not_yet_effective_liability", Kind.MONEY),
     )
 
     def report() -> Report:
@@ -183,9 +186,11 @@ def outstanding(
                 show_units(row.outstanding_units, row.asset.scale),
                 row.contract_liability.currency_code,
                 row.contract_liability.nanos,
+                show_units(row.future_units, row.asset.scale),
+                row.future_contract_liability.nanos,
             )
             for row in answer.rows
         ]
-        return Report("Credit outstanding", (*columns, *money_columns("Liability")), rows)
+        return Report("Credit outstanding", columns, rows)
 
     put_out(answer, report, Wanted(json, csv, parquet))

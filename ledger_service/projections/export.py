@@ -47,6 +47,8 @@ LANGUAGES: Final = {
     ExportFormat.CSV: Language(journal_rows.csv_head, journal_rows.CsvText),
     ExportFormat.JSON: Language(journal_rows.no_head, journal_rows.JsonText),
 }
+ROWS: Final = frozenset({ExportFormat.CSV, ExportFormat.JSON})
+"""The languages that name the model of what was used; the others have no place for it."""
 
 
 def export(connection: psycopg.Connection[Any], schema: str, request: ExportRequest) -> Iterator[ExportPart]:
@@ -59,7 +61,7 @@ def export(connection: psycopg.Connection[Any], schema: str, request: ExportRequ
         writer = _Writer(source, request, msgspec.structs.replace(token, position=source.position))
         if not request.token:
             yield from writer.begin(_scope(connection, schema, request))
-        for each in source.wallets(token.wallet, wanted=Wanted(models=request.format is ExportFormat.JSON)):
+        for each in source.wallets(token.wallet, wanted=Wanted(models=request.format in ROWS)):
             yield from writer.wallet(each)
         yield writer.end()
 

@@ -43,13 +43,16 @@ REVENUE: Final = """{posted}
 SELECT entity, currency_code, account, product, (-sum(nanos))::text
 FROM posted WHERE day >= %(from_day)s AND day < %(to_day)s AND account LIKE 'REVENUE_%%'
 GROUP BY 1, 2, 3, 4 HAVING sum(nanos) <> 0 ORDER BY 1, 2, 3, 4""".replace("{posted}", POSTED)
-# What a bonus is worth is in the lot of its purchase, and its units are its own.
+# What a bonus is worth is in the lot of its purchase, and its units are its own. Credit that begins later stands apart.
 OUTSTANDING: Final = """
-SELECT coalesce(l.entity, w.entity), w.asset_code, w.asset_scale, g.category, count(*),
-    sum(g.remaining)::text, coalesce(l.currency_code, ''), coalesce(sum(l.deferred), 0)::text
+SELECT coalesce(l.entity, w.entity), w.asset_code, w.asset_scale, g.category, coalesce(l.currency_code, ''),
+    count(*) FILTER (WHERE g.begun), coalesce(sum(g.remaining) FILTER (WHERE g.begun), 0)::text,
+    coalesce(sum(l.deferred) FILTER (WHERE g.begun), 0)::text,
+    count(*) FILTER (WHERE NOT g.begun), coalesce(sum(g.remaining) FILTER (WHERE NOT g.begun), 0)::text,
+    coalesce(sum(l.deferred) FILTER (WHERE NOT g.begun), 0)::text
 FROM (
-    SELECT *, amount_units - drawn_units - expired_units - revoked_units - rolled_over_units
-        - transferred_units AS remaining
+    SELECT *, effective_time <= %(now)s AS begun, amount_units - drawn_units - expired_units - revoked_units
+        - rolled_over_units - transferred_units AS remaining
     FROM {schema}.wallet_view_grants WHERE payment_state = ''
 ) AS g
 JOIN {schema}.wallet_view_wallets AS w ON w.wallet = g.wallet
@@ -60,7 +63,7 @@ LEFT JOIN (
     FROM {schema}.journal_lots
 ) AS l ON l.wallet = g.wallet AND l.grant_version = g.grant_version
 WHERE g.remaining > 0 AND (%(entity)s = '' OR coalesce(l.entity, w.entity) = %(entity)s)
-GROUP BY 1, 2, 3, 4, 7 ORDER BY 1, 2, 3, 4, 7"""
+GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5"""
 HAS_ENTITY: Final = "SELECT 1 FROM {schema}.journal_days WHERE entity = %(entity)s LIMIT 1"
 HAS_CURRENCY: Final = """
 SELECT 1 FROM {schema}.journal_days WHERE currency_code = %(currency_code)s
@@ -112,14 +115,14 @@ class PostgresFinanceReports(ViewReader):
         return rows, position
 
     async def credits_outstanding(
-        self, *, entity: str, min_position: int = 0
+        self, now: datetime, *, entity: str, min_position: int = 0
     ) -> tuple[tuple[CreditOutstanding, ...], int]:
-        """Return the credit that customers have, by asset and category."""
+        """Return the credit that customers have at an instant, and that which begins later, by asset and category."""
         positions = [await self._reach(name, min_position) for name in (JOURNAL.name, WALLET_VIEW.name)]
-        found = await self._rows(self._outstanding, {"entity": entity})
+        found = await self._rows(self._outstanding, {"entity": entity, "now": now})
         rows = tuple(
-            CreditOutstanding(owner, code, scale, category, count, int(units), currency, int(nanos))
-            for owner, code, scale, category, count, units, currency, nanos in found
+            CreditOutstanding(owner, code, scale, category, currency, *map(int, figures))
+            for owner, code, scale, category, currency, *figures in found
         )
         return rows, min(positions)
 

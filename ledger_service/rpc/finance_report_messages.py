@@ -232,7 +232,9 @@ def write_suggestion(suggestion: Suggestion) -> finance_reports_pb2.BreakageSugg
 
 def write_outstanding(row: CreditOutstanding) -> finance_reports_pb2.CreditsOutstanding:
     """Return credit beside its liability."""
-    liability = _money(row.currency_code, row.liability_nanos) if row.currency_code else None
+    currency = row.currency_code
+    liability = _money(currency, row.liability_nanos) if currency else None
+    future = _money(currency, row.future_liability_nanos) if currency and row.future_count else None
     return finance_reports_pb2.CreditsOutstanding(
         entity=row.entity,
         asset=money_pb2.Asset(code=row.asset_code, scale=row.asset_scale),
@@ -240,6 +242,9 @@ def write_outstanding(row: CreditOutstanding) -> finance_reports_pb2.CreditsOuts
         grant_count=row.grant_count,
         outstanding_units=row.outstanding_units,
         contract_liability=liability,
+        future_grant_count=row.future_count,
+        future_units=row.future_units,
+        future_contract_liability=future,
     )
 
 

@@ -86,7 +86,7 @@ class FinanceReportServicer(FoldedReportServicer):
         if request.entity:
             check_id(request.entity, field="entity")
         rows, position = await self._reports.credits_outstanding(
-            entity=request.entity, min_position=request.min_position
+            self._writer.now(), entity=request.entity, min_position=request.min_position
         )
         return finance_reports_pb2.ListCreditsOutstandingResponse(
             rows=[write_outstanding(row) for row in rows], position=position

@@ -14,6 +14,7 @@ from rating_service.adapters.postgres_pool import Pool, connection
 from rating_service.adapters.record_store import add_record
 from rating_service.application.credit_note_ports import Earlier, NoteFilter, StoredNote, Taken
 from rating_service.domain.credit_note import NoteOrder, note_record, read_note
+from rating_service.domain.invoice_document import read_document
 
 STORED: Final = tuple(name for name in StoredNote.__struct_fields__ if name not in ("number", "position"))
 ADD: Final = sql.SQL("INSERT INTO rating.credit_notes ({columns}) VALUES ({values}) RETURNING number").format(
@@ -38,6 +39,10 @@ SETTLED: Final = sql.SQL(
 OF_INVOICE: Final = sql.SQL(
     "SELECT document FROM rating.credit_notes WHERE invoice = %(invoice)s ORDER BY number"
 )
+CLOSING_AFTER: Final = sql.SQL(
+    "SELECT document FROM rating.invoices WHERE contract = %(contract)s AND kind IN ('CYCLE', 'FINAL')"
+    " AND sequence > (SELECT sequence FROM rating.invoices WHERE name = %(invoice)s) ORDER BY sequence"
+)
 
 
 class PostgresCreditNoteStore:
@@ -57,7 +62,7 @@ class PostgresCreditNoteStore:
             row = await cursor.fetchone()
             if row is not None:
                 return Taken(StoredNote(**row), replayed=True)
-            stored = compute(await _earlier(cursor, order))
+            stored = compute(await _earlier(cursor, contract, order))
             await cursor.execute(ADD, {name: getattr(stored, name) for name in STORED})
             await add_record(lent, note_record(read_note(stored.document), stored.hash))
         return Taken(stored, replayed=False)
@@ -77,9 +82,11 @@ class PostgresCreditNoteStore:
             return [StoredNote(**row) for row in await cursor.fetchall()]
 
 
-async def _earlier(cursor: psycopg.AsyncCursor[dict[str, Any]], order: NoteOrder) -> Earlier:
+async def _earlier(cursor: psycopg.AsyncCursor[dict[str, Any]], contract: str, order: NoteOrder) -> Earlier:
     await cursor.execute(OF_INVOICE, {"invoice": order.invoice})
     notes = [read_note(each["document"]) for each in await cursor.fetchall()]
     await cursor.execute(SETTLED, {"settles": order.settles})
     [settled] = await cursor.fetchall()
-    return Earlier(notes, settled["nanos"])
+    await cursor.execute(CLOSING_AFTER, {"contract": contract, "invoice": order.invoice})
+    later = [read_document(each["document"]) for each in await cursor.fetchall()]
+    return Earlier(notes, settled["nanos"], later)

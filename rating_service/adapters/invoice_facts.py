@@ -21,6 +21,7 @@ from rating_service.adapters.debit_rows import (
 from rating_service.application.invoice_ports import BillingFacts, News, PurchaseFact
 from rating_service.application.ports import InvoiceHead, LedgerEvent, Span, StoreUnavailableError
 from rating_service.domain.agreement import Money
+from rating_service.domain.credit_note import CreditNote, read_note
 from rating_service.domain.cycle_statement import CycleFacts
 from rating_service.domain.cycles import CycleBounds
 from rating_service.domain.debits import GrantFact
@@ -38,6 +39,7 @@ READ_HEADS: Final = sql.SQL(
 OF_CONTRACT: Final = sql.SQL(" WHERE contract = %(contract)s ORDER BY sequence")
 NAMED: Final = sql.SQL(" WHERE name = %(name)s")
 READ_DOCUMENTS: Final = "SELECT document FROM rating.invoices WHERE name = ANY(%(names)s) ORDER BY sequence"
+READ_NOTES: Final = "SELECT document FROM rating.credit_notes WHERE name = ANY(%(names)s) ORDER BY number"
 READ_AGREEMENTS: Final = (
     "SELECT position, stream, version, topic, state FROM rating.agreement_events"
     " WHERE stream = %(stream)s AND position <= %(watermark_position)s ORDER BY position"
@@ -158,6 +160,12 @@ class PostgresBillingFacts:
         if not names:
             return []
         return [read_document(row[0]) for row in self._lent.execute(READ_DOCUMENTS, {"names": list(names)})]
+
+    def notes(self, names: Sequence[str]) -> list[CreditNote]:
+        """Return issued credit notes, in the order of issue."""
+        if not names:
+            return []
+        return [read_note(row[0]) for row in self._lent.execute(READ_NOTES, {"names": list(names)})]
 
     def agreements(self, stream: str, watermark_position: int) -> list[LedgerEvent]:
         """Return what was agreed on a stream and billed of it, in order, up to a position."""

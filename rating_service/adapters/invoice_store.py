@@ -12,6 +12,7 @@ from typing import Any, Final
 from psycopg import sql
 from psycopg.rows import dict_row
 
+from rating_service.adapters.contract_lock import lock_contract
 from rating_service.adapters.debit_rows import (
     DEBIT_COLUMNS,
     REVERSAL_COLUMNS,
@@ -21,7 +22,7 @@ from rating_service.adapters.debit_rows import (
 from rating_service.adapters.postgres_pool import Pool, connection
 from rating_service.adapters.record_store import add_record
 from rating_service.application.ports import KnownDebit, Span, StoredInvoice
-from rating_service.domain.invoice_document import read_document
+from rating_service.domain.invoice_document import CLOSING_KINDS, InvoiceKind, read_document
 from rating_service.domain.invoice_lines import LineKey, LineKind
 from rating_service.domain.invoice_record import invoice_record
 from rating_service.domain.reversals import by_debit
@@ -53,6 +54,14 @@ ADD_INVOICE: Final = sql.SQL(
     " %(sequence)s, %(owed_nanos)s)"
     " ON CONFLICT DO NOTHING"
 ).format(columns=INVOICE_COLUMNS)
+READ_UNKNOWN_NOTES: Final = """
+    SELECT n.name FROM rating.credit_notes AS n
+    JOIN rating.invoices AS i ON i.name = n.invoice AND position('"advance":{'::bytea IN i.document) > 0
+    LEFT JOIN rating.ledger_records AS r ON r.document = n.name
+    WHERE n.contract = %(contract)s AND n.settles = ''
+        AND (r.position IS NULL OR r.position > %(watermark_position)s)
+    LIMIT 1
+"""
 READ_INVOICE: Final = sql.SQL("SELECT {columns} FROM rating.invoices ").format(columns=INVOICE_COLUMNS)
 OF_CYCLE: Final = sql.SQL(
     "WHERE contract = %(contract)s AND cycle_start_time = %(cycle_start_time)s AND kind IN ('CYCLE', 'FINAL')"
@@ -94,12 +103,16 @@ class PostgresInvoiceStore:
         return [KnownDebit(debit, reversals.get((debit.wallet, debit.version), ())) for debit in debits]
 
     async def add(self, invoice: StoredInvoice) -> bool:
-        """Store an invoice; False if its sequence is taken, or its cycle closed. Nothing is ever overwritten.
+        """Store an invoice; False if its sequence is taken, its cycle closed, or a credit note unknown to it.
 
         What the ledger is to be told of it is stored in the same transaction.
         """
         values = {name: getattr(invoice, name) for name in invoice.__struct_fields__}
         async with connection(self._pool) as lent:
+            if InvoiceKind(invoice.kind) in CLOSING_KINDS:
+                await lock_contract(lent, invoice.contract)
+                if await (await lent.execute(READ_UNKNOWN_NOTES, values)).fetchone():
+                    return False
             added = await lent.execute(ADD_INVOICE, values)
             if added.rowcount == 1:
                 await add_record(lent, invoice_record(read_document(invoice.document), invoice.hash))

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from rating_service.domain.credit_note import CreditNote, NoteOrder
+from rating_service.domain.invoice_document import Invoice
 
 
 class StoredNote(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,10 +61,14 @@ class Taken(NamedTuple):
 
 
 class Earlier(NamedTuple):
-    """What was issued before a note: those on its invoice, in order, and how much of what it settles is settled."""
+    """What was issued before a note: those on its invoice, in order, and how much of what it settles is settled.
+
+    `later` are the invoices that have closed cycles of its contract since its invoice, in the order of issue.
+    """
 
     notes: Sequence[CreditNote]
     settled_nanos: int
+    later: Sequence[Invoice]
 
 
 class CreditNoteStore(Protocol):
@@ -73,6 +78,8 @@ class CreditNoteStore(Protocol):
         self, contract: str, key: str, order: NoteOrder, compute: Callable[[Earlier], StoredNote]
     ) -> Taken:
         """Store what `compute` makes of an order after earlier notes, with its record, while nobody else can.
+
+        Nor is any invoice of the contract issued meanwhile that closes a cycle.
 
         A key that has a note already returns that one. What `compute` raises stores nothing.
         """

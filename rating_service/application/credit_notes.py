@@ -1,8 +1,10 @@
 """Credit notes: issue, read and list.
 
 The notes of a contract are issued one after the other, under a lock in the database, so that each counts all
-earlier ones of its invoice, however many callers and instances there are. A note is stored together with the
-record that the ledger gets of it; the ledger refuses notes above the invoice once more.
+earlier ones of its invoice, however many callers and instances there are. Invoices that close cycles wait for the same
+lock, for they return what is not used of fees in advance: so each invoice knows the notes before it, each note the
+invoices, and a note's watermark is not before theirs. A note is stored together with the record that the ledger gets of
+it; the ledger refuses notes above the invoice once more.
 
 What an invoice owes is settled once: under the same lock a note that settles it counts all that have, on whatever
 invoice they are.
@@ -93,8 +95,8 @@ class CreditNotes:
         check_order(order)
         check_idempotency_key(key)
         read = await self._invoicing.get(order.invoice)
-        invoice = creditable(read.invoice, read.hash)
-        _check_lines(invoice, order)
+        contract = read.invoice.contract
+        _check_lines(creditable(read.invoice, read.hash), order)
         now = await self._clock.now()
         watermark = self._history.position
         owed_nanos = await self._owed_nanos(order)
@@ -102,15 +104,15 @@ class CreditNotes:
         def compute(earlier: Earlier) -> StoredNote:
             _check_owed(order, owed_nanos - earlier.settled_nanos)
             note = compute_credit_note(
-                invoice,
+                creditable(read.invoice, read.hash, earlier.later),
                 earlier.notes,
                 order,
                 issue_time=now,
-                watermark_position=watermark,
+                watermark_position=max([watermark, *(each.watermark_position for each in earlier.later)]),
             )
             return _stored(note, key=key)
 
-        taken = await self._store.issue(invoice.contract, key, order, compute)
+        taken = await self._store.issue(contract, key, order, compute)
         stored = taken.stored
         if taken.replayed:
             _check_same_call(order, read_note(stored.document).order, key=key)

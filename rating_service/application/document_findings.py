@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from hashlib import sha256
 from typing import NamedTuple, TypeVar
@@ -16,6 +16,7 @@ from rating_service.domain.creditable import creditable
 from rating_service.domain.crediting import compute_credit_note
 from rating_service.domain.document_difference import first_difference
 from rating_service.domain.invoice import Invoice, read_document
+from rating_service.domain.invoice_document import CLOSING_KINDS
 from rating_service.domain.refusals import Refusal
 
 T = TypeVar("T")
@@ -80,9 +81,12 @@ def row_findings(stored: StoredInvoice, invoice: Invoice) -> Iterator[Finding]:
 
 
 def note_findings(
-    stored: StoredNote, invoice: StoredInvoice | None, earlier: list[CreditNote]
+    stored: StoredNote, invoices: Mapping[str, StoredInvoice], earlier: list[CreditNote]
 ) -> list[Finding]:
-    """Return what is wrong about a note, and count it among the earlier ones of its invoice."""
+    """Return what is wrong about a note, and count it among the earlier ones of its invoice.
+
+    `invoices` are those of its contract, by name.
+    """
     note = readable(stored.document, read_note)
     if note is None:
         return [Finding(DocumentCheck.DOCUMENT_UNREADABLE, stored.name, "its document is no credit note")]
@@ -99,21 +103,25 @@ def note_findings(
         "watermark_position": (stored.watermark_position, note.watermark_position),
     }
     found = list(_differing(stored.name, pairs))
-    found += _recomputed_note_findings(stored, note, invoice, earlier)
+    found += _recomputed_note_findings(stored, note, invoices, earlier)
     earlier.append(note)
     return found
 
 
 def _recomputed_note_findings(
-    stored: StoredNote, note: CreditNote, invoice: StoredInvoice | None, earlier: Sequence[CreditNote]
+    stored: StoredNote,
+    note: CreditNote,
+    invoices: Mapping[str, StoredInvoice],
+    earlier: Sequence[CreditNote],
 ) -> list[Finding]:
+    invoice = invoices.get(stored.invoice)
     credited = None if invoice is None else readable(invoice.document, read_document)
     if invoice is None or credited is None:
         description = f"its invoice {stored.invoice} cannot be read"
         return [Finding(DocumentCheck.DOCUMENT_NOT_COMPUTABLE, stored.name, description)]
     try:
         computed = compute_credit_note(
-            creditable(credited, invoice.hash),
+            creditable(credited, invoice.hash, _closing_between(credited, note, invoices)),
             earlier,
             note.order,
             issue_time=note.issue_time,
@@ -122,6 +130,21 @@ def _recomputed_note_findings(
     except Refusal as refusal:
         return [Finding(DocumentCheck.DOCUMENT_NOT_COMPUTABLE, stored.name, refusal.message)]
     return list(difference(stored.name, stored.document, note_document(computed)))
+
+
+def _closing_between(
+    credited: Invoice, note: CreditNote, invoices: Mapping[str, StoredInvoice]
+) -> list[Invoice]:
+    """Return the invoices that closed cycles after an invoice and before a note on it; none that nothing depends on."""
+    if all(line.advance is None for line in credited.lines):
+        return []
+    between = [
+        readable(each.document, read_document)
+        for each in invoices.values()
+        if each.sequence > credited.sequence and each.watermark_position <= note.watermark_position
+    ]
+    closing = [each for each in between if each is not None and each.kind in CLOSING_KINDS]
+    return sorted(closing, key=lambda each: each.sequence)
 
 
 def ledger_findings(name: str, stored_hash: str, fact: RecordedDocument | None) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from rating_service.domain.cycle_statement import CycleFacts
 from rating_service.domain.cycles import CycleBounds
 from rating_service.domain.invoice_document import CLOSING_KINDS, InvoiceKind
 from rating_service.domain.invoice_parts import Earlier
+from rating_service.domain.open_credits import NOTE_TOPIC, decode_note
 from rating_service.domain.stretches import stretches
 
 
@@ -26,11 +27,13 @@ def earlier_invoices(facts: BillingFacts, basis: Basis, news: News, order: Invoi
     closes = order.kind is InvoiceKind.CYCLE
     touched = _touched(facts, basis, news) if closes else []
     following = basis.cycle.end_time
+    ahead = _ahead(basis, [*touched, basis.cycle]) if closes else []
     return Earlier(
         closing=facts.documents(_needed(basis, touched)),
         thresholds=facts.documents(thresholds if order.kind is not InvoiceKind.ADVANCE else []),
         touched=_facts_of(facts, basis.contract, touched, news.watermark_position),
-        ahead=facts.documents(_ahead(basis, [*touched, basis.cycle]) if closes else []),
+        ahead=facts.documents(ahead),
+        notes=facts.notes(_notes_on(basis, ahead)),
         next_is_billed=any(
             head.cycle.start_time == following and head.kind is not InvoiceKind.THRESHOLD
             for head in basis.heads
@@ -48,6 +51,12 @@ def _ahead(basis: Basis, cycles: Sequence[CycleBounds]) -> list[str]:
         if (head.kind in CLOSING_KINDS and head.cycle.end_time in starts)
         or (head.kind is InvoiceKind.ADVANCE and head.cycle.start_time in starts)
     ]
+
+
+def _notes_on(basis: Basis, invoices: Sequence[str]) -> list[str]:
+    """Return the credit notes on some invoices that were recorded by the watermark."""
+    notes = (decode_note(event.state) for event in basis.events if event.topic == NOTE_TOPIC)
+    return [note.credit_note for note in notes if note.invoice in invoices]
 
 
 def _facts_of(

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 
 from rating_service.application.ports import InvoiceHead, LedgerEvent, Span
 from rating_service.domain.agreement import Money
+from rating_service.domain.credit_note import CreditNote
 from rating_service.domain.cycle_statement import CycleFacts
 from rating_service.domain.cycles import CycleBounds
 from rating_service.domain.debits import GrantFact
@@ -46,6 +47,9 @@ class BillingFacts(Protocol):
 
     def documents(self, names: Sequence[str]) -> list[Invoice]:
         """Return issued invoices, in the order of issue."""
+
+    def notes(self, names: Sequence[str]) -> list[CreditNote]:
+        """Return issued credit notes, in the order of issue."""
 
     def agreements(self, stream: str, watermark_position: int) -> list[LedgerEvent]:
         """Return what was agreed on a stream and billed of it, in order, up to a position."""

@@ -31,6 +31,7 @@ from rating_service.application.invoice_names import (
     stored_invoice,
 )
 from rating_service.application.invoice_ports import InvoiceFacts
+from rating_service.application.ledger_records import LedgerRecords
 from rating_service.application.names import (
     check_contract,
     check_invoice,
@@ -81,6 +82,7 @@ class Invoicing:
         facts: InvoiceFacts,
         store: InvoiceStore,
         clock: Clock,
+        records: LedgerRecords,
         grace: timedelta,
     ) -> None:
         """Invoices may be issued `grace` after their cycle's or contract's end, or before if the caller waives it."""
@@ -89,6 +91,7 @@ class Invoicing:
         self._facts = facts
         self._store = store
         self._clock = clock
+        self._records = records
         self._grace = grace
 
     async def preview(
@@ -225,6 +228,8 @@ class Invoicing:
             stored = stored_invoice(computed, issue_time=now)
             if await self._store.add(stored):
                 return read_stored(stored)
+            # A credit note that only waits to be recorded is known to the next computation.
+            await self._records.send(contract_name)
         raise RequestRefused(
             RequestReason.INVOICES_CONTENDED, f"{contract_name} is being invoiced; try again"
         )

@@ -143,7 +143,11 @@ class InvoiceStore(Protocol):
         """
 
     async def add(self, invoice: StoredInvoice) -> bool:
-        """Store an invoice; False if its sequence is taken, or its cycle closed. Nothing is ever overwritten."""
+        """Store an invoice; False if its sequence is taken, or its cycle closed. Nothing is ever overwritten.
+
+        Nor is one stored that closes a cycle and does not know a credit note on a fee in advance, because the ledger
+        has recorded that after its watermark, or not yet. No note is issued meanwhile.
+        """
 
     async def of_cycle(self, contract: str, cycle_start_time: datetime) -> StoredInvoice | None:
         """Return the invoice that closed a cycle, None if it was not issued."""

@@ -146,7 +146,7 @@ class DocumentVerification:
         async for note in self._stored_notes(contract):
             found = [
                 *own_findings(note.name, note.document, note.hash),
-                *note_findings(note, invoices.get(note.invoice), earlier.setdefault(note.invoice, [])),
+                *note_findings(note, invoices, earlier.setdefault(note.invoice, [])),
                 *ledger_findings(note.name, note.hash, recorded.get(note.name)),
             ]
             yield note.name, found

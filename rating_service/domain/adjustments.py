@@ -98,5 +98,6 @@ def _lines_about(own: Invoice, closing: Iterable[Invoice]) -> Iterable[InvoiceLi
     yield from (line for line in own.lines if line.key.kind in CYCLE_KINDS and line.advance is None)
     for later in closing:
         for line in later.lines:
-            if line.adjusted is not None and line.adjusted.cycle.start_time == own.cycle.start_time:
+            about = line.adjusted.cycle if line.adjusted and line.key.kind is LineKind.ADJUSTMENT else None
+            if about is not None and about.start_time == own.cycle.start_time:
                 yield line

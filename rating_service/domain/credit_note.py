@@ -74,7 +74,8 @@ class CreditableTax(Record, frozen=True):
 class Creditable(Record, frozen=True):
     """What credit notes need to know of an issued invoice: lines net of tax, taxes, and the total due.
 
-    One that owes its customer `owed_nanos` has a total of 0.
+    One that owes its customer `owed_nanos` has a total of 0. `returned` is what later invoices have returned of fees in
+    advance, by line, in nanos.
     """
 
     invoice: str
@@ -86,6 +87,7 @@ class Creditable(Record, frozen=True):
     lines: tuple[CreditableLine, ...]
     taxes: tuple[CreditableTax, ...] = ()
     owed_nanos: int = 0
+    returned: dict[str, int] = {}
 
     @property
     def net_nanos(self) -> int:

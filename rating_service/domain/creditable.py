@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rating_service.domain.credit_note import Creditable, CreditableLine, CreditableTax
+from rating_service.domain.credited_fees import returned_by_line
 from rating_service.domain.invoice_document import Invoice
 from rating_service.domain.invoice_lines import SETTLING_KINDS
 
 
-def creditable(invoice: Invoice, invoice_hash: str) -> Creditable:
-    """Return what may be credited of an invoice: all lines but those of no money and those that settle."""
+def creditable(invoice: Invoice, invoice_hash: str, later: Sequence[Invoice] = ()) -> Creditable:
+    """Return what may be credited of an invoice: all lines but those of no money and those that settle.
+
+    `later` are the invoices that have closed cycles since, in the order of issue.
+    """
     return Creditable(
         invoice=invoice.name,
         invoice_hash=invoice_hash,
@@ -33,4 +39,5 @@ def creditable(invoice: Invoice, invoice_hash: str) -> Creditable:
             for tax in invoice.taxes
         ),
         owed_nanos=invoice.credit_due.nanos if invoice.credit_due else 0,
+        returned=returned_by_line(invoice, later),
     )

@@ -2,16 +2,17 @@
 
 Laws, which decisions, verification and tests share:
 - A line is never credited beyond its amount, an invoice neither beyond its net amount nor beyond its total: each
-  note counts the earlier ones.
+  note counts the earlier ones, and of a fee in advance what later invoices have returned (`credited_fees`).
 - Tax follows in proportion. What all notes together have credited of a tax is that tax × net credited ÷ net
   invoiced, rounded half up to the minor unit, and a note's tax is by how much that grew. So notes that credit the
   whole net amount credit the whole tax, and never more, however many they are.
-- A note is computed from its invoice, the earlier notes and its order alone, and holds the order: it can be
-  computed again for ever.
+- A note is computed from its invoice, what was returned of it, the earlier notes and its order alone, and holds the
+  order: it can be computed again for ever.
 
 A net amount is split over the lines in proportion to what is left of each, by largest remainder. Lines below zero
-are credits themselves and are not credited again; they lower what is left of the invoice. Credit that an invoice has
-applied is no part of its total: it was given back by the note that it came from.
+are credits themselves and are not credited again; they lower what is left of the invoice. Nor is what was credited
+before (CREDITED_BEFORE). A part that is unused from an instant on is credited for the time from there. Credit that an
+invoice has applied is no part of its total: it was given back by the note that it came from.
 
 What an invoice owes its customer (CREDIT_DUE) becomes notes on the invoices that it adjusts. The owing invoice has
 taken the tax back already, so such a note has one line and no tax; it counts against the total of the invoice that it
@@ -106,7 +107,7 @@ def _taken_back(
     earlier_on_lines = [note for note in earlier if not note.order.settles]
     left = _left_of_lines(invoice, earlier_on_lines)
     net_before = sum(note.net.nanos for note in earlier_on_lines)
-    rest_nanos = invoice.net_nanos - net_before
+    rest_nanos = invoice.net_nanos - net_before - sum(invoice.returned.values())
     if order.lines:
         amounts = {each.line_id: _amount(invoice, left, each) for each in order.lines}
     else:
@@ -116,8 +117,9 @@ def _taken_back(
             else _nanos(invoice, order.net_amount)
         )
         amounts = _split(invoice, left, asked, rest_nanos=rest_nanos)
+    unused = {each.line_id: each.unused_from_time for each in order.lines}
     lines = tuple(
-        msgspec.structs.replace(line, nanos=amounts[line.line_id])
+        _credited(line, amounts[line.line_id], unused.get(line.line_id))
         for line in invoice.lines
         if amounts.get(line.line_id)
     )
@@ -128,11 +130,22 @@ def _taken_back(
 
 def _left_of_lines(invoice: Creditable, earlier: Sequence[CreditNote]) -> dict[str, int]:
     """Return what is left to credit of each line that has an amount above zero."""
-    left = {line.line_id: line.nanos for line in invoice.lines if line.nanos > 0}
+    left = {
+        line.line_id: line.nanos - invoice.returned.get(line.line_id, 0)
+        for line in invoice.lines
+        if line.nanos > 0 and line.kind != LineKind.CREDITED_BEFORE.value
+    }
     for note in earlier:
         for line in note.lines:
             left[line.line_id] -= line.nanos
-    return left
+    return {line_id: max(nanos, 0) for line_id, nanos in left.items()}
+
+
+def _credited(line: CreditableLine, nanos: int, unused_from: datetime | None) -> CreditableLine:
+    """Return the line of a note; what is unused from an instant on is of the time from there."""
+    if unused_from is None or line.from_time is None:
+        return msgspec.structs.replace(line, nanos=nanos)
+    return msgspec.structs.replace(line, nanos=nanos, from_time=max(line.from_time, unused_from))
 
 
 def _amount(invoice: Creditable, left: dict[str, int], wanted: LineCredit) -> int:
@@ -173,10 +186,10 @@ def _whole_nanos(
     if rest_nanos <= 0 or left_nanos <= 0:
         return max(rest_nanos, left_nanos, 0) + 1
     step = minor_unit_nanos(invoice.currency_code)
-    gross_nanos = rest_nanos + _tax_of(invoice, earlier, net_after=invoice.net_nanos)
+    net_before = sum(note.net.nanos for note in earlier)
+    gross_nanos = rest_nanos + _tax_of(invoice, earlier, net_after=net_before + rest_nanos)
     if gross_nanos <= left_nanos:
         return rest_nanos
-    net_before = invoice.net_nanos - rest_nanos
     nanos = rest_nanos * left_nanos // gross_nanos // step * step
     while nanos > 0 and nanos + _tax_of(invoice, earlier, net_after=net_before + nanos) > left_nanos:
         nanos -= step

@@ -7,6 +7,7 @@ from fractions import Fraction
 from rating_service.domain.adjustments import corrects, original_key, rounded_growth
 from rating_service.domain.agreement import Contract, TaxRate
 from rating_service.domain.commitments import CommitmentBill
+from rating_service.domain.credited_fees import credited_before
 from rating_service.domain.exact_lines import ExactLine
 from rating_service.domain.invoice_fees import FEE_KINDS
 from rating_service.domain.invoice_lines import LineKey, LineKind
@@ -17,12 +18,21 @@ from rating_service.domain.rounding import minor_unit_nanos, round_growth, round
 
 def due_lines(contract: Contract, parts: Parts, currency: str) -> list[DueLine]:
     """Return everything that tax is reckoned on, in the order of lines, rounded."""
-    lines = [*_own_lines(contract, parts, currency), *_advance_lines(contract, parts, currency)]
+    own = _own_lines(contract, parts, currency)
+    lines = [*own, *_advance_lines(contract, parts, currency)]
     for bill in parts.commitments:
         lines += _commitment_lines(bill, parts.rates, currency)
+    before = []
+    if parts.ahead is not None:
+        before += credited_before(parts.noted, parts.own.cycle, own, rates=parts.ahead.rates)
     for each in sorted(parts.grown, key=lambda each: each.billed.cycle.start_time):
-        lines += _adjustment_lines(contract, each, currency)
-    return [*lines, *threshold_credits(parts.thresholds, parts.own.cycle)]
+        adjusting = _adjustment_lines(contract, each, currency)
+        lines += adjusting
+        billed = each.billed
+        before += credited_before(
+            parts.noted, billed.cycle, adjusting, rates=billed.tax_rates, adjusted=corrects(billed)
+        )
+    return [*lines, *before, *threshold_credits(parts.thresholds, parts.own.cycle)]
 
 
 def _own_lines(contract: Contract, parts: Parts, currency: str) -> list[DueLine]:

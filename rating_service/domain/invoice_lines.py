@@ -32,6 +32,7 @@ class LineKind(Enum):
     COMMITMENT_DRAW_DOWN = "COMMITMENT_DRAW_DOWN"
     COMMITMENT_OVERAGE = "COMMITMENT_OVERAGE"
     ADJUSTMENT = "ADJUSTMENT"
+    CREDITED_BEFORE = "CREDITED_BEFORE"
     THRESHOLD_CREDIT = "THRESHOLD_CREDIT"
     CREDIT_APPLIED = "CREDIT_APPLIED"
     CREDIT_DUE = "CREDIT_DUE"
@@ -86,9 +87,9 @@ class InvoiceLine(Record, frozen=True):
     """One line. The lines' amounts and the taxes add up to the total.
 
     [from_time, to_time) is when the service was given. `exact_nanos` is the amount before rounding, a whole
-    number or a fraction such as 100/3. `source` names the document that a settling line rests on:
-    invoices/{invoice} for THRESHOLD_CREDIT, creditNotes/{credit_note} for CREDIT_APPLIED. `advance` is the cycle that a
-    fee is for, if it is billed in advance.
+    number or a fraction such as 100/3. `source` names the document that a line rests on:
+    invoices/{invoice} for THRESHOLD_CREDIT, creditNotes/{credit_note} for CREDIT_APPLIED and CREDITED_BEFORE. `advance`
+    is the cycle that a fee is for, if it is billed in advance.
     """
 
     line_id: str

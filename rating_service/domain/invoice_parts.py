@@ -12,6 +12,8 @@ from typing import Final, NamedTuple
 from rating_service.domain.adjustments import BilledCycle, billed_cycle, grown_lines
 from rating_service.domain.agreement import Contract, RateCard, TaxRate
 from rating_service.domain.commitments import CommitmentBill, CommitmentPeriod, bill_of
+from rating_service.domain.credit_note import CreditNote
+from rating_service.domain.credited_fees import NOTHING_NOTED, Noted
 from rating_service.domain.cycle_statement import RUNNING_KINDS, CycleFacts, Statement, state_cycle
 from rating_service.domain.cycles import CycleBounds, cycle_at
 from rating_service.domain.exact_lines import ExactLine
@@ -35,13 +37,15 @@ class Earlier(NamedTuple):
     `closing` are invoices that closed cycles, by sequence: of each touched cycle its own and all later ones, and the
     last that knows the commitments of the cycle. `thresholds` are those of the running cycle. `touched` are cycles
     that were invoiced and of which something was learned since the last closing invoice. `ahead` are those that may
-    have billed the cycle, or a touched one, in advance; `next_is_billed` says that the next cycle was billed already.
+    have billed the cycle, or a touched one, in advance, `notes` the credit notes on them that the ledger has recorded,
+    in the order of their issue; `next_is_billed` says that the next cycle was billed already.
     """
 
     closing: Sequence[Invoice] = ()
     thresholds: Sequence[Invoice] = ()
     touched: Iterable[CycleFacts] = ()
     ahead: Sequence[Invoice] = ()
+    notes: Sequence[CreditNote] = ()
     next_is_billed: bool = False
     last_end_time: datetime | None = None
 
@@ -68,6 +72,7 @@ class Parts(NamedTuple):
     ahead: BilledAhead | None = None
     fees_in_advance: Sequence[ExactLine] = ()
     advance_cycle: CycleBounds | None = None
+    noted: Noted = NOTHING_NOTED
 
 
 def gather(
@@ -93,6 +98,7 @@ def gather(
         commitments=_commitments(own, grown, earlier, running=running),
         thresholds=earlier.thresholds,
         rates=rates,
+        noted=NOTHING_NOTED if running else Noted(earlier.ahead, earlier.notes, earlier.closing),
     )
     return parts if running else _with_advance(contract, parts, earlier)
 

@@ -50,6 +50,7 @@ def _text(key: LineKey, source: str) -> str:
         LineKind.PRORATION_CHARGE: f"{fee} for the rest of the cycle",
         LineKind.OVERAGE: f"Overage{price}",
         LineKind.RATE_MINIMUM: f"Minimum of {key.dimension}{price}",
+        LineKind.CREDITED_BEFORE: f"{fee} given back before with {source}",
         LineKind.THRESHOLD_CREDIT: f"Invoiced before with {source}",
         LineKind.CREDIT_APPLIED: f"Credit of {source}",
         **_FIXED,

@@ -26,6 +26,7 @@ class NoteFact(Record, frozen=True):
     settlement: str
     currency_code: str
     total_nanos: int
+    invoice: str = ""
 
 
 class _Document(Record, frozen=True):

@@ -28,6 +28,7 @@ LINE_KINDS: Final = {
     LineKind.COMMITMENT_DRAW_DOWN: invoice_service_pb2.LINE_KIND_COMMITMENT_DRAW_DOWN,
     LineKind.COMMITMENT_OVERAGE: invoice_service_pb2.LINE_KIND_COMMITMENT_OVERAGE,
     LineKind.ADJUSTMENT: invoice_service_pb2.LINE_KIND_ADJUSTMENT,
+    LineKind.CREDITED_BEFORE: invoice_service_pb2.LINE_KIND_CREDITED_BEFORE,
     LineKind.THRESHOLD_CREDIT: invoice_service_pb2.LINE_KIND_THRESHOLD_CREDIT,
     LineKind.CREDIT_APPLIED: invoice_service_pb2.LINE_KIND_CREDIT_APPLIED,
     LineKind.CREDIT_DUE: invoice_service_pb2.LINE_KIND_CREDIT_DUE,

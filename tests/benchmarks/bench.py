@@ -172,6 +172,13 @@ class Bench:
         return server
 
 
+def peak_memory_mb(server: Server) -> float:
+    """Return the most memory that a server has taken so far."""
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    [line] = [line for line in status.splitlines() if line.startswith("VmHWM:")]
+    return int(line.split()[1]) / 1024
+
+
 def _listening_port(line: dict[str, Any]) -> int | None:
     if line.get("event") != "listening":
         return None

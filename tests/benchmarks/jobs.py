@@ -114,8 +114,19 @@ class RunBilling(Job, frozen=True, kw_only=True):
     target: str
 
 
+class Rerate(Job, frozen=True, kw_only=True):
+    """Halve the prices of the card for the last hours by a phase for the past: show what it changes, accept it.
+
+    Answers Rerated.
+    """
+
+    ledger_target: str
+    target: str
+    min_position: int
+
+
 LedgerJob = AwaitServing | SampleDebit | UnaryDebits | BatchDebits | AlternateDebits | FollowEvents
-AnyJob = LedgerJob | InsertRows | StreamRows | Agree | BatchUsage | RunBilling
+AnyJob = LedgerJob | InsertRows | StreamRows | Agree | BatchUsage | RunBilling | Rerate
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,6 +151,15 @@ class Throughput(msgspec.Struct, frozen=True, kw_only=True):
     def per_second(self) -> float:
         """Return the rate."""
         return self.items / self.seconds
+
+
+class Rerated(msgspec.Struct, frozen=True, kw_only=True):
+    """How many usages cost something else, in how many seconds that was shown and put right, and by how many debits."""
+
+    items: int
+    shown_seconds: float
+    accepted_seconds: float
+    adjustments: int
 
 
 class Latencies(msgspec.Struct, frozen=True, kw_only=True):

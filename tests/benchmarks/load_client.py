@@ -201,6 +201,8 @@ async def perform(job: AnyJob) -> object:
             return await usage_jobs.agree(job, channel_to(job.target))
         case jobs.RunBilling():
             return await usage_jobs.run_billing(channel_to(job.target))
+        case jobs.Rerate():
+            return await usage_jobs.rerate(job, channel_to(job.ledger_target), channel_to(job.target))
         case jobs.BatchUsage():
             batches, send = usage_jobs.usage_batches(job, channel_to(job.target))
             return await send_batches(batches, send, job.in_flight)

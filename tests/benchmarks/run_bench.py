@@ -13,7 +13,7 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
-from tests.benchmarks import billing, debits, growth, history, prices, reports, simulations, usage
+from tests.benchmarks import billing, debits, growth, history, prices, reports, reratings, simulations, usage
 from tests.benchmarks.bench import Bench
 from tests.benchmarks.figures import Figure, figure_table, write_figures
 from tests.benchmarks.processes import REPOSITORY, BenchmarkError
@@ -30,6 +30,7 @@ BENCHMARKS: Final[dict[str, Callable[[Bench], dict[str, Figure]]]] = {
     "price_usage": prices.price_usage,
     "simulate": simulations.simulate,
     "record_usage": usage.record_usage,
+    "rerate": reratings.rerate,
     "billing_run": billing.billing_run,
     "project": history.project,
     "follow": history.follow,

@@ -38,13 +38,17 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     """Usages in each round of pricing alone."""
     simulated_usages: int = 50_000
     """Usages in each round of simulating."""
+    rerated_usages: int = 20_000
+    """Usages of the contract whose prices are cut for the past."""
     contracts: int = 1_000
     usage_batches: int = 20
     memory_wallets: int = 100_000
 
 
 DEFAULT: Final = Sizes()
-FULL: Final = Sizes(store_wallets_large=1_000_000, history_events=1_000_000, report_events=1_000_000)
+FULL: Final = Sizes(
+    store_wallets_large=1_000_000, history_events=1_000_000, report_events=1_000_000, rerated_usages=200_000
+)
 SMOKE: Final = Sizes(
     rounds=1,
     wallets=100,
@@ -62,6 +66,7 @@ SMOKE: Final = Sizes(
     report_kinds=2,
     priced_usages=2_000,
     simulated_usages=1_000,
+    rerated_usages=200,
     contracts=5,
     usage_batches=2,
     memory_wallets=500,

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from random import Random
 from typing import Any, Final
 
@@ -28,8 +29,10 @@ from credits.rating.v1 import (
     invoice_service_pb2_grpc,
     rating_service_pb2,
     rating_service_pb2_grpc,
+    rerating_service_pb2,
+    rerating_service_pb2_grpc,
 )
-from tests.benchmarks.jobs import Agree, BatchUsage, Done, Throughput, wallet_name
+from tests.benchmarks.jobs import Agree, BatchUsage, Done, Rerate, Rerated, Throughput, wallet_name
 
 PRICES: Final = {"input_tokens": "3", "cached_input_tokens": "0.3", "output_tokens": "15"}
 """Per million tokens, in whole credits."""
@@ -73,6 +76,48 @@ async def run_billing(channel: grpc.aio.Channel) -> Throughput:
     return Throughput(items=contracts, seconds=time.perf_counter() - begun)
 
 
+async def rerate(job: Rerate, ledger: grpc.aio.Channel, channel: grpc.aio.Channel) -> Rerated:
+    """Propose the phase, look at what it changes, and accept just that."""
+    cards: Any = rate_card_service_pb2_grpc.RateCardServiceStub(ledger)
+    stub: Any = rerating_service_pb2_grpc.ReratingServiceStub(channel)
+    from_time = timestamp(datetime.now(UTC) - timedelta(hours=12))
+    proposed = await cards.PublishRateCardPhase(
+        rate_card_service_pb2.PublishRateCardPhaseRequest(
+            name="rateCards/llm",
+            idempotency_key="cheaper",
+            phase=agreement_pb2.RateCardPhase(from_time=from_time, rates=_rates(share=Decimal("0.5"))),
+            retroactive=True,
+        )
+    )
+    items, token, adjustments = 0, "", 0
+    begun = time.perf_counter()
+    async for shown in stub.ShowRerating(rerating_service_pb2.ShowReratingRequest(name=proposed.phase.name)):
+        items += shown.cycle.differing_count
+        token = shown.rerating.token or token
+    looked = time.perf_counter()
+    request = rerating_service_pb2.AcceptReratingRequest(name=proposed.phase.name, token=token)
+    async for progress in stub.AcceptRerating(request):
+        adjustments += progress.HasField("adjustment")
+    return Rerated(
+        items=items,
+        shown_seconds=looked - begun,
+        accepted_seconds=time.perf_counter() - looked,
+        adjustments=adjustments,
+    )
+
+
+def _rates(share: Decimal) -> list[agreement_pb2.Rate]:
+    """Return the rates of the card, at a share of its prices."""
+    return [
+        agreement_pb2.Rate(
+            dimension=dimension,
+            unit_size=1_000_000,
+            unit=agreement_pb2.UnitModel(unit_price=f"{Decimal(price) * share:f}"),
+        )
+        for dimension, price in PRICES.items()
+    ]
+
+
 async def _publish(channel: grpc.aio.Channel, start: Timestamp, included_units: int) -> None:
     cards: Any = rate_card_service_pb2_grpc.RateCardServiceStub(channel)
     plans: Any = contract_service_pb2_grpc.ContractServiceStub(channel)
@@ -82,17 +127,11 @@ async def _publish(channel: grpc.aio.Channel, start: Timestamp, included_units: 
             rate_card_id="llm", rate_card=agreement_pb2.RateCard(asset=asset), idempotency_key="card"
         )
     )
-    rates = [
-        agreement_pb2.Rate(
-            dimension=dimension, unit_size=1_000_000, unit=agreement_pb2.UnitModel(unit_price=price)
-        )
-        for dimension, price in PRICES.items()
-    ]
     await cards.PublishRateCardPhase(
         rate_card_service_pb2.PublishRateCardPhaseRequest(
             name="rateCards/llm",
             idempotency_key="phase",
-            phase=agreement_pb2.RateCardPhase(from_time=start, rates=rates),
+            phase=agreement_pb2.RateCardPhase(from_time=start, rates=_rates(share=Decimal(1))),
             retroactive=True,
         )
     )

@@ -346,6 +346,8 @@ async def test_a_stream_is_read_after_a_version(log: PostgresEventLog, reader: P
 
     assert [event.version for event in await reader.read_stream("wallets/a", after=1, limit=9)] == [2, 3]
     assert [event.version for event in await reader.read_stream("wallets/a", after=0, limit=2)] == [1, 2]
+    assert [event.version for event in await reader.read_versions("wallets/a", [3, 1, 9])] == [1, 3]
+    assert await reader.read_versions("wallets/none", [1]) == []
 
 
 async def test_an_empty_log_has_head_position_zero(reader: PostgresLogReader) -> None:

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from psycopg_pool import AsyncConnectionPool
 
+from ledger_service.application.agreed_contracts import midnight
 from ledger_service.application.ports import StoredEvent
+from ledger_service.application.report_ports import CreditOutstanding
+from ledger_service.application.report_scope import ReportScope
+from ledger_service.domain.commands import GrantCredits
+from ledger_service.domain.finance.accounts import Account
+from ledger_service.domain.values import GrantCategory
 from ledger_service.domain.wallet.state import Wallet
 from ledger_service.projections.report_views import PostgresFinanceReports
-from tests.builders import Book
+from tests.builders import NOW, WALLET, Book
 from tests.fakes import finance_log
 from tests.fakes.projection_log import stored
 from tests.integration.projector_process import append, catch_up
+from tests.integration.test_reconcile import checks
 from tests.property.ledger import rule_histories
 from tests.property.ledger.test_entry_laws import entries_of
+from tests.sales import opened, sale
 
 SCHEMA = "ledger"
+LAST = datetime(2099, 1, 1, tzinfo=UTC)
+"""By then everything has begun."""
 
 
 def finance_history(seed: int) -> Book:
@@ -56,8 +68,7 @@ async def test_credit_outstanding_is_what_wallets_hold(
     log = stored(ledger)
     append(database_url, log)
     catch_up(database_url)
-    async with AsyncConnectionPool(database_url, min_size=1, kwargs={"autocommit": True}) as pool:
-        rows, _ = await PostgresFinanceReports(pool, schema=SCHEMA).credits_outstanding(entity="")
+    rows, _ = await outstanding(database_url, LAST)
     units: dict[str, int] = {}
     for row in rows:
         units[row.category] = units.get(row.category, 0) + row.outstanding_units
@@ -66,3 +77,40 @@ async def test_credit_outstanding_is_what_wallets_hold(
     assert units.keys() == {"PAID", "PROMOTIONAL"}, "the history leaves credit of both"
     assert sum(row.liability_nanos for row in rows) == liability_of_lots(log)
     assert not any(row.liability_nanos for row in rows if row.category != "PAID")
+    assert not any(row.future_count or row.future_units for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("lead", "paid", "given"),
+    [
+        (timedelta(microseconds=1), (1, 100, 1_000, 1, 200, 3_000), (0, 0, 0, 1, 50, 0)),
+        (timedelta(0), (2, 300, 4_000, 0, 0, 0), (1, 50, 0, 0, 0, 0)),
+    ],
+)
+async def test_credit_is_outstanding_from_the_microsecond_on_which_it_begins(
+    database_url: str, lead: timedelta, paid: tuple[int, ...], given: tuple[int, ...]
+) -> None:
+    ledger, begins = opened(), midnight(NOW.date() + timedelta(days=10))
+    ledger.run(sale(1_000, 100))
+    ledger.run(sale(3_000, 200, effective_time=begins))
+    ledger.run(GrantCredits(WALLET, 50, GrantCategory.PROMOTIONAL, effective_time=begins))
+    append(database_url, stored(ledger))
+    catch_up(database_url)
+    rows, liability = await outstanding(database_url, begins - lead)
+
+    assert [msgspec.structs.astuple(row)[3:] for row in rows] == [
+        ("PAID", "EUR", *paid),
+        ("PROMOTIONAL", "", *given),
+    ]
+    assert sum(row.liability_nanos for row in rows) == liability, "what begins later is posted when it begins"
+    assert not any(check.differing for check in checks(database_url).values())
+
+
+async def outstanding(url: str, now: datetime) -> tuple[tuple[CreditOutstanding, ...], int]:
+    """Return credit outstanding at an instant, and the contract liability account by the end of its day."""
+    async with AsyncConnectionPool(url, min_size=1, kwargs={"autocommit": True}) as pool:
+        reports = PostgresFinanceReports(pool, schema=SCHEMA)
+        rows, _ = await reports.credits_outstanding(now, entity="")
+        scope = ReportScope(NOW.date(), now.date() + timedelta(days=1), now)
+        accounts, _ = await reports.trial_balance(scope)
+    return rows, -sum(row.closing_nanos for row in accounts if row.account is Account.CONTRACT_LIABILITY)

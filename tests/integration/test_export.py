@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from io import StringIO
 from typing import Any
 
 import msgspec
@@ -22,6 +24,7 @@ from ledger_service.projections import export as exports
 from ledger_service.projections.connections import connect
 from ledger_service.projections.finance_process import Asked, Job, answers
 from tests.builders import NOW, WALLET
+from tests.fakes.finance_log import priced
 from tests.fakes.projection_log import stored
 from tests.integration.projector_process import append, catch_up
 from tests.integration.test_journal import history
@@ -99,6 +102,22 @@ def test_an_export_that_goes_on_does_not_see_what_was_recorded_meanwhile(
 
     assert text(parts[:2]) + text(rest) == text(parts)
     assert len(lines(database_url)) == text(parts).count("\n") + 2
+
+
+def test_csv_has_the_columns_of_the_rows_and_names_the_model_of_what_was_used(database_url: str) -> None:
+    ledger = opened()
+    ledger.run(sale(1_000))
+    for name in ("large", "small"):
+        charge = msgspec.structs.replace(priced(10), properties={"model": name})
+        ledger.run(Debit(WALLET, charge=charge))
+    append(database_url, stored(ledger))
+    catch_up(database_url)
+    rows = list(csv.DictReader(StringIO(text(ask(database_url, request(ExportFormat.CSV))))))
+
+    assert [(each["position"], each["product"], each["model"]) for each in rows] == [
+        (str(row.position), row.product, row.model) for row in lines(database_url)
+    ]
+    assert {each["model"] for each in rows} == {"", "large", "small"}
 
 
 def test_a_token_is_good_only_for_what_it_was_given_for(books: str) -> None:

@@ -170,9 +170,9 @@ def test_breakage_of_ended_lots_is_suggested_with_its_basis(terminal: Terminal) 
 def test_credit_outstanding_stands_beside_its_liability(terminal: Terminal) -> None:
     rows = terminal.rows("outstanding")
 
-    assert [(row["category"], row["credit"], row["liability"]) for row in rows] == [
-        ("PAID", "4.00", "40.00"),
-        ("PROMOTIONAL", "2.00", "0.00"),
+    assert [(row["category"], row["credit"], row["liability"], row["not_yet_effective"]) for row in rows] == [
+        ("PAID", "4.00", "40.00", "0.00"),
+        ("PROMOTIONAL", "2.00", "0.00", "0.00"),
     ]
 
 

@@ -12,8 +12,10 @@ from credits.rating.v1 import invoice_service_pb2, rating_service_pb2
 from rating_service.adapters.invoice_facts import PostgresInvoiceFacts
 from rating_service.adapters.invoice_store import PostgresInvoiceStore
 from rating_service.adapters.postgres_pool import open_pool
+from rating_service.adapters.record_store import PostgresRecordStore
 from rating_service.application.invoice_computation import recomputed
 from rating_service.application.invoices import Invoicing
+from rating_service.application.ledger_records import LedgerRecords
 from rating_service.domain.agreement import Money
 from tests.fakes.fake_ledger import FakeLedger, iso
 from tests.integration.rating.harness import CONTRACT, DAY, START, WALLET, Service, refused, usage
@@ -340,6 +342,7 @@ async def test_invoices_of_a_running_cycle_are_given_back_by_its_own(
         facts=PostgresInvoiceFacts(rating_url),
         store=PostgresInvoiceStore(pool),
         clock=ledger,
+        records=LedgerRecords(store=PostgresRecordStore(pool), ledger=ledger),
         grace=timedelta(0),
     )
     await record(service, "a", at=START)

@@ -33,7 +33,9 @@ class _ExportFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ExportFo
     EXPORT_FORMAT_BEANCOUNT: _ExportFormat.ValueType  # 2
     """beancount, each grant a lot at cost, for STRICT booking."""
     EXPORT_FORMAT_CSV: _ExportFormat.ValueType  # 3
-    """A general ledger in CSV (RFC 4180), a line an account."""
+    """A general ledger in CSV (RFC 4180), a line an account, its columns named in the first line. Amounts are in whole
+    units of the currency, product and model stand last.
+    """
     EXPORT_FORMAT_JSON_LINES: _ExportFormat.ValueType  # 4
     """The same as JSON, a line an account; amounts are integer nanos."""
 
@@ -47,7 +49,9 @@ EXPORT_FORMAT_HLEDGER: ExportFormat.ValueType  # 1
 EXPORT_FORMAT_BEANCOUNT: ExportFormat.ValueType  # 2
 """beancount, each grant a lot at cost, for STRICT booking."""
 EXPORT_FORMAT_CSV: ExportFormat.ValueType  # 3
-"""A general ledger in CSV (RFC 4180), a line an account."""
+"""A general ledger in CSV (RFC 4180), a line an account, its columns named in the first line. Amounts are in whole
+units of the currency, product and model stand last.
+"""
 EXPORT_FORMAT_JSON_LINES: ExportFormat.ValueType  # 4
 """The same as JSON, a line an account; amounts are integer nanos."""
 Global___ExportFormat: _TypeAlias = ExportFormat  # noqa: Y015

@@ -1099,7 +1099,7 @@ Global___ListCreditsOutstandingRequest: _TypeAlias = ListCreditsOutstandingReque
 
 @_typing.final
 class ListCreditsOutstandingResponse(_message.Message):
-    """ListCreditsOutstandingResponse holds the credit that customers have now, as recorded."""
+    """ListCreditsOutstandingResponse holds the credit that customers have now, as recorded, and what is granted for later."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1137,14 +1137,21 @@ class CreditsOutstanding(_message.Message):
     GRANT_COUNT_FIELD_NUMBER: _builtins.int
     OUTSTANDING_UNITS_FIELD_NUMBER: _builtins.int
     CONTRACT_LIABILITY_FIELD_NUMBER: _builtins.int
+    FUTURE_GRANT_COUNT_FIELD_NUMBER: _builtins.int
+    FUTURE_UNITS_FIELD_NUMBER: _builtins.int
+    FUTURE_CONTRACT_LIABILITY_FIELD_NUMBER: _builtins.int
     entity: _builtins.str
     """Legal entity."""
     category: _builtins.str
     """PAID or PROMOTIONAL, as grants are."""
     grant_count: _builtins.int
-    """Grants with something left."""
+    """Grants with something left that have begun."""
     outstanding_units: _builtins.int
-    """Units left, those that holds reserve among them: they carry liability until they are captured."""
+    """Units left of them, those that holds reserve among them: they carry liability until they are captured."""
+    future_grant_count: _builtins.int
+    """Grants that are not effective yet: they begin after the instant of the call."""
+    future_units: _builtins.int
+    """Units of them. Nobody can use them yet, and they are not among the outstanding ones."""
     @_builtins.property
     def asset(self) -> _money_pb2.Asset:
         """What the units are of."""
@@ -1152,6 +1159,10 @@ class CreditsOutstanding(_message.Message):
     @_builtins.property
     def contract_liability(self) -> _money_pb2.Money:
         """Contract liability of the lots themselves. Absent: they carry none."""
+
+    @_builtins.property
+    def future_contract_liability(self) -> _money_pb2.Money:
+        """Contract liability of them, which is posted on the day (UTC) on which each begins. Absent: they carry none."""
 
     def __init__(
         self,
@@ -1162,10 +1173,13 @@ class CreditsOutstanding(_message.Message):
         grant_count: _builtins.int = ...,
         outstanding_units: _builtins.int = ...,
         contract_liability: _money_pb2.Money | None = ...,
+        future_grant_count: _builtins.int = ...,
+        future_units: _builtins.int = ...,
+        future_contract_liability: _money_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "contract_liability", b"contract_liability"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "contract_liability", b"contract_liability", "future_contract_liability", b"future_contract_liability"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "category", b"category", "contract_liability", b"contract_liability", "entity", b"entity", "grant_count", b"grant_count", "outstanding_units", b"outstanding_units"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "category", b"category", "contract_liability", b"contract_liability", "entity", b"entity", "future_contract_liability", b"future_contract_liability", "future_grant_count", b"future_grant_count", "future_units", b"future_units", "grant_count", b"grant_count", "outstanding_units", b"outstanding_units"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

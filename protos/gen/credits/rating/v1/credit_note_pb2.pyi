@@ -108,7 +108,9 @@ class CreditNoteLine(_message.Message):
 
     @_builtins.property
     def from_time(self) -> _timestamp_pb2.Timestamp:
-        """First instant of the service that the invoice's line pays for; absent if it names none."""
+        """First instant of the service that the amount is for: that of the invoice's line, or from when on it is credited as
+        unused; absent if the line names none.
+        """
 
     @_builtins.property
     def to_time(self) -> _timestamp_pb2.Timestamp:

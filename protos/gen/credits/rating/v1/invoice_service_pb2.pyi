@@ -93,6 +93,10 @@ class _LineKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LineKind.Val
     """Credit of an earlier credit note; below zero. After tax."""
     LINE_KIND_CREDIT_DUE: _LineKind.ValueType  # 16
     """What is due to the customer where the rest would be below zero: carried to a credit note. After tax."""
+    LINE_KIND_CREDITED_BEFORE: _LineKind.ValueType  # 17
+    """What a credit note gave back before of a fee that this invoice returns because it was not used; above zero, unless
+    the fee is charged again.
+    """
 
 class LineKind(_LineKind, metaclass=_LineKindEnumTypeWrapper):
     """LineKind says what a line is for."""
@@ -131,6 +135,10 @@ LINE_KIND_CREDIT_APPLIED: LineKind.ValueType  # 15
 """Credit of an earlier credit note; below zero. After tax."""
 LINE_KIND_CREDIT_DUE: LineKind.ValueType  # 16
 """What is due to the customer where the rest would be below zero: carried to a credit note. After tax."""
+LINE_KIND_CREDITED_BEFORE: LineKind.ValueType  # 17
+"""What a credit note gave back before of a fee that this invoice returns because it was not used; above zero, unless
+the fee is charged again.
+"""
 Global___LineKind: _TypeAlias = LineKind  # noqa: Y015
 
 @_typing.final
