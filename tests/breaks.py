@@ -17,6 +17,8 @@ from typing import Any, Final, Protocol, TypeVar, cast
 P = TypeVar("P")
 T = TypeVar("T")
 
+SCENE_SECONDS_MAX: Final = 120.0
+"""A scene takes milliseconds; one that takes so long waits for what never comes."""
 STEPS_MAX: Final = 300
 """Steps of one process, and switches between processes, above which a scene has lost its way."""
 
@@ -157,7 +159,7 @@ class Turns:
     async def run(self, *processes: Callable[[Steps], Awaitable[object]]) -> None:
         """Run processes to their end. Raises what one of them raises."""
         self._awaited = len(processes)
-        async with asyncio.TaskGroup() as group:
+        async with asyncio.timeout(SCENE_SECONDS_MAX), asyncio.TaskGroup() as group:
             for number, process in enumerate(processes):
                 group.create_task(self._process(number, process))
 

@@ -95,8 +95,8 @@ class Migration:
     async def run(self, request: MigrationRequest) -> AsyncIterator[Migrated]:
         """Yield each contract once it is done, by name.
 
-        Refuses what is malformed before anything is changed. Raises LedgerUnavailableError: sent again, the
-        migration goes on where it was.
+        Refuses what is malformed before anything is changed. Raises LedgerUnavailableError, and LedgerRefused while
+        the ledger is busy: sent again, the migration goes on where it was.
         """
         _check(request)
         await self._history.wait_for(await self._ledger.head_position())
@@ -139,6 +139,8 @@ class Migration:
                 return done._replace(state=MigrationState.PREVIEWED, figures=figures)
             await self._plans.change(order, key=f"{KEY_PREFIX}{request.migration_id}")
         except LedgerRefused as refused:
+            if refused.is_passing:
+                raise
             cause = self._cause_of(refused)
             return done._replace(state=MigrationState.REFUSED, reason=cause.reason, message=cause.message)
         except Refusal as refused:

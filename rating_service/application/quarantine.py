@@ -41,7 +41,8 @@ def is_passing(refusal: Refusal | RequestRefused | LedgerRefused) -> bool:
     """Tell whether a refusal says nothing of the usage: it is to be tried again and not kept."""
     match refusal:
         case LedgerRefused():
-            return refusal.is_passing
+            # Priced on stale totals to the last: others were always counted first.
+            return refusal.is_passing or bool(refusal.true_totals)
         case RequestRefused():
             return refusal.reason is RequestReason.HISTORY_BEHIND
         case Refusal():

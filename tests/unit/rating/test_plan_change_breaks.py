@@ -8,17 +8,28 @@ from functools import partial
 from typing import Any, Final, cast
 
 import msgspec
+import pytest
 
 from rating_service.application.migrate_contracts import Migration, MigrationRequest, MigrationState
 from rating_service.application.plan_change_ports import ChangedPlan, PhaseSpan, PlanChangeOrder, Timing
 from rating_service.application.plan_changes import CONTRACT_CHANGED, PlanChangeRequest, PlanChanging
-from rating_service.application.ports import Ledger, LedgerRefused
+from rating_service.application.ports import Ledger, LedgerRefused, LedgerUnavailableError
 from rating_service.application.quarantine import Cause
 from rating_service.application.refusals import RequestReason, RequestRefused
 from rating_service.domain.agreement import Contract, ContractPhase, Plan, PlanFrom
 from rating_service.domain.catalogue import Catalogue
 from rating_service.domain.index import Index, empty_index, put
-from tests.breaks import Breaks, Killed, Steps, Turns, at_every_break, in_every_order, stepped
+from tests.breaks import (
+    Breaks,
+    Failures,
+    Killed,
+    Steps,
+    Turns,
+    at_every_break,
+    at_every_failure,
+    in_every_order,
+    stepped,
+)
 from tests.unit.rating.builders import CREDIT, FEBRUARY, JANUARY, contract, plan_phase
 
 MIGRATION: Final = MigrationRequest(
@@ -163,6 +174,25 @@ async def test_a_migration_that_ends_at_any_step_goes_on_when_it_is_sent_again()
         assert [world.agreements.plans_of(name) for name in world.agreements.contracts] == [["plans/pro"]] * 2
 
     await at_every_break(play)
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [LedgerUnavailableError("away"), LedgerRefused("QUEUE_FULL", is_passing=True)],
+    ids=["away", "busy"],
+)
+async def test_a_migration_that_the_ledger_does_not_answer_refuses_nobody(failure: Exception) -> None:
+    async def play(failures: Failures) -> None:
+        world = World()
+        with suppress(type(failure)):
+            assert MigrationState.REFUSED not in await migrate(world, failures)
+        failures.heal()
+        states = await migrate(world, failures)
+
+        assert MigrationState.REFUSED not in states
+        assert [world.agreements.plans_of(name) for name in world.agreements.contracts] == [["plans/pro"]] * 2
+
+    await at_every_failure(failure, play)
 
 
 async def test_a_migration_that_is_sent_twice_at_once_changes_each_contract_once_and_refuses_none() -> None:

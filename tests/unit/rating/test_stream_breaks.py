@@ -21,7 +21,7 @@ from rating_service.domain.agreement import ContractPhase, RateCard
 from rating_service.domain.catalogue import Catalogue
 from rating_service.domain.index import empty_index, put
 from rating_service.domain.refusals import Refusal
-from rating_service.domain.usage import Usage
+from rating_service.domain.usage import TotalBefore, Usage
 from rating_service.domain.usage_stream import OPEN, QUARANTINED, SETTLED, SETTLING, Holder, UsageStream
 from tests.breaks import (
     Breaks,
@@ -287,6 +287,18 @@ async def test_an_answer_is_never_quarantined_because_the_ledger_is_away_or_busy
         assert world.streams.stored.state == (SETTLED if totals == ANSWER else QUARANTINED)
 
     await at_every_failure(failure, play)
+
+
+async def test_an_answer_before_which_others_were_always_counted_waits_for_the_next_sweep() -> None:
+    world = World(credit_units=10_000)
+    stale = LedgerRefused(None, [TotalBefore("output_tokens", 7, 1)])
+    metering = world.started(Failures(1, stale, after=False), wallet_only=True)
+
+    with pytest.raises(LedgerRefused):
+        await metering.take(_usage(ANSWER[-1]), sequence=1, final=True, ttl=TTL)
+    await world.swept()
+
+    assert world.wallet.debits == {"answer": 1_000}
 
 
 @pytest.mark.parametrize("credit_units", [10_000, 900])

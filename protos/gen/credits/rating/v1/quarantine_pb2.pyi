@@ -313,7 +313,9 @@ Global___QuarantineResult: _TypeAlias = QuarantineResult  # noqa: Y015
 
 @_typing.final
 class DismissQuarantineRequest(_message.Message):
-    """DismissQuarantineRequest gives up on quarantined usage; the entries are kept for audit. Safe to repeat."""
+    """DismissQuarantineRequest gives up on quarantined usage, unless it was debited; the entries are kept for audit. Safe to
+    repeat.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
