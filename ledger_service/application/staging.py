@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final
 
 from ledger_service.application.calls import AnyAnswer, Call, Outcome
 from ledger_service.application.ports import NewEvent, Snapshot
@@ -13,9 +12,6 @@ from ledger_service.domain.drafts import Draft
 from ledger_service.domain.events import Event, Fact
 from ledger_service.domain.streams import evolve_stream
 from ledger_service.domain.topics import TOPIC_OF, encode_fact, hash_event
-
-SNAPSHOT_INTERVAL_EVENTS: Final = 100
-"""A cold load folds fewer than this many events after the snapshot."""
 
 
 class Batch:
@@ -57,6 +53,7 @@ def stage(
             version,
             hash_event(stream, version, topic, state),
             entry.snapshot_version,
+            entry.snapshot_bytes,
         )
         if draft.answers:
             outcome = Outcome(stream, version, position, fact)
@@ -64,15 +61,12 @@ def stage(
         else:
             rows.append(NewEvent(position, stream, version, topic, state))
     assert outcome is not None or not call.key, "a keyed decision marks the event that answers it"
-    snapshots = [
-        take_snapshot(stream, entry)
-        for stream, entry in staged.items()
-        if entry.version - entry.snapshot_version >= SNAPSHOT_INTERVAL_EVENTS
-    ]
+    snapshots = [take_snapshot(stream, entry) for stream, entry in staged.items() if entry.needs_snapshot]
     # Nothing may fail from here on.
     for snapshot in snapshots:
         batch.snapshots[snapshot.stream] = snapshot
         staged[snapshot.stream].snapshot_version = snapshot.version
+        staged[snapshot.stream].snapshot_bytes = len(snapshot.state)
     for stream, entry in staged.items():
         entries[stream].become(entry)
     batch.rows += rows

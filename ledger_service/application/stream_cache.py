@@ -16,8 +16,13 @@ from ledger_service.application.ports import LoadedStream, Snapshot
 from ledger_service.domain.streams import STATE_TYPE, State, collection_of, evolve_stream
 from ledger_service.domain.topics import GENESIS_HASH, decode_fact, hash_event
 
-SNAPSHOT_FORMAT: Final = 7
+SNAPSHOT_FORMAT: Final = 8
 """Raised whenever the shape of a state changes; snapshots of another format are ignored and written anew."""
+
+SNAPSHOT_INTERVAL_EVENTS: Final = 100
+"""A cold load folds fewer than this many events after the snapshot, unless the snapshot is large."""
+SNAPSHOT_BYTES_PER_EVENT_MAX: Final = 1_000
+"""A large snapshot is written anew only after as many events as make up for it: it costs each so much at most."""
 
 _encoder: Final = msgspec.json.Encoder()
 
@@ -29,6 +34,14 @@ class Entry(msgspec.Struct):
     version: int = 0
     head_hash: str = GENESIS_HASH
     snapshot_version: int = 0
+    snapshot_bytes: int = 0
+    """Size of the newest snapshot."""
+
+    @property
+    def needs_snapshot(self) -> bool:
+        """Whether enough events have come since the newest snapshot."""
+        interval = max(SNAPSHOT_INTERVAL_EVENTS, self.snapshot_bytes // SNAPSHOT_BYTES_PER_EVENT_MAX)
+        return self.version - self.snapshot_version >= interval
 
     def become(self, other: Entry) -> None:
         """Take over what another entry says of the same stream."""
@@ -36,6 +49,7 @@ class Entry(msgspec.Struct):
         self.version = other.version
         self.head_hash = other.head_hash
         self.snapshot_version = other.snapshot_version
+        self.snapshot_bytes = other.snapshot_bytes
 
 
 class StreamCache:
@@ -84,7 +98,7 @@ def restore(stream: str, loaded: LoadedStream) -> Entry:
     if loaded.snapshot is not None:
         head_hash, state = _decoder(stream).decode(loaded.snapshot.state)
         version = loaded.snapshot.version
-        entry = Entry(state, version, head_hash, version)
+        entry = Entry(state, version, head_hash, version, len(loaded.snapshot.state))
     for event in loaded.events:
         fact = decode_fact(event.topic, event.state)
         entry.state = evolve_stream(stream, entry.state, fact, event.version)

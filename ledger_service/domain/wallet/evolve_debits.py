@@ -26,6 +26,7 @@ from ledger_service.domain.wallet.burn_down import Lot
 from ledger_service.domain.wallet.caps import Caps, Spender, given_back, spent
 from ledger_service.domain.wallet.due import with_due_time
 from ledger_service.domain.wallet.meter_moves import moved
+from ledger_service.domain.wallet.reversed import reversed_units, with_reversed
 from ledger_service.domain.wallet.state import Debt, Hold, Wallet, take_front
 from ledger_service.domain.wallet.totals import Totals, counted
 from ledger_service.domain.wallet.usage import Usage, with_debit, with_spent, without_returned
@@ -79,10 +80,12 @@ def captured(wallet: Wallet, event: HoldCaptured, fact: Fact[Event], version: in
 
 def reversed_debit(wallet: Wallet, event: DebitReversed, fact: Fact[Event]) -> dict[str, Any]:
     """Return what a reversal changes."""
-    before = wallet.reversed_units.get(event.debit_version, 0)
+    version = event.debit_version
+    # Debt that was reversed is gone from the debts; what is counted here came back from overage and draws.
+    returned_units = reversed_units(wallet.reversed, version) + event.amount_units - event.debt_units
     debts = tuple(
         msgspec.structs.replace(debt, amount_units=debt.amount_units - event.debt_units)
-        if debt.debit_version == event.debit_version
+        if debt.debit_version == version
         else debt
         for debt in wallet.debts
     )
@@ -92,9 +95,7 @@ def reversed_debit(wallet: Wallet, event: DebitReversed, fact: Fact[Event]) -> d
         "drawn_units": wallet.drawn_units - sum(each.amount_units for each in event.returned),
         "overage_units": wallet.overage_units - event.overage_units,
         "debts": tuple(debt for debt in debts if debt.amount_units),
-        # Debt that was reversed is gone from the debts; what is counted here came back from overage and draws.
-        "reversed_units": wallet.reversed_units
-        | {event.debit_version: before + event.amount_units - event.debt_units},
+        "reversed": with_reversed(wallet.reversed, version, returned_units),
         "caps": _given_back(wallet.caps, event, fact.record_time),
     }
 

@@ -25,6 +25,7 @@ from ledger_service.domain.events import (
 )
 from ledger_service.domain.refusals import AmountNotPositive, ReversalExceedsDebit
 from ledger_service.domain.wallet.lots import from_grant, terms_of
+from ledger_service.domain.wallet.reversed import reversed_units
 from ledger_service.domain.wallet.settle import begin, lapse_returned
 from ledger_service.domain.wallet.state import Wallet
 from ledger_service.domain.wallet.tape import Tape
@@ -48,7 +49,7 @@ def take_back(
     version = recorded.debit_version
     owed_units = sum(debt.amount_units for debt in tape.wallet.debts if debt.debit_version == version)
     drawn_units = sum(draw.amount_units for draw in recorded.draws)
-    before = tape.wallet.reversed_units.get(version, 0)
+    before = reversed_units(tape.wallet.reversed, version)
     left_units = recorded.overage_units + owed_units + drawn_units - before
     amount_units = amount_units or left_units
     if amount_units < 0 or left_units == 0:
@@ -102,7 +103,12 @@ def _reversal(
 
 
 def _with_repayments(tape: Tape, recorded: DebitRecord) -> DebitRecord:
-    """Return the record with what fell due only now: repayments that settling has just put on the tape."""
+    """Return the record with what fell due only now: repayments that settling has just put on the tape.
+
+    Of a debit that owed nothing when the tape began none can be there; the tape of an adjustment is long.
+    """
+    if all(debt.debit_version != recorded.debit_version for debt in tape.begun.debts):
+        return recorded
     known = {lot.grant_version: terms_of(lot) for lot in tape.begun.lots}
     draws, lots = list(recorded.draws), dict(recorded.lots)
     for version, draft in enumerate(tape.drafts, start=tape.begun.version + 1):

@@ -20,6 +20,7 @@ from ledger_service.domain.wallet.cost_basis import Basis, Moved
 from ledger_service.domain.wallet.payments import NO_PAYMENTS, Payments
 from ledger_service.domain.wallet.phase_caps import PhasePolicy
 from ledger_service.domain.wallet.recurrence import Series
+from ledger_service.domain.wallet.reversed import Reversed
 from ledger_service.domain.wallet.totals import Totals
 from ledger_service.domain.wallet.usage import NO_USAGE, Usage
 
@@ -104,8 +105,8 @@ class Wallet(msgspec.Struct, frozen=True, gc=False):
     debts: tuple[Debt, ...] = ()
     """Oldest first."""
     series: tuple[Series, ...] = ()
-    reversed_units: dict[int, int] = {}
-    """By version of the debit, for debits that were reversed: what came back from overage and draws, debt left out."""
+    reversed: Reversed = {}
+    """Units by version of the debit that was reversed: what came back from overage and draws, debt left out."""
     revoked_grants: frozenset[int] = frozenset()
     extended_grants: dict[int, datetime | None] = {}
     refunded_units: dict[int, int] = {}

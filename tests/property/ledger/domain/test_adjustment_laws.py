@@ -27,6 +27,7 @@ from ledger_service.domain.streams import evolve_stream
 from ledger_service.domain.values import ShortfallMode
 from ledger_service.domain.wallet.invariants import broken_invariants
 from ledger_service.domain.wallet.lots import from_grant, terms_of
+from ledger_service.domain.wallet.reversed import reversed_units
 from ledger_service.domain.wallet.state import Wallet
 from tests.builders import (
     CONTRACT,
@@ -96,7 +97,7 @@ def taken(ledger: Book, units: int) -> list[DebitPart]:
     for each in ledger.log:
         event = each.fact.event
         if isinstance(event, CreditsDebited) and units:
-            left = event.amount_units - wallet_of(ledger).reversed_units.get(each.version, 0)
+            left = event.amount_units - reversed_units(wallet_of(ledger).reversed, each.version)
             part = min(left, units)
             units -= part
             if part:

@@ -25,6 +25,7 @@ from ledger_service.domain.values import ShortfallMode
 from ledger_service.domain.wallet.burn_down import default_order, is_drawable
 from ledger_service.domain.wallet.evolve import evolve
 from ledger_service.domain.wallet.invariants import broken_invariants, is_conserved
+from ledger_service.domain.wallet.reversed import reversed_units
 from ledger_service.domain.wallet.settle import settled
 from ledger_service.domain.wallet.state import Debt, Wallet, debt_units, posted_units
 from tests.builders import NO_ALERTS, NOW, WALLET, Book, Recorded, capture, debit, hold, release
@@ -225,7 +226,7 @@ def test_reversing_a_debit_whole_in_any_parts_restores_every_lot(
     assert after_all.lots == before.lots
     assert after_all.debts == before.debts
     assert (after_all.drawn_units, after_all.overage_units) == (before.drawn_units, before.overage_units)
-    assert after_all.reversed_units.get(version, 0) + debt_units_of(debited[0]) == units
+    assert reversed_units(after_all.reversed, version) + debt_units_of(debited[0]) == units
 
 
 def debt_units_of(recorded: Recorded) -> int:
@@ -337,8 +338,9 @@ def test_every_state_survives_its_snapshot(mode: ShortfallMode, history: list[St
         fact = decode_fact(event.topic, event.state)
         head = hash_event(event.stream, event.version, event.topic, event.state)
         entry = Entry(evolve_stream(WALLET, entry.state, fact, event.version), event.version, head)
-        entry.snapshot_version = event.version
-        assert restore(WALLET, LoadedStream(take_snapshot(WALLET, entry), ())) == entry
+        snapshot = take_snapshot(WALLET, entry)
+        entry.snapshot_version, entry.snapshot_bytes = event.version, len(snapshot.state)
+        assert restore(WALLET, LoadedStream(snapshot, ())) == entry
 
 
 @given(modes, histories, st.data())
@@ -357,5 +359,5 @@ def test_a_snapshot_at_any_version_changes_no_state(
     assert with_snapshot.state == without.state == ledger.wallet()
     assert (with_snapshot.version, with_snapshot.head_hash) == (without.version, without.head_hash)
     assert restore(WALLET, LoadedStream(snapshot, ())) == Entry(
-        prefix.state, prefix.version, prefix.head_hash, prefix.version
+        prefix.state, prefix.version, prefix.head_hash, prefix.version, len(snapshot.state)
     )

@@ -5,7 +5,14 @@ from datetime import date
 import pytest
 
 from ledger_service.application.ports import LoadedStream, StoredEvent
-from ledger_service.application.stream_cache import Entry, StreamCache, restore, take_snapshot
+from ledger_service.application.stream_cache import (
+    SNAPSHOT_BYTES_PER_EVENT_MAX,
+    SNAPSHOT_INTERVAL_EVENTS,
+    Entry,
+    StreamCache,
+    restore,
+    take_snapshot,
+)
 from ledger_service.domain.commands import (
     CreateBreakagePool,
     LockAccountingPeriod,
@@ -71,8 +78,26 @@ def test_a_snapshot_brings_every_kind_of_state_back(stream: str) -> None:
     snapshot = take_snapshot(stream, entry)
     restored = restore(stream, LoadedStream(snapshot, ()))
 
-    assert restored == Entry(state, 7, "ab" * 32, 7)
+    assert restored == Entry(state, 7, "ab" * 32, 7, len(snapshot.state))
     assert take_snapshot(stream, restored) == snapshot
+
+
+@pytest.mark.parametrize(
+    ("size", "interval"),
+    [
+        (0, SNAPSHOT_INTERVAL_EVENTS),
+        ((SNAPSHOT_INTERVAL_EVENTS + 1) * SNAPSHOT_BYTES_PER_EVENT_MAX - 1, SNAPSHOT_INTERVAL_EVENTS),
+        ((SNAPSHOT_INTERVAL_EVENTS + 1) * SNAPSHOT_BYTES_PER_EVENT_MAX, SNAPSHOT_INTERVAL_EVENTS + 1),
+    ],
+)
+def test_a_large_snapshot_is_written_anew_after_as_many_events_as_make_up_for_it(
+    size: int, interval: int
+) -> None:
+    entry = Entry(version=1_000, snapshot_version=1_000 - interval, snapshot_bytes=size)
+
+    assert entry.needs_snapshot
+    entry.snapshot_version += 1
+    assert not entry.needs_snapshot
 
 
 def test_a_snapshot_is_known_for_every_collection() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from ledger_service.application import writer as writer_module
 from ledger_service.application.calls import Outcome, Reading
-from ledger_service.application.staging import SNAPSHOT_INTERVAL_EVENTS
+from ledger_service.application.stream_cache import SNAPSHOT_INTERVAL_EVENTS
 from ledger_service.domain.commands import SettleWallet
 from ledger_service.domain.events import CreditsDebited
 from ledger_service.domain.refusals import InsufficientCredit, WalletNotFound

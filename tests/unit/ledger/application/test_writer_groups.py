@@ -8,7 +8,7 @@ from ledger_service.application import bundles, staging
 from ledger_service.application import writer as writer_module
 from ledger_service.application.calls import Outcome, Result
 from ledger_service.application.decider import ATTEMPTS_MAX
-from ledger_service.application.staging import SNAPSHOT_INTERVAL_EVENTS
+from ledger_service.application.stream_cache import SNAPSHOT_INTERVAL_EVENTS
 from ledger_service.application.writer import CALLS_BETWEEN_YIELDS
 from ledger_service.domain.commands import Request
 from ledger_service.domain.refusals import IdempotencyKeyReused, InsufficientCredit

@@ -8,6 +8,7 @@ from ledger_service.domain.events import CreditsExpired, DebitReversed, Draw, Ev
 from ledger_service.domain.refusals import AmountNotPositive, ReversalExceedsDebit
 from ledger_service.domain.values import GrantCategory, ShortfallMode
 from ledger_service.domain.wallet.burn_down import Lot
+from ledger_service.domain.wallet.reversed import BUCKET_VERSIONS, reversed_units, with_reversed
 from ledger_service.domain.wallet.state import debt_units
 from tests.builders import (
     NOW,
@@ -240,3 +241,13 @@ def test_a_capture_is_reversed_from_its_excess_to_its_first_slice() -> None:
 
     assert returned(event) == [Draw(3, 2), Draw(2, 5), Draw(2, 2)]
     assert ledger.wallet().lots == lots
+
+
+@pytest.mark.parametrize("version", [1, BUCKET_VERSIONS - 1, BUCKET_VERSIONS, BUCKET_VERSIONS + 1])
+def test_what_came_back_is_kept_by_debit_and_an_earlier_map_never_changes(version: int) -> None:
+    before = with_reversed(with_reversed({}, BUCKET_VERSIONS - 1, 5), BUCKET_VERSIONS, 6)
+    after_more = with_reversed(before, version, 9)
+
+    assert reversed_units(after_more, version) == 9
+    assert [reversed_units(before, each) for each in (BUCKET_VERSIONS - 1, BUCKET_VERSIONS)] == [5, 6]
+    assert reversed_units(before, 2 * BUCKET_VERSIONS) == 0
