@@ -11,14 +11,28 @@ import msgspec
 from ledger_service.application.agreed_contracts import AgreedContract, AgreedFact
 from ledger_service.application.ports import StoredEvent
 from ledger_service.domain.agreement.contract import Contract
-from ledger_service.domain.commands import AnyCommand, Debit, GrantCredits, OpenWallet, RecordInvoice
-from ledger_service.domain.events import BilledAmount, Commitment, ContractPhase, ContractSigned, PlanPhase
+from ledger_service.domain.commands import (
+    AnyCommand,
+    Debit,
+    GrantCredits,
+    OpenWallet,
+    RecordCreditNote,
+    RecordInvoice,
+)
+from ledger_service.domain.events import (
+    BilledAmount,
+    Commitment,
+    ContractPhase,
+    ContractSigned,
+    InvoiceIssued,
+    PlanPhase,
+)
 from ledger_service.domain.finance.booked import BookedEntry
 from ledger_service.domain.refusals import Refusal
 from ledger_service.domain.values import GrantCategory, InvoiceKind, Money, ShortfallMode, UnitPrice
 from ledger_service.projections.book_events import read_page_events
 from ledger_service.projections.booked_entries import Surroundings, WalletFold
-from tests.bills import record_invoice
+from tests.bills import record_credit_note, record_invoice
 from tests.builders import (
     CONTRACT,
     CREDIT,
@@ -117,6 +131,15 @@ def bill(book: Book, *amounts: BilledAmount, now: datetime, number: int = 1) -> 
     book.run(RecordInvoice(CONTRACT, issued), now)
 
 
+def credit(
+    book: Book, nanos: int, span: tuple[datetime, datetime], *, now: datetime, kind: str = "BASE_FEE"
+) -> None:
+    """Give something back of the first invoice, for a span of its service."""
+    usual = record_credit_note(nanos, invoice="invoices/bill-1", issue_time=now)
+    amounts = (BilledAmount(kind, nanos, *span),)
+    book.run(RecordCreditNote(CONTRACT, msgspec.structs.replace(usual.issued, amounts=amounts)), now)
+
+
 def agreed_in(book: Book) -> list[AgreedContract]:
     """Return what was recorded of the contract."""
     facts = [AgreedFact(each.version, each.fact) for each in book.log if each.stream == CONTRACT]
@@ -140,9 +163,32 @@ def random_book(seed: int) -> Book:
         now += timedelta(hours=random.randint(1, 300))
         try:
             book.run(_random_command(random, number, now), now)
+            if random.random() < 0.2:
+                _random_note(random, book, number, now)
         except Refusal:
             continue
     return book
+
+
+def _random_note(random: Random, book: Book, number: int, now: datetime) -> None:
+    """Give back a part of what was billed for a span: for all of it, or the rest of it from an instant on."""
+    issued = [each.fact.event for each in book.log if isinstance(each.fact.event, InvoiceIssued)]
+    spans = [each for each in issued if each.amounts[0].from_time is not None]
+    if not spans:
+        return
+    billed = random.choice(spans)
+    amount = billed.amounts[0]
+    begin, end = amount.from_time, amount.to_time
+    assert begin is not None
+    assert end is not None
+    if random.random() < 0.5:
+        begin += (end - begin) * random.randint(0, 9) / 10
+    nanos = random.randint(1, amount.nanos)
+    usual = record_credit_note(
+        nanos, credit_note=f"creditNotes/note-{number}", invoice=billed.invoice, issue_time=now
+    )
+    given = msgspec.structs.replace(amount, nanos=nanos, from_time=begin, product="")
+    book.run(RecordCreditNote(CONTRACT, msgspec.structs.replace(usual.issued, amounts=(given,))), now)
 
 
 def stored_in(book: Book) -> list[StoredEvent]:

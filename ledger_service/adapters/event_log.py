@@ -28,8 +28,9 @@ from ledger_service.adapters.event_log_statements import CONFIGURE_WRITER, TRY_L
 from ledger_service.adapters.migrate import SCHEMA_DEFAULT
 from ledger_service.adapters.pg_arrays import (
     bigint_array,
-    bytea_array,
+    event_arrays,
     register_arrays,
+    snapshot_arrays,
     text_array,
     uuid_array,
 )
@@ -147,10 +148,10 @@ class PostgresEventLog:
         Cancelling it closes the log, since the outcome is then as open as after a broken connection.
         """
         connection = self._connected()
-        statement, parameters = self._statements.append, _event_arrays(events)
+        statement, parameters = self._statements.append, event_arrays(events)
         if snapshots:
             statement = self._statements.append_with_snapshots
-            parameters += _snapshot_arrays(snapshots)
+            parameters += snapshot_arrays(snapshots)
         try:
             await connection.execute(statement, parameters, prepare=True)
         except psycopg.Error as error:
@@ -282,23 +283,3 @@ def _conninfo(url: str, *, application_name: str) -> str:
     given = conninfo_to_dict(url)
     merged: dict[str, Any] = {**_CONNECTION_DEFAULTS, "application_name": application_name, **given}
     return psycopg.conninfo.make_conninfo("", **merged)
-
-
-def _event_arrays(events: Sequence[NewEvent]) -> tuple[object, ...]:
-    return (
-        text_array([event.stream for event in events]),
-        bigint_array([event.version for event in events]),
-        text_array([event.topic for event in events]),
-        bytea_array([event.state for event in events]),
-        bigint_array([event.position for event in events]),
-        uuid_array([event.key_hash for event in events]),
-    )
-
-
-def _snapshot_arrays(snapshots: Sequence[Snapshot]) -> tuple[object, ...]:
-    return (
-        text_array([snapshot.stream for snapshot in snapshots]),
-        bigint_array([snapshot.version for snapshot in snapshots]),
-        bigint_array([snapshot.format for snapshot in snapshots]),
-        bytea_array([snapshot.state for snapshot in snapshots]),
-    )

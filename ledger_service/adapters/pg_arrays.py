@@ -16,6 +16,8 @@ from psycopg.abc import AdaptContext
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
+from ledger_service.application.ports import NewEvent, Snapshot
+
 _header: Final = Struct("!5i").pack
 _length: Final = Struct("!i").pack
 _NULL: Final = _length(-1)
@@ -119,3 +121,25 @@ def register_arrays(context: AdaptContext) -> None:
     context.adapters.register_dumper(BigintArray, _BigintArrayDumper)
     context.adapters.register_dumper(ByteaArray, _ByteaArrayDumper)
     context.adapters.register_dumper(UuidArray, _UuidArrayDumper)
+
+
+def event_arrays(events: Sequence[NewEvent]) -> tuple[object, ...]:
+    """Return the columns of events, as the append takes them."""
+    return (
+        text_array([event.stream for event in events]),
+        bigint_array([event.version for event in events]),
+        text_array([event.topic for event in events]),
+        bytea_array([event.state for event in events]),
+        bigint_array([event.position for event in events]),
+        uuid_array([event.key_hash for event in events]),
+    )
+
+
+def snapshot_arrays(snapshots: Sequence[Snapshot]) -> tuple[object, ...]:
+    """Return the columns of snapshots, as the append takes them."""
+    return (
+        text_array([snapshot.stream for snapshot in snapshots]),
+        bigint_array([snapshot.version for snapshot in snapshots]),
+        bigint_array([snapshot.format for snapshot in snapshots]),
+        bytea_array([snapshot.state for snapshot in snapshots]),
+    )

@@ -39,17 +39,19 @@ class AgreedContract(msgspec.Struct, frozen=True):
 
 
 class Billed(NamedTuple):
-    """What an invoice billed."""
+    """What an invoice billed, or a credit note gave back of one."""
 
     currency_code: str
     amount: BilledAmount
+    invoice: str
 
 
 class Stood(msgspec.Struct, frozen=True):
-    """A contract as it stood, and what was billed of it before."""
+    """A contract as it stood, and what was billed of it before and given back by credit notes."""
 
     contract: Contract
     billed: tuple[Billed, ...]
+    credited: tuple[Billed, ...]
 
 
 def midnight(day: date) -> datetime:
@@ -62,16 +64,20 @@ def stood_at(agreed: AgreedContract, at: datetime, *, known_before: date | None)
     known = midnight(known_before or date.max)
     contract: Contract | None = None
     billed: list[Billed] = []
+    credited: list[Billed] = []
     for version, fact in agreed.facts:
         event = fact.event
         if fact.record_time >= known:
             break
-        if isinstance(event, InvoiceIssued):
+        if isinstance(event, InvoiceIssued | CreditNoteIssued):
             if event.issue_time < at:
-                billed += (Billed(event.currency_code, amount) for amount in event.amounts)
-        elif not isinstance(event, CreditNoteIssued) and _agreed_time(fact) < at:
+                documents = billed if isinstance(event, InvoiceIssued) else credited
+                documents += (Billed(event.currency_code, amount, event.invoice) for amount in event.amounts)
+        elif _agreed_time(fact) < at:
             contract = evolve_contract(contract, fact, version)
-    return None if contract is None or not contract.phases else Stood(contract, tuple(billed))
+    if contract is None or not contract.phases:
+        return None
+    return Stood(contract, tuple(billed), tuple(credited))
 
 
 def _agreed_time(fact: Fact[Event]) -> datetime:

@@ -7,6 +7,10 @@ consideration (see domain/agreement/promises.py) and was neither billed nor earn
 - fees of the days to come, less what bills have billed ahead of them;
 - commitments, less what usage has drawn down or a bill has billed ahead, and minimums, less the usage of their cycle.
 
+A credit note lowers the price of what it is on: it takes liability away, or revenue of days that have passed, and
+nothing is promised anew for it (606-10-32-42 to 32-45). But what it gave back of a fee that was billed ahead counts
+against what the cycle's invoice returns once other fees apply, so as much more is still to be billed.
+
 A bill counts from its issue (on what is agreed see agreed_contracts). Usage that is billed as it is used is no part of
 it (50-14(b), 55-18). To say what that leaves out it is estimated: what the contract earned so in the year before, or
 since it began, goes on for the rest of its term, beyond what is committed.
@@ -22,6 +26,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from ledger_service.application.agreed_contracts import AgreedContract, Billed, midnight, stood_at
+from ledger_service.application.billed_fees import after, counted_of_notes, fees_ahead
 from ledger_service.application.liability_bands import OBLIGATION_MONTHS, add_months
 from ledger_service.application.liability_parts import LiabilityParts, LiabilityRow, PartKind
 from ledger_service.application.report_scope import ReportScope
@@ -40,7 +45,6 @@ from ledger_service.domain.events import BilledAmount
 from ledger_service.domain.finance.booked import BookedEntry
 from ledger_service.domain.finance.methods import round_half_up
 
-FEE_KINDS: Final = frozenset({"BASE_FEE", "SEATS", "PRORATION_CREDIT", "PRORATION_CHARGE"})
 COMMITMENT: Final = "COMMITMENT"
 RATE_MINIMUM: Final = "RATE_MINIMUM"
 """Bills what usage should have cost at least: it draws commitments and minimums down as usage does."""
@@ -63,6 +67,7 @@ class _Known(msgspec.Struct):
     entity: str
     contract: Contract
     billed: Sequence[Billed]
+    credited: Sequence[Billed]
     term: Term
     usage: dict[_Window, int] = {}
     """Overage earned in windows of time, in nanos."""
@@ -87,7 +92,7 @@ class RemainingObligation:
             if stood is None:
                 continue
             term = term_at(stood.contract, self._at)
-            known = _Known(agreed.name, agreed.entity, stood.contract, stood.billed, term)
+            known = _Known(agreed.name, agreed.entity, stood.contract, stood.billed, stood.credited, term)
             if known.term.is_short:
                 self._parts.short_streams.add(known.name)
             for window in self._windows(known):
@@ -143,7 +148,7 @@ class RemainingObligation:
         """Return the usage money of a span, up to the day."""
         minimum = sum(
             amount.nanos
-            for currency, amount in known.billed
+            for currency, amount, _ in known.billed
             if amount.kind == RATE_MINIMUM
             and currency == currency_code
             and _begins_in(amount, from_time, to_time)
@@ -153,17 +158,14 @@ class RemainingObligation:
     def _count_fees(self, known: _Known) -> None:
         """Count the fees of the term: what is billed ahead ends somewhere, and what lies after it is promised whole."""
         at, until = self._at, known.term.to_time
-        ahead = [
-            (currency, amount)
-            for currency, amount in known.billed
-            if amount.kind in FEE_KINDS and amount.to_time is not None and amount.to_time > at
-        ]
-        covered = min(max((amount.to_time or at for _, amount in ahead), default=at), until)
+        ahead = fees_ahead(known.billed, at)
+        covered = min(max((each.amount.to_time or at for each in ahead), default=at), until)
         left: dict[str, Fraction] = {}
         for each in fees(known.contract, at, covered):
             left[each.currency_code] = left.get(each.currency_code, Fraction(0)) + each.nanos
-        for currency, amount in ahead:
-            left[currency] = left.get(currency, Fraction(0)) - _after(amount, at)
+        for billed in ahead:
+            unbilled = counted_of_notes(known.contract, known.credited, billed, at) - after(billed.amount, at)
+            left[billed.currency_code] = left.get(billed.currency_code, Fraction(0)) + unbilled
         for currency, nanos in left.items():
             if nanos >= CENT_NANOS:
                 self._add(known, PartKind.FEES, currency, covered, nanos)
@@ -202,7 +204,7 @@ class RemainingObligation:
     def _billed(self, known: _Known, period: Committed) -> int:
         return sum(
             amount.nanos
-            for currency, amount in known.billed
+            for currency, amount, _ in known.billed
             if amount.kind == COMMITMENT
             and currency == period.currency_code
             and _begins_in(amount, period.from_time, period.to_time)
@@ -277,11 +279,3 @@ def _absorbed(
 
 def _begins_in(amount: BilledAmount, from_time: datetime, to_time: datetime) -> bool:
     return amount.from_time is not None and from_time <= amount.from_time < to_time
-
-
-def _after(amount: BilledAmount, at: datetime) -> Fraction:
-    """Return what of an amount is for the time from an instant on."""
-    assert amount.from_time is not None
-    assert amount.to_time is not None
-    whole, rest = amount.to_time - amount.from_time, amount.to_time - max(at, amount.from_time)
-    return amount.nanos * Fraction(rest // MICROSECOND, whole // MICROSECOND)

@@ -52,7 +52,7 @@ TARGETS: Final[dict[str, Target]] = {
     "price_usage": Target(unit="usages/s", ratio_min=1.0),
     "simulate": Target(unit="usages/s", ratio_min=1.0),
     "record_usage": Target(unit="usages/s", ratio_min=0.6),
-    "rerate": Target(unit="usages/s", ratio_min=0.5),
+    "rerate": Target(unit="usages/s", ratio_min=0.1),
     "billing_run": Target(unit="contracts/s", ratio_min=1.0),
     "project": Target(unit="events/s", ratio_min=1.5),
     "follow": Target(unit="events/s", ratio_min=0.2),

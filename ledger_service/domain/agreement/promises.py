@@ -112,6 +112,18 @@ def fees(contract: Contract, from_time: datetime, to_time: datetime) -> Iterator
             yield Promised(part.from_time, part.to_time, fee.currency_code, fee.nanos * cycles)
 
 
+def fee_lasts_until(contract: Contract, kind: str, from_time: datetime, to_time: datetime) -> datetime:
+    """Return until when within a span the fee applies with which it begins: BASE_FEE, SEATS, or any other for both."""
+    lasts = from_time
+    first: PlanPhase | None = None
+    for part in stretches(contract, from_time, to_time):
+        first = first or part.terms
+        if part.from_time > lasts or _named_fee(part.terms, kind) != _named_fee(first, kind):
+            break
+        lasts = part.to_time
+    return lasts
+
+
 def minimums(contract: Contract, at: datetime, until: datetime) -> Iterator[Promised]:
     """Yield what fees leave of the minimum of each cycle that is not over at an instant, in order of time.
 
@@ -184,6 +196,13 @@ def _runs(parts: Iterator[Stretch], value_of: Callable[[PlanPhase], object]) -> 
         else:
             found.append(part)
     return found
+
+
+def _named_fee(terms: PlanPhase, kind: str) -> tuple[Money | None, ...]:
+    seats = (
+        Money(terms.seat_fee.currency_code, terms.seat_fee.nanos * terms.seats) if terms.seat_fee else None
+    )
+    return {"BASE_FEE": (terms.base_fee,), "SEATS": (seats,)}.get(kind, (terms.base_fee, seats))
 
 
 def _fee_of(terms: PlanPhase) -> Money | None:

@@ -13,7 +13,8 @@
 - Tax is owed to the state.
 
 A credit note takes back what it names: of a span the days that have passed are taken off revenue at its issue, and the
-days to come off the liability and off what they would have earned. It is paid, credited or set off. One that settles
+days to come off the liability and off what they would have earned; of a prepaid commitment that runs, off the liability
+and off what will be left of it at its end. It is paid, credited or set off. One that settles
 what an invoice owes (CREDIT_DUE) takes back nothing once more: it says what becomes of what the customer has.
 """
 
@@ -105,6 +106,10 @@ def credited(amount: BilledAmount, issue_time: datetime, settlement: NoteSettlem
     if amount.from_time is None or amount.to_time is None or amount.kind in CLEARING | SETTLING:
         earned = Account.REVENUE_OVERAGE if amount.kind in CLEARING else Account.REVENUE_PLAN
         yield Moved(Flow(Movement.CREDIT_NOTE, earned, owed), issue_day, amount.nanos)
+        return
+    if (end := prepaid_until(amount, issue_time)) is not None:
+        yield Moved(Flow(Movement.CREDIT_NOTE, Account.CONTRACT_LIABILITY, owed), issue_day, amount.nanos)
+        yield Moved(BREAKAGE, end, -amount.nanos)
         return
     passed = 0
     for day, nanos in earned_by_day(amount.nanos, amount.from_time, amount.to_time):

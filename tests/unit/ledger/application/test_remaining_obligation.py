@@ -12,7 +12,7 @@ from ledger_service.application.remaining_obligation import RemainingObligation
 from ledger_service.application.report_scope import ReportScope
 from ledger_service.domain.events import BilledAmount
 from tests.builders import Book, end_contract, schedule_phase
-from tests.promises import EUR, agreed_in, bill, entries_in, signed_book, stored_in, terms, use
+from tests.promises import EUR, agreed_in, bill, credit, entries_in, signed_book, stored_in, terms, use
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 FEB, MAR, APR, JUL = (datetime(2026, month, 1, tzinfo=UTC) for month in (2, 3, 4, 7))
@@ -65,6 +65,54 @@ def test_what_is_billed_ahead_is_liability_and_not_promised_again() -> None:
     assert parts(of(book, date(2026, 3, 11))) == {"BILLED_AHEAD": 21, "FEES": 33 * 31}
 
 
+@pytest.mark.parametrize(
+    ("credited_from", "liability"),
+    # After 15 of 31 days, of a note on all of the fee 15 x 16 / 31 is for days to come; of one on unused days all.
+    [(MAR, 8), (datetime(2026, 3, 17, tzinfo=UTC), 1)],
+)
+def test_what_a_note_gives_back_of_a_running_fee_is_less_price_and_not_promised_anew(
+    credited_from: datetime, liability: int
+) -> None:
+    book = yearly(fee=31)
+    bill(book, BilledAmount("BASE_FEE", 31 * EUR, MAR, APR), now=datetime(2026, 2, 27, tzinfo=UTC))
+    credit(book, 15 * EUR, (credited_from, APR), now=datetime(2026, 3, 2, tzinfo=UTC))
+
+    assert parts(of(book)) == {"BILLED_AHEAD": 31, "FEES": 33 * 31}
+    assert parts(of(book, date(2026, 3, 3))) == {"BILLED_AHEAD": 14, "FEES": 33 * 31}
+    assert parts(of(book, date(2026, 3, 16))) == {"BILLED_AHEAD": liability, "FEES": 33 * 31}
+
+
+def test_a_note_on_a_fee_of_days_that_have_passed_takes_nothing_off_what_is_to_come() -> None:
+    book = yearly(fee=31)
+    bill(book, BilledAmount("BASE_FEE", 31 * EUR, FEB, MAR), now=MAR)
+    credit(book, 31 * EUR, (FEB, MAR), now=MAR)
+
+    assert parts(of(book, date(2026, 3, 2))) == parts(of(yearly(fee=31), date(2026, 3, 2)))
+
+
+def test_a_note_that_counts_against_a_return_is_billed_again_by_the_cycles_invoice() -> None:
+    book = yearly(fee=31)
+    changed = datetime(2026, 3, 17, tzinfo=UTC)
+    bill(book, BilledAmount("BASE_FEE", 31 * EUR, MAR, APR), now=datetime(2026, 2, 27, tzinfo=UTC))
+    credit(book, 15 * EUR, (changed, APR), now=datetime(2026, 3, 2, tzinfo=UTC))
+    book.run(
+        schedule_phase("base_fee", from_time=changed, terms=terms(fee=62)), datetime(2026, 3, 3, tzinfo=UTC)
+    )
+    rest = 33 * 62
+
+    # 13 days of the old fee are paid for. The new one is billed whole for 15 days: what was paid for them came back.
+    assert parts(of(book, date(2026, 3, 4))) == {"BILLED_AHEAD": 13, "FEES": 30 + rest}
+    bill(
+        book,
+        BilledAmount("PRORATION_CREDIT", -15 * EUR, changed, APR),
+        BilledAmount("PRORATION_CHARGE", 30 * EUR, changed, APR),
+        BilledAmount("CREDITED_BEFORE", 15 * EUR, changed, APR),
+        now=datetime(2026, 3, 20, tzinfo=UTC),
+        number=2,
+    )
+    assert parts(of(book, date(2026, 3, 21))) == {"BILLED_AHEAD": 22, "FEES": rest}
+
+
 def test_what_the_rounding_of_a_bill_leaves_is_not_promised() -> None:
     book = signed_book(terms(duration="P3M", fee=31), start_time=START, now=START)
     bill(
@@ -101,6 +149,18 @@ def test_usage_after_the_day_draws_nothing_down_by_then() -> None:
     use(book, 200, APR)
 
     assert parts(of(book)) == {"COMMITMENTS": 1_200}
+
+
+def test_a_note_on_a_prepaid_commitment_takes_liability_and_is_not_promised_anew() -> None:
+    book = signed_book(terms(commitment=1_200, prepaid=True), start_time=START, now=START)
+    bill(book, BilledAmount("COMMITMENT", 1_200 * EUR, START, NEXT), now=FEB)
+    credit(book, 300 * EUR, (START, NEXT), now=FEB, kind="COMMITMENT")
+
+    assert parts(of(book)) == {"BILLED_AHEAD": 900}
+    assert parts(of(book, date(2026, 12, 31))) == {"BILLED_AHEAD": 900}
+    assert parts(of(book, date(2027, 1, 2))) == {"COMMITMENTS": 1_200}, (
+        "the next year's; nothing is left of this one"
+    )
 
 
 def test_a_prepaid_commitment_that_is_billed_is_liability_that_usage_draws_down() -> None:
