@@ -190,8 +190,9 @@ class _Replay:
         reversed_units = self._usage.reversed_units.get(debit.version, 0)
         if debit.amount_units and reversed_units - taken_back >= debit.amount_units:
             return
-        self._sum(charge, again)
-        surplus = parse_exact(charge.exact_units) - taken_back - parse_exact(again.exact_units)
+        charged, rated = parse_exact(charge.exact_units), parse_exact(again.exact_units)
+        self._sum(charge, charged, again, rated)
+        surplus = charged - rated - taken_back
         left_units = debit.amount_units - reversed_units
         if surplus > 0 and left_units > 0:
             found.shares.append(Share(debit.version, surplus, left_units))
@@ -218,9 +219,8 @@ class _Replay:
                 self._found.unrateable.append(Unrateable(debit, refusal))
             return charge
 
-    def _sum(self, charge: Charge, again: Charge) -> None:
+    def _sum(self, charge: Charge, charged: Fraction, again: Charge, rated: Fraction) -> None:
         found = self._found
-        charged, rated = parse_exact(charge.exact_units), parse_exact(again.exact_units)
         found.charged += charged
         found.rated += rated
         found.differing_count += charged != rated
