@@ -11,6 +11,7 @@ from ledger_service.application.liability_bands import Band, ObligationPart, obl
 from ledger_service.application.remaining_obligation import RemainingObligation
 from ledger_service.application.report_scope import ReportScope
 from ledger_service.domain.events import BilledAmount
+from ledger_service.domain.finance.accounts import Account
 from tests.builders import Book, end_contract, schedule_phase
 from tests.promises import EUR, agreed_in, bill, credit, entries_in, signed_book, stored_in, terms, use
 
@@ -111,6 +112,34 @@ def test_a_note_that_counts_against_a_return_is_billed_again_by_the_cycles_invoi
         number=2,
     )
     assert parts(of(book, date(2026, 3, 21))) == {"BILLED_AHEAD": 22, "FEES": rest}
+
+
+@pytest.mark.parametrize("noted_from", [MAR, datetime(2026, 3, 17, tzinfo=UTC)])
+def test_a_fee_of_which_a_note_gave_the_unused_days_back_is_earned_by_the_end_and_leaves_nothing(
+    noted_from: datetime,
+) -> None:
+    left = datetime(2026, 3, 17, tzinfo=UTC)
+    book = signed_book(terms(fee=31), start_time=MAR, now=MAR)
+    bill(book, BilledAmount("BASE_FEE", 31 * EUR, MAR, APR), now=MAR)
+    credit(book, 15 * EUR, (noted_from, APR), now=datetime(2026, 3, 2, tzinfo=UTC))
+    book.run(end_contract(left), datetime(2026, 3, 3, tzinfo=UTC))
+    bill(
+        book,
+        BilledAmount("PRORATION_CREDIT", -15 * EUR, left, APR),
+        BilledAmount("CREDITED_BEFORE", 15 * EUR, noted_from, APR),
+        now=left,
+        number=2,
+    )
+    earned = [
+        (booked.entry.posting_day, -line.nanos)
+        for booked in entries_in(stored_in(book))
+        for line in booked.entry.lines
+        if line.account is Account.REVENUE_PLAN
+    ]
+
+    assert parts(of(book, date(2026, 3, 18))) == {}
+    assert sum(nanos for day, nanos in earned if day < left.date()) == 16 * EUR
+    assert sum(nanos for day, nanos in earned if day >= left.date()) == 0
 
 
 def test_what_the_rounding_of_a_bill_leaves_is_not_promised() -> None:
