@@ -1,6 +1,6 @@
 """Recording an adjustment: the evidence of what it takes back is read from the log, then it is decided.
 
-One query reads all debits and one their lots: an adjustment of 500 debits would else wait for 1,500 answers.
+A query reads all debits at once, and one their lots: an adjustment of 500 debits would else wait for 1,500 answers.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from ledger_service.application.calls import Outcome
-from ledger_service.application.debit_records import debit_records, read_debits
+from ledger_service.application.debit_records import on_evidence, read_debits, read_evidence
 from ledger_service.application.ports import LogReader
 from ledger_service.application.writer import Writer
 from ledger_service.domain.commands import DebitPart, RecordAdjustment, Request, SettleWallet
@@ -38,11 +38,15 @@ async def record_adjustment(
     if any(debit.event.debt_units for debit in debits):
         # What falls due may repay a debt: it is recorded first, so that the evidence is complete.
         await writer.submit(Request(SettleWallet(wallet), "", actor))
-    records = await debit_records(reader, wallet, debits)
-    evidence = tuple(
-        DebitPart(recorded, part.amount_units) for recorded, part in zip(records, parts, strict=True)
-    )
-    command = RecordAdjustment(wallet, rate_card, charge, evidence, effective_time)
-    outcome = await writer.submit(Request(command, key, actor))
-    assert outcome is not None, "a keyed command records something"
-    return outcome
+
+    async def attempt() -> Outcome:
+        records = await read_evidence(writer, reader, wallet, [part.debit_version for part in parts])
+        evidence = tuple(
+            DebitPart(record, part.amount_units) for record, part in zip(records, parts, strict=True)
+        )
+        command = RecordAdjustment(wallet, rate_card, charge, evidence, effective_time)
+        outcome = await writer.submit(Request(command, key, actor))
+        assert outcome is not None, "a keyed command records something"
+        return outcome
+
+    return await on_evidence(attempt)

@@ -15,10 +15,10 @@ from typing import Final, NamedTuple
 import msgspec
 
 from ledger_service.domain.finance.accounts import Account
-from ledger_service.domain.finance.booked import BookedEntry
+from ledger_service.domain.finance.booked import AheadChange, BookedEntry
+from ledger_service.domain.finance.journal import JournalEntry
 from ledger_service.domain.finance.lots import PaidLot
 
-CREDIT_NOTE_TOPIC: Final = "contract.CreditNoteIssued.v1"
 _NOTHING: Final = (0, 0, 0)
 
 
@@ -34,7 +34,10 @@ class PartKind(Enum):
 
 
 class PartMove(NamedTuple):
-    """What an entry did to one part: `nanos` more are owed, below zero less, of which so much became revenue."""
+    """What an entry did to one part: `nanos` more are owed, below zero less, of which so much became revenue.
+
+    `name` is the lot, pool or stream; `document` tells apart what a stream carries beside lots.
+    """
 
     name: str
     kind: PartKind
@@ -43,6 +46,7 @@ class PartMove(NamedTuple):
     nanos: int
     recognised_nanos: int
     lot: PaidLot | None
+    document: str = ""
 
 
 class LiabilityRow(msgspec.Struct, frozen=True):
@@ -82,9 +86,11 @@ class LiabilityParts:
         self._rows: dict[_Key, tuple[int, int]] = {}
         self._lots: dict[str, tuple[PaidLot, int]] = {}
         self._streams: dict[tuple[str, PartKind, str, str], int] = {}
+        self._event: tuple[str, int] = ("", 0)
+        """The last one that moved what no lot carries before the day."""
 
     def take(self, booked: BookedEntry) -> None:
-        """Count an entry."""
+        """Count an entry; those of one event follow each other by day."""
         day = booked.entry.posting_day
         for move in part_moves(booked):
             if move.lot is not None:
@@ -94,11 +100,16 @@ class LiabilityParts:
                 continue
             key = (move.name, move.kind, move.entity, move.currency_code)
             if day < self._to_day:
+                self._event = (booked.entry.stream, booked.entry.version)
                 self._streams[key] = self._streams.get(key, 0) + move.nanos
-            elif move.nanos < 0 and move.kind is PartKind.OVER_TIME:
+            elif move.kind is PartKind.OVER_TIME and self._was_there(booked.entry):
                 self._streams[key] = self._streams.get(key, 0) + move.nanos
                 short = move.name in self.short_streams
                 self._add(_Key(move.kind, move.entity, move.currency_code, None, day, short), 0, -move.nanos)
+
+    def _was_there(self, entry: JournalEntry) -> bool:
+        """Return whether an event had begun to move the liability before the day: of the rest nothing was owed yet."""
+        return self._event == (entry.stream, entry.version)
 
     def end_wallet(self) -> None:
         """Put the wallet's lots to the others, and forget them."""
@@ -137,7 +148,6 @@ def part_moves(booked: BookedEntry) -> Iterator[PartMove]:
     for line in entry.lines:
         if line.account is Account.CONTRACT_LIABILITY:
             beside[line.currency_code] = beside.get(line.currency_code, 0) - line.nanos
-    posted = frozenset(beside)
     for change in booked.lots:
         before, after = change.before, change.after
         deferred, usage, breakage = (
@@ -148,13 +158,21 @@ def part_moves(booked: BookedEntry) -> Iterator[PartMove]:
         currency = after.currency_code
         beside[currency] = beside.get(currency, 0) - nanos
         yield PartMove(change.lot, PartKind.LOT, after.entity, currency, nanos, recognised, after)
-    kind = PartKind.POOL if entry.stream.startswith("breakagePools/") else PartKind.OVER_TIME
+    for each in booked.ahead:
+        beside[each.currency_code] = beside.get(each.currency_code, 0) - each.nanos
+        yield _ahead(entry, each)
+    pool = entry.stream.startswith("breakagePools/")
+    kind = PartKind.POOL if pool else PartKind.OVER_TIME
     for currency, nanos in beside.items():
         if nanos:
-            # Credit that arrives from another wallet posts nothing, and what a credit note takes back is no revenue.
-            earned = currency in posted and entry.topic != CREDIT_NOTE_TOPIC
-            recognised = max(-nanos, 0) if earned else 0
-            yield PartMove(entry.stream, kind, entry.entity, currency, nanos, recognised, None)
+            # All that a pool posts is revenue. The rest came in, or is on its way between wallets or bills.
+            yield PartMove(entry.stream, kind, entry.entity, currency, nanos, -nanos if pool else 0, None)
+
+
+def _ahead(entry: JournalEntry, change: AheadChange) -> PartMove:
+    kind, currency = PartKind.OVER_TIME, change.currency_code
+    earned = change.recognised_nanos
+    return PartMove(entry.stream, kind, entry.entity, currency, change.nanos, earned, None, change.part)
 
 
 def utc(time: datetime) -> date:

@@ -1,7 +1,8 @@
 """Revenue of a period that was in the contract liability at its beginning (ASC 606-10-50-8(b)).
 
 Of each part of the liability, that is what the part recognised in the period, at most what it carried at its beginning.
-The lots of a breakage pool are one part, for they are estimated together.
+The lots of a breakage pool are one part, for they are estimated together. What is earned over time is a part by the
+invoice or bundle that it was billed by, and so are the commitments of a contract.
 """
 
 from __future__ import annotations
@@ -80,7 +81,9 @@ class OpeningRevenue:
     def _sums(self, move: PartMove) -> _Sums:
         pool = move.name if move.kind is PartKind.POOL else move.lot.pool if move.lot is not None else ""
         parts = self._pools if pool else self._parts
-        return parts.setdefault(_Part(pool or move.name, move.entity, move.currency_code), _Sums())
+        return parts.setdefault(
+            _Part(pool or move.document or move.name, move.entity, move.currency_code), _Sums()
+        )
 
     def _count(self, part: _Part, sums: _Sums) -> None:
         if not sums.opening_nanos and not sums.recognised_nanos:

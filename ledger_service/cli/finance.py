@@ -1,4 +1,4 @@
-"""Commands of finance: estimates of breakage, escheat, refunds that were paid, lots in the books and closed periods."""
+"""Commands of finance: estimates of breakage, escheat, refunds that were paid, pools and closed periods."""
 
 from __future__ import annotations
 
@@ -21,9 +21,8 @@ from ledger_service.cli.client import (
     print_json,
     read_instant,
     show_instant,
-    show_units,
 )
-from ledger_service.cli.money import MONEY_SCALE, show_money
+from ledger_service.cli.money import show_money
 from ledger_service.cli.wallet_calls import Key, given_or_fresh
 
 app = typer.Typer()
@@ -203,82 +202,6 @@ def periods(
             show_instant(period.close_time) if period.HasField("close_time") else "locked",
             period.figures_hash[:16],
         )
-    console.print(table)
-
-
-@app.command("paid-lots")
-def paid_lots(
-    wallet: Annotated[str, typer.Argument(help="wallets/{wallet}")],
-    address: Address = ADDRESS_DEFAULT,
-    ca_file: CaFile = "",
-    json: AsJson = False,
-) -> None:
-    """List the lots with consideration of a wallet, with what each has earned."""
-    request = finance_commands_pb2.ListPaidLotsRequest(name=wallet, page_size=PAGE_SIZE)
-    answer = _call(lambda stub: stub.ListPaidLots(request, timeout=CALL_SECONDS_MAX), address, ca_file)
-    if json:
-        print_json(answer)
-        return
-    table = Table("Grant", "Units", "Left", title=f"Paid lots of {wallet}")
-    for column in (
-        "Consideration",
-        "Usage",
-        "Breakage",
-        "Refunds",
-        "Escheat",
-        "Liability",
-        "Expected breakage",
-    ):
-        table.add_column(column, justify="right")
-    for lot in answer.lots:
-        amounts = (
-            lot.consideration,
-            lot.usage,
-            lot.breakage,
-            lot.refunds,
-            lot.escheat,
-            lot.contract_liability,
-        )
-        table.add_row(
-            lot.grant.rpartition("/")[2],
-            f"{lot.amount_units:,}",
-            f"{lot.left_units:,}",
-            *(show_money(amount) for amount in amounts),
-            lot.expected_breakage,
-        )
-    console.print(table)
-
-
-@app.command("journal-days")
-def journal_days(
-    from_time: Annotated[str, typer.Option("--from", help="First day.")],
-    to_time: Annotated[str, typer.Option("--to", help="Day after the last.")],
-    currency: Annotated[str, typer.Option(help="ISO 4217 code.")] = "USD",
-    moved_only: Annotated[bool, typer.Option(help="Only what is posted later than it counts.")] = False,
-    address: Address = ADDRESS_DEFAULT,
-    ca_file: CaFile = "",
-    json: AsJson = False,
-) -> None:
-    """List what was posted by day and account."""
-    request = finance_commands_pb2.ListJournalDaysRequest(
-        from_time=read_instant(from_time, option="--from"),
-        to_time=read_instant(to_time, option="--to"),
-        currency_code=currency,
-        moved_only=moved_only,
-        page_size=PAGE_SIZE,
-    )
-    answer = _call(lambda stub: stub.ListJournalDays(request, timeout=CALL_SECONDS_MAX), address, ca_file)
-    if json:
-        print_json(answer)
-        return
-    table = Table("Posted", "Counts", "Recorded", "Account", "Why", "Product", title=f"Journal, {currency}")
-    table.add_column("Debit", justify="right")
-    table.add_column("Credit", justify="right")
-    for row in answer.rows:
-        amount = show_units(abs(row.amount.nanos), MONEY_SCALE)
-        days = (row.posting_time, row.effective_time, row.record_time)
-        cells = [*(show_instant(day) for day in days), row.account, row.movement, row.product]
-        table.add_row(*cells, *((amount, "") if row.amount.nanos > 0 else ("", amount)))
     console.print(table)
 
 

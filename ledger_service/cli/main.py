@@ -25,6 +25,7 @@ from ledger_service.cli import (
     finance_journal,
     finance_liability,
     finance_reports,
+    finance_rows,
     history,
     holds,
     rules,
@@ -138,7 +139,7 @@ def check_history(
 _panel(app, "Credit", credit.app, sales.app, holds.app, transfers.app, top_ups.app)
 _panel(app, "Wallets", wallets.app, rules.app, watch.app, budgets.app, totals.app)
 _panel(app, "Audit", history.app, trace.app)
-_panel(books, "Estimates, lots and periods", finance.app)
+_panel(books, "Estimates, lots and periods", finance.app, finance_rows.app)
 _panel(books, "Entities and currencies", entities.app)
 _panel(
     books,

@@ -20,6 +20,7 @@ from ledger_service.domain.finance.exchange import Rate
 from ledger_service.domain.finance.journal import JournalEntry, Posting, lines_of
 from ledger_service.domain.finance.lots import PaidLot
 from ledger_service.domain.values import Asset
+from ledger_service.projections.ahead_changes import ahead_changes
 from ledger_service.projections.book_events import BookEvent, PageEvents
 from ledger_service.projections.books import FIRST_DAY, Books, LotKey, OpenLot, flush
 from ledger_service.projections.exchange import Exchange, FunctionalCurrency, RateKey
@@ -175,6 +176,7 @@ class WalletFold:
         feature, overage = "", None
         if isinstance(told, Debited | Captured | Reversed):
             feature, overage = told.feature, overage_of(told, self._asset.scale)
+        ahead = ahead_changes(event, by_place)
         entries = [
             BookedEntry(
                 JournalEntry(
@@ -192,6 +194,7 @@ class WalletFold:
                 tuple(lots.get(place, ())),
                 model,
                 feature,
+                ahead=ahead.get(place, ()),
             )
             for place, found in sorted(by_place.items())
         ]

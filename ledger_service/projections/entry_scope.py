@@ -24,6 +24,6 @@ def narrowed(booked: BookedEntry, *, entity: str, currency_code: str) -> BookedE
         return booked
     lines = tuple(line for line in entry.lines if line.currency_code == currency_code)
     lots = tuple(change for change in booked.lots if change.after.currency_code == currency_code)
-    return BookedEntry(
-        msgspec.structs.replace(entry, lines=lines), lots, booked.model, booked.feature, booked.overage
-    )
+    ahead = tuple(change for change in booked.ahead if change.currency_code == currency_code)
+    entry = msgspec.structs.replace(entry, lines=lines)
+    return msgspec.structs.replace(booked, entry=entry, lots=lots, ahead=ahead)

@@ -25,6 +25,7 @@ from ledger_service.domain.finance.lots import (
     reserved,
     rolled_over,
     sent,
+    used_after_all,
 )
 from ledger_service.domain.finance.postings import Days
 from ledger_service.projections.book_events import BookEvent
@@ -183,6 +184,9 @@ def _draw(books: Books, wallet: str, draws: Iterable[Draw], days: Days, *, sign:
 
 def _draw_late(books: Books, held: OpenLot, days: Days, units: int) -> None:
     # What had been recognised as breakage turns into usage on the day of the record: the days before may be closed.
+    if held.lot.pool and books.pools[held.lot.pool].escheat_fraction:
+        change(books, held, used_after_all(flush(books, held), units), days)
+        return
     if held.days != days:
         flush(books, held)
         held.days = days

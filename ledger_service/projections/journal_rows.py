@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Any, Final
+from typing import Final
 
 from ledger_service.domain.finance.journal import PostingKey
 from ledger_service.domain.finance.lots import PaidLot
 from ledger_service.projections.array_text import booleans, dates, integers, optional_texts, texts, times
 from ledger_service.projections.books import ContractRow, LotKey, PeriodRow
-from ledger_service.projections.pool_tallies import PoolSums, PoolTally, PoolTerms
 
 LOAD_OPEN_DAYS: Final = "SELECT entity, max(to_day) FROM journal_periods GROUP BY entity"
 LOAD_WALLETS: Final = "SELECT wallet, asset_scale, entity FROM journal_wallets WHERE wallet = ANY(%s)"
@@ -20,11 +19,6 @@ LOAD_CONTRACTS: Final = (
 LOAD_UNBILLED: Final = """
 SELECT wallet, currency_code, nanos::text FROM unnest(%s::text[], %s::text[]) AS k (wallet, currency_code)
 JOIN journal_unbilled USING (wallet, currency_code)"""
-LOAD_POOLS: Final = """
-SELECT pool, entity, currency_code, jurisdiction, term, method, escheat_fraction, estimate_numerator,
-    estimate_denominator, consideration_nanos, amount_units, drawn_units, usage_nanos, lot_breakage_nanos,
-    pool_breakage_nanos
-FROM journal_pools WHERE pool = ANY(%s)"""
 
 LOT_COLUMNS: Final = """entity, product, pool, currency_code, consideration_nanos, amount_units, effective_day,
     expire_time, purchase_version, as_recorded, estimate_numerator, estimate_denominator, drawn_units, expired_units,
@@ -75,19 +69,6 @@ ADD_UNBILLED: Final = """
 INSERT INTO journal_unbilled AS u (wallet, currency_code, nanos)
 SELECT * FROM unnest(%s::text[], %s::text[], %s::numeric[])
 ON CONFLICT (wallet, currency_code) DO UPDATE SET nanos = u.nanos + excluded.nanos"""
-
-UPSERT_POOLS: Final = """
-INSERT INTO journal_pools AS p (pool, entity, currency_code, jurisdiction, term, method, escheat_fraction,
-    estimate_numerator, estimate_denominator, consideration_nanos, amount_units, drawn_units, usage_nanos,
-    lot_breakage_nanos, pool_breakage_nanos)
-SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
-    %s::bigint[], %s::bigint[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[],
-    %s::numeric[])
-ON CONFLICT (pool) DO UPDATE
-SET estimate_numerator = excluded.estimate_numerator, estimate_denominator = excluded.estimate_denominator,
-    consideration_nanos = excluded.consideration_nanos, amount_units = excluded.amount_units,
-    drawn_units = excluded.drawn_units, usage_nanos = excluded.usage_nanos,
-    lot_breakage_nanos = excluded.lot_breakage_nanos, pool_breakage_nanos = excluded.pool_breakage_nanos"""
 
 UPSERT_CONTRACTS: Final = """
 INSERT INTO journal_contracts (contract, wallet, commitment_end, commitment_rate)
@@ -177,38 +158,6 @@ def ruled_updates(lots: Mapping[LotKey, PaidLot]) -> tuple[str, ...] | None:
         integers([lot.estimate_denominator for lot in rows]),
         *_rule_counts(rows),
     )
-
-
-def pool_rows(pools: Mapping[str, PoolTally]) -> tuple[str, ...] | None:
-    """Return the columns of pools."""
-    if not pools:
-        return None
-    rows = list(pools.values())
-    return (
-        texts(list(pools)),
-        texts([pool.terms.entity for pool in rows]),
-        texts([pool.terms.currency_code for pool in rows]),
-        texts([pool.terms.jurisdiction for pool in rows]),
-        texts([pool.terms.term for pool in rows]),
-        texts([pool.terms.method for pool in rows]),
-        texts([pool.terms.escheat_fraction for pool in rows]),
-        integers([pool.numerator for pool in rows]),
-        integers([pool.denominator for pool in rows]),
-        integers([pool.sums.consideration_nanos for pool in rows]),
-        integers([pool.sums.amount_units for pool in rows]),
-        integers([pool.sums.drawn_units for pool in rows]),
-        integers([pool.sums.usage_nanos for pool in rows]),
-        integers([pool.sums.lot_breakage_nanos for pool in rows]),
-        integers([pool.breakage_nanos for pool in rows]),
-    )
-
-
-def pool_of_row(row: Sequence[Any]) -> PoolTally:
-    """Return a pool as it is stored."""
-    _, entity, currency, jurisdiction, term, method, escheat, numerator, denominator, *sums = row
-    figures = [int(each) for each in sums]
-    terms = PoolTerms(entity, currency, jurisdiction, term, method, escheat)
-    return PoolTally(terms, numerator, denominator, PoolSums(*figures[:-1]), figures[-1])
 
 
 def contract_rows(contracts: Mapping[str, ContractRow]) -> tuple[str, ...] | None:

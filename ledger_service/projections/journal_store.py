@@ -25,6 +25,7 @@ from ledger_service.projections.exchange_store import (
     store_exchange,
 )
 from ledger_service.projections.journal import post
+from ledger_service.projections.journal_pool_rows import LOAD_POOLS, UPSERT_POOLS, pool_of_row, pool_rows
 from ledger_service.projections.journal_rows import (
     ADD_TO_DAYS,
     ADD_UNBILLED,
@@ -34,21 +35,17 @@ from ledger_service.projections.journal_rows import (
     LOAD_CONTRACTS,
     LOAD_LOTS,
     LOAD_OPEN_DAYS,
-    LOAD_POOLS,
     LOAD_UNBILLED,
     LOAD_WALLETS,
     UPDATE_LOTS,
     UPDATE_RULED_LOTS,
     UPSERT_CONTRACTS,
     UPSERT_PERIODS,
-    UPSERT_POOLS,
     contract_rows,
     day_rows,
     lot_rows,
     lot_updates,
     period_rows,
-    pool_of_row,
-    pool_rows,
     ruled_updates,
 )
 from ledger_service.projections.journal_touched import Touched, touched_by

@@ -52,7 +52,7 @@ class PoolTerms(msgspec.Struct, frozen=True):
 
 
 class Estimate(msgspec.Struct, frozen=True):
-    """What was stated; units are those of all that were issued when it is measured for the first time."""
+    """What was stated; units are those of all that were issued by the end of the record day."""
 
     expected_breakage: str = ""
     expected_redeemed_units: int = 0
@@ -70,6 +70,9 @@ class PoolTally(msgspec.Struct):
     moved: dict[date, PoolSums] = {}
     estimates: dict[date, Estimate] = {}
     """The last one of each record day."""
+    stated_day: date | None = None
+    """Record day of the newest estimate if it was stated in units; what else is recorded on that day counts in it."""
+    stated_units: int = 0
 
     def note(self, before: PaidLot | None, after: PaidLot, record_day: date) -> None:
         """Add what changed in a lot; `before` is None for one that began."""
@@ -81,7 +84,10 @@ class PoolTally(msgspec.Struct):
         for day in sorted(self.moved.keys() | self.estimates.keys()):
             self.sums += self.moved.pop(day, PoolSums())
             if day in self.estimates:
-                self._revise(self.estimates.pop(day))
+                self._state(day, self.estimates.pop(day))
+            if day == self.stated_day:
+                # Of a run that ends within the day, the next one begins with less than all of it.
+                self._revise(Estimate(expected_redeemed_units=self.stated_units))
             earned = pool_breakage_nanos(
                 recognisable_nanos=self.sums.consideration_nanos,
                 usage_nanos=self.sums.usage_nanos,
@@ -91,6 +97,12 @@ class PoolTally(msgspec.Struct):
             )
             yield day, earned - self.breakage_nanos
             self.breakage_nanos = earned
+
+    def _state(self, day: date, estimate: Estimate) -> None:
+        self.stated_units = estimate.expected_redeemed_units
+        self.stated_day = day if self.stated_units else None
+        if not self.stated_units:
+            self._revise(estimate)
 
     def _revise(self, estimate: Estimate) -> None:
         issued = max(self.sums.amount_units, estimate.expected_redeemed_units)

@@ -21,7 +21,12 @@ from ledger_service.projections.connections import connect
 from ledger_service.projections.projection import PROJECTIONS, Projection
 from ledger_service.projections.side_tables import analyze_side_tables, create_side_tables
 from ledger_service.projections.tables import Table
-from ledger_service.projections.tracking import ensure_positions, lock_live_positions, read_positions
+from ledger_service.projections.tracking import (
+    ensure_positions,
+    lock_live_positions,
+    read_positions,
+    set_live_positions,
+)
 
 REBUILD_LIMITS: Final = RunLimits(run_events_max=1_000_000, run_rows_max=100_000)
 """Nothing waits for a rebuild's position, so its runs may be long; memory is bounded by the rows (100 MB)."""
@@ -76,8 +81,12 @@ def compare(
         connect(url, schema=schema) as connection,
         _rebuilt(connection, schema, projections, progress) as positions,
     ):
+        reached = read_positions(connection, list(positions))
         return [
-            _compare(connection, schema, projection, positions[projection.name]) for projection in projections
+            _compare(
+                connection, schema, projection, positions[projection.name], reached=reached[projection.name]
+            )
+            for projection in projections
         ]
 
 
@@ -90,7 +99,8 @@ def rebuild(
 ) -> dict[str, int]:
     """Replace each projection by its rebuild, all in one transaction, and return their positions.
 
-    Raises psycopg.Error; then the live projections are as they were.
+    One that claimed to be further than the log goes back to its end. Raises psycopg.Error; then the live projections
+    are as they were.
     """
     with (
         connect(url, schema=schema) as connection,
@@ -101,7 +111,9 @@ def rebuild(
                 names = {"schema": Identifier(schema), "table": Identifier(table.name)}
                 connection.execute(SQL(_EMPTY).format(**names))
                 connection.execute(SQL(_FILL).format(**names))
-        return positions
+        reached = read_positions(connection, list(positions))
+        set_live_positions(connection, schema, reached)
+        return reached
 
 
 @contextmanager
@@ -143,10 +155,15 @@ def _catch_up(
 
 
 def _compare(
-    connection: psycopg.Connection[Any], schema: str, projection: Projection, position: int
+    connection: psycopg.Connection[Any], schema: str, projection: Projection, position: int, *, reached: int
 ) -> Comparison:
     count = 0
     differences: list[Difference] = []
+    if reached != position:
+        # It would never take up the events that are recorded between the two.
+        count = 1
+        stands, ends = f"{projection.name} at position {position}", f"the log ends at position {reached}"
+        differences.append(Difference("notification_tracking", stands, ends))
     for table in projection.tables:
         rows = connection.execute(_differences(schema, table), (DIFFERENCES_MAX,)).fetchall()
         count += rows[0][0] if rows else 0

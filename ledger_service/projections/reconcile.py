@@ -16,8 +16,10 @@ import msgspec
 import psycopg
 
 from ledger_service.application.report_ports import Check, ReconcileProgress
+from ledger_service.domain.topics import UnknownTopicError, decode_fact
 from ledger_service.projections.entry_source import READ_ONLY, EntrySource
 from ledger_service.projections.folded_reports import PROGRESS_EVENTS
+from ledger_service.projections.log_pages import read_page
 from ledger_service.projections.projection import JOURNAL
 from ledger_service.projections.rebuild import Comparison, compare
 from ledger_service.projections.reconcile_checks import Derived, check_accounts
@@ -25,10 +27,23 @@ from ledger_service.projections.reconcile_lots import LotChecks
 
 PROGRESS_SECONDS: Final = 0.5
 """Between two reports of how far the rebuild is."""
+READABLE: Final = "events can be read"
+UNREADABLE: Final = (UnknownTopicError, msgspec.MsgspecError)
+PAGE_EVENTS: Final = 5_000
+"""Read at once when the first event that cannot be read is looked for."""
 
 
 def reconcile(connection: psycopg.Connection[Any], url: str, schema: str) -> Iterator[ReconcileProgress]:
     """Yield how far it is, and the checks last. Raises psycopg.Error."""
+    try:
+        yield from _reconcile(connection, url, schema)
+    except UNREADABLE:
+        # Nothing can be derived without it, and the rebuild would stop at it, too.
+        check = _first_unreadable(connection)
+        yield ReconcileProgress(0, 0, check.compared, check.compared, check.compared, True, (check,))
+
+
+def _reconcile(connection: psycopg.Connection[Any], url: str, schema: str) -> Iterator[ReconcileProgress]:
     with connection.transaction():
         connection.execute(READ_ONLY)
         source = EntrySource(connection, schema)
@@ -48,6 +63,7 @@ def reconcile(connection: psycopg.Connection[Any], url: str, schema: str) -> Ite
             lots.end_wallet(each.wallet)
             done += 1
         checks = [
+            Check(READABLE, source.event_count, 0),
             *lots.checks(derived.over_time),
             *check_accounts(connection, schema, derived, source.exchange),
         ]
@@ -62,6 +78,19 @@ def reconcile(connection: psycopg.Connection[Any], url: str, schema: str) -> Ite
             yield msgspec.structs.replace(so_far, event_count=source.position + rebuilt.position)
     checks.append(_check_rebuild(comparing.result()[0]))
     yield msgspec.structs.replace(so_far, event_count=events_total, done=True, checks=tuple(checks))
+
+
+def _first_unreadable(connection: psycopg.Connection[Any]) -> Check:
+    position = count = 0
+    while (page := read_page(connection, after=position, events_max=PAGE_EVENTS)).events:
+        for event in page.events:
+            count += 1
+            try:
+                decode_fact(event.topic, event.state)
+            except UNREADABLE as error:
+                return Check(READABLE, count, 1, f"{event.stream} at position {event.position}: {error}")
+        position = page.through
+    raise AssertionError("an event that could not be read can be read")
 
 
 class _Rebuilt:

@@ -9,7 +9,7 @@ stores the run's effect: the row stays locked until then, and a projector that w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import psycopg
@@ -26,6 +26,11 @@ SELECT application_name, notification_id FROM notification_tracking WHERE applic
 _LOCK: Final = """
 SELECT application_name, notification_id FROM {schema}.notification_tracking
 WHERE application_name = ANY(%s) ORDER BY application_name FOR UPDATE"""
+
+_SET: Final = """
+UPDATE {schema}.notification_tracking AS t SET notification_id = p.position
+FROM unnest(%s::text[], %s::bigint[]) AS p (name, position)
+WHERE t.application_name = p.name AND t.notification_id <> p.position"""
 
 _MOVE: Final = """
 UPDATE notification_tracking SET notification_id = %s
@@ -52,6 +57,14 @@ def lock_live_positions(
     """Return the positions of a schema and hold them until the transaction ends. Raises psycopg.Error."""
     statement = SQL(_LOCK).format(schema=Identifier(schema))
     return dict(connection.execute(statement, (list(names),)).fetchall())
+
+
+def set_live_positions(
+    connection: psycopg.Connection[Any], schema: str, positions: Mapping[str, int]
+) -> None:
+    """Put positions of a schema, which the caller has locked, in their place. Raises psycopg.Error."""
+    statement = SQL(_SET).format(schema=Identifier(schema))
+    connection.execute(statement, (list(positions), list(positions.values())))
 
 
 def move_position(connection: psycopg.Connection[Any], name: str, *, after: int, through: int) -> None:

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from rating_service.domain.credit_note import CreditNote
+from rating_service.domain.credit_note import CreditNote, NoteOrder
 from rating_service.domain.invoice_document import Invoice
 
 
@@ -60,15 +60,24 @@ class Taken(NamedTuple):
     replayed: bool
 
 
-Compute = Callable[[Sequence[CreditNote], Sequence[Invoice]], StoredNote]
-"""Makes a note from the earlier ones of its invoice, and the invoices that have closed cycles of its contract since."""
+class Earlier(NamedTuple):
+    """What was issued before a note: those on its invoice, in order, and how much of what it settles is settled.
+
+    `later` are the invoices that have closed cycles of its contract since its invoice, in the order of issue.
+    """
+
+    notes: Sequence[CreditNote]
+    settled_nanos: int
+    later: Sequence[Invoice]
 
 
 class CreditNoteStore(Protocol):
     """The credit notes issued. Every method raises StoreUnavailableError."""
 
-    async def issue(self, contract: str, key: str, invoice: str, compute: Compute) -> Taken:
-        """Store what `compute` makes of an invoice's earlier notes, with its record, while nobody else can.
+    async def issue(
+        self, contract: str, key: str, order: NoteOrder, compute: Callable[[Earlier], StoredNote]
+    ) -> Taken:
+        """Store what `compute` makes of an order after earlier notes, with its record, while nobody else can.
 
         Nor is any invoice of the contract issued meanwhile that closes a cycle.
 

@@ -113,6 +113,8 @@ def _command(ledger: Book, act: Act, now: datetime) -> AnyCommand | None:  # noq
         case "settle":
             return SettleWallet(WALLET)
         case "pool":
+            if act.number > 5:
+                return RevisePoolEstimate(POOL, expected_redeemed_units=act.units)
             return RevisePoolEstimate(POOL, act.breakage or "0")
         case "lock":
             return _lock(ledger, now.date())

@@ -20,6 +20,7 @@ from ledger_service.domain.commands import (
     Debit,
     LockAccountingPeriod,
     PlaceHold,
+    RevisePoolEstimate,
     SaleTerms,
     SettleWallet,
 )
@@ -32,7 +33,7 @@ from ledger_service.projections.journal_store import TABLES
 from ledger_service.projections.journal_views import PostgresFinanceViews
 from ledger_service.projections.rebuild import compare, rebuild
 from tests.bills import record_credit_note, record_invoice
-from tests.builders import NOW, WALLET, Book, sign_contract
+from tests.builders import NOW, WALLET, Book, refund, sign_contract
 from tests.fakes.finance_log import PERIODS, POOL, play, priced, random_acts
 from tests.fakes.projection_log import stored
 from tests.integration.projector_process import append, catch_up
@@ -106,6 +107,41 @@ def test_rows_are_the_same_however_the_log_is_cut(database_url: str, seed: int) 
     exchange = {table.name for table in EXCHANGE_TABLES}
     assert all(rows for name, rows in in_pieces.items() if name not in exchange), "every table has rows"
     assert in_pieces == rows(database_url)
+    assert all(not each.differences for each in compare(database_url, schema=SCHEMA_DEFAULT))
+
+
+def test_an_estimate_of_a_pool_in_units_counts_all_of_its_day_however_far_a_run_had_come(
+    database_url: str,
+) -> None:
+    pool, ledger, seen = SaleTerms(pool=POOL), opened(), 0
+    steps = (
+        CreateBreakagePool(POOL, "EUR", BreakageMethod.PROPORTIONAL, expected_breakage="0.1"),
+        sale(1_000, terms=pool),
+        Debit(WALLET, 40),
+        RevisePoolEstimate(POOL, expected_redeemed_units=100),
+        sale(1_000, terms=pool),
+        refund(4, 10),
+    )
+    for step in steps:
+        ledger.run(step)
+        seen = project(database_url, ledger, seen=seen)
+
+    # 40 of 100 units, of 1,900 for the 190 units that are there in the end, less what is usage.
+    [row] = rows(database_url)["journal_pools"]
+    assert row[-3:] == (760 - 400, NOW.date(), 100)
+    assert all(not each.differences for each in compare(database_url, schema=SCHEMA_DEFAULT))
+
+
+def test_a_rebuild_takes_back_a_position_beyond_the_log(database_url: str) -> None:
+    ledger = opened()
+    ledger.run(sale(100))
+    seen = project(database_url, ledger)
+    with connect(database_url, schema=SCHEMA_DEFAULT) as connection:
+        connection.execute("UPDATE notification_tracking SET notification_id = notification_id + 5")
+
+    assert rebuild(database_url, schema=SCHEMA_DEFAULT)["journal"] == seen
+    ledger.run(Debit(WALLET, 40))
+    project(database_url, ledger, seen=seen)
     assert all(not each.differences for each in compare(database_url, schema=SCHEMA_DEFAULT))
 
 

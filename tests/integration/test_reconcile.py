@@ -26,6 +26,7 @@ INVOICES = "invoices = receivables"
 BILLS = "invoices = entries"
 UNBILLED = "unbilled by wallet = account"
 REBUILD = "projection = rebuild"
+READABLE = "events can be read"
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,8 @@ def found_after(url: str, change: str) -> dict[str, Check]:
             name
             for (name,) in connection.execute(
                 "SELECT table_name FROM information_schema.tables"
-                " WHERE table_schema = 'ledger' AND (table_name LIKE 'journal%' OR table_name = 'stored_events')"
+                " WHERE table_schema = 'ledger' AND (table_name LIKE 'journal%'"
+                " OR table_name IN ('stored_events', 'notification_tracking'))"
             )
         ]
         for table in tables:
@@ -169,6 +171,20 @@ def test_nothing_differs_in_a_history_that_the_projector_wrote(books: str) -> No
             {BILLS, EVENTS, REBUILD},
             "contracts/acme",
             id="whose a contract is",
+        ),
+        pytest.param(
+            "UPDATE notification_tracking SET notification_id = notification_id + 1"
+            " WHERE application_name = 'journal'",
+            {REBUILD},
+            "the log ends at position",
+            id="a position beyond the log",
+        ),
+        pytest.param(
+            "UPDATE stored_events SET topic = 'wallet.CreditsHeld.v1' WHERE notification_id ="
+            " (SELECT min(notification_id) FROM stored_events WHERE topic = 'wallet.CreditsDebited.v1')",
+            {READABLE},
+            "at position",
+            id="what an event is",
         ),
     ],
 )

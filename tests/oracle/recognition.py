@@ -196,7 +196,8 @@ class Book:
     def _estimate(self, event: Mapping[str, Any]) -> None:
         lots = [self.lots[lot_id] for lot_id in event["lots"]]
         for lot in lots:
-            lot.breakage = _breakage(event, _sum(each.units for each in lots))
+            # What was paid back is expected to be used no more.
+            lot.breakage = _breakage(event, _sum(each.units - each.refunded_units for each in lots))
 
     def _refund(self, event: Mapping[str, Any]) -> None:
         lot, units = self.lots[event["lot"]], Fraction(event["units"])

@@ -76,7 +76,8 @@ class FinanceTerms(Record, frozen=True):
 class BreakageEstimateRevised(Record, frozen=True):
     """Of some lots another part is expected never to be used, from now on: a cumulative catch-up.
 
-    Stated as a fraction, or as the units expected to be used of all that were granted with these lots.
+    Stated as a fraction, or as the units expected to be used of all that were granted with these lots and neither paid
+    back nor moved on. What was declared remote of them is so no longer.
     """
 
     grant_versions: tuple[int, ...]

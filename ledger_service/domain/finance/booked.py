@@ -37,6 +37,19 @@ class LotChange(msgspec.Struct, frozen=True, gc=False):
         return self.after.drawn_units - (0 if self.before is None else self.before.drawn_units)
 
 
+class AheadChange(msgspec.Struct, frozen=True, gc=False):
+    """What an entry did to contract liability that no lot carries and that is earned, or drawn down, by itself.
+
+    `part` is what it was billed by: a bundle, an invoice with its credit notes, or the commitments of a contract.
+    `nanos` more are owed, below zero less; so much of them was earned, below zero taken back.
+    """
+
+    part: str
+    currency_code: str
+    nanos: int
+    recognised_nanos: int
+
+
 class BookedEntry(msgspec.Struct, frozen=True, gc=False):
     """An entry, and the lots whose part of it it is. Without lines it moved units only.
 
@@ -51,6 +64,7 @@ class BookedEntry(msgspec.Struct, frozen=True, gc=False):
     """What was used."""
     overage: Money | None = None
     """What overage costs, as a bill will say it; below zero it was taken back."""
+    ahead: tuple[AheadChange, ...] = ()
 
 
 def outstanding(lot: PaidLot) -> int:

@@ -9,7 +9,8 @@ begins with; while they are on their way it belongs to no lot, and is liability 
 the ledger decided, cumulatively rounded down; what rounding leaves stays with the lot. Units that roll over take
 their part of what the lot still carries, rounded up, so that refunds of the new lot are covered; neither is revenue.
 
-Units that are declared remote are breakage at once. They may be drawn still: then breakage turns into usage.
+Units that are declared remote are breakage at once. They may be drawn still: then breakage turns into usage. An
+estimate that is stated later takes the declaration back, and what of it was breakage is liability again.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from fractions import Fraction
 
 import msgspec
 
-from ledger_service.domain.finance.methods import Measured, measure, round_half_up
+from ledger_service.domain.finance.methods import Measured, measure, round_half_up, share_nanos
 
 
 class PaidLot(msgspec.Struct, frozen=True, gc=False):
@@ -165,8 +166,11 @@ def shared(lot: PaidLot, bonus_units: int) -> PaidLot:
 
 
 def estimated(lot: PaidLot, *, numerator: int, denominator: int) -> PaidLot:
-    """Return a lot of which another part is expected never to be used: a cumulative catch-up (ASC 250-10-45-17)."""
-    return _measured(lot, estimate_numerator=numerator, estimate_denominator=denominator)
+    """Return a lot of which another part is expected never to be used: a cumulative catch-up (ASC 250-10-45-17).
+
+    The newest expectation counts, so units that were declared remote are so no longer.
+    """
+    return _measured(lot, remote_units=0, estimate_numerator=numerator, estimate_denominator=denominator)
 
 
 def declared_remote(lot: PaidLot) -> PaidLot:
@@ -178,6 +182,23 @@ def escheated(lot: PaidLot, fraction: Fraction) -> PaidLot:
     """Return a lot of which a fraction of what was not used belongs to the state, rounded half up (606-10-55-49)."""
     unused_nanos = lot.recognisable_nanos - lot.usage_nanos
     return _measured(lot, escheated_nanos=lot.escheated_nanos + round_half_up(unused_nanos * fraction))
+
+
+def used_after_all(lot: PaidLot, units: int) -> PaidLot:
+    """Return a lot of which units that had expired were used before that, so the state has less, in proportion.
+
+    Nothing of it is left to the state once nothing is unused.
+    """
+    drawn_units = lot.drawn_units + units
+    paid_nanos = lot.recognisable_nanos + lot.escheated_nanos
+    before, after = (
+        paid_nanos - share_nanos(lot.consideration_nanos, drawn, lot.amount_units)
+        for drawn in (lot.drawn_units, drawn_units)
+    )
+    left = share_nanos(lot.escheated_nanos, after, before) if before else 0
+    return _measured(
+        lot, drawn_units=drawn_units, expired_units=lot.expired_units - units, escheated_nanos=left
+    )
 
 
 def _measured(lot: PaidLot, **changes: int) -> PaidLot:

@@ -34,7 +34,7 @@ from ledger_service.domain.refusals import (
 from ledger_service.domain.wallet.burn_down import Lot
 from ledger_service.domain.wallet.lots import find
 from ledger_service.domain.wallet.settle import begin
-from ledger_service.domain.wallet.state import Wallet
+from ledger_service.domain.wallet.state import Wallet, basis_of
 
 GRANTS_MAX: Final = 1_000
 """Most grants that one revision names."""
@@ -46,7 +46,7 @@ def revise_estimate(wallet: Wallet, command: ReviseBreakageEstimate, now: dateti
     lots = _paid_lots(tape.wallet, command.grant_versions)
     if any(lot.finance is not None and lot.finance.pool for lot in lots):
         raise BreakagePoolMismatch("the lots of a pool are estimated together", field="grants")
-    units = sum(lot.granted_units for lot in lots)
+    units = sum(_usable_units(tape.wallet, lot) for lot in lots)
     if not command.expected_breakage and not command.expected_redeemed_units:
         raise FieldRequired("expected_breakage is required", field="expected_breakage")
     check_estimate(
@@ -97,6 +97,13 @@ def settle_refund(wallet: Wallet, command: SettleRefund, now: datetime) -> list[
         owed.tax,
     )
     return tape.end(event, now)
+
+
+def _usable_units(wallet: Wallet, lot: Lot) -> int:
+    """Return what was granted but for what was paid back or moved on: the liability of that is gone with it."""
+    assert lot.consideration is not None, "only what was paid for is estimated"
+    basis = basis_of(wallet, lot.grant_version, lot.consideration, lot.granted_units)
+    return lot.granted_units - basis.refunded_units - basis.moved.amount_units
 
 
 def _paid_lots(wallet: Wallet, versions: tuple[int, ...]) -> list[Lot]:

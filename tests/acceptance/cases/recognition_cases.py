@@ -136,7 +136,7 @@ def _set_scene(events: Sequence[Fields], play: RecognitionPlay, currencies: Curr
         told = play.rates.setdefault(look.text("currency", "foreign"), [])
         told.append((look.instant("t"), look.decimal("fx_rate")))
     if any(look.text("type") == "close" for look in looks):
-        play.entity = play.wallet.wallet_id
+        play.entity = play.wallet.entity = play.wallet.wallet_id
         play.open_from = _midnight(min(look.instant("t") for look in looks))
 
 

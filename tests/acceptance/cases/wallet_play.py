@@ -56,6 +56,8 @@ class WalletPlay:
         self.over_hold = wallet_service_pb2.OVER_HOLD_EXTRA_IF_AVAILABLE
         self.take_available = False
         self.late_usage_grace = timedelta(0)
+        self.entity = ""
+        """Whose books it is in; the default ones if empty."""
         self.position = 0
 
     @property
@@ -92,6 +94,7 @@ class WalletPlay:
             customer=f"customers/{self.wallet_id}",
             asset=money_pb2.Asset(code=ASSET_CODE, scale=self.scale),
             shortfall_mode=self.shortfall_mode,
+            entity=self.entity,
         )
         if self.late_usage_grace:
             wallet.rules.late_usage_grace.FromTimedelta(self.late_usage_grace)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+from io import StringIO
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -123,3 +125,31 @@ def test_the_journal_is_shown_by_day(terminal: Terminal) -> None:
 
     assert sum(int(row["amount"]["nanos"]) for row in rows) == 0
     assert "Debit" in terminal.run("finance", "journal-days", "--from", "2026-01-01", "--to", "2026-01-02")
+
+
+def test_lists_of_the_books_are_whole_however_small_their_pages(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wallet, entity = f"wallets/{uuid4().hex}", uuid4().hex
+    terminal.run("open", wallet.partition("/")[2], "--customer", "customers/acme", "--entity", entity)
+    for _ in range(3):
+        terminal.run("sell", wallet, "100", "--price", "1 EUR")
+    since = terminal.json("debit", wallet, "150")["position"]
+    terminal.run("finance", "periods", entity, "--min-position", since)
+    monkeypatch.setattr("ledger_service.cli.finance_rows.PAGE_SIZE", 1)
+    span = ("--from", "2025-01-01", "--to", "2034-12-31", "--currency", "EUR", "--entity", entity)
+
+    lots = list(csv.DictReader(StringIO(terminal.run("finance", "paid-lots", wallet, "--csv"))))
+    days = list(csv.DictReader(StringIO(terminal.run("finance", "journal-days", *span, "--csv"))))
+    assert [(lot["left"], lot["liability"]) for lot in lots] == [
+        ("0", "0.00"),
+        ("50", "0.50"),
+        ("100", "1.00"),
+    ]
+    assert {(day["account"], day["debit"], day["credit"]) for day in days} == {
+        ("Cash", "3.00", "0.00"),
+        ("ContractLiability", "0.00", "3.00"),
+        ("ContractLiability", "1.50", "0.00"),
+        ("Revenue:Usage", "0.00", "1.50"),
+    }
+    assert terminal.json("finance", "journal-days", *span, "--known", "2025-02-01")["rows"] == []

@@ -52,6 +52,7 @@ def test_contract_liability_is_what_the_lots_defer_less_what_their_pools_have_ea
 @given(ACTS, st.integers(2, 9))
 @example(random_acts(5, 40), 40)
 @example(random_acts(155, 40), 40)
+@example(random_acts(77, 40), 40)
 def test_however_a_history_is_cut_the_same_is_posted(acts: list[Act], pieces: int) -> None:
     whole, cut = folded(acts), folded(acts, pieces=pieces)
 

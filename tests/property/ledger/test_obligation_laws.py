@@ -14,7 +14,8 @@ from ledger_service.application.agreed_contracts import AgreedContract
 from ledger_service.application.contract_positions import ContractPositions, WalletPositions
 from ledger_service.application.journal_summary import JournalSummary
 from ledger_service.application.liability_bands import Band, ObligationPart, obligation_totals, obligations
-from ledger_service.application.liability_parts import LiabilityRow
+from ledger_service.application.liability_parts import LiabilityRow, PartKind
+from ledger_service.application.opening_revenue import OpeningRevenue
 from ledger_service.application.remaining_obligation import RemainingObligation
 from ledger_service.application.report_scope import ReportScope
 from ledger_service.application.revenue_split import RevenueSplit
@@ -22,11 +23,14 @@ from ledger_service.domain.agreement.promises import fees, term_at
 from ledger_service.domain.events import Fact
 from ledger_service.domain.finance.accounts import KINDS, Account, AccountKind
 from ledger_service.domain.finance.booked import BookedEntry
+from ledger_service.domain.finance.journal import Movement
 from tests.builders import CONTRACT, WALLET, Book
+from tests.fakes.projection_log import MemoryJournal
 from tests.promises import agreed_in, entries_in, random_book, stored_in
 
 SEEDS = st.integers(0, 10**6)
 DAYS = st.integers(-30, 250).map(lambda days: date(2026, 3, 1) + timedelta(days=days))
+RECOGNISED = {Movement.USAGE, Movement.BREAKAGE, Movement.PLAN, Movement.DRAW_DOWN}
 LATER = datetime(2040, 1, 1, tzinfo=UTC)
 
 
@@ -83,6 +87,38 @@ def test_the_parts_of_an_obligation_add_up_and_its_liability_is_the_account(seed
     )
     unbilled = [row for row in rows if row.kind.value in {"COMMITMENT", "FEES", "USAGE"}]
     assert all(row.nanos > 0 for row in unbilled), "nothing is promised below zero"
+
+
+@settings(max_examples=40)
+@given(seed=SEEDS, day=DAYS)
+def test_all_that_is_billed_ahead_has_the_days_on_which_it_is_earned(seed: int, day: date) -> None:
+    book = random_book(seed)
+    rows = rows_of(list(entries_in(stored_in(book))), agreed_in(book), day)
+    ahead = [row for row in rows if row.kind is PartKind.OVER_TIME]
+
+    assert all(row.end_day is not None and row.end_day >= day and row.nanos > 0 for row in ahead)
+
+
+@settings(max_examples=40)
+@given(seed=SEEDS, day=DAYS, length=st.integers(1, 200))
+def test_what_a_period_recognised_is_all_revenue_that_the_journal_took_off_the_liability(
+    seed: int, day: date, length: int
+) -> None:
+    log, end, store = stored_in(random_book(seed)), day + timedelta(days=length), MemoryJournal()
+    opening = OpeningRevenue(day, end)
+    for booked in entries_in(log):
+        opening.take(booked)
+    opening.end_wallet()
+    store.apply([log])
+    recognised = sum(
+        nanos
+        for key, nanos in store.sums.items()
+        if key.flow.debit is Account.CONTRACT_LIABILITY
+        and key.flow.movement in RECOGNISED
+        and day <= key.posting_day < end
+    )
+
+    assert sum(row.recognised_nanos for row in opening.rows()) == recognised
 
 
 @settings(max_examples=30)

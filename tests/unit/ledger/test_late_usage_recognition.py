@@ -7,10 +7,17 @@ from datetime import date, datetime, timedelta
 import msgspec
 import pytest
 
-from ledger_service.domain.commands import Debit, GrantCredits, OpenWallet, SettleWallet
+from ledger_service.domain.commands import (
+    CreateBreakagePool,
+    Debit,
+    GrantCredits,
+    OpenWallet,
+    SaleTerms,
+    SettleWallet,
+)
 from ledger_service.domain.events import WalletRules
 from ledger_service.domain.finance.lots import moved
-from ledger_service.domain.values import GrantCategory, Money, ShortfallMode
+from ledger_service.domain.values import BreakageMethod, GrantCategory, Money, ShortfallMode
 from ledger_service.projections.books import LotKey
 from ledger_service.projections.roll_forward import DaySums
 from ledger_service.projections.wallet_events import read_wallet_events
@@ -19,6 +26,7 @@ from ledger_service.projections.wallet_view import fold_wallet_view
 from tests.builders import CREDIT, MICROSECOND, NOW, WALLET, Book
 from tests.fakes.projection_log import MemoryJournal, stored
 from tests.lots import paid_lot
+from tests.sales import sale
 
 FIRST = date(2026, 3, 1)
 EXPIRY = NOW + timedelta(days=1)
@@ -106,6 +114,25 @@ def test_late_usage_beside_what_the_lot_still_defers_changes_no_liability() -> N
     assert (broken.deferred_nanos, late.deferred_nanos) == (33, 33)
     assert (broken.usage_nanos, broken.breakage_nanos) == (0, 67)
     assert (late.usage_nanos, late.breakage_nanos) == (33, 34)
+
+
+@pytest.mark.parametrize(("units", "usage", "escheat"), [(1, 33, 40), (2, 67, 20), (3, 100, 0)])
+def test_what_was_used_after_all_does_not_belong_to_the_state(units: int, usage: int, escheat: int) -> None:
+    pool = "breakagePools/packs"
+    ledger = Book()
+    opening = OpenWallet(WALLET, "customers/acme", CREDIT, ShortfallMode.SOFT)
+    ledger.run(msgspec.structs.replace(opening, rules=GRACE))
+    ledger.run(CreateBreakagePool(pool, "EUR", BreakageMethod.REMOTE, escheat_fraction="0.6"))
+    ledger.run(sale(100, 3, terms=SaleTerms(pool=pool), expire_time=EXPIRY))
+    ledger.run(SettleWallet(WALLET), EXPIRY)
+    ledger.run(Debit(WALLET, units, BEFORE), RECORDED)
+    lot = projected(ledger).lots[LotKey(WALLET, 2)]
+
+    assert (lot.usage_nanos, lot.escheated_nanos) == (usage, escheat)
+    assert lot.usage_nanos + lot.breakage_nanos + lot.escheated_nanos == 100
+    ledger.reverse(ledger.log[-1].version, units, RECORDED + timedelta(days=1))
+    back = projected(ledger).lots[LotKey(WALLET, 2)]
+    assert (back.usage_nanos, back.escheated_nanos, back.deferred_nanos) == (0, 60, 0)
 
 
 def test_what_the_same_debit_draws_on_a_live_lot_counts_on_the_day_of_the_usage() -> None:

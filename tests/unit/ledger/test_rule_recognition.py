@@ -6,7 +6,14 @@ from datetime import date, timedelta
 
 import pytest
 
-from ledger_service.domain.finance.lots import PaidLot, moved, refunded, rolled_over
+from ledger_service.domain.finance.lots import (
+    PaidLot,
+    declared_remote,
+    estimated,
+    moved,
+    refunded,
+    rolled_over,
+)
 from ledger_service.domain.finance.methods import share_nanos
 from ledger_service.domain.finance.postings import Days, differences
 from tests.lots import FIRST, paid_lot
@@ -125,3 +132,12 @@ def test_a_lot_from_which_all_rolled_over_is_open_again_after_a_reversal() -> No
 
     assert (rolled.deferred_nanos, back.deferred_nanos) == (0, 33)
     assert expired(back, 1).breakage_nanos == 33
+
+
+@pytest.mark.parametrize(("estimate", "breakage_nanos"), [((0, 1), 0), ((1, 10), 5), ((1, 2), 45)])
+def test_an_estimate_takes_back_that_use_was_remote(estimate: tuple[int, int], breakage_nanos: int) -> None:
+    remote = declared_remote(drawn(paid_lot(100, 100), 45))
+    back = estimated(remote, numerator=estimate[0], denominator=estimate[1])
+
+    assert (remote.breakage_nanos, remote.deferred_nanos) == (55, 0)
+    assert (back.breakage_nanos, back.deferred_nanos) == (breakage_nanos, 55 - breakage_nanos)

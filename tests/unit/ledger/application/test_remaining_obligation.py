@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 
+import msgspec
 import pytest
 
 from ledger_service.application.liability_bands import Band, ObligationPart, obligation_totals, obligations
+from ledger_service.application.opening_revenue import OpeningRevenue
 from ledger_service.application.remaining_obligation import RemainingObligation
 from ledger_service.application.report_scope import ReportScope
 from ledger_service.domain.events import BilledAmount
 from ledger_service.domain.finance.accounts import Account
+from tests.bills import record_credit_note
 from tests.builders import Book, end_contract, schedule_phase
 from tests.promises import EUR, agreed_in, bill, credit, entries_in, signed_book, stored_in, terms, use
 
@@ -140,6 +143,44 @@ def test_a_fee_of_which_a_note_gave_the_unused_days_back_is_earned_by_the_end_an
     assert parts(of(book, date(2026, 3, 18))) == {}
     assert sum(nanos for day, nanos in earned if day < left.date()) == 16 * EUR
     assert sum(nanos for day, nanos in earned if day >= left.date()) == 0
+
+
+def test_what_is_billed_later_is_in_no_band_of_a_day_before() -> None:
+    book = yearly(fee=31)
+    bill(book, BilledAmount("BASE_FEE", 31 * EUR, MAR, APR), now=datetime(2026, 3, 5, tzinfo=UTC))
+
+    assert [(band.part, band.label) for band in of(book)] == [
+        (ObligationPart.FEES, "0 to 12 months"),
+        (ObligationPart.FEES, "12 to 24 months"),
+        (ObligationPart.FEES, "24 to 36 months"),
+    ]
+
+
+def test_what_a_credit_note_takes_back_is_in_no_band_any_more() -> None:
+    book = yearly(fee=31)
+    bill(book, BilledAmount("BASE_FEE", 31 * EUR, MAR, APR), now=datetime(2026, 2, 20, tzinfo=UTC))
+    note = record_credit_note(0, invoice="invoices/bill-1", issue_time=datetime(2026, 2, 25, tzinfo=UTC))
+    amounts = (BilledAmount("BASE_FEE", 31 * EUR // 2, MAR, APR),)
+    issued = msgspec.structs.replace(note.issued, amounts=amounts, total_nanos=31 * EUR // 2)
+    book.run(msgspec.structs.replace(note, issued=issued), datetime(2026, 2, 25, tzinfo=UTC))
+    ahead = [band for band in of(book) if band.part is ObligationPart.BILLED_AHEAD]
+
+    assert [(band.label, band.nanos) for band in ahead] == [("0 to 12 months", 31 * EUR // 2)]
+
+
+def test_revenue_of_a_bill_of_the_period_was_in_no_opening_liability() -> None:
+    book = yearly(fee=31)
+    year = BilledAmount("SEATS", 365 * EUR, START, NEXT)
+    bill(book, year, now=START)
+    bill(book, BilledAmount("BASE_FEE", 31 * EUR, MAR, APR), now=MAR, number=2)
+    opening = OpeningRevenue(date(2026, 3, 1), date(2026, 4, 1))
+    for booked in entries_in(stored_in(book)):
+        opening.take(booked)
+    opening.end_wallet()
+
+    assert [(row.opening_nanos, row.from_opening_nanos, row.recognised_nanos) for row in opening.rows()] == [
+        (306 * EUR, 31 * EUR, 62 * EUR)
+    ]
 
 
 def test_what_the_rounding_of_a_bill_leaves_is_not_promised() -> None:

@@ -9,7 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger_service.domain.commands import CloseAccountingPeriod, LockAccountingPeriod
+from ledger_service.domain.commands import (
+    CloseAccountingPeriod,
+    LockAccountingPeriod,
+    ReviseBreakageEstimate,
+)
+from ledger_service.domain.events import BreakageEstimateRevised
 from ledger_service.domain.finance.accounts import Account
 from ledger_service.domain.finance.allocation import allocate
 from ledger_service.domain.finance.estimates import check_estimate, check_fraction, estimate_of
@@ -33,7 +38,7 @@ from ledger_service.domain.refusals import (
     PeriodOutOfOrder,
     TimesOutOfOrder,
 )
-from tests.builders import MICROSECOND, Book
+from tests.builders import MICROSECOND, WALLET, Book, book, debit, events_of, grant, open_wallet, refund
 
 PERIODS = "accountingPeriods/default"
 NANOS = st.integers(0, 10**12)
@@ -114,6 +119,18 @@ def test_units_expected_to_be_used_lie_from_1_to_all_of_them(units: int, allowed
     else:
         with pytest.raises(BreakageEstimateOutOfRange):
             check_estimate(expected_breakage="", expected_redeemed_units=units, of_units=9)
+
+
+@pytest.mark.parametrize(("units", "allowed"), [(1, True), (8, True), (9, False)])
+def test_units_that_were_paid_back_are_not_expected_to_be_used(units: int, allowed: bool) -> None:
+    ledger = book(open_wallet(), grant(10, paid_nanos=100), debit(3), refund(2, 2))
+    command = ReviseBreakageEstimate(WALLET, (2,), expected_redeemed_units=units)
+
+    if allowed:
+        assert events_of(ledger.run(command)) == [BreakageEstimateRevised((2,), "", units, 8)]
+    else:
+        with pytest.raises(BreakageEstimateOutOfRange):
+            ledger.run(command)
 
 
 @pytest.mark.parametrize("text", ["0." + "1" * 19, "1e-3", "--1", " 0.1", "0,1", "NaN"])

@@ -67,7 +67,9 @@ class ReviseBreakageEstimateRequest(_message.Message):
     expected_breakage: _builtins.str
     """Fraction of the units expected never to be used: decimal text in [0, 1). Required unless units are stated."""
     expected_redeemed_units: _builtins.int
-    """The same, as units expected to be used, of all that these grants, or the pool, issued. 0: not stated."""
+    """The same, as units expected to be used, of all that these grants, or the pool, issued but for what was paid back or
+    moved to other wallets: used before or to come. For a pool they are those of the end of the day (UTC). 0: not stated.
+    """
     @_builtins.property
     def grants(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """wallets/{wallet}/grants/{grant} of the wallet, 1 to 1,000; none for a pool. They must carry consideration, have

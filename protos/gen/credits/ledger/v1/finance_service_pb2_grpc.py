@@ -208,7 +208,8 @@ class FinanceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReviseBreakageEstimate(self, request, context):
-        """Expect another part of lots, or of a pool, never to be used: a cumulative catch-up. Safe to retry with the same key.
+        """Expect another part of lots, or of a pool, never to be used: a cumulative catch-up. Lots that were declared remote are
+        so no longer. Safe to retry with the same key.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -46,7 +46,9 @@ class FinanceServiceStub:
     ListJournalDays: _grpc.UnaryUnaryMultiCallable[_finance_commands_pb2.ListJournalDaysRequest, _finance_commands_pb2.ListJournalDaysResponse]
     """List what was posted by day and account, late entries among it. Safe to retry."""
     ReviseBreakageEstimate: _grpc.UnaryUnaryMultiCallable[_finance_commands_pb2.ReviseBreakageEstimateRequest, _finance_commands_pb2.ReviseBreakageEstimateResponse]
-    """Expect another part of lots, or of a pool, never to be used: a cumulative catch-up. Safe to retry with the same key."""
+    """Expect another part of lots, or of a pool, never to be used: a cumulative catch-up. Lots that were declared remote are
+    so no longer. Safe to retry with the same key.
+    """
     DeclareBreakageRemote: _grpc.UnaryUnaryMultiCallable[_finance_commands_pb2.DeclareBreakageRemoteRequest, _finance_commands_pb2.DeclareBreakageRemoteResponse]
     """Expect what is left of lots never to be used: it is breakage at once. It may be used all the same, and is revenue from
     use then. Safe to retry with the same key.
@@ -116,7 +118,9 @@ class FinanceServiceAsyncStub(FinanceServiceStub):
     ListJournalDays: _aio.UnaryUnaryMultiCallable[_finance_commands_pb2.ListJournalDaysRequest, _finance_commands_pb2.ListJournalDaysResponse]  # type: ignore[assignment]
     """List what was posted by day and account, late entries among it. Safe to retry."""
     ReviseBreakageEstimate: _aio.UnaryUnaryMultiCallable[_finance_commands_pb2.ReviseBreakageEstimateRequest, _finance_commands_pb2.ReviseBreakageEstimateResponse]  # type: ignore[assignment]
-    """Expect another part of lots, or of a pool, never to be used: a cumulative catch-up. Safe to retry with the same key."""
+    """Expect another part of lots, or of a pool, never to be used: a cumulative catch-up. Lots that were declared remote are
+    so no longer. Safe to retry with the same key.
+    """
     DeclareBreakageRemote: _aio.UnaryUnaryMultiCallable[_finance_commands_pb2.DeclareBreakageRemoteRequest, _finance_commands_pb2.DeclareBreakageRemoteResponse]  # type: ignore[assignment]
     """Expect what is left of lots never to be used: it is breakage at once. It may be used all the same, and is revenue from
     use then. Safe to retry with the same key.
@@ -207,7 +211,9 @@ class FinanceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _finance_commands_pb2.ReviseBreakageEstimateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_finance_commands_pb2.ReviseBreakageEstimateResponse, _abc.Awaitable[_finance_commands_pb2.ReviseBreakageEstimateResponse]]:
-        """Expect another part of lots, or of a pool, never to be used: a cumulative catch-up. Safe to retry with the same key."""
+        """Expect another part of lots, or of a pool, never to be used: a cumulative catch-up. Lots that were declared remote are
+        so no longer. Safe to retry with the same key.
+        """
 
     @_abc_1.abstractmethod
     def DeclareBreakageRemote(
