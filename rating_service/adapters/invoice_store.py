@@ -48,20 +48,20 @@ INVOICE_COLUMNS: Final = sql.SQL(
     "name, contract, cycle_start_time, cycle_end_time, issue_time, watermark_position, hash, document, kind,"
     " sequence, owed_nanos"
 )
+# Unless it closes a cycle and there is a note on a fee in advance that it does not know.
 ADD_INVOICE: Final = sql.SQL(
-    "INSERT INTO rating.invoices ({columns}) VALUES (%(name)s, %(contract)s, %(cycle_start_time)s,"
+    "INSERT INTO rating.invoices ({columns}) SELECT %(name)s, %(contract)s, %(cycle_start_time)s,"
     " %(cycle_end_time)s, %(issue_time)s, %(watermark_position)s, %(hash)s, %(document)s, %(kind)s,"
-    " %(sequence)s, %(owed_nanos)s)"
+    " %(sequence)s, %(owed_nanos)s"
+    " WHERE %(kind)s NOT IN ('CYCLE', 'FINAL') OR NOT EXISTS ("
+    "SELECT FROM rating.credit_notes AS n"
+    " JOIN rating.invoices AS i ON i.name = n.invoice"
+    " AND position('\"advance\":{{'::bytea IN i.document) > 0"
+    " LEFT JOIN rating.ledger_records AS r ON r.document = n.name"
+    " WHERE n.contract = %(contract)s AND n.settles = ''"
+    " AND (r.position IS NULL OR r.position > %(watermark_position)s))"
     " ON CONFLICT DO NOTHING"
 ).format(columns=INVOICE_COLUMNS)
-READ_UNKNOWN_NOTES: Final = """
-    SELECT n.name FROM rating.credit_notes AS n
-    JOIN rating.invoices AS i ON i.name = n.invoice AND position('"advance":{'::bytea IN i.document) > 0
-    LEFT JOIN rating.ledger_records AS r ON r.document = n.name
-    WHERE n.contract = %(contract)s AND n.settles = ''
-        AND (r.position IS NULL OR r.position > %(watermark_position)s)
-    LIMIT 1
-"""
 READ_INVOICE: Final = sql.SQL("SELECT {columns} FROM rating.invoices ").format(columns=INVOICE_COLUMNS)
 OF_CYCLE: Final = sql.SQL(
     "WHERE contract = %(contract)s AND cycle_start_time = %(cycle_start_time)s AND kind IN ('CYCLE', 'FINAL')"
@@ -111,8 +111,6 @@ class PostgresInvoiceStore:
         async with connection(self._pool) as lent:
             if InvoiceKind(invoice.kind) in CLOSING_KINDS:
                 await lock_contract(lent, invoice.contract)
-                if await (await lent.execute(READ_UNKNOWN_NOTES, values)).fetchone():
-                    return False
             added = await lent.execute(ADD_INVOICE, values)
             if added.rowcount == 1:
                 await add_record(lent, invoice_record(read_document(invoice.document), invoice.hash))

@@ -68,7 +68,7 @@ class Earlier(NamedTuple):
 
     notes: Sequence[CreditNote]
     settled_nanos: int
-    later: Sequence[Invoice]
+    later: Sequence[Invoice] = ()
 
 
 class CreditNoteStore(Protocol):

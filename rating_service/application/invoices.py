@@ -57,7 +57,6 @@ from rating_service.domain.invoice import Invoice, InvoiceKind
 ISSUE_ATTEMPTS_MAX: Final = 8
 """How often an invoice is computed again because another of the contract was issued meanwhile."""
 
-
 Check = Callable[[Basis, datetime], str]
 """Refuses what may not be issued at an instant, and returns the name of what may."""
 

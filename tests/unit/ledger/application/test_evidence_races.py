@@ -34,6 +34,9 @@ class StreamReader:
         found = [each for each in self._shard.events if each.stream == stream and each.version > after]
         return [each for each in found if not topics or each.topic in topics][:limit]
 
+    async def read_versions(self, stream: str, versions: Sequence[int]) -> list[StoredEvent]:
+        return [each for each in self._shard.events if each.stream == stream and each.version in versions]
+
 
 async def take_back(writer: Writer, shard: Shard, version: int, units: int, steps: Steps) -> None:
     """Reverse a debit in a process of its own, unless nothing is left of it."""
