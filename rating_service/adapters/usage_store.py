@@ -73,14 +73,16 @@ class PostgresUsageStore:
                 raise PositionMovedError(f"debits are no longer folded up to {from_position}")
             await _fold(lent, from_position, to_position, zone_of, into=STORED)
 
-    async def check(self, zone_of: ZoneOf, *, repair: bool) -> RollupCheck:
+    async def check(self, zone_of: ZoneOf, *, known_position: int, repair: bool) -> RollupCheck:
         """Fold everything anew beside the stored sums and compare; with `repair` store what was folded.
 
-        A repair keeps folds waiting, a check does not.
+        A repair keeps folds waiting, a check does not. Raises PositionMovedError if more is folded than is known.
         """
         async with connection(self._pool) as lent:
             await lent.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             to_position = await _number(lent, READ_POSITION + (" FOR UPDATE" if repair else ""))
+            if to_position > known_position:
+                raise PositionMovedError(f"debits are folded up to {to_position}, not {known_position}")
             for statement in MAKE_ANEW:
                 await lent.execute(statement)
             for start in range(0, to_position, CHECK_POSITIONS):

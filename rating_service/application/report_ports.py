@@ -69,8 +69,11 @@ class UsageFolds(Protocol):
     async def fold(self, from_position: int, to_position: int, zone_of: ZoneOf) -> None:
         """Fold debits of (from, to] and move the position, in one transaction. Raises PositionMovedError."""
 
-    async def check(self, zone_of: ZoneOf, *, repair: bool) -> RollupCheck:
-        """Fold everything anew beside the stored sums and compare; with `repair` store what was folded."""
+    async def check(self, zone_of: ZoneOf, *, known_position: int, repair: bool) -> RollupCheck:
+        """Fold everything anew beside the stored sums and compare; with `repair` store what was folded.
+
+        `zone_of` knows the contracts of a position; raises PositionMovedError if more than that is folded.
+        """
 
 
 class UsageReader(Protocol):

@@ -13,6 +13,7 @@ from typing import Final
 import structlog
 
 from rating_service.application.ports import PositionMovedError, StoreUnavailableError
+from rating_service.application.refusals import RequestReason, RequestRefused
 from rating_service.application.report_ports import RollupCheck, UsageFolds
 from rating_service.domain.index import find
 from rating_service.projections.follower import CAUGHT_UP_LAG_EVENTS_MAX, Follower
@@ -23,6 +24,8 @@ PAUSE_SECONDS: Final = 1.0
 """Pause after a fold: what comes meanwhile is folded together. A report that needs it does not wait for that."""
 PATIENCE_PAUSES: Final = 60
 """Pauses for which folding stands back while the follower has a backlog: prices wait for it, and sums can."""
+ROUNDS_MAX: Final = 8
+"""How often a check begins again because another instance has folded more."""
 UTC_ZONE: Final = "UTC"
 
 log = structlog.get_logger("rating.usage_rollup")
@@ -81,8 +84,24 @@ class UsageRollup:
             return self._position
 
     async def check(self, *, repair: bool) -> RollupCheck:
-        """Compare the stored sums with those folded anew. Raises StoreUnavailableError."""
-        return await self._store.check(self._zone_of, repair=repair)
+        """Compare the stored sums with those folded anew.
+
+        Another instance may have folded what is not followed here yet: zones of its contracts are not known before.
+        Refuses HISTORY_BEHIND. Raises StoreUnavailableError.
+        """
+        for _ in range(ROUNDS_MAX):
+            await self._history.wait_for(await self._store.position())
+            try:
+                return await self._store.check(
+                    self._zone_of, known_position=self._history.position, repair=repair
+                )
+            except PositionMovedError:
+                log.info("another_instance_was_faster", position=self._history.position)
+        raise RequestRefused(
+            RequestReason.HISTORY_BEHIND,
+            f"another instance folds what is not followed here; position {self._history.position} is",
+            position=str(self._history.position),
+        )
 
     async def _fold_next(self) -> None:
         """Fold the next stretch. What another instance folded meanwhile is not folded again."""

@@ -34,6 +34,8 @@ START: Final = datetime(2026, 3, 27, tzinfo=UTC)
 WALLETS: Final = {"wallets/a": "contracts/a", "wallets/b": "contracts/b", "wallets/plain": ""}
 ZONES: Final = {"contracts/a": "Europe/Berlin", "contracts/b": "UTC"}
 NAMES_MAX: Final = {"feature": 1, "model": 2, "api_key": 2, "usage_user": 3}
+KNOWN: Final = 2**62
+"""Every position is known."""
 SUMS: Final = "requests, quantity, amount_units, overage_units, exact_units, provider_cost"
 
 
@@ -193,7 +195,7 @@ async def test_any_cut_of_the_folds_gives_what_a_naive_count_gives(pool: Pool, s
     store = PostgresUsageStore(pool)
     for start, end in pairwise([0, *cuts, log.head]):
         await store.fold(start, end, zone_of)
-    check = await store.check(zone_of, repair=False)
+    check = await store.check(zone_of, known_position=KNOWN, repair=False)
 
     assert await stored(pool) == naive(log)
     assert (check.position, check.difference_count) == (log.head, 0)
@@ -229,7 +231,17 @@ async def test_a_fold_counts_once_whoever_tries(pool: Pool) -> None:
     with pytest.raises(PositionMovedError):
         await store.fold(0, 100, zone_of)
     assert await store.position() == 100
-    assert (await store.check(zone_of, repair=False)).difference_count == 0
+    assert (await store.check(zone_of, known_position=KNOWN, repair=False)).difference_count == 0
+
+
+async def test_a_check_that_knows_less_than_is_folded_compares_nothing(pool: Pool) -> None:
+    await follow(pool, history(1))
+    store = PostgresUsageStore(pool)
+    await store.fold(0, 100, zone_of)
+
+    with pytest.raises(PositionMovedError):
+        await store.check(zone_of, known_position=99, repair=True)
+    assert (await store.check(zone_of, known_position=100, repair=True)).difference_count == 0
 
 
 async def test_a_fold_that_breaks_off_leaves_nothing(pool: Pool) -> None:
@@ -254,12 +266,12 @@ async def test_a_sum_that_was_changed_is_found_and_repaired(pool: Pool) -> None:
             "UPDATE rating.usage_days SET amount_units = amount_units + 1 WHERE ctid ="
             " (SELECT min(ctid) FROM rating.usage_days)"
         )
-    found = await store.check(zone_of, repair=False)
-    repaired = await store.check(zone_of, repair=True)
+    found = await store.check(zone_of, known_position=KNOWN, repair=False)
+    repaired = await store.check(zone_of, known_position=KNOWN, repair=True)
 
     assert found.difference_count == repaired.difference_count == 2
     assert [each.partition(":")[0] for each in found.differences] == ["only stored", "only anew"]
-    assert (await store.check(zone_of, repair=False)).difference_count == 0
+    assert (await store.check(zone_of, known_position=KNOWN, repair=False)).difference_count == 0
     assert await stored(pool) == before
 
 
