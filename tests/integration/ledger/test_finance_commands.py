@@ -97,6 +97,21 @@ def test_a_top_up_is_sold_on_terms_and_its_grant_says_so(terminal: Terminal, tmp
     assert "Sold for" in terminal.run("grants", wallet)
 
 
+def test_credit_and_usage_of_another_day_count_on_that_day(terminal: Terminal, tmp_path: Path) -> None:
+    wallet, rules = f"wallets/{uuid4().hex}", tmp_path / "rules.yaml"
+    rules.write_text("late_usage_grace: 864000s")
+    terminal.run("open", wallet.partition("/")[2], "--customer", "customers/acme", "--rules", str(rules))
+    sold = terminal.json("sell", wallet, "100", "--price", "1 EUR", "--effective", "2025-01-01")
+    bonus = terminal.json(
+        *("grant", wallet, "20", "--purchase", sold["grant"]["name"], "--effective", "2025-01-02")
+    )
+    used = terminal.json("debit", wallet, "10", "--at", "2025-01-03T12:00:00Z")
+
+    assert sold["grant"]["effective_time"] == "2025-01-01T00:00:00Z"
+    assert bonus["grant"]["purchase"] == sold["grant"]["name"]
+    assert used["debit"]["effective_time"] == "2025-01-03T12:00:00Z"
+
+
 def test_a_pool_is_created_and_revised(terminal: Terminal) -> None:
     pool = terminal.json("finance", "create-pool", uuid4().hex, "--currency", "EUR", "--breakage", "0.2")[
         "pool"
