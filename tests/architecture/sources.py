@@ -6,6 +6,7 @@ Owns where source is found and how a module is named; the rules are in the tests
 import ast
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +29,7 @@ def module_from_source(name: str, source: str) -> Module:
     return Module(name, f"{name.replace('.', '/')}.py", ast.parse(source), len(source.splitlines()))
 
 
+@cache
 def modules_below(package: str) -> list[Module]:
     """Return every module of a top-level package, in path order."""
     return [read_module(path) for path in sorted((ROOT / package).rglob("*.py"))]

@@ -12,7 +12,7 @@ import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from decimal import ROUND_FLOOR, Decimal
-from typing import Any
+from typing import Any, Final
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -34,6 +34,8 @@ from credits.ledger.v1 import (
 )
 from tests.fakes.fake_contracts import FakeContracts
 
+WAIT_SECONDS_MAX: Final = 20
+
 PAGE_EVENTS_MAX = 1_000
 LIFE_SECONDS = 0.2
 MeterKey = tuple[str, str, datetime, datetime, str]
@@ -52,7 +54,9 @@ class FakeLedger:
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
         self.hard_wallets: set[str] = set()
         self.unavailable_calls = 0
-        self.slow_seconds = 0.0
+        self.debits_go_on = asyncio.Event()
+        self.debits_go_on.set()
+        self.debits_waiting = 0
         self.batch_calls = 0
         self.stale_debits = 0
         self.totals: dict[MeterKey, list[int]] = {}
@@ -64,6 +68,20 @@ class FakeLedger:
         self._fractions: dict[str, Decimal] = {}
         self._answers: dict[tuple[str, str], wallet_service_pb2.DebitResponse] = {}
         self._grown = asyncio.Condition()
+
+    async def turn(self) -> None:
+        """Wait, as a single debit does before it is decided, until debits go on."""
+        self.debits_waiting += 1
+        try:
+            await self.debits_go_on.wait()
+        finally:
+            self.debits_waiting -= 1
+
+    async def until_waiting(self, debits: int) -> None:
+        """Wait until so many single debits wait for their turn."""
+        async with asyncio.timeout(WAIT_SECONDS_MAX):
+            while self.debits_waiting != debits:  # noqa: ASYNC110, it hangs on calls of others
+                await asyncio.sleep(0.005)
 
     async def publish(
         self,
@@ -319,7 +337,7 @@ class _Wallets(wallet_service_pb2_grpc.WalletServiceServicer):
 
     async def Debit(self, request: Any, context: Any) -> Any:  # noqa: N802, the name is the protos'
         await _maybe_unavailable(self._ledger, context)
-        await asyncio.sleep(self._ledger.slow_seconds)
+        await self._ledger.turn()
         outcome = await self._ledger.debit(request)
         await self._ledger.notify()
         if isinstance(outcome, status_pb2.Status):

@@ -103,7 +103,7 @@ def test_two_projectors_at_once_apply_each_event_once(database_url: str) -> None
     for process in processes:
         process.send_signal(signal.SIGTERM)
 
-    assert [process.wait(timeout=10) for process in processes] == [0, 0]
+    assert [process.wait(timeout=30) for process in processes] == [0, 0]
     assert differences(database_url) == []
 
 
@@ -191,7 +191,7 @@ def test_a_projector_begins_and_waits_when_nothing_is_there(database_url: str) -
     wait_for(lambda: positions(database_url) == dict.fromkeys(NAMES, 0))
     process.send_signal(signal.SIGTERM)
 
-    assert process.wait(timeout=10) == 0
+    assert process.wait(timeout=30) == 0
 
 
 def test_comparing_finds_every_kind_of_tampering_and_changes_nothing(database_url: str) -> None:

@@ -45,7 +45,7 @@ async def states(world: World, contract: str) -> list[billing_pb2.CycleState.Val
 
 async def eventually(look: Callable[[], Awaitable[Sequence[object]]], *, count: int) -> None:
     """Wait until there is as much to see as there should be."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len(await look()) < count:  # noqa: ASYNC110, it is the state of another process
             await asyncio.sleep(0.02)
 

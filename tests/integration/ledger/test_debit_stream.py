@@ -14,8 +14,9 @@ import pytest_asyncio
 from credits.ledger.v1 import wallet_service_pb2
 from ledger_service.rpc.debit_stream_service import DEBITS_IN_FLIGHT_MAX
 from tests.integration.ledger.client import CALL_SECONDS, DEBITED, Client, Refused, refused_by
+from tests.integration.ledger.test_lifecycle import metrics
 from tests.integration.ledger.test_store_trouble import stalled_log, waiting_appends
-from tests.servers import LedgerServer, serving, wait_until
+from tests.servers import LedgerServer, free_port, serving, wait_until
 
 Response = wallet_service_pb2.StreamDebitsResponse
 METHOD = "WalletService/StreamDebits"
@@ -41,9 +42,18 @@ async def answers(call: Any) -> list[Response]:
 
 @pytest.fixture
 def server(database_url: str, tmp_path: Path) -> Iterator[LedgerServer]:
-    """A ledger of the test's own."""
-    with serving(tmp_path / "ledger.log", database_url=database_url) as running:
+    """A ledger of the test's own, with its metrics."""
+    settings = {"database_url": database_url, "metrics_port": str(free_port())}
+    with serving(tmp_path / "ledger.log", **settings) as running:
         yield running
+
+
+async def until_inside(server: LedgerServer, debits: int) -> None:
+    """Return once so many debits are inside and not answered."""
+    port = int(server.settings["metrics_port"])
+    await asyncio.to_thread(
+        wait_until, lambda: f"ledger_calls_waiting {debits}.0\n" in metrics(port), f"{debits} calls"
+    )
 
 
 @pytest_asyncio.fixture
@@ -116,13 +126,15 @@ async def test_no_debit_is_answered_before_it_is_durable(client: Client, databas
     call.cancel()
 
 
-async def test_the_server_reads_no_more_than_may_be_inside(client: Client, database_url: str) -> None:
+async def test_the_server_reads_no_more_than_may_be_inside(
+    client: Client, server: LedgerServer, database_url: str
+) -> None:
     wallet = await client.open_wallet(granted_units=5_000)
     requests = [item(wallet, number) for number in range(1, 3 * DEBITS_IN_FLIGHT_MAX)]
     with stalled_log(database_url):
         call = stream(client, *requests)
-        await asyncio.to_thread(wait_until, lambda: waiting_appends(database_url) > 0, "the append")
-        await asyncio.sleep(1.0)
+        await until_inside(server, DEBITS_IN_FLIGHT_MAX)
+        await asyncio.sleep(0.3)  # for more, which must not come
         call.cancel()
 
     async def debited() -> int:
@@ -146,8 +158,7 @@ async def test_what_a_vanished_client_sent_is_kept_and_its_retry_is_replayed(
             call = stream(lost)
             for request in requests:
                 await call.write(request)
-            await asyncio.to_thread(wait_until, lambda: waiting_appends(database_url) > 0, "the append")
-            await asyncio.sleep(0.3)
+            await until_inside(server, 20)
         await asyncio.to_thread(
             wait_until, lambda: [line["code"] for line in lines(server)] == ["CANCELLED"], "the line"
         )
@@ -169,10 +180,11 @@ async def test_a_drain_answers_what_is_inside_and_ends_the_stream(
     with stalled_log(database_url):
         for number in range(10):
             await call.write(item(wallet, number))
-        await asyncio.to_thread(wait_until, lambda: waiting_appends(database_url) > 0, "the append")
-        await asyncio.sleep(0.3)
+        await until_inside(server, 10)
         server.terminate()
-        await asyncio.sleep(0.3)
+        async with asyncio.timeout(CALL_SECONDS):
+            while await client.serves():  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
 
     received = [await call.read() for _ in range(10)]
 

@@ -119,7 +119,7 @@ async def test_a_follower_sees_the_order_of_the_log_while_eight_writers_write(le
 async def test_an_idle_stream_shows_that_it_is_alive(ledger: Client) -> None:
     head = (await ledger.grant(await ledger.open_wallet(), 1)).position
 
-    async with asyncio.timeout(6), following(ledger, after=head) as messages:
+    async with asyncio.timeout(CALL_SECONDS), following(ledger, after=head) as messages:
         first, second = await anext(messages), await anext(messages)
 
     assert list(first.events) == list(second.events) == []

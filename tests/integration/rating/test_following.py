@@ -270,7 +270,7 @@ async def ended_by(url: str, ledger: FakeLedger, topic: str, state: bytes) -> Ba
         follower = Follower(
             ledger=OnePage(ledger, topic, state), store=PostgresHistoryStore(pool_of(service))
         )
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             [outcome] = await asyncio.gather(follower.run(), return_exceptions=True)
     return outcome
 

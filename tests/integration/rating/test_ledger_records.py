@@ -137,7 +137,7 @@ async def test_many_callers_of_one_contract_send_each_record_once(world: World) 
 async def test_a_background_task_sends_what_waits(world: World) -> None:
     name = await world.issue(1)
     task = asyncio.create_task(world.records.run())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while await world.store.position(name) is None:  # noqa: ASYNC110, nobody announces it
             await asyncio.sleep(0.01)
     task.cancel()

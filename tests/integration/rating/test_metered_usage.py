@@ -9,7 +9,7 @@ import grpc
 
 from credits.rating.v1 import rating_service_pb2
 from rating_service.application import metered_usage
-from tests.integration.rating.harness import START, WALLET, Service, reason, refused, usage
+from tests.integration.rating.harness import START, WALLET, Service, reason, refused, until, usage
 from tests.integration.rating.test_price_models import LATER, publish
 
 WHOLE = 1_000_000
@@ -48,6 +48,13 @@ async def someone_else_counts(service: Service, quantity: int) -> None:
         total[1] += 1
 
 
+async def until_singles_wait(service: Service, singles: int) -> None:
+    """Return once so many usages that came alone are inside, the first of them in the ledger."""
+    wallets = service.parts.streams._rating._metered._wallets
+    await until(lambda: WALLET in wallets and len(wallets[WALLET].waiting) == singles)
+    await service.ledger.until_waiting(1)
+
+
 async def test_a_batch_of_one_customer_is_one_call_and_adds_up(service: Service) -> None:
     await publish(service)
 
@@ -74,29 +81,33 @@ async def test_after_others_have_counted_a_batch_takes_one_call_more(service: Se
 
 async def test_single_usages_of_one_customer_at_once_go_together_and_add_up(service: Service) -> None:
     await publish(service)
-    service.ledger.slow_seconds = 0.1
+    service.ledger.debits_go_on.clear()
 
     requests = [rating_service_pb2.RecordUsageRequest(usage=each) for each in fonts(40)]
-    answers = await asyncio.gather(*(service.rating.RecordUsage(request) for request in requests))
+    calls = [asyncio.ensure_future(service.rating.RecordUsage(request)) for request in requests]
+    await until_singles_wait(service, 40)
+    service.ledger.debits_go_on.set()
+    answers = await asyncio.gather(*calls)
 
     assert sum(answer.debit.amount_units for answer in answers) == after(40) * WHOLE
     assert service.ledger.stale_debits == 0
-    assert service.ledger.batch_calls <= 2
+    assert service.ledger.batch_calls == 1
 
 
 async def test_singles_that_go_together_keep_their_own_outcomes(service: Service) -> None:
     await publish(service)
     service.ledger.hard_wallets.add(WALLET)
     await service.ledger.grant(WALLET, after(3) * WHOLE, effective_time=START)
-    service.ledger.slow_seconds = 0.1
+    service.ledger.debits_go_on.clear()
 
     requests = [
         rating_service_pb2.RecordUsageRequest(usage=each, refuse_when_short=place % 2 == 0)
         for place, each in enumerate(fonts(8))
     ]
-    outcomes = await asyncio.gather(
-        *(service.rating.RecordUsage(request) for request in requests), return_exceptions=True
-    )
+    calls = [asyncio.ensure_future(service.rating.RecordUsage(request)) for request in requests]
+    await until_singles_wait(service, 8)
+    service.ledger.debits_go_on.set()
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
 
     taken = [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
     assert all(not isinstance(outcome, BaseException) for outcome in outcomes[1::2])
@@ -107,13 +118,16 @@ async def test_singles_that_go_together_keep_their_own_outcomes(service: Service
 
 async def test_a_caller_that_gives_up_leaves_the_others_their_turn(service: Service) -> None:
     await publish(service)
-    service.ledger.slow_seconds = 0.2
+    service.ledger.debits_go_on.clear()
     requests = [rating_service_pb2.RecordUsageRequest(usage=each) for each in fonts(6)]
 
-    calls = [asyncio.ensure_future(service.rating.RecordUsage(request)) for request in requests]
-    await asyncio.sleep(0.1)
-    calls[0].cancel()
-    answers = await asyncio.gather(*calls[1:])
+    first = asyncio.ensure_future(service.rating.RecordUsage(requests[0]))
+    await until_singles_wait(service, 1)
+    others = [asyncio.ensure_future(service.rating.RecordUsage(request)) for request in requests[1:]]
+    await until_singles_wait(service, 6)
+    first.cancel()
+    # Of the others the ledger is asked in one call, which does not wait there.
+    answers = await asyncio.gather(*others)
 
     # The first was broken off before the ledger decided it.
     assert counted(service) == [[5, 5]]

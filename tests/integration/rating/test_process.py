@@ -103,7 +103,7 @@ async def test_health_follows_the_ledger_and_sigterm_ends_the_service_well(
 
 async def test_calls_in_flight_are_finished_after_sigterm(rating_url: str, ledger: FakeLedger) -> None:
     server, address = await start_fake_ledger(ledger)
-    ledger.slow_seconds = 1.0
+    ledger.debits_go_on.clear()
     port = free_port()
     process = await start(
         "serve",
@@ -116,8 +116,10 @@ async def test_calls_in_flight_are_finished_after_sigterm(rating_url: str, ledge
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         stub = rating_service_pb2_grpc.RatingServiceStub(channel)
         call = stub.RecordUsage(rating_service_pb2.RecordUsageRequest(usage=usage()))
-        await asyncio.sleep(0.3)
+        await ledger.until_waiting(1)
         process.send_signal(signal.SIGTERM)
+        await becomes(port, "NOT_SERVING")
+        ledger.debits_go_on.set()
         assert (await call).debit.amount_units == 3_000
     await asyncio.wait_for(process.communicate(), 30)
     await server.stop(None)

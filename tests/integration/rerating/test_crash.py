@@ -27,7 +27,7 @@ async def adjustments(services: World) -> int:
     """Return how many adjustments the ledger has recorded."""
     found = 0
     request = history_service_pb2.FollowEventsRequest(topics=["wallet.CreditsDebited.v1"])
-    async for page in services.ledger.history.FollowEvents(request, timeout=10):
+    async for page in services.ledger.history.FollowEvents(request, timeout=30):
         found += sum(b'"adjustment"' in event.state for event in page.events)
         if page.position >= page.head_position:
             break

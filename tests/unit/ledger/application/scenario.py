@@ -23,7 +23,7 @@ from ledger_service.domain.wallet.state import Wallet
 from tests.builders import NOW, WALLET, debit
 from tests.fakes.memory_event_log import MemoryEventLog, MemoryShard
 
-WAIT_SECONDS_MAX: Final = 5.0
+WAIT_SECONDS_MAX: Final = 30.0
 """How long a scenario waits for what must come."""
 
 _keys = count(1)
