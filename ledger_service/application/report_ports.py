@@ -68,6 +68,7 @@ class FoldedReport(Enum):
     OBLIGATION = "OBLIGATION"
     POSITIONS = "POSITIONS"
     JOURNAL = "JOURNAL"
+    CREDIT = "CREDIT"
 
 
 class FoldRequest(msgspec.Struct, frozen=True, tag="fold"):
@@ -92,6 +93,7 @@ class FoldProgress(msgspec.Struct, frozen=True):
     revenue: tuple[RevenueRow, ...] = ()
     positions: tuple[PositionTotal, ...] = ()
     journal: tuple[SummaryRow, ...] = ()
+    credit: tuple[CreditOutstanding, ...] = ()
 
 
 class PositionsRequest(msgspec.Struct, frozen=True, tag="positions"):

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date, timedelta
 
 import pytest
 from psycopg_pool import AsyncConnectionPool
 
 from ledger_service.application.ports import StoredEvent
+from ledger_service.application.report_ports import FoldedReport, FoldRequest
+from ledger_service.application.report_scope import ReportScope
 from ledger_service.domain.wallet.state import Wallet
+from ledger_service.projections.finance_process import Asked, answers
 from ledger_service.projections.report_views import PostgresFinanceReports
-from tests.builders import Book
+from tests.builders import NOW, Book
 from tests.fakes import finance_log
 from tests.fakes.projection_log import stored
 from tests.integration.projector_process import append, catch_up
@@ -18,6 +22,8 @@ from tests.property.ledger import rule_histories
 from tests.property.ledger.test_entry_laws import entries_of
 
 SCHEMA = "ledger"
+DAY = timedelta(days=1)
+FOREVER = date(2040, 1, 1)
 
 
 def finance_history(seed: int) -> Book:
@@ -62,6 +68,10 @@ async def test_credit_outstanding_is_what_wallets_hold(
     for row in rows:
         units[row.category] = units.get(row.category, 0) + row.outstanding_units
 
+    scope = ReportScope(FOREVER, FOREVER + DAY, NOW, known_before=FOREVER)
+    *_, told = answers(Asked(database_url, SCHEMA, FoldRequest(FoldedReport.CREDIT, scope)))
+
+    assert told.credit == rows, "by folding the log it is the same"
     assert units == held_by_wallets(ledger)
     assert units.keys() == {"PAID", "PROMOTIONAL"}, "the history leaves credit of both"
     assert sum(row.liability_nanos for row in rows) == liability_of_lots(log)
