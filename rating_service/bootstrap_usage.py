@@ -13,7 +13,7 @@ from rating_service.adapters.ledger_holds import LedgerHolds
 from rating_service.adapters.ledger_messages import charge_message
 from rating_service.adapters.memory_limits import MemoryLimiter
 from rating_service.adapters.postgres_pool import Pool
-from rating_service.adapters.quarantine_store import PostgresQuarantineStore
+from rating_service.adapters.quarantine_store import PostgresQuarantineStore, PostgresRecordedUsage
 from rating_service.adapters.redis_limits import RedisLimiter
 from rating_service.adapters.stream_store import PostgresStreamStore
 from rating_service.adapters.wallet_client import WalletClient
@@ -82,7 +82,15 @@ def build_usage(
             rating=rating,
         ),
         intake=intake,
-        quarantine=Quarantine(rating=rating, store=entries, read=read_stored, cause_of=cause_of),
+        quarantine=Quarantine(
+            rating=rating,
+            store=entries,
+            recorded=PostgresRecordedUsage(pool),
+            ledger=ledger,
+            history=follower,
+            read=read_stored,
+            cause_of=cause_of,
+        ),
         streams=streams,
         charge_message=charge_message,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from ledger_service.application.calls import Outcome
-from ledger_service.application.debit_records import read_debit, read_debit_record
+from ledger_service.application.debit_records import on_evidence, read_debit, read_evidence
 from ledger_service.application.ports import LogReader
 from ledger_service.application.writer import Writer
 from ledger_service.domain.commands import DebitPart, RecordAdjustment, Request, SettleWallet
@@ -35,13 +35,15 @@ async def record_adjustment(
     if any(debit.debt_units for debit in debits):
         # What falls due may repay a debt: it is recorded first, so that the evidence is complete.
         await writer.submit(Request(SettleWallet(wallet), "", actor))
-    evidence = tuple(
-        [
-            DebitPart(await read_debit_record(reader, wallet, part.debit_version), part.amount_units)
-            for part in parts
-        ]
-    )
-    command = RecordAdjustment(wallet, rate_card, charge, evidence, effective_time)
-    outcome = await writer.submit(Request(command, key, actor))
-    assert outcome is not None, "a keyed command records something"
-    return outcome
+
+    async def attempt() -> Outcome:
+        records = await read_evidence(writer, reader, wallet, [part.debit_version for part in parts])
+        evidence = tuple(
+            DebitPart(record, part.amount_units) for record, part in zip(records, parts, strict=True)
+        )
+        command = RecordAdjustment(wallet, rate_card, charge, evidence, effective_time)
+        outcome = await writer.submit(Request(command, key, actor))
+        assert outcome is not None, "a keyed command records something"
+        return outcome
+
+    return await on_evidence(attempt)

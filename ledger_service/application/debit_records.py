@@ -1,11 +1,19 @@
-"""What the log says of a debit that is to be reversed: facts that never change, looked up before the decision."""
+"""What the log says of a debit that is to be reversed: facts that never change, looked up before the decision.
+
+Only repayments of its debt may come while it is looked up. Then the decision refuses what it was given, and it is
+looked up once more.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import Final, TypeVar
+
+import msgspec
 
 from ledger_service.application.ports import LogReader
+from ledger_service.application.writer import Writer
 from ledger_service.domain.commands import DebitRecord
 from ledger_service.domain.events import (
     CreditsDebited,
@@ -21,10 +29,39 @@ from ledger_service.domain.events import (
     LotTerms,
 )
 from ledger_service.domain.refusals import DebitNotFound
+from ledger_service.domain.refusals.service import Contended
 from ledger_service.domain.topics import TOPIC_OF, decode_fact
 from ledger_service.domain.wallet.lots import from_grant, terms_of
+from ledger_service.domain.wallet.reverse import owed_of
+from ledger_service.domain.wallet.state import Wallet
 
 EVENTS_PER_READ: Final = 1_000
+ROUNDS_MAX: Final = 8
+"""How often a debit is looked up because its debt was repaid meanwhile."""
+
+T = TypeVar("T")
+
+
+async def on_evidence(attempt: Callable[[], Awaitable[T]]) -> T:
+    """Return what comes of an attempt that reads its evidence and decides on it; again if that became stale.
+
+    Raises Contended, and what the attempt raises.
+    """
+    for _ in range(ROUNDS_MAX - 1):
+        with suppress(Contended):
+            return await attempt()
+    return await attempt()
+
+
+async def read_evidence(
+    writer: Writer, reader: LogReader, wallet: str, versions: Sequence[int]
+) -> list[DebitRecord]:
+    """Return what paid for debits so far, with what was owed of each before that was read. Raises DebitNotFound."""
+    state = (await writer.read(wallet)).state
+    records = [await read_debit_record(reader, wallet, version) for version in versions]
+    if not isinstance(state, Wallet):
+        return records
+    return [msgspec.structs.replace(each, owed_units=owed_of(state, each.debit_version)) for each in records]
 
 
 async def read_event(reader: LogReader, stream: str, version: int) -> Fact[Event] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ledger_service.application.calls import Outcome
-from ledger_service.application.debit_records import read_debit, read_debit_record
+from ledger_service.application.debit_records import on_evidence, read_debit, read_evidence
 from ledger_service.application.ports import LogReader
 from ledger_service.application.writer import Writer
 from ledger_service.domain.commands import Request, ReverseDebit, SettleWallet
@@ -24,8 +24,12 @@ async def reverse(
     if (await read_debit(reader, wallet, debit_version)).debt_units:
         # What falls due may repay the debt: it is recorded first, so that the evidence is complete.
         await writer.submit(Request(SettleWallet(wallet), "", actor))
-    recorded = await read_debit_record(reader, wallet, debit_version)
-    command = ReverseDebit(wallet, debit_version, recorded, amount_units)
-    outcome = await writer.submit(Request(command, key, actor))
-    assert outcome is not None, "a keyed command records something"
-    return outcome
+
+    async def attempt() -> Outcome:
+        [recorded] = await read_evidence(writer, reader, wallet, [debit_version])
+        command = ReverseDebit(wallet, debit_version, recorded, amount_units)
+        outcome = await writer.submit(Request(command, key, actor))
+        assert outcome is not None, "a keyed command records something"
+        return outcome
+
+    return await on_evidence(attempt)

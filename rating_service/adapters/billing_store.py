@@ -27,7 +27,7 @@ LEADER_LOCK: Final = 0x62696C6C696E67
 
 COLUMNS: Final = sql.SQL(
     "contract, nullif(nullif(due_time, 'infinity'), '-infinity') AS due_time, due_time = '-infinity' AS is_due,"
-    " revision, billed_until, allotted_until, plan_position, allotted, failure"
+    " change_position, billed_until, allotted_until, plan_position, allotted, failure"
 )
 READ: Final = sql.SQL("SELECT {columns} FROM rating.billing ").format(columns=COLUMNS)
 LOCK: Final = READ + sql.SQL("WHERE contract = ANY(%(contracts)s) ORDER BY contract FOR UPDATE")
@@ -129,7 +129,7 @@ def _billing(row: dict[str, Any]) -> ContractBilling:
     return ContractBilling(
         contract=row["contract"],
         due_time=BEGINNING_OF_TIME if row["is_due"] else row["due_time"],
-        revision=row["revision"],
+        change_position=row["change_position"],
         billed_until=row["billed_until"],
         allotted_until=row["allotted_until"],
         plan_position=row["plan_position"],

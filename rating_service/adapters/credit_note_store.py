@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final
 
+import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
 from rating_service.adapters.contract_lock import lock_contract
 from rating_service.adapters.postgres_pool import Pool, connection
 from rating_service.adapters.record_store import add_record
-from rating_service.application.credit_note_ports import NoteFilter, StoredNote, Taken
-from rating_service.domain.credit_note import CreditNote, note_record, read_note
+from rating_service.application.credit_note_ports import Earlier, NoteFilter, StoredNote, Taken
+from rating_service.domain.credit_note import NoteOrder, note_record, read_note
 
 STORED: Final = tuple(name for name in StoredNote.__struct_fields__ if name not in ("number", "position"))
 ADD: Final = sql.SQL("INSERT INTO rating.credit_notes ({columns}) VALUES ({values}) RETURNING number").format(
@@ -30,6 +31,10 @@ PAGE: Final = READ + sql.SQL(
     " AND (%(contract)s = '' OR n.contract = %(contract)s)"
     " AND (%(settles)s = '' OR n.settles = %(settles)s) ORDER BY n.number LIMIT %(limit)s"
 )
+SETTLED: Final = sql.SQL(
+    "SELECT coalesce(sum(total_nanos), 0)::bigint AS nanos FROM rating.credit_notes"
+    " WHERE settles <> '' AND settles = %(settles)s"
+)
 OF_INVOICE: Final = sql.SQL(
     "SELECT document FROM rating.credit_notes WHERE invoice = %(invoice)s ORDER BY number"
 )
@@ -43,17 +48,16 @@ class PostgresCreditNoteStore:
         self._pool = pool
 
     async def issue(
-        self, contract: str, key: str, invoice: str, compute: Callable[[Sequence[CreditNote]], StoredNote]
+        self, contract: str, key: str, order: NoteOrder, compute: Callable[[Earlier], StoredNote]
     ) -> Taken:
-        """Store what `compute` makes of an invoice's earlier notes, with its record, while nobody else can."""
+        """Store what `compute` makes of an order after earlier notes, with its record, while nobody else can."""
         async with connection(self._pool) as lent, lent.cursor(row_factory=dict_row) as cursor:
             await lock_contract(lent, contract)
             await cursor.execute(OF_KEY, {"contract": contract, "idempotency_key": key})
             row = await cursor.fetchone()
             if row is not None:
                 return Taken(StoredNote(**row), replayed=True)
-            await cursor.execute(OF_INVOICE, {"invoice": invoice})
-            stored = compute([read_note(each["document"]) for each in await cursor.fetchall()])
+            stored = compute(await _earlier(cursor, order))
             await cursor.execute(ADD, {name: getattr(stored, name) for name in STORED})
             await add_record(lent, note_record(read_note(stored.document), stored.hash))
         return Taken(stored, replayed=False)
@@ -71,3 +75,11 @@ class PostgresCreditNoteStore:
         async with connection(self._pool) as lent, lent.cursor(row_factory=dict_row) as cursor:
             await cursor.execute(query, values)
             return [StoredNote(**row) for row in await cursor.fetchall()]
+
+
+async def _earlier(cursor: psycopg.AsyncCursor[dict[str, Any]], order: NoteOrder) -> Earlier:
+    await cursor.execute(OF_INVOICE, {"invoice": order.invoice})
+    notes = [read_note(each["document"]) for each in await cursor.fetchall()]
+    await cursor.execute(SETTLED, {"settles": order.settles})
+    [settled] = await cursor.fetchall()
+    return Earlier(notes, settled["nanos"])

@@ -36,8 +36,8 @@ ADD_WITHDRAWAL: Final = """
     WHERE wallet = %(wallet)s AND version = %(grant_version)s
 """
 MAKE_DUE: Final = """
-    INSERT INTO rating.billing (contract) VALUES (%s)
-    ON CONFLICT (contract) DO UPDATE SET due_time = '-infinity', revision = billing.revision + 1
+    INSERT INTO rating.billing (contract, change_position) VALUES (%s, %s)
+    ON CONFLICT (contract) DO UPDATE SET due_time = '-infinity', change_position = excluded.change_position
 """
 GROW_UNBILLED: Final = """
     INSERT INTO rating.unbilled_overage (contract, cycle_start_time, nanos) VALUES (%s, %s, %s)
@@ -100,7 +100,7 @@ async def _add(lent: psycopg.AsyncConnection[tuple[object, ...]], effect: Effect
         # One pass in the order of contracts, which is the order in which billing locks them.
         due = {*effect.contracts, *await _grown_beyond(cursor, effect.unbilled)}
         if due:
-            await cursor.executemany(MAKE_DUE, [(contract,) for contract in sorted(due)])
+            await cursor.executemany(MAKE_DUE, [(contract, effect.to_position) for contract in sorted(due)])
         if effect.grants:
             await cursor.executemany(ADD_GRANT, effect.grants)
         if effect.withdrawals:

@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 
 import grpc
 from google.protobuf.message import Message
-from google.rpc import status_pb2
+from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from credits.ledger.v1 import (
@@ -135,9 +135,12 @@ async def call_ledger(method: Callable[..., Awaitable[Answer]], request: Message
 
 
 def _failure(failure: grpc.aio.AioRpcError) -> LedgerRefused | LedgerUnavailableError:
-    """Return what a failed call means: the ledger's own refusal if it explains itself."""
+    """Return what a failed call means: the ledger's own refusal if it explains itself.
+
+    One that does not serve explains that too, and so does one that does not know what it has stored: it is away.
+    """
     status = rpc_status.from_call(failure)  # type: ignore[arg-type] # the stub knows only blocking calls
-    if status is not None and status.details:
+    if status is not None and status.details and failure.code() is not grpc.StatusCode.UNAVAILABLE:
         return _refused(status)
     return LedgerUnavailableError(f"the ledger answered {failure.code().name}")
 
@@ -160,11 +163,12 @@ def _outcome(
 
 
 def _refused(status: status_pb2.Status) -> LedgerRefused:
-    """Return a refusal, with the true totals if it tells them."""
+    """Return a refusal, with the true totals if it tells them; it passes if the ledger says when to come back."""
     stale = meter_totals_pb2.StaleTotals()
     if status.code == _ABORTED and any(detail.Unpack(stale) for detail in status.details):
         return LedgerRefused(status, [read_total(total) for total in stale.totals])
-    return LedgerRefused(status)
+    retry = error_details_pb2.RetryInfo()
+    return LedgerRefused(status, is_passing=any(detail.Unpack(retry) for detail in status.details))
 
 
 def _posted(request: wallet_service_pb2.DebitRequest, answer: wallet_service_pb2.DebitResponse) -> Posted:

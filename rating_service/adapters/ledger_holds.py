@@ -13,6 +13,7 @@ from rating_service.adapters.ledger_client import call_ledger
 from rating_service.adapters.ledger_messages import instant, write_charge
 from rating_service.application.ports import LedgerRefused, Order, Posted
 from rating_service.application.stream_ports import Placed
+from rating_service.domain.usage_stream import Holder
 
 ENDED: Final = frozenset({grpc.StatusCode.NOT_FOUND.value[0], grpc.StatusCode.FAILED_PRECONDITION.value[0]})
 """Codes with which the ledger refuses to release a hold that was captured, released or is over."""
@@ -25,18 +26,18 @@ class LedgerHolds:
         """Call over a channel."""
         self._wallets = wallet_service_pb2_grpc.WalletServiceStub(channel)
 
-    async def place(self, order: Order, *, key: str, amount_units: int, ttl: timedelta) -> Placed:
-        """Hold units for an order; again with the same key gives the same hold."""
+    async def place(self, holder: Holder, *, key: str, amount_units: int, ttl: timedelta) -> Placed:
+        """Hold units for an answer; again with the same key gives the same hold."""
         lifetime = Duration()
         lifetime.FromTimedelta(ttl)
         request = wallet_service_pb2.HoldRequest(
-            name=order.wallet,
+            name=holder.wallet,
             idempotency_key=key,
             amount_units=amount_units,
             ttl=lifetime,
-            feature=order.feature,
-            api_key=order.api_key,
-            user=order.user,
+            feature=holder.feature,
+            api_key=holder.api_key,
+            user=holder.user,
         )
         hold = (await call_ledger(self._wallets.Hold, request)).hold
         return Placed(hold.name, instant(hold.expire_time))

@@ -1,8 +1,9 @@
-"""The quarantine in PostgreSQL. Rows are added and marked, never removed."""
+"""The quarantine in PostgreSQL, and the debits that were followed. Entries are added and marked, never removed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ from psycopg.rows import dict_row
 
 from rating_service.adapters.postgres_pool import Pool, connection
 from rating_service.application.quarantine import Cause, Entry, Filter, NewEntry
+from rating_service.domain.agreement import Contract
 
 COLUMNS: Final = sql.SQL(", ").join(map(sql.Identifier, Entry.__struct_fields__))
 ADD: Final = sql.SQL(
@@ -41,6 +43,32 @@ DISMISSED: Final = sql.SQL(
     "UPDATE rating.quarantine SET state = 'DISMISSED', dismiss_actor = %(actor)s, dismiss_reason = %(reason)s"
     " WHERE number = %(number)s AND state = 'WAITING'"
 )
+
+
+DEBITED: Final = sql.SQL(
+    "SELECT EXISTS (SELECT FROM rating.debits WHERE wallet = %(wallet)s AND effective_time = %(effective_time)s"
+    " AND usage = %(usage)s AND contract = %(contract)s)"
+)
+
+
+class PostgresRecordedUsage:
+    """RecordedUsage in PostgreSQL."""
+
+    def __init__(self, pool: Pool) -> None:
+        """Use connections of a pool."""
+        self._pool = pool
+
+    async def has(self, contract: Contract, usage_id: str, effective_time: datetime) -> bool:
+        """Tell whether a usage was debited, or another one under its id at the same instant."""
+        values = {
+            "wallet": contract.wallet,
+            "effective_time": effective_time,
+            "usage": usage_id,
+            "contract": contract.name,
+        }
+        async with connection(self._pool) as lent:
+            rows: list[Any] = await (await lent.execute(DEBITED, values)).fetchall()
+        return bool(rows[0][0])
 
 
 class PostgresQuarantineStore:

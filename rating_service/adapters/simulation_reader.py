@@ -1,8 +1,8 @@
 """Recorded usage for a simulation, from one state of the database.
 
 Debits are streamed in the order of the log while they are priced. Sorting a year of them first would take longer than
-pricing them, so the planner is kept from it unless single wallets are asked for. Adjustments are left out: they put
-the price of earlier usage right, and that usage is read itself.
+pricing them, so the planner is kept from it unless single wallets are asked for. Adjustments are left out, and so is
+what they gave back: they put the price of earlier usage right, and that usage is read itself.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+import msgspec
 import psycopg
 from psycopg import sql
 
@@ -19,6 +20,7 @@ from rating_service.application.run_simulation import DebitRow, Wanted
 from rating_service.domain.agreement import Contract
 from rating_service.domain.catalogue import EMPTY, evolve
 from rating_service.domain.index import values
+from rating_service.domain.usage import Adjustment
 
 ROWS_AT_A_TIME: Final = 1_000
 """Rows that the stream fetches at once; above 1,000 nothing is gained."""
@@ -31,6 +33,9 @@ READ_REVERSED: Final = """
     SELECT wallet, debit_version, sum(amount_units)::bigint FROM rating.debit_reversals
     WHERE position <= %s GROUP BY wallet, debit_version
 """
+READ_ADJUSTMENTS: Final = """
+    SELECT wallet, charge FROM rating.debits WHERE position <= %s AND adjusted_cycle_time IS NOT NULL
+"""
 READ_DEBITS: Final = sql.SQL(
     "SELECT position, wallet, version, effective_time, contract, feature, amount_units, charge FROM"
     " rating.debits"
@@ -38,6 +43,15 @@ READ_DEBITS: Final = sql.SQL(
     " AND effective_time >= %(from_time)s AND effective_time < %(to_time)s {of_wallets} ORDER BY position"
 )
 OF_WALLETS: Final = sql.SQL("AND wallet = ANY(%(wallets)s)")
+
+
+class _Adjusting(msgspec.Struct, frozen=True):
+    """Of the charge of an adjustment, what it gave back."""
+
+    adjustment: Adjustment
+
+
+_adjusting: Final = msgspec.json.Decoder(_Adjusting)
 
 
 @contextmanager
@@ -74,10 +88,7 @@ class PostgresRecordedUsage:
 
     def debits(self, wanted: Wanted) -> Iterator[DebitRow]:
         """Yield debits with a charge in the order of the log, read while they are consumed."""
-        taken_back = {
-            (wallet, version): units
-            for wallet, version, units in self._lent.execute(READ_REVERSED, (wanted.watermark_position,))
-        }
+        taken_back = self._taken_back(wanted.watermark_position)
         if wanted.wallets is None:
             self._lent.execute("SET LOCAL enable_sort = off")
         query = READ_DEBITS.format(of_wallets=OF_WALLETS if wanted.wallets is not None else sql.SQL(""))
@@ -90,3 +101,15 @@ class PostgresRecordedUsage:
                 yield DebitRow(
                     position, wallet, version, effective_time, contract, feature, amount_units, left, charge
                 )
+
+    def _taken_back(self, watermark_position: int) -> dict[tuple[str, int], int]:
+        """Return the units that were taken back of debits, without those that adjustments gave back."""
+        taken_back = {
+            (wallet, version): units
+            for wallet, version, units in self._lent.execute(READ_REVERSED, (watermark_position,))
+        }
+        for wallet, charge in self._lent.execute(READ_ADJUSTMENTS, (watermark_position,)):
+            adjustment = _adjusting.decode(charge).adjustment
+            for given in adjustment.taken_back:
+                taken_back[wallet, given.debit_version] -= given.amount_units
+        return taken_back

@@ -11,7 +11,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from rating_service.adapters.postgres_pool import Pool, connection
-from rating_service.domain.usage_stream import UsageStream
+from rating_service.domain.usage_stream import Holder, UsageStream
 
 NAMES: Final = UsageStream.__struct_fields__
 COLUMNS: Final = sql.SQL(", ").join(map(sql.Identifier, NAMES))
@@ -70,9 +70,10 @@ async def _locked(cursor: psycopg.AsyncCursor[dict[str, Any]], key: dict[str, st
 
 
 def _stream(row: dict[str, Any]) -> UsageStream:
-    return UsageStream(**{**row, "spare_holds": tuple(row["spare_holds"])})
+    holder = Holder(*row["wanted_for"]) if row["wanted_for"] else None
+    return UsageStream(**{**row, "wanted_for": holder, "spare_holds": tuple(row["spare_holds"])})
 
 
 def _values(stream: UsageStream) -> dict[str, Any]:
     values = {name: getattr(stream, name) for name in NAMES}
-    return {**values, "spare_holds": list(stream.spare_holds)}
+    return {**values, "wanted_for": list(stream.wanted_for or ()), "spare_holds": list(stream.spare_holds)}

@@ -259,6 +259,7 @@ def _yes(case: _Case, tokens: int, credit: _Credit, standings: Sequence[LimitSta
         api_key=spender.api_key,
         user=spender.user,
         hold="" if held is None else held.name,
+        properties=case.request.properties,
     )
     return Answer(
         limits=tuple(standings),

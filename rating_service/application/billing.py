@@ -9,6 +9,9 @@ answers a key once, and a cycle has one invoice. So a kill at any moment costs o
 What is refused stops the contract it is about and no other. It is kept with its reason, tried again after a pause,
 and at once when the contract changes or billing is asked for. What is merely away (the ledger, the database) ends
 the turn with an error; nothing was noted, so that the next turn begins where this one did.
+
+A change of a contract is in the store before it is in the catalogue. So a contract of which the store knows more than
+the turn did stays due, and the next turn waits for the catalogue.
 """
 
 from __future__ import annotations
@@ -150,12 +153,14 @@ class Billing:
             progress = progress._replace(
                 contracts_done=done, contracts_count=max(progress.contracts_count, done)
             )
-            left = more
+            left = [each.contract for each in more]
             yield progress
+            # What changed in the store during a turn is in the catalogue before the next.
+            await self._history.wait_for(max((each.change_position for each in more), default=0))
 
     async def _turn(
         self, progress: Progress, contracts: Sequence[str], now: datetime
-    ) -> tuple[Progress, list[str]]:
+    ) -> tuple[Progress, list[ContractBilling]]:
         """Return the progress after a turn, and which of its contracts have more to do by now."""
         position, catalogue = self._history.position, self._history.catalogue
         known = {name: found for name in contracts if (found := find(catalogue.contracts, name)) is not None}
@@ -175,7 +180,9 @@ class Billing:
         }
         after = await self._store.change(
             list(outcomes),
-            lambda billing: self._noted(billing, known[billing.contract], outcomes[billing.contract], now),
+            lambda billing: self._noted(
+                billing, known[billing.contract], outcomes[billing.contract], now, position
+            ),
         )
         failures = [
             ContractFailure(each.contract, each.failure)
@@ -190,18 +197,18 @@ class Billing:
             invoices_count=progress.invoices_count + len(invoices),
             invoices=invoices,
             failures=tuple(failures),
-        ), [each.contract for each in after if each.due_time is not None and each.due_time <= now]
+        ), [each for each in after if each.due_time is not None and each.due_time <= now]
 
     def _noted(
-        self, billing: ContractBilling, contract: Contract, outcome: Billed, now: datetime
+        self, billing: ContractBilling, contract: Contract, outcome: Billed, now: datetime, position: int
     ) -> ContractBilling:
-        """Return a billing after a turn; a contract that changed meanwhile stays due."""
+        """Return a billing after a turn that knew the log up to a position; what changed after it stays due."""
         failure = outcome.failure
         if failure is not None:
             failure = failed(billing.failure, failure)
         billed = [each for each in (billing.billed_until, outcome.billed_until) if each is not None]
         after = msgspec.structs.replace(billing, billed_until=max(billed, default=None), failure=failure)
-        if billing.revision != outcome.revision:
+        if billing.change_position > position:
             return after
         due_time = (
             retry_time(failure) if failure is not None else next_time(after, contract, now, self._waits)

@@ -4,7 +4,8 @@ An invoice whose adjustments exceed its charges comes to nothing and owes the re
 the invoices that it gives back something of: those that its lines adjust, in their order, and where they have nothing
 left, earlier invoices of the contract, the newest first. The notes are settled as credit, which the next invoice
 applies. Each names the invoice whose debt it settles, so that a break in between leaves nothing undone and nothing
-done twice: what is settled already is read from the notes.
+done twice: what is settled already is read from the notes. Of two who settle it at once the store lets one go first,
+and the other looks again.
 
 What no invoice has room for was given back otherwise, or was never billed: whether it is paid out or kept as credit is
 for a person to say (`settle_rest`). Then the owing invoice itself stands for it.
@@ -35,11 +36,17 @@ from rating_service.application.refusals import RequestReason, RequestRefused
 from rating_service.domain.agreement import Money
 from rating_service.domain.credit_note import NoteOrder, Settlement
 from rating_service.domain.invoice_document import Invoice
-from rating_service.domain.refusals import Refusal
+from rating_service.domain.refusals import Reason, Refusal
 
 SWEEP_SECONDS: Final = 1.0
 SWEEP_INVOICES_MAX: Final = 100
 """Invoices that are seen to in one sweep; the next takes the rest."""
+ROUNDS_MAX: Final = 8
+"""How often an invoice is looked at again because others settle it, or credit what it would."""
+OVERTAKEN: Final = frozenset(
+    {RequestReason.NO_CREDIT_DUE, RequestReason.IDEMPOTENCY_KEY_REUSED, Reason.CREDIT_NOTE_ABOVE_INVOICE}
+)
+"""Why a note is refused whose amount is true no longer."""
 NOTES_MAX: Final = 1_000
 """Notes of one invoice, or settling one, that are read: far more than there are."""
 UNSETTLED_PAUSE_SECONDS: Final = 60.0
@@ -124,6 +131,15 @@ class CreditDue:
 
     async def settle(self, name: str) -> int:
         """Credit what an invoice owes, and return how much of it found no invoice to be credited on, in nanos."""
+        for _ in range(ROUNDS_MAX - 1):
+            try:
+                return await self._settle(name)
+            except (Refusal, RequestRefused) as refused:
+                if refused.reason not in OVERTAKEN:
+                    raise
+        return await self._settle(name)
+
+    async def _settle(self, name: str) -> int:
         invoice = (await self._invoicing.get(name)).invoice
         due = invoice.credit_due
         if due is None or due.nanos <= 0:

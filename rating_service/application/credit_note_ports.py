@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from rating_service.domain.credit_note import CreditNote
+from rating_service.domain.credit_note import CreditNote, NoteOrder
 
 
 class StoredNote(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,13 +59,20 @@ class Taken(NamedTuple):
     replayed: bool
 
 
+class Earlier(NamedTuple):
+    """What was issued before a note: those on its invoice, in order, and how much of what it settles is settled."""
+
+    notes: Sequence[CreditNote]
+    settled_nanos: int
+
+
 class CreditNoteStore(Protocol):
     """The credit notes issued. Every method raises StoreUnavailableError."""
 
     async def issue(
-        self, contract: str, key: str, invoice: str, compute: Callable[[Sequence[CreditNote]], StoredNote]
+        self, contract: str, key: str, order: NoteOrder, compute: Callable[[Earlier], StoredNote]
     ) -> Taken:
-        """Store what `compute` makes of an invoice's earlier notes, with its record, while nobody else can.
+        """Store what `compute` makes of an order after earlier notes, with its record, while nobody else can.
 
         A key that has a note already returns that one. What `compute` raises stores nothing.
         """

@@ -4,18 +4,20 @@ The notes of a contract are issued one after the other, under a lock in the data
 earlier ones of its invoice, however many callers and instances there are. A note is stored together with the
 record that the ledger gets of it; the ledger refuses notes above the invoice once more.
 
+What an invoice owes is settled once: under the same lock a note that settles it counts all that have, on whatever
+invoice they are.
+
 A key names a call for ever within its contract: the same call again returns the same note, another one is refused
 by the name of the field that differs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import msgspec
 
-from rating_service.application.credit_note_ports import CreditNoteStore, NoteFilter, StoredNote
+from rating_service.application.credit_note_ports import CreditNoteStore, Earlier, NoteFilter, StoredNote
 from rating_service.application.invoices import Invoicing
 from rating_service.application.ledger_records import LedgerRecords
 from rating_service.application.names import (
@@ -85,8 +87,8 @@ class CreditNotes:
     async def issue(self, order: NoteOrder, *, key: str) -> ReadNote:
         """Issue a note, or return the one that an earlier call with this key has issued.
 
-        Refuses INVOICE_NOT_FOUND, INVOICE_LINE_NOT_FOUND, IDEMPOTENCY_KEY_REUSED, malformed orders, and what
-        `compute_credit_note` refuses.
+        Refuses INVOICE_NOT_FOUND, INVOICE_LINE_NOT_FOUND, NO_CREDIT_DUE, IDEMPOTENCY_KEY_REUSED, malformed orders,
+        and what `compute_credit_note` refuses.
         """
         check_order(order)
         check_idempotency_key(key)
@@ -95,23 +97,32 @@ class CreditNotes:
         _check_lines(invoice, order)
         now = await self._clock.now()
         watermark = self._history.position
+        owed_nanos = await self._owed_nanos(order)
 
-        def compute(earlier: Sequence[CreditNote]) -> StoredNote:
+        def compute(earlier: Earlier) -> StoredNote:
+            _check_owed(order, owed_nanos - earlier.settled_nanos)
             note = compute_credit_note(
                 invoice,
-                earlier,
+                earlier.notes,
                 order,
                 issue_time=now,
                 watermark_position=watermark,
             )
             return _stored(note, key=key)
 
-        taken = await self._store.issue(invoice.contract, key, order.invoice, compute)
+        taken = await self._store.issue(invoice.contract, key, order, compute)
         stored = taken.stored
         if taken.replayed:
             _check_same_call(order, read_note(stored.document).order, key=key)
         position = stored.position or await self._records.record(stored.contract, stored.name)
         return _read(msgspec.structs.replace(stored, position=position), replayed=taken.replayed)
+
+    async def _owed_nanos(self, order: NoteOrder) -> int:
+        """Return what the invoice that an order settles owes its customer, settled or not."""
+        if not order.settles:
+            return 0
+        due = (await self._invoicing.get(order.settles)).invoice.credit_due
+        return due.nanos if due else 0
 
     async def get(self, name: str) -> ReadNote:
         """Return an issued note. Refuses CREDIT_NOTE_NOT_FOUND."""
@@ -161,6 +172,15 @@ def check_order(order: NoteOrder) -> None:
     line_ids = [line.line_id for line in order.lines]
     if len(set(line_ids)) < len(line_ids):
         raise RequestRefused(RequestReason.FIELD_MALFORMED, "lines names a line twice", field="lines")
+
+
+def _check_owed(order: NoteOrder, left_nanos: int) -> None:
+    if order.total is not None and order.total.nanos > left_nanos:
+        raise RequestRefused(
+            RequestReason.NO_CREDIT_DUE,
+            f"{order.settles} owes {left_nanos} nanos that are not settled, not {order.total.nanos}",
+            field="invoice",
+        )
 
 
 def _check_lines(invoice: Creditable, order: NoteOrder) -> None:

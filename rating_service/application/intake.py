@@ -149,20 +149,30 @@ class UsageIntake:
 
 
 def _named(received: Received) -> RequestRefused | None:
-    """Return why a usage cannot be kept: it names neither itself nor its contract."""
+    """Return why a usage cannot be kept: it does not name itself or its contract; and why it would have been."""
     try:
         check_usage_id(received.usage_id, field="usage.id")
         check_contract(received.contract, field="usage.contract")
     except RequestRefused as refusal:
-        return refusal
+        flaw = received.usage
+        if not isinstance(flaw, Refusal):
+            return refusal
+        return RequestRefused(
+            refusal.reason, f"{refusal.message}, and {flaw.message}", field=refusal.field, **refusal.metadata
+        )
     return None
 
 
 def _too_late(usage: Usage, max_lateness: timedelta) -> Refusal:
     return Refusal(
         Reason.TOO_LATE,
-        f"the usage happened at {usage.effective_time.isoformat()}, more than {max_lateness} ago",
+        f"the usage happened at {usage.effective_time.isoformat()}, more than {_span(max_lateness)} ago",
     )
+
+
+def _span(span: timedelta) -> str:
+    """Return a span in whole days where it is some."""
+    return f"{span.days} days" if span == timedelta(span.days) else str(span)
 
 
 def _entry(received: Received, cause: Cause, now: datetime) -> NewEntry:

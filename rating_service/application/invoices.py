@@ -94,13 +94,13 @@ class Invoicing:
     async def preview(
         self,
         contract_name: str,
-        cycle_time: datetime,
+        cycle_time: datetime | None,
         *,
         min_position: int = 0,
         watermark_position: int = 0,
         taxes: tuple[TaxRate, ...] | None = None,
     ) -> ReadInvoice:
-        """Return the invoice of the cycle that holds an instant, as it would be issued now; or that was issued.
+        """Return the invoice of the cycle that holds an instant, now if none, as it would be issued now; or that was.
 
         A watermark gives it as it would have been issued at that position. Refuses WATERMARK_BEYOND_LOG,
         WATERMARK_BEFORE_CONTRACT.
@@ -114,7 +114,8 @@ class Invoicing:
         if watermark_position:
             watermark = _checked_watermark(watermark_position, head=watermark)
         self._check_known(contract_name)
-        order = InvoiceOrder(contract_name, cycle_time, watermark, taxes=taxes, as_known=True)
+        held = cycle_time or await self._clock.now()
+        order = InvoiceOrder(contract_name, held, watermark, taxes=taxes, as_known=True)
         computed = await asyncio.to_thread(self._computed, order)
         return as_read(computed) if isinstance(computed, Invoice) else await self.get(computed.name)
 

@@ -37,7 +37,6 @@ CauseOf = Callable[[Refusal | RequestRefused | LedgerRefused], Cause]
 class Billed(NamedTuple):
     """What was done for a contract: up to where it is billed, the new invoices, and what kept it from going on."""
 
-    revision: int
     billed_until: datetime | None = None
     invoices: tuple[str, ...] = ()
     failure: Failure | None = None
@@ -63,7 +62,7 @@ class DueInvoices:
 
         Raises what means that the ledger, its history or the database is away.
         """
-        billed = Billed(billing.revision, billing.billed_until)
+        billed = Billed(billing.billed_until)
         async with self._limit:
             if now >= contract.start_time and owes_advance(billing, contract):
                 first = cycle_at(contract.cycle, contract.start_time)

@@ -3,6 +3,10 @@
 Each contract is changed by itself, under a key made of the migration's id, so a migration that broke off is simply
 sent again. One that the ledger refuses stops no other. Contracts are those that follow the plan when the migration
 runs, and those that it, or somebody else, has brought to the new version already: they are told as unchanged.
+
+A migration of many contracts takes its time, and customers change plans themselves. So each contract is looked at
+again when its turn comes, as it is by the version to which the change is pinned. Who has left the plan by then, or is
+to leave it for another one, is left alone and told as refused.
 """
 
 from __future__ import annotations
@@ -14,10 +18,11 @@ from typing import Final, NamedTuple
 
 from rating_service.application.names import check_id, check_plan
 from rating_service.application.plan_change_ports import PlanChangeOrder, PlanLedger, Timing
-from rating_service.application.plan_changes import PlanChanging
+from rating_service.application.plan_changes import CONTRACT_CHANGED, PlanChanging
 from rating_service.application.ports import Clock, History, Ledger, LedgerRefused
 from rating_service.application.quarantine import Cause
 from rating_service.application.refusals import RequestReason, RequestRefused
+from rating_service.domain import catalogue as catalogues
 from rating_service.domain.agreement import Contract, PlanFrom
 from rating_service.domain.contract_life import end_of, plan_at
 from rating_service.domain.index import values
@@ -25,6 +30,10 @@ from rating_service.domain.plan_change import PlanChangeFigures
 from rating_service.domain.refusals import Refusal
 
 KEY_PREFIX: Final = "migration/"
+PLAN_LEFT: Final = "PLAN_LEFT"
+"""Reason of a contract that is left alone."""
+ROUNDS_MAX: Final = 8
+"""How often a contract is looked at because it changes all the time."""
 
 
 class MigrationState(Enum):
@@ -101,6 +110,13 @@ class Migration:
             yield await self._one(request, done)
 
     async def _one(self, request: MigrationRequest, done: Migrated) -> Migrated:
+        for _ in range(ROUNDS_MAX - 1):
+            migrated = await self._tried(request, done)
+            if migrated.reason != CONTRACT_CHANGED:
+                return migrated
+        return await self._tried(request, done)
+
+    async def _tried(self, request: MigrationRequest, done: Migrated) -> Migrated:
         order = PlanChangeOrder(
             done.contract,
             request.plan,
@@ -112,6 +128,12 @@ class Migration:
         try:
             version = await self._plans.change_version(done.contract)
             order = order._replace(expected_change_version=version)
+            await self._history.wait_for(await self._ledger.head_position())
+            contract = catalogues.contract(self._history.catalogue, done.contract)
+            if _follows(contract, request):
+                return done
+            if not _leaves(contract, request, await self._clock.now()):
+                return _left_alone(contract, done)
             figures = await self._changing.figures(done.contract, await self._plans.try_change(order))
             if request.validate_only:
                 return done._replace(state=MigrationState.PREVIEWED, figures=figures)
@@ -149,15 +171,30 @@ def _check(request: MigrationRequest) -> None:
 
 
 def _contracts_of(history: History, request: MigrationRequest, now: datetime) -> Iterator[Contract]:
-    wanted = (request.from_plan, request.from_plan_version)
     for contract in values(history.catalogue.contracts):
         end = end_of(contract)
         if end is not None and end <= now:
             continue
-        current = plan_at(contract, max(now, contract.start_time))
-        leaves = (current.plan, current.plan_version) == wanted or (current.plan, 0) == wanted
-        if leaves or (_follows(contract, request) and _came_from(contract, request)):
+        if _is_on(contract, request, now) or (_follows(contract, request) and _came_from(contract, request)):
             yield contract
+
+
+def _is_on(contract: Contract, request: MigrationRequest, now: datetime) -> bool:
+    """Tell whether a contract follows the plan that is to be left."""
+    current = plan_at(contract, max(now, contract.start_time))
+    wanted = (request.from_plan, request.from_plan_version)
+    return (current.plan, current.plan_version) == wanted or (current.plan, 0) == wanted
+
+
+def _leaves(contract: Contract, request: MigrationRequest, now: datetime) -> bool:
+    """Tell whether a contract follows the plan that is to be left, and is to leave it for no other by itself."""
+    return _is_on(contract, request, now) and _plans_of(contract)[-1].plan == request.from_plan
+
+
+def _left_alone(contract: Contract, done: Migrated) -> Migrated:
+    last = _plans_of(contract)[-1]
+    message = f"{contract.name} follows {last.plan} from {last.from_time.isoformat()} on"
+    return done._replace(state=MigrationState.REFUSED, reason=PLAN_LEFT, message=message)
 
 
 def _follows(contract: Contract, request: MigrationRequest) -> bool:

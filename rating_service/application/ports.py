@@ -183,13 +183,17 @@ class LedgerRefused(Exception):
     """The ledger said no; `status` is its own status, passed on unread.
 
     `true_totals` are the running totals of the order's meters if it was priced on others, and else empty.
+    `is_passing` means that the very same command may be taken a little later: the ledger is busy, not against it.
     """
 
-    def __init__(self, status: Any, true_totals: Sequence[TotalBefore] = ()) -> None:
+    def __init__(
+        self, status: Any, true_totals: Sequence[TotalBefore] = (), *, is_passing: bool = False
+    ) -> None:
         """Keep the ledger's status."""
         super().__init__("the ledger refused")
         self.status = status
         self.true_totals = true_totals
+        self.is_passing = is_passing
 
 
 class LedgerUnavailableError(Exception):

@@ -1,8 +1,9 @@
 """The quarantine: usage that could not be rated, kept as it came until it is recorded or dismissed.
 
 A retry debits under the usage's own id and effective time, so the ledger sees to it that it counts once: a
-retry that breaks off before its outcome is noted is answered by the first debit. An entry that was dismissed
-while a retry was debiting it counts as recorded, because the debit is what is true.
+retry that breaks off before its outcome is noted is answered by the first debit. What was debited cannot be
+dismissed, whether a retry did it that broke off or its caller who sent it again; an entry that was dismissed while a
+retry was debiting it counts as recorded, because the debit is what is true.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
-from rating_service.application.ports import LedgerRefused, Posted
+from rating_service.application.ports import History, Ledger, LedgerRefused, Posted
 from rating_service.application.rate_usage import UsageRating
 from rating_service.application.refusals import RequestReason, RequestRefused
+from rating_service.domain.agreement import Contract
+from rating_service.domain.index import find
 from rating_service.domain.refusals import Reason, Refusal
 from rating_service.domain.usage import Usage
 
@@ -114,6 +117,13 @@ class QuarantineStore(Protocol):
         """Note that an entry is given up, if it still waits."""
 
 
+class RecordedUsage(Protocol):
+    """The debits that were followed. Raises StoreUnavailableError."""
+
+    async def has(self, contract: Contract, usage_id: str, effective_time: datetime) -> bool:
+        """Tell whether a usage was debited, or another one under its id at the same instant."""
+
+
 class Outcome(NamedTuple):
     """What became of an entry in a call: how it stands, the debit if there is one, or why nothing was done."""
 
@@ -130,12 +140,18 @@ class Quarantine:
         *,
         rating: UsageRating,
         store: QuarantineStore,
+        recorded: RecordedUsage,
+        ledger: Ledger,
+        history: History,
         read: Callable[[bytes], Received],
         cause_of: Callable[[Refusal | RequestRefused | LedgerRefused], Cause],
     ) -> None:
         """Keep entries in a store. `read` reads the bytes of an entry as those of a call are read."""
         self._rating = rating
         self._store = store
+        self._recorded = recorded
+        self._ledger = ledger
+        self._history = history
         self._read = read
         self._cause_of = cause_of
 
@@ -183,7 +199,14 @@ class Quarantine:
         return Outcome(await self._store.recorded(entry.number, posted.position), posted)
 
     async def dismiss(self, entry: Entry, *, actor: str, reason: str) -> Outcome:
-        """Give an entry up. One that was given up before stays as it is."""
+        """Give an entry up, unless it was debited. One that was given up before stays as it is.
+
+        Raises LedgerUnavailableError, StoreUnavailableError.
+        """
+        if entry.state == "WAITING" and await self._was_debited(entry):
+            # The ledger knows whether it was this one: then the retry is answered by the debit, else refused.
+            outcome = await self.retry(entry, accept_late=True)
+            entry = outcome.entry or entry
         if entry.state == "WAITING":
             entry = await self._store.dismissed(entry.number, actor=actor, reason=reason)
         if entry.state == "RECORDED":
@@ -191,6 +214,14 @@ class Quarantine:
                 entry, refusal=_settled(RequestReason.QUARANTINE_RECORDED, entry, "was recorded before")
             )
         return Outcome(entry)
+
+    async def _was_debited(self, entry: Entry) -> bool:
+        """Tell whether a debit was recorded under an entry's id, noted or not."""
+        await self._history.wait_for(await self._ledger.head_position())
+        contract = find(self._history.catalogue.contracts, entry.contract)
+        if contract is None or entry.effective_time is None:
+            return False
+        return await self._recorded.has(contract, entry.usage_id, entry.effective_time)
 
 
 def check_person(text: str, *, field: str) -> None:

@@ -22,6 +22,7 @@ from rating_service.application.names import (
 )
 from rating_service.application.ports import History, Ledger, Order, Posted
 from rating_service.application.refusals import RequestReason, RequestRefused
+from rating_service.domain.agreement import Asset
 from rating_service.domain.catalogue import rate_card
 from rating_service.domain.pricing import Pricer
 from rating_service.domain.rating import (
@@ -43,12 +44,13 @@ QUANTITIES_MAX: Final = 32
 
 
 class Quote(msgspec.Struct, frozen=True):
-    """A price. `exact_amount` is the sum of the lines in whole assets, decimal text.
+    """A price in an asset. `exact_amount` is the sum of the lines in whole assets, decimal text.
 
     `margin` is what it leaves after the provider's cost, empty if that is not known in the same currency.
     """
 
     charge: Charge
+    asset: Asset
     exact_amount: str
     margin: str = ""
 
@@ -139,7 +141,7 @@ class UsageRating:
                 rated = rate_usage(catalogue, self._pricers, usage, counted)
             charge, asset = rated.charge, rated.contract.asset
         amount = whole_asset_text(charge.exact_units, scale=asset.scale)
-        return Quote(charge, amount, margin_text(amount, charge, asset_code=asset.code))
+        return Quote(charge, asset, amount, margin_text(amount, charge, asset_code=asset.code))
 
     def _order_or_refusal(self, usage: Usage | Refusal | RequestRefused) -> Order | Refusal | RequestRefused:
         if not isinstance(usage, Usage):

@@ -1,7 +1,8 @@
 """Settle and cancel: what became of an authorized request.
 
 An authorization is settled once, because the ledger's idempotency key is made of it: the same usage again gives the
-first debit, another usage is refused. The price is that of the instant of Authorize. Rate limits are put right only
+first debit, another usage is refused. The price is that of the instant of Authorize and of what the request was said
+to be then, as far as what is settled does not say otherwise. Rate limits are put right only
 after the ledger has answered, and doing it again changes nothing.
 """
 
@@ -86,7 +87,8 @@ class Settling:
         return await self._post(ticket, await self._priced(ticket, used), used)
 
     async def _priced(self, ticket: Ticket, used: ActualUsage) -> Charge:
-        usage = Usage(ticket.time, used.quantities, used.properties, contract=ticket.contract)
+        properties = {**ticket.properties, **used.properties}
+        usage = Usage(ticket.time, used.quantities, properties, contract=ticket.contract)
         return (await self._rating.quote(usage, by_rate_card="", min_position=0)).charge
 
     async def _post(self, ticket: Ticket, charge: Charge, used: ActualUsage) -> Posted:

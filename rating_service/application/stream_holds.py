@@ -1,10 +1,9 @@
 """Credit held for answers while they are metered.
 
-Every hold is asked for in the database before it is in the ledger, under a key of its own, so that after a break
-it is found again. One that another takes the place of is noted as spare in the same change, and is noted until
-the ledger has it no longer. So whenever this service breaks off, what is held too much is given back by the next
-chunk or by the next sweep. Only a hold that nobody could note, of an answer that in the end cannot be rated,
-waits for its own expiry.
+Every hold is asked for in the database before it is in the ledger, under a key of its own and with all that it is
+asked for with, so that after a break it is found again. One that another takes the place of is noted as spare in the
+same change, and is noted until the ledger has it no longer. So whenever this service breaks off, what is held too
+much is given back by the next chunk or by the next sweep, whether the answer can be rated in the end or not.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from rating_service.application.stream_ports import Holds, StreamStore
 from rating_service.domain.usage_stream import (
     HEADROOM,
     OPEN,
+    Holder,
     UsageStream,
     ask_hold,
     needs_hold,
@@ -38,26 +38,28 @@ class StreamHolds:
 
     async def cover(self, stream: UsageStream, order: Order) -> tuple[UsageStream, bool]:
         """Hold what a stream costs so far, as far as credit goes; return it, and whether credit lacks."""
-        stream = await self.place(stream, order)
+        stream = await self.place(stream)
         needed_units = max(0, _whole_units(order))
         if not needs_hold(stream, needed_units):
             return await self.give_back_spare(stream), False
         stream, lacking = await self._grow(stream, order, needed_units)
         return await self.give_back_spare(stream), lacking
 
-    async def place(self, stream: UsageStream, order: Order) -> UsageStream:
+    async def place(self, stream: UsageStream) -> UsageStream:
         """Return the stream with the hold that it asks for in the place of the one before, unless refused."""
-        if not stream.wanted_units:
+        if stream.wanted_for is None:
             return stream
         number = stream.hold_number
         try:
             placed = await self._holds.place(
-                order,
+                stream.wanted_for,
                 key=_hold_key(stream),
                 amount_units=stream.wanted_units,
                 ttl=stream.hold_ttl,
             )
-        except LedgerRefused:
+        except LedgerRefused as refused:
+            if refused.is_passing:
+                raise
             return await change_stored(
                 self._store, stream, lambda before: note_refused_hold(before, number=number)
             )
@@ -95,8 +97,11 @@ class StreamHolds:
 
     async def _hold(self, stream: UsageStream, order: Order, amount_units: int) -> UsageStream:
         """Return the stream with a hold of this size, or as it is if the ledger refuses it."""
-        asked = await change_stored(self._store, stream, lambda before: ask_hold(before, amount_units))
-        return await self.place(asked, order)
+        holder = Holder(order.wallet, order.feature, order.api_key, order.user)
+        asked = await change_stored(
+            self._store, stream, lambda before: ask_hold(before, amount_units, holder)
+        )
+        return await self.place(asked)
 
 
 async def change_stored(

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
 from rating_service.application.ports import Order, Posted
-from rating_service.domain.usage_stream import UsageStream
+from rating_service.domain.usage_stream import Holder, UsageStream
 
 
 class Placed(NamedTuple):
@@ -20,8 +20,8 @@ class Placed(NamedTuple):
 class Holds(Protocol):
     """The ledger's holds. Every method raises LedgerRefused and LedgerUnavailableError."""
 
-    async def place(self, order: Order, *, key: str, amount_units: int, ttl: timedelta) -> Placed:
-        """Hold units for an order; again with the same key gives the same hold."""
+    async def place(self, holder: Holder, *, key: str, amount_units: int, ttl: timedelta) -> Placed:
+        """Hold units for an answer; again with the same key gives the same hold."""
 
     async def capture(self, hold: str, order: Order) -> Posted:
         """Turn a hold into the debit of an order, under the usage's id."""

@@ -96,7 +96,8 @@ class StreamMetering:
     ) -> StreamReply:
         """Store a chunk, and settle its stream if it is complete.
 
-        Refuses names and bounds, STREAM_CHUNK_CHANGED and STREAM_ENDED; raises LedgerUnavailableError.
+        Refuses names and bounds, STREAM_CHUNK_CHANGED and STREAM_ENDED; raises LedgerUnavailableError, and
+        LedgerRefused while the ledger is busy. Whatever is raised then, the chunk is stored.
         """
         chunk = _chunk(received, sequence=sequence, final=final, ttl=ttl)
         now = await self._clock.now()
@@ -141,13 +142,14 @@ class StreamMetering:
     async def _settle(self, stream: UsageStream) -> StreamReply:
         """Debit a stream whose totals are closed, or quarantine it. Again gives the same debit or entry."""
         received = self._read(stream.received)
+        stream = await self._cover.place(stream)
         try:
             self._intake.check(received, stream.settle_time - stream.ttl)
             order = await self._rated(stream)
-            stream = await self._cover.give_back_spare(await self._cover.place(stream, order))
+            stream = await self._cover.give_back_spare(stream)
             posted = await self._debit(stream, order)
         except (Refusal, RequestRefused, LedgerRefused) as refusal:
-            if isinstance(refusal, RequestRefused) and refusal.reason is RequestReason.HISTORY_BEHIND:
+            if _is_passing(refusal):
                 raise
             entry = await self._intake.keep(received, self._cause_of(refusal), await self._clock.now())
             return StreamReply(await self._end(stream, QUARANTINED), entry)
@@ -157,7 +159,9 @@ class StreamMetering:
         if stream.hold:
             try:
                 return await self._holds.capture(stream.hold, order)
-            except LedgerRefused:
+            except LedgerRefused as refused:
+                if refused.is_passing:
+                    raise
                 # The hold is over or does not suffice; delivered usage is debited all the same.
                 await self._holds.release(stream.hold)
         return await self._rating.record(self._usage(stream), delivered=True, min_position=0)
@@ -182,6 +186,17 @@ class StreamMetering:
     async def _end(self, stream: UsageStream, state: str) -> UsageStream:
         ended = await change_stored(self._store, stream, lambda before: end_stream(before, state))
         return await self._cover.give_back_spare(ended)
+
+
+def _is_passing(refusal: Refusal | RequestRefused | LedgerRefused) -> bool:
+    """Tell whether a refusal says nothing of the usage: the next sweep tries again."""
+    match refusal:
+        case LedgerRefused():
+            return refusal.is_passing
+        case RequestRefused():
+            return refusal.reason is RequestReason.HISTORY_BEHIND
+        case Refusal():
+            return False
 
 
 def _chunk(received: Received, *, sequence: int, final: bool, ttl: timedelta | None) -> Chunk:

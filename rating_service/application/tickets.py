@@ -15,7 +15,8 @@ import msgspec
 from rating_service.application.refusals import RequestReason, RequestRefused
 from rating_service.domain.agreement import Record
 
-TICKET_LENGTH_MAX: Final = 2_000
+TICKET_LENGTH_MAX: Final = 65_536
+"""Characters: room for as many properties as a request may name."""
 
 
 class Ticket(Record, frozen=True):
@@ -31,6 +32,8 @@ class Ticket(Record, frozen=True):
     api_key: str = ""
     user: str = ""
     hold: str = ""
+    properties: dict[str, str] = {}
+    """What the request was said to be; what is settled is priced by the same, unless it says otherwise."""
 
 
 def ticket_text(ticket: Ticket) -> str:

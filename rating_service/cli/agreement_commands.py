@@ -145,9 +145,9 @@ def _read_card(file: Path) -> RateCardFile:
 
 def _phase_table(card: str, phase: agreement_pb2.RateCardPhase) -> Table:
     table = Table(title=f"rateCards/{card} from {day(phase.from_time)}")
-    table.add_column("dimension")
-    table.add_column("applies to")
-    table.add_column("price", justify="right")
+    table.add_column("dimension", overflow="fold")
+    table.add_column("applies to", overflow="fold")
+    table.add_column("price", justify="right", overflow="fold")
     for rate in phase.rates:
         applies = ", ".join(f"{name}={pattern}" for name, pattern in sorted(rate.match.items()))
         (what, price), *rest = price_rows(rate)

@@ -49,7 +49,12 @@ def figure(amount: money_pb2.Money) -> str:
 
 def units(amount_units: int, asset: money_pb2.Asset) -> str:
     """Return units in whole assets: 1,250.5 CREDIT."""
-    return f"{_decimal(amount_units, asset.scale, at_least=0)} {asset.code}"
+    return f"{plain_units(amount_units, asset)} {asset.code}"
+
+
+def plain_units(amount_units: int, asset: money_pb2.Asset) -> str:
+    """Return units in whole assets without the code, for a column of one asset: 1,250.5."""
+    return _decimal(amount_units, asset.scale, at_least=0)
 
 
 def _decimal(number: int, scale: int, *, at_least: int) -> str:

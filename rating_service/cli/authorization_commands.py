@@ -122,10 +122,10 @@ def _print_limits(console: Console, answer: authorization_pb2.AuthorizeResponse)
     if not answer.limits:
         return
     table = Table()
-    table.add_column("limit")
-    table.add_column("of")
-    table.add_column("most", justify="right")
-    table.add_column("remaining", justify="right")
+    table.add_column("limit", overflow="fold")
+    table.add_column("of", overflow="fold")
+    table.add_column("most", justify="right", overflow="fold")
+    table.add_column("remaining", justify="right", overflow="fold")
     for limit in answer.limits:
         kind = authorization_pb2.LimitKind.Name(limit.kind).removeprefix("LIMIT_KIND_").lower()
         owner = limit.budget_id or limit.api_key or "contract"

@@ -107,8 +107,8 @@ def _run(request: billing_pb2.RunBillingRequest) -> billing_pb2.RunBillingRespon
 def _failures(failures: Iterable[billing_pb2.BillingFailure]) -> Table:
     table = Table(title="failed", title_justify="left")
     for heading in ("contract", "cycle from", "reason", "why"):
-        table.add_column(heading)
-    table.add_column("times", justify="right")
+        table.add_column(heading, overflow="fold")
+    table.add_column("times", justify="right", overflow="fold")
     for each in failures:
         cycle = day(each.cycle_start_time) if each.HasField("cycle_start_time") else "included credit"
         table.add_row(each.contract, cycle, each.reason, each.message, str(each.attempts))
@@ -118,7 +118,7 @@ def _failures(failures: Iterable[billing_pb2.BillingFailure]) -> Table:
 def _cycles(cycles: Iterable[billing_pb2.BillingCycle]) -> Table:
     table = Table()
     for heading in ("contract", "cycle", "state", "issued from", "invoice or failure"):
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     for each in cycles:
         failure = f"[red]{each.failure.reason}[/red] {each.failure.message}"
         table.add_row(

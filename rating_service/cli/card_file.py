@@ -1,8 +1,8 @@
 """Rate cards and plans as files: YAML text, checked against a schema, becomes the requests that publish it.
 
 The file is reached by the command that was given its name; here is only what its text means. What a file can
-say is said by `schemas/*.schema.json`. The ledger checks again, and decides what depends on its history: ties
-between rates, instants that lie in the past.
+say is said by `schemas/*.schema.json`. The ledger checks again, and decides what depends on its history:
+instants that lie in the past.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from rating_service.cli.rate_file import bracket_message, rate_message, rate_pro
 from rating_service.cli.yaml_source import FileRefused, Path, Problem, Source, field_name, read_source
 
 _NANO_DIGITS: Final = 9
-_AMOUNTS: Final = ("base_fee", "seat_fee", "minimum_spend", "maximum_spend", "invoice_threshold")
+_SPENDS: Final = ("minimum_spend", "maximum_spend")
+_AMOUNTS: Final = ("base_fee", "seat_fee", *_SPENDS, "invoice_threshold")
+_PRICED: Final = (*_AMOUNTS, "overage_price", "commitment")
 
 
 class RateCardFile(NamedTuple):
@@ -63,7 +65,7 @@ def read_plan(text: str, *, file: str) -> PlanFile:
     source = read_source(text, file=file)
     tree = checked_tree(source, "plan.schema.json")
     scale = tree["asset"]["scale"]
-    refuse(source, _units_problems(tree, scale))
+    refuse(source, [*_units_problems(tree, scale), *_term_problems(tree)])
     plan = agreement_pb2.Plan(
         display_name=tree.get("display_name", ""),
         asset=_asset(tree["asset"]),
@@ -114,11 +116,16 @@ def _tier_problems(tree: dict[str, Any]) -> Iterable[tuple[Path, str]]:
 
 
 def _instant_problems(tree: dict[str, Any]) -> Iterable[tuple[Path, str]]:
+    before = 0
     for at, phase in enumerate(tree["phases"]):
         try:
-            _instant(phase["from_time"])
+            begins = _instant(phase["from_time"]).ToNanoseconds()
         except ValueError:
             yield ("phases", at, "from_time"), f"{phase['from_time']} is no instant of the calendar"
+            continue
+        if at and begins <= before:
+            yield ("phases", at, "from_time"), "must lie after that of the phase before it"
+        before = begins
 
 
 def _units_problems(tree: dict[str, Any], scale: int) -> Iterable[tuple[Path, str]]:
@@ -131,6 +138,25 @@ def _units_problems(tree: dict[str, Any], scale: int) -> Iterable[tuple[Path, st
         if cap != int(cap) or cap >= 2**63:
             place = ("phases", at, "included_roll_over", "cap")
             yield place, f"not a whole number of units at scale {scale}, or too large"
+
+
+def _term_problems(tree: dict[str, Any]) -> Iterable[tuple[Path, str]]:
+    """Yield what no phase of a plan can say: no end but the last's, two currencies, a maximum below a minimum."""
+    last = len(tree["phases"]) - 1
+    for at, phase in enumerate(tree["phases"]):
+        if at < last and "duration" not in phase:
+            yield ("phases", at), "duration is needed: only the last phase may be without end"
+        amounts = {name: phase[name] for name in _PRICED if name in phase}
+        first = next(iter(amounts), "")
+        for name, amount in amounts.items():
+            if amount["currency"] != amounts[first]["currency"]:
+                yield (
+                    ("phases", at, name, "currency"),
+                    f"{first} is in {amounts[first]['currency']}: a phase has one currency",
+                )
+        least, most = (Decimal(amounts.get(name, {}).get("amount", "NaN")) for name in _SPENDS)
+        if most.compare(least) == -1:
+            yield ("phases", at, _SPENDS[1], "amount"), f"lies below {_SPENDS[0]}"
 
 
 def _phase(tree: dict[str, Any]) -> agreement_pb2.RateCardPhase:

@@ -26,7 +26,7 @@ from rating_service.cli import plan_change_commands
 from rating_service.cli.amounts import read_amount, read_money
 from rating_service.cli.connection import CALL_SECONDS_MAX, open_ledger, print_message, printed_json
 from rating_service.cli.instants import as_timestamp, day
-from rating_service.cli.plan_table import card_condition
+from rating_service.cli.plan_table import card_condition, phase_terms
 
 app = typer.Typer(help="What was agreed with customers.", no_args_is_help=True)
 app.command()(plan_change_commands.preview_plan_change)
@@ -77,17 +77,19 @@ def sign(
 
 @app.command()
 def show(contract: Contract, as_json: Json = False) -> None:
-    """Show a contract with its phases, as all changes so far leave them."""
+    """Show a contract with its phases and their terms, as all changes so far leave them."""
     with open_ledger() as channel:
         stub = contract_service_pb2_grpc.ContractServiceStub(channel)
         request = contract_service_pb2.GetContractRequest(name=contract)
         answer = stub.GetContract(request, timeout=CALL_SECONDS_MAX)
+        plan = contract_service_pb2.GetPlanRequest(name=answer.contract.plan)
+        asset = stub.GetPlan(plan, timeout=CALL_SECONDS_MAX).plan.asset
     if as_json:
         print_message(answer)
         return
     found = answer.contract
     print(f"{found.name}: {found.customer}, {found.wallet}, {found.plan} version {found.plan_version}")
-    _print_phases(found.name, found.phases)
+    _print_terms(found, asset)
 
 
 @app.command()
@@ -242,10 +244,28 @@ def _print_change(answer: Any, *, as_json: bool) -> None:
         print(f"{change.contract} ends {day(change.from_time)}{state}")
 
 
+def _print_terms(contract: agreement_pb2.Contract, asset: money_pb2.Asset) -> None:
+    """Print every phase with its span and all that applies in it, overrides included."""
+    table = Table(title=contract.name)
+    for column in ("phase", "term", "value"):
+        table.add_column(column, overflow="fold")
+    for phase in contract.phases:
+        until = f"until {day(phase.to_time)}" if phase.HasField("to_time") else "without end"
+        labels = [phase.key, f"from {day(phase.from_time)}", until]
+        terms = list(phase_terms(phase.terms, asset))
+        rows = max(len(labels), len(terms))
+        labels += [""] * (rows - len(labels))
+        terms += [("", "")] * (rows - len(terms))
+        for label, (term, value) in zip(labels, terms, strict=True):
+            table.add_row(label, term, value)
+        table.add_section()
+    Console().print(table)
+
+
 def _print_phases(title: str, phases: Any) -> None:
     table = Table(title=title)
     for column in ("phase", "from", "to", "rate card", "shortfall"):
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     for phase in phases:
         mode = wallet_pb2.ShortfallMode.Name(phase.terms.shortfall_mode).removeprefix("SHORTFALL_MODE_")
         to_time = day(phase.to_time) if phase.HasField("to_time") else ""

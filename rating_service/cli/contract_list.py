@@ -42,7 +42,7 @@ def list_contracts(
     # A name is copied by whoever reads it, so it is never cut.
     table.add_column("contract", no_wrap=True)
     for column in ("customer", "wallet", "plan", "from", "to", "last phase"):
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     for each in found:
         to_time = day(each.end_time) if each.HasField("end_time") else ""
         last = each.phases[-1].key if each.phases else "never began"

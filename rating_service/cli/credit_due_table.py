@@ -16,8 +16,8 @@ CAPTION = "settled by itself where an earlier invoice has room; else: rating cre
 def credits_due(owing: Iterable[credit_due_pb2.CreditDue]) -> Table:
     """Return a table with a row for each invoice."""
     table = Table(title="owed to customers", title_justify="left", caption=CAPTION, caption_justify="left")
-    table.add_column("invoice", overflow="fold", min_width=34)
-    table.add_column("issued")
+    table.add_column("invoice", overflow="fold")
+    table.add_column("issued", overflow="fold")
     for heading in ("due", "settled", "left"):
         table.add_column(heading, justify="right", no_wrap=True)
     for each in owing:

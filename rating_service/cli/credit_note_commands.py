@@ -102,7 +102,7 @@ def list_notes(
         print_message(answer)
         return
     table = Table()
-    table.add_column("credit note", overflow="fold", min_width=34)
+    table.add_column("credit note", overflow="fold")
     for heading in ("issued", "settlement", "reason"):
         table.add_column(heading, overflow="fold")
     table.add_column("total", justify="right", no_wrap=True, min_width=12)
@@ -133,9 +133,9 @@ def balance(
     if answer.credits:
         table = Table()
         table.add_column("credit note", overflow="fold")
-        table.add_column("issued")
-        table.add_column("total", justify="right")
-        table.add_column("open", justify="right")
+        table.add_column("issued", overflow="fold")
+        table.add_column("total", justify="right", overflow="fold")
+        table.add_column("open", justify="right", overflow="fold")
         for each in answer.credits:
             table.add_row(each.credit_note, day(each.issue_time), money(each.total), money(each.open))
         console.print(table)
@@ -196,9 +196,9 @@ def print_note(note: credit_note_pb2.CreditNote, *, remark: str = "") -> None:
     head.add_row("reason", escape(note.reason))
     console.print(head)
     table = Table(show_footer=True)
-    table.add_column("line", justify="right")
-    table.add_column("what", "total", footer_style="bold")
-    table.add_column("amount", money(note.total), justify="right", footer_style="bold")
+    table.add_column("line", justify="right", overflow="fold")
+    table.add_column("what", "total", footer_style="bold", overflow="fold")
+    table.add_column("amount", money(note.total), justify="right", overflow="fold", footer_style="bold")
     for line in note.lines:
         table.add_row(line.line_id, escape(line.description), figure(line.amount))
     for tax in note.taxes:

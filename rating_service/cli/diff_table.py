@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from rating_service.cli.card_diff import PhaseDiff
+from rating_service.cli.card_diff import Change, PhaseDiff
 
 
 def print_diff(diff: PhaseDiff, *, title: str) -> None:
@@ -14,22 +18,15 @@ def print_diff(diff: PhaseDiff, *, title: str) -> None:
     if diff.is_empty:
         console.print(f"{title}: no difference", highlight=False)
         return
-    table = Table(title=title)
-    for column in ("model", "dimension", "applies to", "old", "new", "change", "old cost", "new cost"):
-        number = column not in ("model", "dimension", "applies to")
-        table.add_column(column, justify="right" if number else "left", overflow="fold")
-    for change in diff.changes:
-        told = f"{change.percent} %" if change.percent else change.kind
-        table.add_row(
-            change.model,
-            change.dimension,
-            change.applies_to,
-            change.old_price,
-            change.new_price,
-            told,
-            change.old_cost,
-            change.new_cost,
-        )
+    has_costs = any(change.old_cost or change.new_cost for change in diff.changes)
+    table = Table(title=title, box=SIMPLE)
+    table.add_column("rate", overflow="fold", min_width=24)
+    for column in ("old", "new", "change", *(("old cost", "new cost") if has_costs else ())):
+        table.add_column(column, justify="right", overflow="fold")
+    for model, changes in groupby(diff.changes, key=lambda change: change.model):
+        table.add_row(Text(model or "all models", style="bold"))
+        for change in changes:
+            table.add_row(*_cells(change, has_costs=has_costs))
     console.print(table)
     for term in diff.terms:
         console.print(f"{term} differ", highlight=False)
@@ -42,6 +39,16 @@ def print_diff(diff: PhaseDiff, *, title: str) -> None:
         sep="; ",
         highlight=False,
     )
+
+
+def _cells(change: Change, *, has_costs: bool) -> tuple[Text | str, ...]:
+    """Return the row of a rate; what else it is for stands below its dimension."""
+    rate = Text(f"  {change.dimension}")
+    if change.applies_to:
+        rate.append(f"\n  {change.applies_to}", style="dim")
+    told = f"{change.percent} %" if change.percent else change.kind
+    costs = (change.old_cost, change.new_cost) if has_costs else ()
+    return (rate, change.old_price, change.new_price, told, *costs)
 
 
 def diff_tree(diff: PhaseDiff) -> dict[str, object]:

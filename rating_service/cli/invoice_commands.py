@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -45,7 +44,7 @@ def preview(
     """Show the invoice of a cycle as it would be issued now, or as it was issued."""
     request = invoice_service_pb2.PreviewInvoiceRequest(
         contract=contract,
-        cycle_time=as_timestamp(cycle_time or datetime.now(UTC).isoformat()),
+        cycle_time=as_timestamp(cycle_time) if cycle_time else None,
         watermark_position=watermark,
         taxes=given_taxes(tax, no_tax=no_tax),
     )
@@ -115,10 +114,10 @@ def list_invoices(
         print_message(answer)
         return
     table = Table()
-    table.add_column("invoice", overflow="fold", min_width=34)
+    table.add_column("invoice", overflow="fold")
     for heading in ("customer", "cycle", "issued"):
-        table.add_column(heading)
-    table.add_column("total", justify="right")
+        table.add_column(heading, overflow="fold")
+    table.add_column("total", justify="right", no_wrap=True)
     for found in answer.invoices:
         cycle = f"{day(found.cycle_start_time)} to {day(found.cycle_end_time)}"
         table.add_row(found.name, found.customer, cycle, day(found.issue_time), money(found.total))
@@ -150,10 +149,10 @@ def trace(
         _print_page(_events(answer.events), answer.next_page_token)
         return
     table = Table()
-    table.add_column("position", justify="right")
+    table.add_column("position", justify="right", overflow="fold")
     for heading in ("debit", "usage", "when"):
-        table.add_column(heading)
-    table.add_column("amount", justify="right")
+        table.add_column(heading, overflow="fold")
+    table.add_column("amount", justify="right", overflow="fold")
     for found in answer.debits:
         table.add_row(
             str(found.position),
@@ -167,10 +166,10 @@ def trace(
 
 def _events(events: Iterable[invoice_service_pb2.LineEvent]) -> Table:
     table = Table()
-    table.add_column("position", justify="right")
-    table.add_column("stream")
-    table.add_column("version", justify="right")
-    table.add_column("event")
+    table.add_column("position", justify="right", overflow="fold")
+    table.add_column("stream", overflow="fold")
+    table.add_column("version", justify="right", overflow="fold")
+    table.add_column("event", overflow="fold")
     for found in events:
         table.add_row(str(found.position), found.stream, str(found.version), found.topic)
     return table

@@ -53,9 +53,9 @@ def _head(invoice: invoice_service_pb2.Invoice) -> Table:
 def _purchases(invoice: invoice_service_pb2.Invoice) -> Table:
     table = Table(title="Bought and paid", title_justify="left", box=SIMPLE_HEAD)
     for heading in ("grant", "when", "reference"):
-        table.add_column(heading)
-    table.add_column("units", justify="right")
-    table.add_column("paid", justify="right")
+        table.add_column(heading, overflow="fold")
+    table.add_column("units", justify="right", overflow="fold")
+    table.add_column("paid", justify="right", overflow="fold")
     for bought in invoice.purchases:
         table.add_row(
             bought.grant,
@@ -76,12 +76,12 @@ def _commitment(commitment: invoice_service_pb2.InvoiceCommitment) -> str:
 
 def _lines(invoice: invoice_service_pb2.Invoice) -> Table:
     table = Table(box=SIMPLE_HEAD, show_footer=True)
-    table.add_column("#", justify="right")
-    table.add_column("what", "total", footer_style="bold")
-    table.add_column("units", justify="right")
-    table.add_column("price", justify="right")
-    table.add_column("debits", justify="right")
-    table.add_column("amount", money(invoice.total), justify="right", footer_style="bold")
+    table.add_column("#", justify="right", overflow="fold")
+    table.add_column("what", "total", footer_style="bold", overflow="fold")
+    table.add_column("units", justify="right", overflow="fold")
+    table.add_column("price", justify="right", overflow="fold")
+    table.add_column("debits", justify="right", overflow="fold")
+    table.add_column("amount", money(invoice.total), justify="right", overflow="fold", footer_style="bold")
     for line in invoice.lines:
         if line.kind in SETTLING:
             continue

@@ -63,6 +63,7 @@ _PIECES: Final[dict[str, str]] = {
     "ocr_cost_per_page": "pages",
     "annotation_cost_per_page": "annotated_pages",
     "code_interpreter_cost_per_session": "code_interpreter_sessions",
+    "search_context_cost_per_query": "web_search_requests",
 }
 PROMPT_DIMENSIONS: Final = (
     "input_tokens",
@@ -151,7 +152,7 @@ def read_list_file(file: Path) -> PriceList:
 def _model(name: str, entry: dict[str, Any], skipped: Counter[tuple[str, str]], *, where: str) -> ListedModel:
     found: dict[tuple[str, str, int], ListedCost] = {}
     for key, above, value in _price_keys(entry, skipped):
-        place = _place(key)
+        place, value = _place(key), _single(value)
         if place is None or isinstance(value, dict | list):
             skipped[key, NO_DIMENSION] += 1
             continue
@@ -225,6 +226,13 @@ def _place(key: str) -> tuple[str, int, int, str] | None:
         if name in _PIECES:
             return _PIECES[name], 1, int(above or 0) * 1_000, _SERVICE_TIERS[tier]
     return None
+
+
+def _single(value: Any) -> Any:
+    """Return the one cost behind a cost by size, where every size costs the same; anything else as it is."""
+    if isinstance(value, dict) and value and len(set(map(str, value.values()))) == 1:
+        return next(iter(value.values()))
+    return value
 
 
 def _parts(key: str) -> tuple[str, str, str]:

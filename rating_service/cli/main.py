@@ -7,6 +7,7 @@ one line on stderr with its reason and exits 1; a setting or file that cannot be
 from __future__ import annotations
 
 import sys
+from typing import Final
 
 import grpc
 import typer
@@ -32,6 +33,8 @@ from rating_service.cli.simulate_command import simulate
 from rating_service.cli.verify_command import verify
 from rating_service.cli.yaml_source import FileRefused
 from rating_service.settings import SettingsError
+
+OUT_OF_RANGE: Final = "Value out of range"
 
 app = typer.Typer(
     name="rating",
@@ -71,6 +74,11 @@ def main() -> None:
         sys.exit(_say(refusal_line(failure), code=1))
     except (SettingsError, FileRefused, OSError) as failure:
         sys.exit(_say(str(failure), code=2))
+    except ValueError as failure:
+        # What a message cannot hold: the library that writes messages has no type of its own for it.
+        if not str(failure).startswith(OUT_OF_RANGE):
+            raise
+        sys.exit(_say(f"a number is beyond what it may be{str(failure).removeprefix(OUT_OF_RANGE)}", code=2))
 
 
 def _say(line: str, *, code: int) -> int:

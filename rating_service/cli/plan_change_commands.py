@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
+from hashlib import sha256
 from typing import Annotated, Any, Final
-from uuid import uuid4
 
 import typer
 from google.protobuf.duration_pb2 import Duration
@@ -60,11 +60,13 @@ def preview_plan_change(
 
 def commit_plan_change(
     token: Annotated[str, typer.Argument(help="Token of the preview.")],
-    key: Annotated[str, typer.Option(help="Idempotency key. Default: a new one.")] = "",
+    key: Annotated[str, typer.Option(help="Idempotency key. Default: one made of the token.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Change the plan just as it was shown."""
-    request = plan_change_pb2.CommitPlanChangeRequest(token=token, idempotency_key=key or uuid4().hex)
+    """Change the plan just as it was shown, once: doing it again shows what was changed."""
+    request = plan_change_pb2.CommitPlanChangeRequest(
+        token=token, idempotency_key=key or sha256(token.encode()).hexdigest()
+    )
     with open_service() as channel:
         stub = invoice_service_pb2_grpc.InvoiceServiceStub(channel)
         answer = stub.CommitPlanChange(request, timeout=CALL_SECONDS_MAX)
@@ -139,9 +141,9 @@ def _print_change(change: plan_change_pb2.PlanChange) -> None:
     before = f"{change.previous_plan} version {change.previous_plan_version}"
     after = f"{change.plan} version {change.plan_version}"
     table = Table(title=f"{change.contract}: {before} to {after}, from {day(change.from_time)}")
-    table.add_column("on the invoice of this cycle")
-    table.add_column("service")
-    table.add_column("amount", justify="right")
+    table.add_column("on the invoice of this cycle", overflow="fold")
+    table.add_column("service", overflow="fold")
+    table.add_column("amount", justify="right", overflow="fold")
     for line in change.lines:
         about = f" of {line.prorated_kind}" if line.prorated_kind else ""
         span = f"{day(line.from_time)} to {day(line.to_time)}"
@@ -165,9 +167,9 @@ def _print_migration(answers: list[plan_change_pb2.MigrateContractsResponse]) ->
         return
     table = Table()
     for heading in ("contract", "state", "from"):
-        table.add_column(heading)
-    table.add_column("more in that cycle", justify="right")
-    table.add_column("refused because")
+        table.add_column(heading, overflow="fold")
+    table.add_column("more in that cycle", justify="right", overflow="fold")
+    table.add_column("refused because", overflow="fold")
     for each in answers:
         table.add_row(each.contract, _state(each), *_figures(each), f"{each.reason} {each.message}".strip())
     console.print(table)

@@ -20,6 +20,7 @@ from rating_service.cli.connection import (
     print_message,
     printed_json,
 )
+from rating_service.cli.instants import day
 
 app = typer.Typer(help="Usage that could not be rated.", no_args_is_help=True)
 
@@ -67,7 +68,10 @@ def retry(
     accept_late: Annotated[bool, typer.Option(help="Record also what was received too late.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Rate usage again and debit it: the entries named, or all that wait and fit the options."""
+    """Rate usage again and debit it: the entries named, or all that wait and fit the options.
+
+    Exits 1 if a name is not there or was recorded or dismissed before; what is left waiting is no error.
+    """
     with open_service() as channel:
         stub = rating_service_pb2_grpc.RatingServiceStub(channel)
         results = list(_retried(stub, names, reason, contract, accept_late=accept_late))
@@ -80,9 +84,10 @@ def retry(
                 "results": [MessageToDict(result, preserving_proto_field_name=True) for result in results],
             }
         )
-        return
-    print(f"{recorded} recorded, {len(results) - recorded} left")
-    _print_results(result for result in results if not result.HasField("debit"))
+    else:
+        print(f"{recorded} recorded, {len(results) - recorded} left")
+        _print_results(result for result in results if not result.HasField("debit"))
+    _exit_if_refused(results)
 
 
 @app.command()
@@ -101,6 +106,7 @@ def dismiss(
         print_message(answer)
     else:
         _print_results(answer.results)
+    _exit_if_refused(answer.results)
 
 
 def _retried(
@@ -149,22 +155,30 @@ def _print_results(results: Iterable[quarantine_pb2.QuarantineResult]) -> None:
             print(row.error.message)
 
 
+def _exit_if_refused(results: Iterable[quarantine_pb2.QuarantineResult]) -> None:
+    """Exit 1 if an entry is not there or stands otherwise than was asked for."""
+    if any(result.HasField("error") for result in results):
+        raise typer.Exit(1)
+
+
 def _print_entries(entries: Iterable[quarantine_pb2.QuarantinedUsage]) -> None:
     table = Table()
-    for name in ("name", "usage", "contract", "happened", "reason", "state", "retries"):
-        table.add_column(name)
+    table.add_column("name", no_wrap=True)
+    table.add_column("usage", overflow="fold", ratio=2)
+    table.add_column("why", overflow="fold", ratio=3)
     rows = list(entries)
     for entry in rows:
-        state = quarantine_pb2.QuarantineState.Name(entry.state).removeprefix("QUARANTINE_STATE_").lower()
-        happened = entry.effective_time.ToJsonString() if entry.HasField("effective_time") else ""
+        happened = day(entry.effective_time) if entry.HasField("effective_time") else "no time read"
         table.add_row(
-            entry.name,
-            entry.usage_id,
-            entry.contract,
-            happened,
-            entry.reason,
-            state,
-            str(entry.retry_count),
+            f"{entry.name}\n{_standing(entry)}",
+            f"{entry.usage_id}\n{entry.contract}\n{happened}",
+            f"{entry.reason}\n{entry.message}",
         )
     if rows:
         Console(highlight=False).print(table)
+
+
+def _standing(entry: quarantine_pb2.QuarantinedUsage) -> str:
+    """Return the state of an entry, and how often it was driven again."""
+    state = quarantine_pb2.QuarantineState.Name(entry.state).removeprefix("QUARANTINE_STATE_").lower()
+    return f"{state}, retried {entry.retry_count} times" if entry.retry_count else state

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from credits.ledger.v1 import agreement_pb2, price_model_pb2
+from rating_service.cli.rate_ties import ties
 from rating_service.cli.yaml_source import Path
 
 PRICES: Final = (
@@ -34,8 +35,11 @@ def rate_problems(tree: dict[str, Any]) -> Iterable[tuple[Path, str]]:
         for place, rate in enumerate(phase["rates"]):
             path: Path = ("phases", at, "rates", place)
             yield from _problems_of_rate(rate, path)
+            if "multiplier" in rate and "provider_cost" not in rate:
+                yield path, "needs a provider_cost: the price is a multiple of it"
             if "provider_cost" in rate and "cost_currency" not in phase:
                 yield (*path, "provider_cost"), "needs a cost_currency in its phase"
+        yield from _ties(phase["rates"], ("phases", at, "rates"))
         for place, bracket in enumerate(phase.get("brackets", [])):
             yield from _step_problems(bracket["bands"], ("phases", at, "brackets", place, "bands"))
 
@@ -80,6 +84,19 @@ def _problems_of_rate(rate: dict[str, Any], path: Path) -> Iterable[tuple[Path, 
     for low, high in _BOUNDS:
         if low in rate and high in rate and Decimal(rate[low]) > Decimal(rate[high]):
             yield (*path, high), f"lies below {low}"
+
+
+def _ties(rates: list[dict[str, Any]], path: Path) -> Iterable[tuple[Path, str]]:
+    """Yield the rates that are as specific as an earlier one which may price the same usage."""
+    by_dimension: dict[str, list[int]] = {}
+    for place, rate in enumerate(rates):
+        by_dimension.setdefault(rate["dimension"], []).append(place)
+    for dimension, places in by_dimension.items():
+        for one, other in ties([rates[place].get("match", {}) for place in places]):
+            yield (
+                (*path, places[other]),
+                f"is as specific as rates[{places[one]}] and may price the same usage of {dimension}",
+            )
 
 
 def _step_problems(steps: list[dict[str, Any]], path: Path) -> Iterable[tuple[Path, str]]:

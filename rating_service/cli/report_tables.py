@@ -12,7 +12,7 @@ from rich.table import Table
 from credits.ledger.v1 import wallet_pb2
 from credits.rating.v1 import invoice_service_pb2
 from credits.rating.v1 import usage_report_service_pb2 as pb
-from rating_service.cli.amounts import figure, money, units
+from rating_service.cli.amounts import figure, money, plain_units, units
 from rating_service.cli.instants import day
 
 FIELDS: Final = {
@@ -25,7 +25,7 @@ FIELDS: Final = {
     "dimension": "dimension",
 }
 """Groups as they are typed, and the field of a row that holds them."""
-BAR_CELLS: Final = 24
+BAR_CELLS: Final = 12
 EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
 UNSAID: Final = "–"
 
@@ -38,28 +38,34 @@ def usage_table(answer: pb.GetUsageResponse, groups: Sequence[str]) -> Table:
     )
     table = Table(box=SIMPLE_HEAD, show_footer=True, caption=caption)
     for place, group in enumerate(groups):
-        table.add_column(group, "total" if place == 0 else "", overflow="fold")
-    total = answer.total
-    table.add_column("requests", f"{total.requests:,}", justify="right")
-    if told:
-        table.add_column("quantity", f"{total.quantity:,}", justify="right")
-        table.add_column("exact units", total.exact_units, justify="right")
-    else:
-        table.add_column("used", units(total.amount_units, answer.asset), justify="right")
-        table.add_column("overage", units(total.overage_units, answer.asset), justify="right")
-    table.add_column("cost", costs(total), justify="right")
-    table.add_column("")
+        foot = "total" if place == 0 else ""
+        table.add_column(group, foot, overflow="fold", no_wrap=group == "day")
+    sums = [answer.total, *(row.sums for row in answer.rows)]
+    for heading, numbers in _numbers(answer, sums, told=told):
+        table.add_column(heading, numbers[0], justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
     sizes = [row.sums.quantity if told else row.sums.amount_units for row in answer.rows]
-    for row, size in zip(answer.rows, sizes, strict=True):
-        sums = row.sums
-        numbers = (
-            (f"{sums.quantity:,}", sums.exact_units)
-            if told
-            else (units(sums.amount_units, answer.asset), units(sums.overage_units, answer.asset))
-        )
+    columns = [numbers[1:] for _, numbers in _numbers(answer, sums, told=told)]
+    for row, size, *numbers in zip(answer.rows, sizes, *columns, strict=True):
         values = [escape(value) or UNSAID for value in row_values(row, groups)]
-        table.add_row(*values, f"{sums.requests:,}", *numbers, costs(sums), bar(size, max(sizes)))
+        table.add_row(*values, *numbers, bar(size, max(sizes)))
     return table
+
+
+def _numbers(
+    answer: pb.GetUsageResponse, sums: Sequence[pb.UsageSums], *, told: bool
+) -> Iterator[tuple[str, list[str]]]:
+    """Yield the headings of the numbers, each with the number of every sum; costs only where there are some."""
+    asset = answer.asset
+    yield "requests", [f"{each.requests:,}" for each in sums]
+    if told:
+        yield "quantity", [f"{each.quantity:,}" for each in sums]
+        yield "exact units", [each.exact_units for each in sums]
+    else:
+        yield f"used\n{asset.code}", [plain_units(each.amount_units, asset) for each in sums]
+        yield f"overage\n{asset.code}", [plain_units(each.overage_units, asset) for each in sums]
+    if any(each.provider_costs for each in sums):
+        yield "cost", [costs(each) for each in sums]
 
 
 def row_values(row: pb.UsageRow, groups: Sequence[str]) -> list[str]:
@@ -83,9 +89,9 @@ def credit_lines(answer: pb.GetRemainingCreditResponse) -> Iterator[Table | str]
     )
     table = Table(box=SIMPLE_HEAD)
     for heading in ("expires", "category"):
-        table.add_column(heading)
-    table.add_column("available", justify="right")
-    table.add_column("")
+        table.add_column(heading, overflow="fold")
+    table.add_column("available", justify="right", overflow="fold")
+    table.add_column("", no_wrap=True)
     most = max((part.available_units for part in answer.parts), default=0)
     for part in answer.parts:
         expires = day(part.expire_time) if part.HasField("expire_time") else "never"
@@ -151,8 +157,8 @@ def bill_table(answer: pb.ListBillsResponse) -> Table:
     table = Table(box=SIMPLE_HEAD, caption=more)
     for heading in ("invoice", "kind", "cycle", "issued"):
         table.add_column(heading, overflow="fold")
-    table.add_column("total", justify="right")
-    table.add_column("change", justify="right")
+    table.add_column("total", justify="right", overflow="fold")
+    table.add_column("change", justify="right", overflow="fold")
     for bill in answer.bills:
         change = money(bill.difference) if bill.HasField("difference") else ""
         cycle = f"{day(bill.cycle_start_time)} to {day(bill.cycle_end_time)}"

@@ -103,10 +103,10 @@ def _print_rerating(
         span += f" to {day(summary.to_time)}"
     state = rerating_service_pb2.ReratingState.Name(summary.state).removeprefix("RERATING_STATE_").lower()
     table = Table(title=f"{summary.name} {span}, {state}; in {asset.code}")
-    table.add_column("contract")
-    table.add_column("cycle from")
+    table.add_column("contract", overflow="fold")
+    table.add_column("cycle from", overflow="fold")
     for column in ("usages", "charged", "adjusted", "would cost", "difference"):
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", overflow="fold")
     for cycle in cycles[:ROWS_MAX]:
         figures = (cycle.charged_units, cycle.adjusted_units, cycle.rated_units, cycle.difference_units)
         table.add_row(
@@ -129,11 +129,11 @@ def _print_rerating(
 
 def _print_posted(phase: str, posted: list[rerating_service_pb2.PostedAdjustment]) -> None:
     table = Table(title=f"Adjustments of {phase}, in units")
-    table.add_column("contract")
-    table.add_column("cycle from")
+    table.add_column("contract", overflow="fold")
+    table.add_column("cycle from", overflow="fold")
     for column in ("difference", "charged", "given back"):
-        table.add_column(column, justify="right")
-    table.add_column("explained by")
+        table.add_column(column, justify="right", overflow="fold")
+    table.add_column("explained by", overflow="fold")
     for each in posted[:ROWS_MAX]:
         table.add_row(
             each.contract,

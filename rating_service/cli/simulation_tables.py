@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -16,6 +17,9 @@ from rating_service.cli.simulation_text import direction, number, percent, signe
 ROWS_SHOWN_MAX: Final = 20
 """Rows of a view; JSON and the HTML report have more."""
 _COLOURS: Final = {-1: "green", 0: "dim", 1: "red"}
+
+_COLUMNS_BARE: Final = 6
+"""Columns of a summary without margins."""
 
 Contracts = Sequence[simulation_service_pb2.SimulatedContract]
 
@@ -54,11 +58,13 @@ def print_simulation(
 
 
 def _summary(result: simulation_service_pb2.SimulationResult, place: int) -> Table:
-    table = Table(title=result.candidates[place].label, title_justify="left")
-    table.add_column("")
-    table.add_column("usages", justify="right")
-    for heading in ("now", "simulated", "difference", "", "margin now", "margin simulated"):
-        table.add_column(heading, justify="right")
+    table = Table(title=result.candidates[place].label, title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("", overflow="fold")
+    for heading in ("usages", "now", "simulated", "difference", ""):
+        table.add_column(heading, justify="right", no_wrap=True)
+    if result.total.margin_now or result.total.candidates[place].margin:
+        for heading in ("margin\nnow", "margin\nsimulated"):
+            table.add_column(heading, justify="right", no_wrap=True)
     _add_sums(table, "total", result.total, place, result.asset)
     for title, view in (
         ("", result.months),
@@ -78,7 +84,7 @@ def _summary(result: simulation_service_pb2.SimulationResult, place: int) -> Tab
         now = bills_now.get(bill.currency_code)
         difference = bill.nanos - now.nanos if now else 0
         text = money(money_pb2.Money(currency_code=bill.currency_code, nanos=difference)) if now else ""
-        table.add_row("bills", "", money(now) if now else "", money(bill), signed(text), "", "", "")
+        table.add_row("bills", "", money(now) if now else "", money(bill), signed(text))
     return table
 
 
@@ -98,8 +104,7 @@ def _add_sums(
         whole(side.units, asset),
         f"[{colour}]{signed(whole(side.difference_units, asset))}[/]",
         f"[{colour}]{percent(side.difference_percent)}[/]",
-        number(sums.margin_now),
-        number(side.margin),
+        *((number(sums.margin_now), number(side.margin)) if len(table.columns) > _COLUMNS_BARE else ()),
     )
 
 
@@ -109,10 +114,10 @@ def _movers(
     asset: money_pb2.Asset,
 ) -> Table:
     table = Table(title=title, title_justify="left")
-    table.add_column("contract")
-    table.add_column("customer")
+    table.add_column("contract", overflow="fold")
+    table.add_column("customer", overflow="fold")
     for heading in ("now", "simulated", "difference", ""):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", overflow="fold")
     for mover in movers[:ROWS_SHOWN_MAX]:
         colour = _COLOURS[direction(mover.difference)]
         scale = 0 if mover.currency_code else asset.scale
@@ -131,9 +136,9 @@ def _movers(
 def _tiers(tiers: Sequence[simulation_service_pb2.SimulatedTier], asset: money_pb2.Asset) -> Table:
     table = Table(title="tiers", title_justify="left")
     for heading in ("dimension", "model", "for", "tier"):
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     for heading in ("price", "quantity", "share", "amount"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", overflow="fold")
     for tier in tiers:
         table.add_row(
             tier.dimension,
@@ -151,10 +156,10 @@ def _tiers(tiers: Sequence[simulation_service_pb2.SimulatedTier], asset: money_p
 def _plans(result: simulation_service_pb2.SimulationResult, contracts: Contracts) -> Table:
     """Return which plan is best for whom."""
     table = Table(title="best plan by contract", title_justify="left")
-    table.add_column("contract")
-    table.add_column("now", justify="right")
+    table.add_column("contract", overflow="fold")
+    table.add_column("now", justify="right", overflow="fold")
     for candidate in result.candidates:
-        table.add_column(candidate.label, justify="right")
+        table.add_column(candidate.label, justify="right", overflow="fold")
     for contract in contracts[:ROWS_SHOWN_MAX]:
         bills = {bill.candidate: money(bill.bill) for bill in contract.bills}
         best = contract.best_candidate

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
@@ -21,6 +21,9 @@ from rating_service.cli.connection import (
 )
 from rating_service.cli.instants import parse_instant
 from rating_service.cli.usage_file import FORMATS, record_file
+
+NUMBER_MAX: Final = 2**63 - 1
+"""The largest number that a message takes."""
 
 app = typer.Typer(help="Record usage, and report on it.", no_args_is_help=True)
 
@@ -53,8 +56,10 @@ def quote(
     if as_json:
         print_message(answer)
         return
-    margin = f", {answer.margin} of them margin" if answer.margin else ""
-    _print_charge(answer.charge, f"{answer.exact_amount} whole assets{margin}")
+    charge, asset = answer.charge, answer.asset.code
+    cost = f"; provider cost {charge.provider_cost} {charge.cost_currency}" if charge.provider_cost else ""
+    margin = f", margin {answer.margin} {asset}" if answer.margin else ""
+    _print_charge(charge, f"{answer.exact_amount} {asset}{cost}{margin}")
 
 
 @app.command()
@@ -181,20 +186,23 @@ def _total(text: str) -> tuple[str, price_model_pb2.RunningTotal]:
 
 def _number(text: str, option: str = "--quantity") -> int:
     try:
-        return int(text.replace("_", ""))
+        number = int(text.replace("_", ""))
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not a whole number", param_hint=option) from None
+    if abs(number) > NUMBER_MAX:
+        raise typer.BadParameter(f"{text} is beyond 2^63-1", param_hint=option)
+    return number
 
 
 def _print_charge(charge: wallet_pb2.Charge, title: str) -> None:
     console = Console(highlight=False)
     console.print(title, style="bold")
     table = Table(caption=charge.rate_card_phase, show_footer=True)
-    table.add_column("dimension", "total")
-    table.add_column("quantity", justify="right")
-    table.add_column("price", justify="right")
-    table.add_column("x", justify="right")
-    table.add_column("exact units", charge.exact_units, justify="right")
+    table.add_column("dimension", "total", overflow="fold")
+    table.add_column("quantity", justify="right", overflow="fold")
+    table.add_column("price", justify="right", overflow="fold")
+    table.add_column("x", justify="right", overflow="fold")
+    table.add_column("exact units", charge.exact_units, justify="right", overflow="fold")
     for line in charge.lines:
         table.add_row(
             line.dimension,

@@ -54,7 +54,7 @@ class Waits(NamedTuple):
 
 
 class ContractBilling(Record, frozen=True):
-    """How far the billing of a contract is. `revision` counts the changes of the contract that were followed.
+    """How far the billing of a contract is. `change_position` is that of the newest page that changed what is due.
 
     Every cycle that ends by `billed_until` has its invoice (after a contract's end only those with something to
     adjust), and the credit of every cycle that ends by
@@ -64,7 +64,7 @@ class ContractBilling(Record, frozen=True):
 
     contract: str
     due_time: datetime | None
-    revision: int = 1
+    change_position: int = 0
     billed_until: datetime | None = None
     allotted_until: datetime | None = None
     plan_position: int = 0

@@ -47,6 +47,11 @@ def allotments_of(contract: Contract, cycle: CycleBounds) -> tuple[Allotment, ..
     return tuple(found)
 
 
+def entitled_units(contract: Contract, cycle: CycleBounds) -> int:
+    """Return what all stretches of a contract include in a cycle."""
+    return sum(allotment.entitled_units for allotment in allotments_of(contract, cycle))
+
+
 def cycles_of(contract: Contract, from_time: datetime) -> Iterator[CycleBounds]:
     """Yield the cycles in which a contract is in force, in order, from the one that holds an instant; for ever."""
     end = end_of(contract)

@@ -16,12 +16,12 @@ from datetime import datetime
 
 import msgspec
 
-from rating_service.domain.agreement import Contract, ContractPhase, Money, RateCard, TaxRate
-from rating_service.domain.catalogue import find_contract_phase
+from rating_service.domain.agreement import Contract, Money, RateCard, TaxRate
 from rating_service.domain.contract_life import end_of, plan_at
 from rating_service.domain.cycle_statement import NO_CARDS, CycleFacts, Statement, state_cycle
 from rating_service.domain.cycles import CycleBounds
 from rating_service.domain.debits import DebitFact, GrantFact, ReversalFact
+from rating_service.domain.included import entitled_units
 from rating_service.domain.invoice_document import (
     CLOSING_KINDS,
     CommitmentState,
@@ -119,7 +119,6 @@ def _invoice(contract: Contract, own: Statement, settled: Settled, currency: str
     """Return what an invoice says of its contract, its cycle and its amounts."""
     cycle = own.cycle
     plan = plan_at(contract, max(cycle.start_time, contract.start_time))
-    first_phase = _phase_at_start(contract, cycle)
     return Invoice(
         contract=contract.name,
         customer=contract.customer,
@@ -130,7 +129,7 @@ def _invoice(contract: Contract, own: Statement, settled: Settled, currency: str
         watermark_position=0,
         lines=_lines(settled, currency),
         total=Money(currency, settled.total_nanos),
-        included_units=first_phase.terms.included_units if first_phase else 0,
+        included_units=entitled_units(contract, cycle),
         included_used_units=own.included.used_units,
         included_left_units=own.included.left_units,
         included_adjusting_units=own.included.adjusting_units,
@@ -155,12 +154,6 @@ def _kind(contract: Contract, cycle: CycleBounds, kind: InvoiceKind) -> InvoiceK
     if kind is InvoiceKind.CYCLE and end is not None and end <= cycle.end_time:
         return InvoiceKind.FINAL
     return kind
-
-
-def _phase_at_start(contract: Contract, cycle: CycleBounds) -> ContractPhase | None:
-    """Return the phase whose terms the cycle begins with, or None if the contract is not in force in it."""
-    start = max(cycle.start_time, contract.start_time)
-    return find_contract_phase(contract, start) if start < cycle.end_time else None
 
 
 def _lines(settled: Settled, currency: str) -> tuple[InvoiceLine, ...]:

@@ -18,7 +18,7 @@ from rating_service.domain.catalogue import find_contract_phase
 from rating_service.domain.contract_life import plan_at
 from rating_service.domain.cycles import CycleBounds, cycle_at
 from rating_service.domain.exact_lines import ExactLine, negated
-from rating_service.domain.included import allotments_of
+from rating_service.domain.included import entitled_units
 from rating_service.domain.invoice_fees import FEES, fee_lines, fee_of
 from rating_service.domain.invoice_lines import LineKey
 from rating_service.domain.invoice_parts import NO_CURRENCY
@@ -80,8 +80,8 @@ def plan_change_figures(before: Contract, after: Contract, from_time: datetime) 
         amount=Money(currency, sum(rounded)),
         previous_cycle_fees=Money(currency, _cycle_fees_nanos(old_terms)),
         cycle_fees=Money(currency, _cycle_fees_nanos(new_terms)),
-        previous_included_units=_included_units(before, cycle),
-        included_units=_included_units(after, cycle),
+        previous_included_units=entitled_units(before, cycle),
+        included_units=entitled_units(after, cycle),
         previous_cycle_included_units=old_terms.included_units if old_terms else 0,
         cycle_included_units=new_terms.included_units if new_terms else 0,
     )
@@ -118,7 +118,3 @@ def _terms_at(contract: Contract, instant: datetime) -> PlanPhase | None:
 def _cycle_fees_nanos(terms: PlanPhase | None) -> int:
     fees = [fee_of(terms, kind) for kind in FEES] if terms else []
     return sum(fee.nanos for fee in fees if fee is not None)
-
-
-def _included_units(contract: Contract, cycle: CycleBounds) -> int:
-    return sum(allotment.entitled_units for allotment in allotments_of(contract, cycle))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -42,10 +42,20 @@ class Chunk(Record, frozen=True, kw_only=True):
     ttl: timedelta
 
 
+class Holder(NamedTuple):
+    """In which wallet a hold is, and on whose account: all that it is asked for with but its units."""
+
+    wallet: str
+    feature: str
+    api_key: str
+    user: str
+
+
 class UsageStream(Record, frozen=True, kw_only=True):
     """One answer. While `wanted_units` is above 0, hold number `hold_number` was asked for and not noted yet.
 
-    `spare_holds` are those it needs no longer and that are not known to be given back.
+    It was asked for `wanted_for`, so that it is found again whatever the answer's totals have become. `spare_holds`
+    are those it needs no longer and that are not known to be given back.
     """
 
     contract: str
@@ -61,6 +71,7 @@ class UsageStream(Record, frozen=True, kw_only=True):
     hold_expire_time: datetime | None = None
     hold_number: int = 0
     wanted_units: int = 0
+    wanted_for: Holder | None = None
     spare_holds: tuple[str, ...] = ()
 
     @property
@@ -137,11 +148,13 @@ def needs_hold(stream: UsageStream, needed_units: int) -> bool:
     return needed_units > stream.held_units or ends is None or ends < stream.settle_time
 
 
-def ask_hold(stream: UsageStream, amount_units: int) -> UsageStream:
+def ask_hold(stream: UsageStream, amount_units: int, holder: Holder) -> UsageStream:
     """Return the stream with the next hold asked for; one that is not noted yet is asked for first."""
     if stream.state != OPEN or stream.wanted_units:
         return stream
-    return msgspec.structs.replace(stream, hold_number=stream.hold_number + 1, wanted_units=amount_units)
+    return msgspec.structs.replace(
+        stream, hold_number=stream.hold_number + 1, wanted_units=amount_units, wanted_for=holder
+    )
 
 
 def note_hold(stream: UsageStream, *, number: int, hold: str, expire_time: datetime) -> UsageStream:
@@ -159,6 +172,7 @@ def note_hold(stream: UsageStream, *, number: int, hold: str, expire_time: datet
         held_units=stream.wanted_units,
         hold_expire_time=expire_time,
         wanted_units=0,
+        wanted_for=None,
     )
 
 
@@ -166,7 +180,7 @@ def note_refused_hold(stream: UsageStream, *, number: int) -> UsageStream:
     """Return the stream without the hold that was asked for, which the ledger refused."""
     if stream.hold_number != number:
         return stream
-    return msgspec.structs.replace(stream, wanted_units=0)
+    return msgspec.structs.replace(stream, wanted_units=0, wanted_for=None)
 
 
 def set_hold_aside(stream: UsageStream, hold: str) -> UsageStream:

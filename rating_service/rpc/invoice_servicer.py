@@ -18,7 +18,7 @@ from rating_service.application.verify_documents import DocumentVerification
 from rating_service.rpc.billing_servicer import BillingServicer
 from rating_service.rpc.credit_note_servicer import CreditNoteMethods
 from rating_service.rpc.invoice_messages import given_taxes, invoice
-from rating_service.rpc.messages import line_debit, line_event, required_instant
+from rating_service.rpc.messages import line_debit, line_event, read_instant, required_instant
 from rating_service.rpc.plan_change_servicer import PlanChangeServicer
 
 
@@ -57,7 +57,7 @@ class InvoiceServicer(CreditNoteMethods, BillingServicer, PlanChangeServicer):
         """Compute the invoice of a cycle without issuing it."""
         preview = await self._invoicing.preview(
             request.contract,
-            required_instant(request),
+            read_instant(request.cycle_time, field="cycle_time") if request.HasField("cycle_time") else None,
             min_position=request.min_position,
             watermark_position=request.watermark_position,
             taxes=given_taxes(request),

@@ -35,9 +35,7 @@ def read_instant(message: Timestamp, *, field: str) -> datetime:
     return _EPOCH + timedelta(seconds=seconds, microseconds=nanos // 1_000)
 
 
-def required_instant(
-    request: invoice_service_pb2.PreviewInvoiceRequest | invoice_service_pb2.IssueInvoiceRequest,
-) -> datetime:
+def required_instant(request: invoice_service_pb2.IssueInvoiceRequest) -> datetime:
     """Return the request's cycle_time. Refuses FIELD_REQUIRED, TIME_MALFORMED."""
     if not request.HasField("cycle_time"):
         raise RequestRefused(RequestReason.FIELD_REQUIRED, "cycle_time is required", field="cycle_time")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from credits.ledger.v1 import wallet_pb2
+from credits.ledger.v1 import money_pb2, wallet_pb2
 from credits.rating.v1 import rating_service_pb2
 from rating_service.application.authorize import Authorizing
 from rating_service.application.intake import UsageIntake
@@ -102,6 +102,7 @@ class RatingServicer(AuthorizationMethods, QuarantineServicer, StreamServicer):
             charge=self._charge_message(quote.charge),
             exact_amount=quote.exact_amount,
             margin=quote.margin,
+            asset=money_pb2.Asset(code=quote.asset.code, scale=quote.asset.scale),
         )
 
 

@@ -9,8 +9,7 @@ from typing import Final
 from credits.rating.v1 import rating_service_pb2, raw_usage_pb2
 from rating_service.application.quarantine import Received
 from rating_service.application.refusals import RequestReason, RequestRefused
-from rating_service.domain.intake.cloudevents import names_of
-from rating_service.domain.intake.normalise import normalise
+from rating_service.domain.intake.normalise import names_of, normalise
 from rating_service.domain.intake.normalised import Normalised, UsageFormat
 from rating_service.domain.refusals import Refusal
 from rating_service.domain.usage import Usage
@@ -38,7 +37,7 @@ def received(message: rating_service_pb2.Usage) -> Received:
     try:
         read = normalise(kind, message.raw.json)
     except Refusal as flaw:
-        usage_id, contract = names_of(message.raw.json) if kind is UsageFormat.CLOUDEVENTS else ("", "")
+        usage_id, contract = names_of(kind, message.raw.json)
         return Received(message.id or usage_id, message.contract or contract, _own_time(message), flaw, form)
     usage = _merged(message, read)
     return Received(usage.id, usage.contract, usage.effective_time, usage, form)

@@ -2,8 +2,8 @@
 
 A usage falls under exactly one of them: the most specific further card that fits its feature and properties, or
 else the phase's own. As with rates, more conditions are more specific, then fewer wildcards, then more literal
-characters; a list of features is one condition. Two further cards that are equally specific and could both fit
-a usage are refused when the phase is agreed, so that order never decides a price.
+characters, property by property; a list of features is one condition. Two further cards that are equally
+specific and could both fit a usage are refused when the phase is agreed, so that order never decides a price.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from itertools import combinations
 from typing import Final
 
 from ledger_service.domain.agreement.rate_card import RateCard, check_match
-from ledger_service.domain.agreement.rate_matches import may_both_match, specificity
+from ledger_service.domain.agreement.rate_matches import equally_specific, may_both_match, specificity
 from ledger_service.domain.agreement.repricing_match import fits
 from ledger_service.domain.events import PhaseCard, PlanPhase
 from ledger_service.domain.names import check_feature, check_name
@@ -53,7 +53,7 @@ def check_cards(phase: PlanPhase, *, field: str) -> None:
     for index, card in enumerate(phase.additional_cards):
         _check_card(card, field=f"{field}[{index}]")
     for (first, one), (second, other) in combinations(enumerate(phase.additional_cards), 2):
-        if _specificity(one) == _specificity(other) and _may_meet(one, other):
+        if _equally_specific(one, other) and _may_meet(one, other):
             raise CardsAmbiguous(
                 f"{field}[{first}] and {field}[{second}] are equally specific and may fit one usage",
                 field=f"{field}[{second}]",
@@ -93,6 +93,12 @@ def _check_card(card: PhaseCard, *, field: str) -> None:
 def _specificity(card: PhaseCard) -> tuple[int, int, int]:
     conditions, wildcards, characters = specificity(card.match)
     return conditions + bool(card.features), wildcards, characters
+
+
+def _equally_specific(one: PhaseCard, other: PhaseCard) -> bool:
+    if bool(one.features) == bool(other.features):
+        return equally_specific(one.match, other.match)
+    return _specificity(one)[:2] == _specificity(other)[:2]
 
 
 def _may_meet(one: PhaseCard, other: PhaseCard) -> bool:

@@ -1,6 +1,8 @@
 """Which rates of a phase could match the same usage: none may be as specific as another one that it could meet.
 
-More properties are more specific, then fewer wildcards, then more literal characters. Comparing all rates in
+More properties are more specific, then fewer wildcards, then more literal characters. Characters are compared
+property by property: a long name of a model says nothing against a short one of a region, so rates that name
+other properties, or of which each has more in some property, are equally specific. Comparing all rates in
 pairs would take minutes for a long list, so rates are first told apart by the literal values of the property
 that separates them best; what is left is compared in pairs, of which there is a most.
 """
@@ -28,9 +30,9 @@ def check_unambiguous(rates: Sequence[Rate]) -> None:
 
     Raises RatesAmbiguous, and FieldTooLong where wildcards leave more than PAIRS_MAX pairs to compare.
     """
-    by_specificity: dict[tuple[int, int, int], list[Rate]] = {}
+    by_specificity: dict[tuple[int, int], list[Rate]] = {}
     for rate in rates:
-        by_specificity.setdefault(specificity(rate.match), []).append(rate)
+        by_specificity.setdefault(specificity(rate.match)[:2], []).append(rate)
     pairs = 0
     for equals in by_specificity.values():
         for one, other in _pairs_to_compare(equals, frozenset()):
@@ -40,9 +42,10 @@ def check_unambiguous(rates: Sequence[Rate]) -> None:
                     f"phase.rates has too many rates for {one.dimension} whose wildcards have to be compared",
                     field="phase.rates",
                 )
-            if may_both_match(one.match, other.match):
+            if equally_specific(one.match, other.match) and may_both_match(one.match, other.match):
                 raise RatesAmbiguous(
-                    f"two rates for {one.dimension} are equally specific: {one.match} and {other.match}",
+                    f"two rates for {one.dimension} are equally specific and may price the same usage: "
+                    f"{_text(one.match)}, and {_text(other.match)}",
                     field="phase.rates",
                 )
 
@@ -51,6 +54,24 @@ def specificity(match: dict[str, str]) -> tuple[int, int, int]:
     """Return how specific a match is, larger is more: properties, minus wildcards, literal characters."""
     wildcards = sum(pattern.count("*") for pattern in match.values())
     return (len(match), -wildcards, sum(map(len, match.values())) - wildcards)
+
+
+def equally_specific(one: dict[str, str], other: dict[str, str]) -> bool:
+    """Tell whether neither match is more specific."""
+    if specificity(one)[:2] != specificity(other)[:2]:
+        return False
+    if one.keys() != other.keys():
+        return True
+    more = [_literals(one[name]) - _literals(other[name]) for name in one]
+    return all(each == 0 for each in more) or (min(more) < 0 < max(more))
+
+
+def _literals(pattern: str) -> int:
+    return len(pattern) - pattern.count("*")
+
+
+def _text(match: dict[str, str]) -> str:
+    return " and ".join(f"{name}={pattern}" for name, pattern in sorted(match.items())) or "no condition"
 
 
 def _pairs_to_compare(rates: Sequence[Rate], told: frozenset[str]) -> Iterator[_Pair]:

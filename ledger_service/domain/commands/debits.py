@@ -30,6 +30,7 @@ class DebitRecord(msgspec.Struct, frozen=True):
     """What the log says of a debit: facts that never change, looked up before the reversal is decided.
 
     `draws` are those that paid for it, in order, repayments of its debt at the end; `lots` are their terms.
+    `owed_units` is what was owed of it before they were looked up, None where that cannot have changed since.
     The rest says what caps counted it, and when.
     """
 
@@ -42,6 +43,7 @@ class DebitRecord(msgspec.Struct, frozen=True):
     user: str = ""
     feature: str = ""
     overage_price: UnitPrice | None = None
+    owed_units: int | None = None
 
 
 class ReverseDebit(Command, frozen=True):

@@ -74,7 +74,7 @@ class OutcomeUnknown(Refusal):
 
 
 class Contended(Refusal):
-    """Another writer kept winning; nothing was done."""
+    """Others kept changing what the command rests on; nothing was done."""
 
     reason = "CONTENDED"
 

@@ -3,6 +3,9 @@
 Units come back from the end of what paid for the debit: first what no lot covered (overage, then debt), then
 its draws, last one first, each to its own lot. Credit that comes back to a lot that has expired or been
 revoked meanwhile ends at once: a reversal never makes fresh credit.
+
+What repaid its debt is read from the log before the wallet decides. If something was repaid in between, the record
+lacks it, and nothing is decided on that: it is read again.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from ledger_service.domain.events import (
     Return,
 )
 from ledger_service.domain.refusals import AmountNotPositive, ReversalExceedsDebit
+from ledger_service.domain.refusals.service import Contended
 from ledger_service.domain.wallet.lots import from_grant, terms_of
 from ledger_service.domain.wallet.settle import begin, lapse_returned
 from ledger_service.domain.wallet.state import Wallet
@@ -31,7 +35,7 @@ from ledger_service.domain.wallet.tape import Tape
 
 
 def reverse_debit(wallet: Wallet, command: ReverseDebit, now: datetime) -> list[Draft]:
-    """Return what fell due and the reversal. Raises AmountNotPositive, ReversalExceedsDebit."""
+    """Return what fell due and the reversal. Raises AmountNotPositive, ReversalExceedsDebit, Contended."""
     tape = begin(command.wallet, wallet, now)
     take_back(tape, command.recorded, command.amount_units, now, answers=True)
     return tape.drafts
@@ -42,11 +46,13 @@ def take_back(
 ) -> None:
     """Add the reversal of so many units of a debit to a tape; 0: all that is left of it.
 
-    Raises AmountNotPositive, ReversalExceedsDebit.
+    Raises AmountNotPositive, ReversalExceedsDebit, Contended.
     """
+    version = evidence.debit_version
+    if evidence.owed_units not in (None, owed_of(tape.begun, version)):
+        raise Contended(f"the debt of debit {version} changed while it was looked up; nothing was done")
     recorded = _with_repayments(tape, evidence)
-    version = recorded.debit_version
-    owed_units = sum(debt.amount_units for debt in tape.wallet.debts if debt.debit_version == version)
+    owed_units = owed_of(tape.wallet, version)
     drawn_units = sum(draw.amount_units for draw in recorded.draws)
     before = tape.wallet.reversed_units.get(version, 0)
     left_units = recorded.overage_units + owed_units + drawn_units - before
@@ -63,6 +69,11 @@ def take_back(
     tape.add(reversal, now, answers=answers)
     # Credit that comes back after the end of its lot has missed the boundary: it does not roll over.
     lapse_returned(tape, now, reversal.returned, rolls_over=False)
+
+
+def owed_of(wallet: Wallet, debit_version: int) -> int:
+    """Return what is owed of a debit."""
+    return sum(debt.amount_units for debt in wallet.debts if debt.debit_version == debit_version)
 
 
 def _exceeds(left_units: int) -> ReversalExceedsDebit:

@@ -14,21 +14,29 @@ import msgspec
 
 from rating_service.domain.agreement import Record
 from rating_service.domain.intake.anthropic import read_anthropic
-from rating_service.domain.intake.fields import RawObject, malformed, parse_object, parse_time
+from rating_service.domain.intake.fields import RawObject, malformed, parse_time
 from rating_service.domain.intake.normalised import Normalised
 from rating_service.domain.intake.openai import read_openai
 from rating_service.domain.intake.opentelemetry import read_opentelemetry
-from rating_service.domain.refusals import Refusal
 
 _REQUIRED: Final = ("id", "source", "type")
 _OPENAI_ONLY: Final = (
     "prompt_tokens",
     "completion_tokens",
     "input_tokens_details",
-    "output_tokens_details",
+    "input_token_details",
+    "output_token_details",
     "total_tokens",
 )
-_ANTHROPIC_ONLY: Final = ("cache_read_input_tokens", "cache_creation_input_tokens", "cache_creation")
+_ANTHROPIC_ONLY: Final = (
+    "cache_read_input_tokens",
+    "cache_creation_input_tokens",
+    "cache_creation",
+    "server_tool_use",
+    "iterations",
+    "inference_geo",
+    "speed",
+)
 
 
 class _OwnForm(Record, frozen=True, forbid_unknown_fields=True):
@@ -100,14 +108,9 @@ def _own(data: RawObject) -> Normalised:
     )
 
 
-def names_of(text: str) -> tuple[str, str]:
-    """Return the id and contract that an event gives although the rest of it cannot be read, "" for neither."""
-    try:
-        event = parse_object(text)
-        usage_id, subject = event.text("id"), event.text("subject")
-    except Refusal:
-        return "", ""
-    return usage_id, _contract_of(subject)
+def names_in(event: RawObject) -> tuple[str, str]:
+    """Return the id and contract that an event gives, "" for neither. Refuses MALFORMED_USAGE."""
+    return event.text("id"), _contract_of(event.text("subject"))
 
 
 def _contract_of(subject: str) -> str:

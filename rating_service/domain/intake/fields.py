@@ -6,6 +6,7 @@ providers write it.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Final, cast
 
@@ -61,10 +62,41 @@ class RawObject(Record, frozen=True):
             raise malformed(self.path + name, "is not an object")
         return RawObject(cast(JsonObject, value), f"{self.path}{name}.")
 
+    def members_of(self, name: str) -> tuple[RawObject, ...]:
+        """Return the objects of a list, none if it is absent. Refuses MALFORMED_USAGE."""
+        value = self.members.get(name)
+        if value is None:
+            return ()
+        if not isinstance(value, list):
+            raise malformed(self.path + name, "is not a list")
+        entries = cast(list[object], value)
+        numbered = {f"{name}[{index}]": entry for index, entry in enumerate(entries)}
+        return tuple(RawObject(numbered, self.path).part(each) for each in numbered)
+
+    def refuse_unknown(self, known: Collection[str], *, prefix: str = "", holding: str = "") -> None:
+        """Refuse MALFORMED_USAGE if a member that nobody reads counts something.
+
+        It may be a part of what is read or come on top of it, so that both dropping and adding it could be
+        wrong. What is 0, a fraction, text or true counts nothing. Only names with this prefix that hold this
+        text are looked at.
+        """
+        for name, value in self.members.items():
+            if name not in known and name.startswith(prefix) and holding in name and _counts(value):
+                raise malformed(self.path + name, "counts something that is not known")
+
     def require(self, *names: str) -> None:
         """Refuse MALFORMED_USAGE unless one of these members is there."""
         if not any(self.has(name) for name in names):
             raise malformed(self.path + names[0], "is missing")
+
+
+def _counts(value: object) -> bool:
+    """Tell whether a JSON value is, or holds, a whole number above 0."""
+    if isinstance(value, dict):
+        return any(_counts(each) for each in cast(JsonObject, value).values())
+    if isinstance(value, list):
+        return any(_counts(each) for each in cast(list[object], value))
+    return type(value) is int and value > 0
 
 
 def parse_object(text: str) -> RawObject:

@@ -25,9 +25,21 @@ AUDIO_INPUT: Final = "audio_input_tokens"
 AUDIO_OUTPUT: Final = "audio_output_tokens"
 IMAGE_INPUT: Final = "image_input_tokens"
 IMAGE_OUTPUT: Final = "image_output_tokens"
+CACHED_AUDIO_INPUT: Final = "cached_audio_input_tokens"
+CACHED_IMAGE_INPUT: Final = "cached_image_input_tokens"
 WEB_SEARCHES: Final = "web_search_requests"
+WEB_FETCHES: Final = "web_fetch_requests"
 
-PROMPT: Final = (INPUT, CACHED_INPUT, CACHE_WRITE_5M, CACHE_WRITE_1H, AUDIO_INPUT, IMAGE_INPUT)
+PROMPT: Final = (
+    INPUT,
+    CACHED_INPUT,
+    CACHE_WRITE_5M,
+    CACHE_WRITE_1H,
+    AUDIO_INPUT,
+    IMAGE_INPUT,
+    CACHED_AUDIO_INPUT,
+    CACHED_IMAGE_INPUT,
+)
 """Dimensions that make up the prompt, whose size is the property context_tokens."""
 
 
@@ -58,10 +70,20 @@ def counted(quantities: Mapping[str, int]) -> dict[str, int]:
     return {name: number for name, number in quantities.items() if number} or {INPUT: 0}
 
 
-def known(properties: Mapping[str, str], quantities: Mapping[str, int]) -> dict[str, str]:
-    """Return the properties without empty ones, with the size of the prompt. Refuses MALFORMED_USAGE."""
-    context_tokens = sum(quantities.get(name, 0) for name in PROMPT)
-    if context_tokens > QUANTITY_MAX:
+def tier_named(name: str) -> str:
+    """Return the service tier that a provider sells under a name: it renamed priority to fast."""
+    return "priority" if name == "fast" else name
+
+
+def prompt_tokens(quantities: Mapping[str, int]) -> int:
+    """Return the size of a prompt. Refuses MALFORMED_USAGE."""
+    tokens = sum(quantities.get(name, 0) for name in PROMPT)
+    if tokens > QUANTITY_MAX:
         raise malformed("usage", "counts more than 2^63-1 tokens of input")
+    return tokens
+
+
+def known(properties: Mapping[str, str], context_tokens: int) -> dict[str, str]:
+    """Return the properties without empty ones, with the size of the prompt."""
     found = {name: value for name, value in properties.items() if value}
     return {**found, "context_tokens": str(context_tokens)}

@@ -28,6 +28,15 @@ async def test_the_actual_charge_is_debited_and_the_rest_comes_back(gateway: Gat
     assert await gateway.available(signed) == 100 - tokens
 
 
+async def test_what_is_settled_is_what_was_authorized_unless_it_says_otherwise(gateway: Gateway) -> None:
+    signed = await gateway.sign(units=100)
+    answer = await gateway.authorize(signed, properties={"model": "m", "tier": "fast"})
+
+    settled = await gateway.settle(answer.authorization, properties={"tier": "slow"})
+
+    assert dict(settled.charge.properties) == {"model": "m", "tier": "slow"}
+
+
 async def test_settling_again_is_replayed_and_with_other_usage_refused(gateway: Gateway) -> None:
     signed = await gateway.sign(units=100)
     answer = await gateway.authorize(signed)

@@ -55,3 +55,17 @@ async def test_a_run_says_what_it_did_and_the_status_how_far_each_cycle_is(lone_
     assert {each["contract"] for each in json.loads(open_ones.stdout)["cycles"]} == {mixed, fine}
     # A run in which a contract failed says so to scripts.
     assert [each.returncode for each in (ran, again, listed, failed, open_ones)] == [3, 3, 0, 0, 0]
+
+
+async def test_a_plan_change_that_is_committed_again_shows_what_was_changed(world: World) -> None:
+    contract = (await world.sign()).name
+    plan = await world.publish_plan(terms("other", included_units=2_000))
+    shown = await rating(world, "preview-plan-change", contract, plan, "--json", group="contract")
+    token = json.loads(shown.stdout)["token"]
+
+    first = await rating(world, "commit-plan-change", token, group="contract")
+    again = await rating(world, "commit-plan-change", token, group="contract")
+
+    assert first.stdout.endswith("changed now\n")
+    assert again.stdout.endswith("changed before\n")
+    assert [each.returncode for each in (shown, first, again)] == [0, 0, 0]

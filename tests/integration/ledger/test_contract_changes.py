@@ -361,7 +361,7 @@ async def test_a_contracts_life_from_the_command_line(running_sandbox: LedgerSer
     assert (first["terms"]["included_units"], first["terms"]["overage_price"]["price"]) == ("5", "0.01")
     assert "(done before)" not in runs[3].stdout
     assert "(done before)" in runs[4].stdout
-    assert all(word in runs[5].stdout for word in ("trial", "standard", "dear", "big"))
+    assert all(word in runs[5].stdout for word in ("trial", "standard", "dear", "big", "29.50 EUR"))
     assert json.loads(runs[6].stdout)["contract"]["name"] == f"contracts/{fresh}"
     assert bad.returncode == 2
     assert await signed.phases() == [

@@ -51,7 +51,7 @@ async def test_a_customers_month_from_the_command_line(service: Service) -> None
     traced = await rating(service, "invoice", "trace", "invoices/acme-20260101T000000Z", "3")
     agreed = await rating(service, "invoice", "trace", "invoices/acme-20260101T000000Z", "1")
 
-    assert "3 whole assets" in quoted.stdout
+    assert "3 CREDIT" in quoted.stdout
     assert f"{WALLET}/debits/2: 3,000,000 units, 1,000,000 of them overage" in recorded.stdout
     assert json.loads(preview.stdout)["invoice"]["total"]["nanos"] == "22000000000"
     for screen in (issued.stdout, shown.stdout):

@@ -221,17 +221,26 @@ async def test_a_price_cut_in_mid_cycle_gives_each_phase_its_line(service: Servi
     assert [(line.rate_card_phase[-1], line.amount_units) for line in overage] == [("1", 3_000), ("2", 1_000)]
 
 
+async def test_a_preview_is_of_the_running_cycle_by_the_clock_of_the_service(service: Service) -> None:
+    service.ledger.now = FEBRUARY + MICROSECOND
+    answer = await service.invoices.PreviewInvoice(
+        invoice_service_pb2.PreviewInvoiceRequest(contract=CONTRACT)
+    )
+
+    assert answer.invoice.cycle_start_time.ToDatetime(tzinfo=UTC) == FEBRUARY
+
+
 async def test_refusals_of_invoices_by_name(service: Service) -> None:
     get = service.invoices.GetInvoice
     listing = service.invoices.ListInvoices
     tracing = service.invoices.TraceLine
     service.ledger.now = FEBRUARY + GRACE
     name = (await issue(service)).invoice.name
-    no_time = invoice_service_pb2.PreviewInvoiceRequest(contract=CONTRACT)
+    no_time = invoice_service_pb2.IssueInvoiceRequest(contract=CONTRACT)
     cases = {
         "INVOICE_NOT_FOUND": get(invoice_service_pb2.GetInvoiceRequest(name="invoices/none")),
         "FIELD_MALFORMED": get(invoice_service_pb2.GetInvoiceRequest(name="none")),
-        "FIELD_REQUIRED": service.invoices.PreviewInvoice(no_time),
+        "FIELD_REQUIRED": service.invoices.IssueInvoice(no_time),
         "UNKNOWN_CONTRACT": preview(service, contract="contracts/nobody"),
         "CYCLE_OUTSIDE_CONTRACT": preview(service, START - MICROSECOND),
         "NUMBER_OUT_OF_RANGE": listing(invoice_service_pb2.ListInvoicesRequest(page_size=1_001)),

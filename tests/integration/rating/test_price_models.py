@@ -120,7 +120,7 @@ async def test_the_command_line_quotes_after_a_total_and_shows_the_tiers(service
     told = await rating(service, *asked, "--json")
     wrong = await rating(service, *asked[:-1], "fonts=x")
 
-    assert "26 whole assets" in shown.stdout
+    assert "26 CREDIT" in shown.stdout
     assert "quantity tier 2" in shown.stdout
     assert "3 -> 7" in shown.stdout
     assert json.loads(told.stdout)["charge"]["lines"][0]["total_before"]["quantity"] == "3"

@@ -75,6 +75,23 @@ async def test_a_quarantined_usage_is_kept_as_it_was_received(service: Service) 
     assert await listed(service) == [kept]
 
 
+async def test_what_cannot_be_read_is_kept_under_the_id_that_it_gives(service: Service) -> None:
+    item = raw('{"id": "chat-9", "usage": {"prompt_tokens": -1}}')
+    item.id = ""
+    kept = (await record(service, item)).quarantined
+
+    assert (kept.usage_id, kept.reason) == ("chat-9", "MALFORMED_USAGE")
+
+
+async def test_what_cannot_be_read_and_names_nothing_is_refused_for_both(service: Service) -> None:
+    item = raw("chat-9")
+    item.id = ""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await record(service, item)
+
+    assert caught.value.details() == "usage.id is required, and raw.json is not a JSON object"
+
+
 async def test_the_same_usage_again_is_the_same_entry_and_other_bytes_are_another(service: Service) -> None:
     first = (await record(service, usage(contract=NOBODY))).quarantined
     again = (await record(service, usage(contract=NOBODY))).quarantined
@@ -176,13 +193,16 @@ async def test_what_was_recorded_cannot_be_dismissed_and_what_is_not_there_is_na
     service: Service,
 ) -> None:
     kept = (await record(service, usage(contract=NOBODY))).quarantined
+    sent_again = (await record(service, usage("again", contract=NOBODY))).quarantined
     await sign_contract(service.ledger, name=NOBODY)
     await service.caught_up()
     await retried(service, kept.name)
-    results = await dismissed(service, kept.name, "quarantinedUsages/99")
+    await record(service, usage("again", contract=NOBODY))
+    results = await dismissed(service, kept.name, sent_again.name, "quarantinedUsages/99")
 
-    assert [reason(each.error)[1] for each in results] == ["QUARANTINE_RECORDED", "QUARANTINE_NOT_FOUND"]
-    assert results[1].name == "quarantinedUsages/99"
+    refusals = [reason(each.error)[1] for each in results]
+    assert refusals == ["QUARANTINE_RECORDED", "QUARANTINE_RECORDED", "QUARANTINE_NOT_FOUND"]
+    assert results[2].name == "quarantinedUsages/99"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest_asyncio
 from rating_service.adapters.migrations import migrate
 from rating_service.adapters.postgres_pool import open_pool
 from rating_service.adapters.stream_store import PostgresStreamStore
-from rating_service.domain.usage_stream import OPEN, QUARANTINED, SETTLED, SETTLING, UsageStream
+from rating_service.domain.usage_stream import OPEN, QUARANTINED, SETTLED, SETTLING, Holder, UsageStream
 from tests.unit.rating.builders import JANUARY
 
 MICROSECOND: Final = timedelta(microseconds=1)
@@ -54,6 +54,7 @@ async def test_a_stream_comes_back_as_it_was_stored(store: PostgresStreamStore) 
         hold_expire_time=JANUARY + timedelta(minutes=20),
         hold_number=3,
         wanted_units=70,
+        wanted_for=Holder("wallets/acme", "", "{odd, key}", "anna"),
         spare_holds=("wallets/acme/holds/1", "{odd, name}"),
     )
     added = await store.change(CONTRACT, "s", lambda _: first)

@@ -8,6 +8,7 @@ from io import StringIO
 from rich.console import Console
 
 from credits.ledger.v1 import debit_trace_pb2, meter_totals_pb2
+from credits.rating.v1 import simulation_service_pb2, simulation_service_pb2_grpc
 from ledger_service.cli.trace import trace_tree
 from tests.integration.authorization.gateway import refusal
 from tests.integration.rerating.customer import HOUR, Customer, linear_rate, rates, tiered
@@ -66,6 +67,27 @@ async def test_what_costs_less_goes_back_to_the_debits_and_the_rest_is_carried(c
     await customer.use(customer.start, tokens=1)
     assert await customer.used_units() == 313
     assert await customer.findings() == []
+
+
+async def test_a_simulation_prices_the_usage_and_not_what_an_adjustment_gave_back(customer: Customer) -> None:
+    await used(customer)
+    proposed = await customer.publish(rates(tokens="0.5"), customer.start)
+    [posted] = await customer.accept(proposed.phase.name)
+    request = simulation_service_pb2.SimulateRateCardRequest(
+        candidates=[
+            simulation_service_pb2.SimulationCandidate(rate_card=f"{customer.card}/phases/1"),
+            simulation_service_pb2.SimulationCandidate(rate_card=proposed.phase.name),
+        ]
+    )
+    request.recorded.contracts.append(customer.contract)
+    request.from_time.FromDatetime(customer.start)
+    request.to_time.FromDatetime(customer.start + 4 * HOUR)
+    stub = simulation_service_pb2_grpc.SimulationServiceStub(customer.gateway.channel)
+    total = [each async for each in stub.SimulateRateCard(request)][-1].result.total
+
+    assert posted.returned_units == 150
+    assert (total.usage_count, total.units_now) == (3, "362")
+    assert [each.units for each in total.candidates] == ["362", "212"]
 
 
 async def test_totals_of_a_cycle_go_on_under_the_accepted_prices(customer: Customer) -> None:

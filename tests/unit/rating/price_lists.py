@@ -25,7 +25,7 @@ LIST: Final = b"""{
   "sample_spec": {"input_cost_per_token": 9, "mode": "one of: chat, embedding"},
   "short": {"litellm_provider": "acme", "mode": "chat", "input_cost_per_token": 1.5e-07,
     "output_cost_per_token": 6E-7, "cache_read_input_token_cost": 7.5e-08, "max_tokens": 16384,
-    "search_context_cost_per_query": {"search_context_size_low": 0.01}},
+    "search_context_cost_per_query": {"search_context_size_low": 0.01, "search_context_size_high": 0.02}},
   "long": {"litellm_provider": "acme", "mode": "chat",
     "input_cost_per_token": 7.5e-08, "input_cost_per_token_above_128k_tokens": 1.5e-07,
     "output_cost_per_token": 3e-07, "output_cost_per_token_above_128k_tokens": 6e-07,

@@ -253,6 +253,11 @@ def test_the_example_plans_can_be_published(name: str, fee: int, included: int, 
             "2026-02-30T",
             "card.yaml:4: phases[0].from_time: 2026-02-30T00:00:00.5Z is no instant of the calendar",
         ),
+        (
+            'unit_price: "0.003"',
+            'multiplier: "1.2"',
+            "card.yaml:6: phases[0].rates[0]: needs a provider_cost: the price is a multiple of it",
+        ),
         ("rate_card: llm\n", "", "card.yaml:1: file: 'rate_card' is a required property"),
         (CARD, "", "card.yaml:1: file: None is not of type 'object'"),
         (CARD, "a: [", "card.yaml:1: file: not YAML: expected the node content, but found '<stream end>'"),
@@ -262,6 +267,17 @@ def test_a_problem_is_told_by_file_line_and_field(old: str, new: str, expected: 
     assert old in CARD
 
     assert problems(CARD.replace(old, new)) == [expected]
+
+
+def test_a_rate_that_ties_with_another_is_told_and_so_is_a_phase_out_of_order() -> None:
+    other = "      - {dimension: tokens, unit_price: '1', match: {region: eu*}}\n"
+    later = "  - {from_time: '2025-01-01T00:00:00Z', rates: [{dimension: x, unit_price: '1'}]}\n"
+    text = CARD.replace("    rates:\n", f"    rates:\n{other}") + later
+
+    assert problems(text) == [
+        "card.yaml:7: phases[0].rates[1]: is as specific as rates[0] and may price the same usage of tokens",
+        "card.yaml:16: phases[1].from_time: must lie after that of the phase before it",
+    ]
 
 
 def test_all_problems_are_told_at_once_in_the_order_of_the_lines() -> None:
@@ -286,6 +302,22 @@ def test_yaml_that_two_readers_may_take_differently_is_refused(trick: str) -> No
 @pytest.mark.parametrize("depth", [5_000])
 def test_deep_nesting_is_refused(depth: int) -> None:
     assert problems("[" * depth) == ["card.yaml:1: file: not YAML: an unreadable character or nesting"]
+
+
+def test_what_no_phase_of_a_plan_can_say_is_told_by_its_line() -> None:
+    text = PLAN.replace("    duration: P14D\n", "").replace(
+        "    base_fee: {currency: USD,",
+        "    minimum_spend: {currency: EUR, amount: '9'}\n"
+        "    maximum_spend: {currency: USD, amount: '8'}\n    base_fee: {currency: USD,",
+    )
+    with pytest.raises(FileRefused) as refused:
+        read_plan(text, file="plan.yaml")
+
+    assert [str(problem) for problem in refused.value.problems] == [
+        "plan.yaml:4: phases[0]: duration is needed: only the last phase may be without end",
+        "plan.yaml:9: phases[1].minimum_spend.currency: base_fee is in USD: a phase has one currency",
+        "plan.yaml:10: phases[1].maximum_spend.amount: lies below minimum_spend",
+    ]
 
 
 def test_included_credit_finer_than_one_unit_is_refused() -> None:

@@ -178,6 +178,15 @@ def test_a_trial_that_ends_in_mid_cycle_is_followed_by_the_fee_of_the_rest() -> 
     assert amounts(invoice(of=changing, cycle=second)) == [(LineKind.BASE_FEE, dollars("29"))]
 
 
+def test_what_a_cycle_includes_is_what_each_of_its_phases_includes_for_its_time() -> None:
+    changing = contract(
+        ContractPhase(JANUARY, plan_phase("trial", included=3_100), at("2026-01-15T00:00")),
+        ContractPhase(at("2026-01-15T00:00"), plan_phase("paid", included=31_000)),
+    )
+
+    assert invoice(of=changing).included_units == 1_400 + 17_000
+
+
 def test_lines_are_rounded_so_that_they_sum_to_the_total() -> None:
     third = "0.000000333333333333"
     found = invoice(

@@ -53,6 +53,14 @@ def test_no_digit_of_a_number_is_lost(number: str) -> None:
     assert found == {("input_images", "", 0): (1, Fraction(number))}
 
 
+def test_a_search_has_a_price_where_searches_of_every_size_cost_the_same() -> None:
+    sizes = (
+        '"search_context_cost_per_query": {"search_context_size_low": 0.01, "search_context_size_high": 0.01}'
+    )
+
+    assert costs("m", listed(sizes)) == {("web_search_requests", "", 0): (1, Fraction("0.01"))}
+
+
 def test_thresholds_and_service_tiers_are_read_from_the_keys() -> None:
     assert costs("long") == {
         ("input_tokens", "", 0): (1_000_000, Fraction("0.075")),

@@ -45,6 +45,36 @@ CLAUDE = {
     "output_tokens": 393,
     "service_tier": "priority",
 }
+REALTIME = {
+    "total_tokens": 253,
+    "input_tokens": 132,
+    "output_tokens": 121,
+    "input_token_details": {
+        "text_tokens": 119,
+        "audio_tokens": 13,
+        "image_tokens": 0,
+        "cached_tokens": 64,
+        "cached_tokens_details": {"text_tokens": 60, "audio_tokens": 4, "image_tokens": 0},
+    },
+    "output_token_details": {"text_tokens": 30, "audio_tokens": 91},
+}
+COMPACTED = {
+    "input_tokens": 23_000,
+    "output_tokens": 1_000,
+    "output_tokens_details": {"thinking_tokens": 400},
+    "server_tool_use": {"web_search_requests": 1, "web_fetch_requests": 2},
+    "iterations": [
+        {
+            "type": "compaction",
+            "input_tokens": 180_000,
+            "cache_read_input_tokens": 500,
+            "cache_creation_input_tokens": 40,
+            "cache_creation": {"ephemeral_1h_input_tokens": 40},
+            "output_tokens": 3_500,
+        },
+        {"type": "message", "input_tokens": 23_000, "output_tokens": 1_000},
+    ],
+}
 SPAN = {
     "gen_ai.usage.input_tokens": 500,
     "gen_ai.usage.cache_read.input_tokens": 200,
@@ -133,7 +163,84 @@ def event(data: Any, **members: Any) -> dict[str, Any]:
                 "reasoning_tokens": 70,
             },
         ),
+        (
+            OPENAI,
+            {
+                "input_tokens": 9,
+                "output_tokens": 0,
+                "input_tokens_details": {"cached_tokens": 2, "cache_write_tokens": 3},
+            },
+            {"input_tokens": 4, "cached_input_tokens": 2, "cache_write_tokens_5m": 3},
+        ),
+        (
+            OPENAI,
+            REALTIME,
+            {
+                "input_tokens": 59,
+                "cached_input_tokens": 60,
+                "audio_input_tokens": 9,
+                "cached_audio_input_tokens": 4,
+                "output_tokens": 30,
+                "audio_output_tokens": 91,
+            },
+        ),
+        (
+            OPENAI,
+            {
+                "prompt_tokens": 9,
+                "prompt_tokens_details": {
+                    "image_tokens": 6,
+                    "cached_tokens": 5,
+                    "cached_tokens_details": {"image_tokens": 4},
+                },
+            },
+            {
+                "input_tokens": 2,
+                "cached_input_tokens": 1,
+                "image_input_tokens": 2,
+                "cached_image_input_tokens": 4,
+            },
+        ),
+        (
+            ANTHROPIC,
+            COMPACTED,
+            {
+                "input_tokens": 203_000,
+                "cached_input_tokens": 500,
+                "cache_write_tokens_1h": 40,
+                "output_tokens": 4_100,
+                "reasoning_tokens": 400,
+                "web_search_requests": 1,
+                "web_fetch_requests": 2,
+            },
+        ),
+        (
+            OTEL,
+            {
+                "gen_ai.usage.prompt_tokens": 10,
+                "gen_ai.usage.input_tokens": 10,
+                "gen_ai.usage.completion_tokens": 3,
+                "gen_ai.usage.total_tokens": 13,
+                "gen_ai.usage.cache_write.input_tokens": 2,
+                "gen_ai.usage.text.input_tokens": 6,
+                "gen_ai.usage.audio.input_tokens": 4,
+                "gen_ai.usage.cache_read.input_tokens": 1,
+                "gen_ai.usage.audio.cache_read.input_tokens": 1,
+            },
+            {
+                "input_tokens": 4,
+                "cached_audio_input_tokens": 1,
+                "cache_write_tokens_5m": 2,
+                "audio_input_tokens": 3,
+                "output_tokens": 3,
+            },
+        ),
         (EVENT, event(RESPONSES), {"input_tokens": 16, "cached_input_tokens": 64, "reasoning_tokens": 40}),
+        (
+            EVENT,
+            event({"input_tokens": 4, "output_tokens_details": {"thinking_tokens": 0}, "speed": "standard"}),
+            {"input_tokens": 4},
+        ),
         (EVENT, event({"attributes": {"gen_ai.usage.input_tokens": 4}}), {"input_tokens": 4}),
         (EVENT, event({"quantities": {"seconds": 9}}), {"seconds": 9}),
         (EVENT, event({"input_tokens": 4}, type="com.anthropic.message"), {"input_tokens": 4}),
@@ -191,6 +298,31 @@ def test_the_model_of_a_span_is_the_one_that_answered_else_the_one_asked_for() -
         "context_tokens": "500",
     }
     assert read(OTEL, asked).properties["model"] == "asked"
+
+
+def test_a_count_of_zero_or_beside_a_bare_usage_need_not_be_known() -> None:
+    beside = {**RESPONSES, "latency_ms": 320, "input_tokens_details": {"cached_tokens": 64, "new_tokens": 0}}
+
+    assert read(OPENAI, beside).quantities == {
+        "input_tokens": 16,
+        "cached_input_tokens": 64,
+        "reasoning_tokens": 40,
+    }
+    assert read(OPENAI, {"usage": {**RESPONSES, "cost": 0.02, "is_byok": True}}).quantities
+
+
+def test_what_decides_a_price_beside_the_counts_is_kept() -> None:
+    fast = read(ANTHROPIC, {**COMPACTED, "speed": "fast", "inference_geo": "us", "model": "claude-x"})
+
+    # The larger of the two prompts: 180,000 and what its iteration read from and wrote to a cache.
+    assert fast.properties == {
+        "provider": "anthropic",
+        "model": "claude-x",
+        "speed": "fast",
+        "region": "us",
+        "context_tokens": "180540",
+    }
+    assert read(OPENAI, {**RESPONSES, "service_tier": "fast"}).properties["service_tier"] == "priority"
 
 
 def test_an_event_gives_id_time_and_contract_and_its_source_is_kept() -> None:
@@ -266,6 +398,70 @@ def test_what_a_usage_inside_an_event_says_of_itself_goes_first() -> None:
             "INCONSISTENT_USAGE",
             "gen_ai.usage.reasoning.output_tokens",
         ),
+        (
+            OPENAI,
+            {"usage": {"prompt_tokens": 9, "prompt_tokens_details": {"video_tokens": 4}}},
+            "MALFORMED_USAGE",
+            "usage.prompt_tokens_details.video_tokens",
+        ),
+        (
+            OPENAI,
+            {"usage": {"prompt_tokens": 9, "num_search_queries": 1}},
+            "MALFORMED_USAGE",
+            "usage.num_search_queries",
+        ),
+        (
+            OPENAI,
+            {"prompt_tokens": 9, "prompt_cache_hit_tokens": 1},
+            "MALFORMED_USAGE",
+            "prompt_cache_hit_tokens",
+        ),
+        (
+            OPENAI,
+            {
+                **REALTIME,
+                "input_token_details": {"audio_tokens": 3, "cached_tokens_details": {"audio_tokens": 1}},
+            },
+            "INCONSISTENT_USAGE",
+            "input_token_details.cached_tokens_details.audio_tokens",
+        ),
+        (
+            ANTHROPIC,
+            {"usage": {**CLAUDE, "server_tool_use": {"code_executions": 1}}},
+            "MALFORMED_USAGE",
+            "usage.server_tool_use.code_executions",
+        ),
+        (
+            ANTHROPIC,
+            {**CLAUDE, "cache_creation": {"ephemeral_24h_input_tokens": 556}},
+            "MALFORMED_USAGE",
+            "cache_creation.ephemeral_24h_input_tokens",
+        ),
+        (
+            ANTHROPIC,
+            {**CLAUDE, "output_tokens_details": {"thinking_tokens": 394}},
+            "INCONSISTENT_USAGE",
+            "output_tokens_details.thinking_tokens",
+        ),
+        (
+            ANTHROPIC,
+            {**CLAUDE, "iterations": [{"type": "advisor_message", "model": "m", "input_tokens": 4}]},
+            "MALFORMED_USAGE",
+            "iterations[0].type",
+        ),
+        (ANTHROPIC, {**CLAUDE, "iterations": 1}, "MALFORMED_USAGE", "iterations"),
+        (
+            OTEL,
+            {**SPAN, "gen_ai.usage.video.input_tokens": 1},
+            "MALFORMED_USAGE",
+            "gen_ai.usage.video.input_tokens",
+        ),
+        (
+            OTEL,
+            {**SPAN, "gen_ai.usage.cache_write.input_tokens": 49},
+            "INCONSISTENT_USAGE",
+            "gen_ai.usage.cache_creation.input_tokens",
+        ),
         (EVENT, event(CHAT, specversion="0.3"), "MALFORMED_USAGE", "specversion"),
         (EVENT, event(CHAT, id=""), "MALFORMED_USAGE", "id"),
         (EVENT, event(CHAT, source=None), "MALFORMED_USAGE", "source"),
@@ -331,6 +527,19 @@ def test_a_dimension_without_a_rate_counts_in_the_wider_one(
     )
 
     assert fold(whole, priced.__contains__).quantities == expected
+
+
+def test_what_was_cached_counts_as_what_it_is_and_a_page_fetched_only_if_it_is_priced() -> None:
+    whole = usage(
+        input_tokens=1, cached_audio_input_tokens=2, cached_image_input_tokens=4, web_fetch_requests=8
+    )
+
+    assert fold(whole, {"input_tokens"}.__contains__).quantities == {
+        "input_tokens": 1,
+        "audio_input_tokens": 2,
+        "image_input_tokens": 4,
+    }
+    assert fold(whole, lambda _: True) == whole
 
 
 def test_audio_without_a_rate_is_not_counted_as_text() -> None:

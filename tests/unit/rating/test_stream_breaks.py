@@ -1,16 +1,18 @@
-"""Metering that breaks off at any step: what is held too much goes back, and what was delivered is debited once."""
+"""Metering that breaks off at any step or runs twice: what is held too much goes back, usage is debited once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Final, TypeVar, cast
+from functools import partial
+from typing import Final, cast
 
 import msgspec
 import pytest
 
 from rating_service.application.intake import UsageIntake
-from rating_service.application.ports import Ledger, LedgerRefused, Order, Posted
+from rating_service.application.ports import Ledger, LedgerRefused, LedgerUnavailableError, Order, Posted
 from rating_service.application.quarantine import Cause, Entry, NewEntry, QuarantineStore, Received
 from rating_service.application.rate_usage import UsageRating
 from rating_service.application.stream_ports import Placed
@@ -20,78 +22,60 @@ from rating_service.domain.catalogue import Catalogue
 from rating_service.domain.index import empty_index, put
 from rating_service.domain.refusals import Refusal
 from rating_service.domain.usage import Usage
-from rating_service.domain.usage_stream import OPEN, SETTLED, SETTLING, UsageStream
+from rating_service.domain.usage_stream import OPEN, QUARANTINED, SETTLED, SETTLING, Holder, UsageStream
+from tests.breaks import (
+    Breaks,
+    Failures,
+    Killed,
+    Steps,
+    Turns,
+    at_every_break,
+    at_every_failure,
+    in_every_order,
+    stepped,
+)
 from tests.unit.rating.builders import CREDIT, JANUARY, card_phase, contract, plan_phase, rate
 
-T = TypeVar("T")
 TTL: Final = timedelta(minutes=10)
-STEPS_MAX: Final = 40
-"""More than any of these answers takes, so that the last break never comes."""
-
-
-class Killed(Exception):
-    """The process ended here."""
-
-
-class Breaks:
-    """Ends the process before or after a step, once."""
-
-    def __init__(self, step: int, *, after: bool) -> None:
-        self.steps_left = step
-        self._after = after
-
-    def __call__(self, effect: Callable[[], T]) -> T:
-        self.steps_left -= 1
-        if self.steps_left == 0 and not self._after:
-            raise Killed
-        outcome = effect()
-        if self.steps_left == 0:
-            raise Killed
-        return outcome
+ANSWER: Final = tuple({"output_tokens": tokens} for tokens in (100, 400, 410, 500))
+UNRATEABLE: Final = (*ANSWER[:2], {"voice_seconds": 1})
 
 
 class Wallet:
     """The ledger: one wallet with its holds and debits, each once under its key."""
 
-    def __init__(self, credit_units: int, breaks: Breaks) -> None:
+    def __init__(self, credit_units: int) -> None:
         self.credit_units = credit_units
         self.holds: dict[str, int] = {}
         self.debits: dict[str, int] = {}
         self._names: dict[str, str] = {}
-        self._breaks = breaks
 
     @property
     def available_units(self) -> int:
         return self.credit_units - sum(self.debits.values()) - sum(self.holds.values())
 
-    async def place(self, order: Order, *, key: str, amount_units: int, ttl: timedelta) -> Placed:
-        def place() -> Placed:
-            if key not in self._names:
-                if amount_units > self.available_units:
-                    raise LedgerRefused(None)
-                self._names[key] = f"{order.wallet}/holds/{len(self._names) + 1}"
-                self.holds[self._names[key]] = amount_units
-            return Placed(self._names[key], JANUARY + ttl)
-
-        return self._breaks(place)
+    async def place(self, holder: Holder, *, key: str, amount_units: int, ttl: timedelta) -> Placed:
+        if key not in self._names:
+            if amount_units > self.available_units:
+                raise LedgerRefused(None)
+            self._names[key] = f"{holder.wallet}/holds/{len(self._names) + 1}"
+            self.holds[self._names[key]] = amount_units
+        return Placed(self._names[key], JANUARY + ttl)
 
     async def capture(self, hold: str, order: Order) -> Posted:
-        def capture() -> Posted:
-            amount_units = int(order.charge.exact_units)
-            if order.usage not in self.debits:
-                if hold not in self.holds or amount_units > self.holds[hold] + self.available_units:
-                    raise LedgerRefused(None)
-                del self.holds[hold]
-            return self._post(order.usage, amount_units)
-
-        return self._breaks(capture)
+        amount_units = int(order.charge.exact_units)
+        if order.usage not in self.debits:
+            if hold not in self.holds or amount_units > self.holds[hold] + self.available_units:
+                raise LedgerRefused(None)
+            del self.holds[hold]
+        return self._post(order.usage, amount_units)
 
     async def release(self, hold: str) -> None:
-        self._breaks(lambda: self.holds.pop(hold, None))
+        self.holds.pop(hold, None)
 
     async def debit(self, order: Order, *, delivered: bool) -> Posted:
         assert delivered
-        return self._breaks(lambda: self._post(order.usage, int(order.charge.exact_units)))
+        return self._post(order.usage, int(order.charge.exact_units))
 
     async def head_position(self) -> int:
         return 1
@@ -103,20 +87,16 @@ class Wallet:
 
 
 class Streams:
-    """The store of streams, as durable as it must be."""
+    """The store of streams."""
 
-    def __init__(self, breaks: Breaks) -> None:
+    def __init__(self) -> None:
         self.stored: UsageStream | None = None
-        self._breaks = breaks
 
     async def change(
         self, contract: str, usage_id: str, change: Callable[[UsageStream | None], UsageStream]
     ) -> UsageStream:
-        def write() -> UsageStream:
-            self.stored = change(self.stored)
-            return self.stored
-
-        return self._breaks(write)
+        self.stored = change(self.stored)
+        return self.stored
 
     async def due(self, now: datetime, *, limit: int) -> list[UsageStream]:
         stream = self.stored
@@ -171,23 +151,25 @@ class Followed:
 
 
 class World:
-    """One answer, its ledger and its store, which outlive the process that meters it."""
+    """One answer, its ledger and its store, which outlive the processes that meter it."""
 
-    def __init__(self, *, credit_units: int, step: int, after: bool) -> None:
-        self.breaks = Breaks(step, after=after)
-        self.wallet = Wallet(credit_units, self.breaks)
-        self.streams = Streams(self.breaks)
+    def __init__(self, *, credit_units: int) -> None:
+        self.wallet = Wallet(credit_units)
+        self.streams = Streams()
         self.quarantine = Quarantine()
         self.followed = Followed()
 
-    def started(self) -> StreamMetering:
-        """Return metering as a new process has it."""
+    def started(self, steps: Steps, *, wallet_only: bool = False) -> StreamMetering:
+        """Return metering as a new process has it, with steps to everything or only to the wallet."""
         # Streams are debited one by one and not priced by running totals here; nobody else is asked for more.
-        ledger = cast("Ledger", self.wallet)
+        wallet = stepped(self.wallet, steps)
+        quarantine = self.quarantine if wallet_only else stepped(self.quarantine, steps)
+        streams = self.streams if wallet_only else stepped(self.streams, steps)
+        ledger = cast("Ledger", wallet)
         rating = UsageRating(ledger=ledger, history=self.followed)
         intake = UsageIntake(
             rating=rating,
-            store=cast("QuarantineStore", self.quarantine),
+            store=cast("QuarantineStore", quarantine),
             ledger=ledger,
             history=self.followed,
             clock=self.followed,
@@ -197,17 +179,30 @@ class World:
         return StreamMetering(
             rating=rating,
             intake=intake,
-            store=self.streams,
-            holds=self.wallet,
+            store=streams,
+            holds=wallet,
             clock=self.followed,
             read=_received,
             cause_of=_cause,
         )
 
-    async def sweep(self) -> None:
-        """Let the answer's time pass, and settle it as a new process does."""
+    async def swept(self) -> None:
+        """Let the answer's time pass, settle it as a new process does, and check that it holds nothing then."""
         self.followed.time += TTL
-        await self.started().sweep()
+        metering = self.started(Breaks(0, after=True))
+        await metering.sweep()
+        await metering.sweep()
+
+        assert self.wallet.holds == {}
+        stream = self.streams.stored
+        if stream is None:
+            assert (self.wallet.debits, self.quarantine.kept) == ({}, {})
+        elif stream.state == QUARANTINED:
+            assert (self.wallet.debits, list(self.quarantine.kept)) == ({}, ["answer"])
+        else:
+            assert stream.state == SETTLED
+            assert self.wallet.debits == {"answer": 2 * _delivered_tokens(stream)}
+            assert self.quarantine.kept == {}
 
 
 def _cause(refusal: Exception) -> Cause:
@@ -224,62 +219,116 @@ def _usage(quantities: dict[str, int]) -> Received:
     return _received(msgspec.json.encode(usage))
 
 
-async def _send(metering: StreamMetering, totals: Sequence[dict[str, int]]) -> None:
-    for sequence, quantities in enumerate(totals, 1):
-        await metering.take(_usage(quantities), sequence=sequence, final=sequence == len(totals), ttl=TTL)
-
-
-async def _broken_off(
-    totals: Sequence[dict[str, int]], *, credit_units: int, step: int, after: bool, returns: bool
-) -> World:
-    """Return the world when all is settled: by a caller that comes back, or by none."""
-    world = World(credit_units=credit_units, step=step, after=after)
-    try:
-        await _send(world.started(), totals)
-    except Killed:
-        if returns:
-            await _send(world.started(), totals)
-    await world.sweep()
-    return world
-
-
-@pytest.mark.parametrize("returns", [True, False])
-@pytest.mark.parametrize("after", [True, False])
-@pytest.mark.parametrize("credit_units", [10_000, 1_100, 900, 100])
-@pytest.mark.parametrize("step", range(1, STEPS_MAX + 1))
-async def test_an_answer_that_breaks_off_anywhere_holds_nothing_in_the_end(
-    step: int, credit_units: int, after: bool, returns: bool
-) -> None:
-    totals = [{"output_tokens": tokens} for tokens in (100, 400, 410, 500)]
-    world = await _broken_off(totals, credit_units=credit_units, step=step, after=after, returns=returns)
-
-    assert world.wallet.holds == {}
-    if returns:
-        assert world.wallet.debits == {"answer": 1_000}
-    elif world.streams.stored is not None:
-        assert world.wallet.debits == {"answer": 2 * _delivered_tokens(world.streams.stored)}
-        assert world.streams.stored.state == SETTLED
-
-
-@pytest.mark.parametrize("after", [True, False])
-@pytest.mark.parametrize("step", range(1, STEPS_MAX + 1))
-async def test_an_answer_that_ends_unrateable_holds_nothing_in_the_end(step: int, after: bool) -> None:
-    totals = [{"output_tokens": 100}, {"output_tokens": 400}, {"voice_seconds": 1}]
-    world = await _broken_off(totals, credit_units=10_000, step=step, after=after, returns=True)
-
-    assert world.wallet.debits == {}
-    assert list(world.quarantine.kept) == ["answer"]
-    assert world.wallet.holds == {}
-
-
-async def test_the_last_break_never_comes() -> None:
-    totals = [{"output_tokens": tokens} for tokens in (100, 400, 410, 500)]
-    world = await _broken_off(totals, credit_units=900, step=STEPS_MAX, after=False, returns=True)
-
-    assert world.breaks.steps_left > 0
-
-
 def _delivered_tokens(stream: UsageStream) -> int:
     usage = _received(stream.received).usage
     assert not isinstance(usage, Refusal)
     return usage.quantities["output_tokens"]
+
+
+async def send(metering: StreamMetering, totals: Sequence[dict[str, int]], *, from_sequence: int = 1) -> None:
+    """Send an answer's chunks, all or those from one on."""
+    for sequence, quantities in enumerate(totals, 1):
+        if sequence >= from_sequence:
+            await metering.take(_usage(quantities), sequence=sequence, final=sequence == len(totals), ttl=TTL)
+
+
+@pytest.mark.parametrize("totals", [ANSWER, UNRATEABLE], ids=["rateable", "unrateable"])
+@pytest.mark.parametrize("returns_with", [None, 1, 2, 3])
+@pytest.mark.parametrize("credit_units", [10_000, 1_100, 900, 100])
+async def test_an_answer_that_breaks_off_anywhere_holds_nothing_in_the_end(
+    credit_units: int, returns_with: int | None, totals: Sequence[dict[str, int]]
+) -> None:
+    async def play(breaks: Breaks) -> None:
+        world = World(credit_units=credit_units)
+        try:
+            await send(world.started(breaks), totals)
+        except Killed:
+            if returns_with:
+                await send(world.started(Breaks(0, after=True)), totals, from_sequence=returns_with)
+        await world.swept()
+
+        if returns_with or not breaks.ended_at:
+            assert world.streams.stored is not None
+            assert world.streams.stored.state == (SETTLED if totals == ANSWER else QUARANTINED)
+
+    await at_every_break(play)
+
+
+@pytest.mark.parametrize("totals", [ANSWER, UNRATEABLE], ids=["rateable", "unrateable"])
+@pytest.mark.parametrize("sends_again", [True, False])
+@pytest.mark.parametrize("credit_units", [10_000, 1_100, 900, 100])
+@pytest.mark.parametrize(
+    "failure",
+    [LedgerUnavailableError("away"), LedgerRefused(None, is_passing=True)],
+    ids=["away", "busy"],
+)
+async def test_an_answer_is_never_quarantined_because_the_ledger_is_away_or_busy(
+    failure: Exception, credit_units: int, sends_again: bool, totals: Sequence[dict[str, int]]
+) -> None:
+    async def play(failures: Failures) -> None:
+        world = World(credit_units=credit_units)
+        metering = world.started(failures, wallet_only=True)
+        for sequence in range(1, len(totals) + 1):
+            chunk = partial(
+                metering.take,
+                _usage(totals[sequence - 1]),
+                sequence=sequence,
+                final=sequence == len(totals),
+                ttl=TTL,
+            )
+            try:
+                await chunk()
+            except type(failure):
+                if sends_again:
+                    await chunk()
+        await world.swept()
+
+        assert world.streams.stored is not None
+        assert world.streams.stored.state == (SETTLED if totals == ANSWER else QUARANTINED)
+
+    await at_every_failure(failure, play)
+
+
+@pytest.mark.parametrize("credit_units", [10_000, 900])
+@pytest.mark.parametrize("totals", [ANSWER[1:], UNRATEABLE[1:]], ids=["rateable", "unrateable"])
+async def test_chunks_that_are_taken_at_once_hold_nothing_in_the_end(
+    credit_units: int, totals: Sequence[dict[str, int]]
+) -> None:
+    async def play(turns: Turns) -> None:
+        world = World(credit_units=credit_units)
+
+        async def take(sequence: int, steps: Steps) -> None:
+            final = sequence == len(totals)
+            # Whoever comes after the last one is told that the answer is complete.
+            with suppress(Refusal):
+                await world.started(steps).take(
+                    _usage(totals[sequence - 1]), sequence=sequence, final=final, ttl=TTL
+                )
+
+        await turns.run(*(partial(take, sequence) for sequence in range(1, len(totals) + 1)))
+        await world.swept()
+
+    await in_every_order(play, switches_max=1)
+
+
+@pytest.mark.parametrize("credit_units", [10_000, 900])
+@pytest.mark.parametrize("totals", [ANSWER[:2], UNRATEABLE[1:]], ids=["rateable", "unrateable"])
+async def test_an_answer_whose_last_chunk_comes_beside_the_sweep_is_debited_once(
+    credit_units: int, totals: Sequence[dict[str, int]]
+) -> None:
+    async def play(turns: Turns) -> None:
+        world = World(credit_units=credit_units)
+        await world.started(Breaks(0, after=True)).take(_usage(totals[0]), sequence=1, final=False, ttl=TTL)
+        world.followed.time += TTL
+
+        async def take(steps: Steps) -> None:
+            with suppress(Refusal):
+                await world.started(steps).take(_usage(totals[1]), sequence=2, final=True, ttl=TTL)
+
+        async def sweep(steps: Steps) -> None:
+            await world.started(steps).sweep()
+
+        await turns.run(take, sweep, sweep)
+        await world.swept()
+
+    await in_every_order(play, switches_max=2)

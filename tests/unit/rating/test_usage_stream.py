@@ -13,6 +13,7 @@ from rating_service.domain.usage_stream import (
     QUARANTINED,
     SETTLED,
     SETTLING,
+    Holder,
     UsageStream,
     ask_hold,
     begin_settling,
@@ -28,6 +29,7 @@ from tests.property.rating.test_stream_laws import TTL, chunk
 from tests.unit.rating.builders import JANUARY
 
 MICROSECOND = timedelta(microseconds=1)
+HOLDER = Holder("wallets/acme", "", "", "")
 
 
 def opened(**changes: object) -> UsageStream:
@@ -102,21 +104,21 @@ def test_a_hold_lasts_twice_as_long_as_its_stream_up_to_a_day() -> None:
 
 
 def test_a_hold_that_was_asked_for_is_asked_for_again_until_its_fate_is_known() -> None:
-    asked = ask_hold(opened(), 50)
-    again = ask_hold(asked, 70)
+    asked = ask_hold(opened(), 50, HOLDER)
+    again = ask_hold(asked, 70, HOLDER)
     noted = note_hold(again, number=1, hold="h-1", expire_time=JANUARY + 2 * TTL)
     refused = note_refused_hold(asked, number=1)
 
     assert (asked.hold_number, asked.wanted_units) == (1, 50)
     assert again == asked
     assert (noted.hold, noted.held_units, noted.wanted_units) == ("h-1", 50, 0)
-    assert (refused.hold, refused.wanted_units, ask_hold(refused, 70).hold_number) == ("", 0, 2)
+    assert (refused.hold, refused.wanted_units, ask_hold(refused, 70, HOLDER).hold_number) == ("", 0, 2)
     assert note_refused_hold(asked, number=2) == asked
 
 
 def test_a_hold_in_whose_place_another_came_is_spare_until_it_is_given_back() -> None:
-    first = note_hold(ask_hold(opened(), 50), number=1, hold="h-1", expire_time=JANUARY)
-    second = note_hold(ask_hold(first, 70), number=2, hold="h-2", expire_time=JANUARY)
+    first = note_hold(ask_hold(opened(), 50, HOLDER), number=1, hold="h-1", expire_time=JANUARY)
+    second = note_hold(ask_hold(first, 70, HOLDER), number=2, hold="h-2", expire_time=JANUARY)
 
     assert (first.spare_holds, second.spare_holds) == ((), ("h-1",))
     assert note_hold(first, number=1, hold="h-1", expire_time=JANUARY) == first
@@ -125,7 +127,7 @@ def test_a_hold_in_whose_place_another_came_is_spare_until_it_is_given_back() ->
 
 
 def test_a_hold_that_another_call_overtook_is_spare_once() -> None:
-    noted = note_hold(ask_hold(opened(), 50), number=1, hold="h-1", expire_time=JANUARY)
+    noted = note_hold(ask_hold(opened(), 50, HOLDER), number=1, hold="h-1", expire_time=JANUARY)
     late = note_hold(noted, number=1, hold="h-0", expire_time=JANUARY)
 
     assert (late.hold, late.spare_holds) == ("h-1", ("h-0",))
@@ -134,13 +136,13 @@ def test_a_hold_that_another_call_overtook_is_spare_once() -> None:
 
 @pytest.mark.parametrize("state", [SETTLED, QUARANTINED])
 def test_a_hold_for_a_stream_that_has_ended_is_spare(state: str) -> None:
-    ended = end_stream(ask_hold(opened(), 50), state)
+    ended = end_stream(ask_hold(opened(), 50, HOLDER), state)
 
     assert note_hold(ended, number=1, hold="h-1", expire_time=JANUARY).spare_holds == ("h-1",)
 
 
 def test_a_hold_is_set_aside_unless_the_stream_has_another_by_now() -> None:
-    noted = note_hold(ask_hold(opened(), 50), number=1, hold="h-1", expire_time=JANUARY)
+    noted = note_hold(ask_hold(opened(), 50, HOLDER), number=1, hold="h-1", expire_time=JANUARY)
     aside = set_hold_aside(noted, "h-1")
 
     assert (aside.hold, aside.held_units, aside.spare_holds) == ("", 0, ("h-1",))
@@ -152,4 +154,4 @@ def test_a_hold_is_set_aside_unless_the_stream_has_another_by_now() -> None:
 def test_a_stream_that_settles_asks_for_no_further_hold() -> None:
     closed = begin_settling(opened(), JANUARY + TTL)
 
-    assert ask_hold(closed, 50) == closed
+    assert ask_hold(closed, 50, HOLDER) == closed

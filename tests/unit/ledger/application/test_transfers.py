@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from itertools import product
 
 import pytest
@@ -12,14 +13,15 @@ from hypothesis import strategies as st
 from ledger_service.application.courier import Courier, OpenTransfer
 from ledger_service.application.transfers import TransferState, arrival_key, carry, deliver
 from ledger_service.application.writer import Writer
-from ledger_service.domain.commands import DestinationRecord, TransferCredits
+from ledger_service.domain.commands import CloseWallet, DestinationRecord, TransferCredits
 from ledger_service.domain.events import CreditsTransferredIn, TransferReturned, TransferSettled
 from ledger_service.domain.names import check_idempotency_key
-from ledger_service.domain.refusals import FieldMalformed
+from ledger_service.domain.refusals import FieldMalformed, Refusal
 from ledger_service.domain.topics import decode_fact
 from ledger_service.domain.values import UNITS_MAX, GrantCategory
 from ledger_service.domain.wallet.state import in_transit_units, posted_units
 from ledger_service.domain.wallet.transfer import find_transfer
+from tests.breaks import Steps, Turns, in_every_order, stepped
 from tests.builders import CREDIT, CUSTOMER, WALLET, grant, open_wallet
 from tests.fakes.memory_event_log import AppendFailure
 from tests.transfers import BETA
@@ -152,3 +154,29 @@ def test_no_caller_can_choose_the_key_of_an_arrival() -> None:
 @given(st.integers(1, 10**6), st.integers(1, 10**6))
 def test_transfers_arrive_under_keys_of_their_own(one: int, other: int) -> None:
     assert (arrival_key(WALLET, one) == arrival_key(WALLET, other)) is (one == other)
+
+
+@pytest.mark.parametrize("closes", [True, False])
+async def test_a_transfer_beside_a_courier_and_the_end_of_its_destination_moves_all_or_nothing(
+    closes: bool,
+) -> None:
+    async def play(turns: Turns) -> None:
+        shard = await prepared()
+        async with shard.serving() as writer:
+            version = await send(writer)
+
+            async def carrying(steps: Steps) -> None:
+                await carry(stepped(writer, steps), WALLET, version, actor="test")
+
+            async def closing(steps: Steps) -> None:
+                with suppress(Refusal):
+                    await stepped(writer, steps).submit(request(CloseWallet(BETA)))
+
+            await turns.run(carrying, carrying, *([closing] if closes else []))
+
+        ended = posted_units(shard.wallet()), posted_units(shard.wallet(BETA))
+        assert ended == (4, 6) or (closes and ended == (10, 0))
+        assert in_transit_units(shard.wallet()) == 0
+        assert count(shard, TransferSettled, TransferReturned) == 1
+
+    await in_every_order(play, switches_max=1)

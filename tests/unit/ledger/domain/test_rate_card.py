@@ -106,6 +106,8 @@ def test_a_phase_may_begin_one_microsecond_after_the_one_before_it() -> None:
         ({"model": "*ab"}, {"model": "ba*"}),
         ({"model": "*"}, {"region": "*"}),
         ({"model": "a*", "region": "eu"}, {"model": "ab", "region": "e*"}),
+        ({"model": "large"}, {"region": "eu"}),
+        ({"model": "large", "region": "*"}, {"model": "*", "region": "eu"}),
     ],
 )
 def test_equally_specific_rates_that_may_price_the_same_usage_are_refused(

@@ -351,7 +351,9 @@ class Rate(_message.Message):
     @_builtins.property
     def match(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Properties that the usage must have; a value may hold '*' wildcards. Empty matches every usage.
-        The most specific rate wins: more properties first, then fewer wildcards, then more literal characters.
+        The most specific rate wins: more properties first, then fewer wildcards, then more literal characters
+        in some property and fewer in none. Two rates of one dimension of which neither is more specific are refused if one
+        usage may fit both.
         """
 
     @_builtins.property
@@ -709,7 +711,8 @@ Global___PlanPhase: _TypeAlias = PlanPhase  # noqa: Y015
 @_typing.final
 class PhaseCard(_message.Message):
     """PhaseCard is a further rate card of a phase. It needs features or a match.
-    More conditions are more specific, a list of features being one; then fewer wildcards, then more literal characters.
+    More conditions are more specific, a list of features being one; then fewer wildcards, then more literal characters in
+    some property and fewer in none.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

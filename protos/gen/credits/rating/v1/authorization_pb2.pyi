@@ -423,7 +423,7 @@ class SettleRequest(_message.Message):
 
     @_builtins.property
     def properties(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """What a rate may match on."""
+        """What a rate may match on. Default: what AuthorizeRequest said; a property given here replaces it."""
 
     def __init__(
         self,

@@ -579,7 +579,7 @@ class Invoice(_message.Message):
     watermark_position: _builtins.int
     """Position of the ledger's log up to which facts were counted."""
     included_units: _builtins.int
-    """Units included in the cycle by the plan."""
+    """Units that the plan includes in the cycle, each phase in proportion to its time in it."""
     included_used_units: _builtins.int
     """Included units that were used in the cycle, by its usage and by adjustments that were posted in it."""
     hash: _builtins.str
@@ -724,7 +724,7 @@ class PreviewInvoiceRequest(_message.Message):
     """Compute from facts up to this position of the log, as it was known then. Default: all that was followed."""
     @_builtins.property
     def cycle_time(self) -> _timestamp_pb2.Timestamp:
-        """Any instant within the cycle. Required."""
+        """Any instant within the cycle. Default: now."""
 
     @_builtins.property
     def taxes(self) -> Global___TaxesGiven:

@@ -61,7 +61,7 @@ class _MigrationStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Migrat
     MIGRATION_STATE_UNCHANGED: _MigrationState.ValueType  # 3
     """It follows the plan version already, by an earlier run of the migration for instance."""
     MIGRATION_STATE_REFUSED: _MigrationState.ValueType  # 4
-    """The ledger refused; the others go on."""
+    """The ledger refused, or it has left the plan or is to leave it for another one (PLAN_LEFT); the others go on."""
 
 class MigrationState(_MigrationState, metaclass=_MigrationStateEnumTypeWrapper):
     """MigrationState says what became of one contract."""
@@ -75,7 +75,7 @@ MIGRATION_STATE_CHANGED: MigrationState.ValueType  # 2
 MIGRATION_STATE_UNCHANGED: MigrationState.ValueType  # 3
 """It follows the plan version already, by an earlier run of the migration for instance."""
 MIGRATION_STATE_REFUSED: MigrationState.ValueType  # 4
-"""The ledger refused; the others go on."""
+"""The ledger refused, or it has left the plan or is to leave it for another one (PLAN_LEFT); the others go on."""
 Global___MigrationState: _TypeAlias = MigrationState  # noqa: Y015
 
 @_typing.final

@@ -22,6 +22,7 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from credits.ledger.v1 import money_pb2 as credits_dot_ledger_dot_v1_dot_money__pb2
 from credits.ledger.v1 import price_model_pb2 as credits_dot_ledger_dot_v1_dot_price__model__pb2
 from credits.ledger.v1 import wallet_pb2 as credits_dot_ledger_dot_v1_dot_wallet__pb2
 from credits.rating.v1 import quarantine_pb2 as credits_dot_rating_dot_v1_dot_quarantine__pb2
@@ -32,7 +33,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&credits/rating/v1/rating_service.proto\x12\x11\x63redits.rating.v1\x1a#credits/ledger/v1/price_model.proto\x1a\x1e\x63redits/ledger/v1/wallet.proto\x1a\"credits/rating/v1/quarantine.proto\x1a!credits/rating/v1/raw_usage.proto\x1a\x1egoogle/protobuf/duration.proto\x1a%credits/rating/v1/authorization.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\x95\x03\n\x05Usage\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08\x63ontract\x18\x02 \x01(\t\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12<\n\nproperties\x18\x04 \x03(\x0b\x32(.credits.rating.v1.Usage.PropertiesEntry\x12<\n\nquantities\x18\x05 \x03(\x0b\x32(.credits.rating.v1.Usage.QuantitiesEntry\x12\x0f\n\x07\x66\x65\x61ture\x18\x06 \x01(\t\x12\x0f\n\x07\x61pi_key\x18\x07 \x01(\t\x12\x0c\n\x04user\x18\x08 \x01(\t\x12(\n\x03raw\x18\t \x01(\x0b\x32\x1b.credits.rating.v1.RawUsage\x1a\x31\n\x0fPropertiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x31\n\x0fQuantitiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"n\n\x12RecordUsageRequest\x12\'\n\x05usage\x18\x01 \x01(\x0b\x32\x18.credits.rating.v1.Usage\x12\x19\n\x11refuse_when_short\x18\x02 \x01(\x08\x12\x14\n\x0cmin_position\x18\x03 \x01(\x03\"\xc7\x01\n\x13RecordUsageResponse\x12\'\n\x05\x64\x65\x62it\x18\x01 \x01(\x0b\x32\x18.credits.ledger.v1.Debit\x12)\n\x06\x63harge\x18\x02 \x01(\x0b\x32\x19.credits.ledger.v1.Charge\x12\x10\n\x08replayed\x18\x03 \x01(\x08\x12\x10\n\x08position\x18\x04 \x01(\x03\x12\x38\n\x0bquarantined\x18\x05 \x01(\x0b\x32#.credits.rating.v1.QuarantinedUsage\"t\n\x17\x42\x61tchRecordUsageRequest\x12(\n\x06usages\x18\x01 \x03(\x0b\x32\x18.credits.rating.v1.Usage\x12\x19\n\x11refuse_when_short\x18\x02 \x01(\x08\x12\x14\n\x0cmin_position\x18\x03 \x01(\x03\"V\n\x18\x42\x61tchRecordUsageResponse\x12:\n\x07results\x18\x01 \x03(\x0b\x32).credits.rating.v1.BatchRecordUsageResult\"\xc0\x01\n\x16\x42\x61tchRecordUsageResult\x12:\n\x08response\x18\x01 \x01(\x0b\x32&.credits.rating.v1.RecordUsageResponseH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x12:\n\x0bquarantined\x18\x03 \x01(\x0b\x32#.credits.rating.v1.QuarantinedUsageH\x00\x42\t\n\x07outcome\"\x86\x01\n\x12StreamUsageRequest\x12\'\n\x05usage\x18\x01 \x01(\x0b\x32\x18.credits.rating.v1.Usage\x12\x10\n\x08sequence\x18\x02 \x01(\x03\x12\r\n\x05\x66inal\x18\x03 \x01(\x08\x12&\n\x03ttl\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x8e\x02\n\x13StreamUsageResponse\x12\x10\n\x08usage_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x03\x12,\n\x04open\x18\x03 \x01(\x0b\x32\x1c.credits.rating.v1.OpenUsageH\x00\x12\x39\n\x07settled\x18\x04 \x01(\x0b\x32&.credits.rating.v1.RecordUsageResponseH\x00\x12:\n\x0bquarantined\x18\x05 \x01(\x0b\x32#.credits.rating.v1.QuarantinedUsageH\x00\x12#\n\x05\x65rror\x18\x06 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"}\n\tOpenUsage\x12\x15\n\rlast_sequence\x18\x01 \x01(\x03\x12\x12\n\nheld_units\x18\x02 \x01(\x03\x12\x14\n\x0c\x63redit_short\x18\x03 \x01(\x08\x12/\n\x0bsettle_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x8a\x02\n\x11QuoteUsageRequest\x12\'\n\x05usage\x18\x01 \x01(\x0b\x32\x18.credits.rating.v1.Usage\x12\x11\n\trate_card\x18\x02 \x01(\t\x12\x14\n\x0cmin_position\x18\x03 \x01(\x03\x12M\n\rtotals_before\x18\x04 \x03(\x0b\x32\x36.credits.rating.v1.QuoteUsageRequest.TotalsBeforeEntry\x1aT\n\x11TotalsBeforeEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12.\n\x05value\x18\x02 \x01(\x0b\x32\x1f.credits.ledger.v1.RunningTotal:\x02\x38\x01\"e\n\x12QuoteUsageResponse\x12)\n\x06\x63harge\x18\x01 \x01(\x0b\x32\x19.credits.ledger.v1.Charge\x12\x14\n\x0c\x65xact_amount\x18\x02 \x01(\t\x12\x0e\n\x06margin\x18\x03 \x01(\t2\xf5\x07\n\rRatingService\x12\\\n\x0bRecordUsage\x12%.credits.rating.v1.RecordUsageRequest\x1a&.credits.rating.v1.RecordUsageResponse\x12k\n\x10\x42\x61tchRecordUsage\x12*.credits.rating.v1.BatchRecordUsageRequest\x1a+.credits.rating.v1.BatchRecordUsageResponse\x12Y\n\nQuoteUsage\x12$.credits.rating.v1.QuoteUsageRequest\x1a%.credits.rating.v1.QuoteUsageResponse\x12`\n\x0bStreamUsage\x12%.credits.rating.v1.StreamUsageRequest\x1a&.credits.rating.v1.StreamUsageResponse(\x01\x30\x01\x12\x65\n\x0eListQuarantine\x12(.credits.rating.v1.ListQuarantineRequest\x1a).credits.rating.v1.ListQuarantineResponse\x12h\n\x0fRetryQuarantine\x12).credits.rating.v1.RetryQuarantineRequest\x1a*.credits.rating.v1.RetryQuarantineResponse\x12n\n\x11\x44ismissQuarantine\x12+.credits.rating.v1.DismissQuarantineRequest\x1a,.credits.rating.v1.DismissQuarantineResponse\x12V\n\tAuthorize\x12#.credits.rating.v1.AuthorizeRequest\x1a$.credits.rating.v1.AuthorizeResponse\x12M\n\x06Settle\x12 .credits.rating.v1.SettleRequest\x1a!.credits.rating.v1.SettleResponse\x12t\n\x13\x43\x61ncelAuthorization\x12-.credits.rating.v1.CancelAuthorizationRequest\x1a..credits.rating.v1.CancelAuthorizationResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&credits/rating/v1/rating_service.proto\x12\x11\x63redits.rating.v1\x1a\x1d\x63redits/ledger/v1/money.proto\x1a#credits/ledger/v1/price_model.proto\x1a\x1e\x63redits/ledger/v1/wallet.proto\x1a\"credits/rating/v1/quarantine.proto\x1a!credits/rating/v1/raw_usage.proto\x1a\x1egoogle/protobuf/duration.proto\x1a%credits/rating/v1/authorization.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\x95\x03\n\x05Usage\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08\x63ontract\x18\x02 \x01(\t\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12<\n\nproperties\x18\x04 \x03(\x0b\x32(.credits.rating.v1.Usage.PropertiesEntry\x12<\n\nquantities\x18\x05 \x03(\x0b\x32(.credits.rating.v1.Usage.QuantitiesEntry\x12\x0f\n\x07\x66\x65\x61ture\x18\x06 \x01(\t\x12\x0f\n\x07\x61pi_key\x18\x07 \x01(\t\x12\x0c\n\x04user\x18\x08 \x01(\t\x12(\n\x03raw\x18\t \x01(\x0b\x32\x1b.credits.rating.v1.RawUsage\x1a\x31\n\x0fPropertiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x31\n\x0fQuantitiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"n\n\x12RecordUsageRequest\x12\'\n\x05usage\x18\x01 \x01(\x0b\x32\x18.credits.rating.v1.Usage\x12\x19\n\x11refuse_when_short\x18\x02 \x01(\x08\x12\x14\n\x0cmin_position\x18\x03 \x01(\x03\"\xc7\x01\n\x13RecordUsageResponse\x12\'\n\x05\x64\x65\x62it\x18\x01 \x01(\x0b\x32\x18.credits.ledger.v1.Debit\x12)\n\x06\x63harge\x18\x02 \x01(\x0b\x32\x19.credits.ledger.v1.Charge\x12\x10\n\x08replayed\x18\x03 \x01(\x08\x12\x10\n\x08position\x18\x04 \x01(\x03\x12\x38\n\x0bquarantined\x18\x05 \x01(\x0b\x32#.credits.rating.v1.QuarantinedUsage\"t\n\x17\x42\x61tchRecordUsageRequest\x12(\n\x06usages\x18\x01 \x03(\x0b\x32\x18.credits.rating.v1.Usage\x12\x19\n\x11refuse_when_short\x18\x02 \x01(\x08\x12\x14\n\x0cmin_position\x18\x03 \x01(\x03\"V\n\x18\x42\x61tchRecordUsageResponse\x12:\n\x07results\x18\x01 \x03(\x0b\x32).credits.rating.v1.BatchRecordUsageResult\"\xc0\x01\n\x16\x42\x61tchRecordUsageResult\x12:\n\x08response\x18\x01 \x01(\x0b\x32&.credits.rating.v1.RecordUsageResponseH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x12:\n\x0bquarantined\x18\x03 \x01(\x0b\x32#.credits.rating.v1.QuarantinedUsageH\x00\x42\t\n\x07outcome\"\x86\x01\n\x12StreamUsageRequest\x12\'\n\x05usage\x18\x01 \x01(\x0b\x32\x18.credits.rating.v1.Usage\x12\x10\n\x08sequence\x18\x02 \x01(\x03\x12\r\n\x05\x66inal\x18\x03 \x01(\x08\x12&\n\x03ttl\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x8e\x02\n\x13StreamUsageResponse\x12\x10\n\x08usage_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x03\x12,\n\x04open\x18\x03 \x01(\x0b\x32\x1c.credits.rating.v1.OpenUsageH\x00\x12\x39\n\x07settled\x18\x04 \x01(\x0b\x32&.credits.rating.v1.RecordUsageResponseH\x00\x12:\n\x0bquarantined\x18\x05 \x01(\x0b\x32#.credits.rating.v1.QuarantinedUsageH\x00\x12#\n\x05\x65rror\x18\x06 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"}\n\tOpenUsage\x12\x15\n\rlast_sequence\x18\x01 \x01(\x03\x12\x12\n\nheld_units\x18\x02 \x01(\x03\x12\x14\n\x0c\x63redit_short\x18\x03 \x01(\x08\x12/\n\x0bsettle_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x8a\x02\n\x11QuoteUsageRequest\x12\'\n\x05usage\x18\x01 \x01(\x0b\x32\x18.credits.rating.v1.Usage\x12\x11\n\trate_card\x18\x02 \x01(\t\x12\x14\n\x0cmin_position\x18\x03 \x01(\x03\x12M\n\rtotals_before\x18\x04 \x03(\x0b\x32\x36.credits.rating.v1.QuoteUsageRequest.TotalsBeforeEntry\x1aT\n\x11TotalsBeforeEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12.\n\x05value\x18\x02 \x01(\x0b\x32\x1f.credits.ledger.v1.RunningTotal:\x02\x38\x01\"\x8e\x01\n\x12QuoteUsageResponse\x12)\n\x06\x63harge\x18\x01 \x01(\x0b\x32\x19.credits.ledger.v1.Charge\x12\x14\n\x0c\x65xact_amount\x18\x02 \x01(\t\x12\x0e\n\x06margin\x18\x03 \x01(\t\x12\'\n\x05\x61sset\x18\x04 \x01(\x0b\x32\x18.credits.ledger.v1.Asset2\xf5\x07\n\rRatingService\x12\\\n\x0bRecordUsage\x12%.credits.rating.v1.RecordUsageRequest\x1a&.credits.rating.v1.RecordUsageResponse\x12k\n\x10\x42\x61tchRecordUsage\x12*.credits.rating.v1.BatchRecordUsageRequest\x1a+.credits.rating.v1.BatchRecordUsageResponse\x12Y\n\nQuoteUsage\x12$.credits.rating.v1.QuoteUsageRequest\x1a%.credits.rating.v1.QuoteUsageResponse\x12`\n\x0bStreamUsage\x12%.credits.rating.v1.StreamUsageRequest\x1a&.credits.rating.v1.StreamUsageResponse(\x01\x30\x01\x12\x65\n\x0eListQuarantine\x12(.credits.rating.v1.ListQuarantineRequest\x1a).credits.rating.v1.ListQuarantineResponse\x12h\n\x0fRetryQuarantine\x12).credits.rating.v1.RetryQuarantineRequest\x1a*.credits.rating.v1.RetryQuarantineResponse\x12n\n\x11\x44ismissQuarantine\x12+.credits.rating.v1.DismissQuarantineRequest\x1a,.credits.rating.v1.DismissQuarantineResponse\x12V\n\tAuthorize\x12#.credits.rating.v1.AuthorizeRequest\x1a$.credits.rating.v1.AuthorizeResponse\x12M\n\x06Settle\x12 .credits.rating.v1.SettleRequest\x1a!.credits.rating.v1.SettleResponse\x12t\n\x13\x43\x61ncelAuthorization\x12-.credits.rating.v1.CancelAuthorizationRequest\x1a..credits.rating.v1.CancelAuthorizationResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,34 +46,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USAGE_QUANTITIESENTRY']._serialized_options = b'8\001'
   _globals['_QUOTEUSAGEREQUEST_TOTALSBEFOREENTRY']._loaded_options = None
   _globals['_QUOTEUSAGEREQUEST_TOTALSBEFOREENTRY']._serialized_options = b'8\001'
-  _globals['_USAGE']._serialized_start=331
-  _globals['_USAGE']._serialized_end=736
-  _globals['_USAGE_PROPERTIESENTRY']._serialized_start=636
-  _globals['_USAGE_PROPERTIESENTRY']._serialized_end=685
-  _globals['_USAGE_QUANTITIESENTRY']._serialized_start=687
-  _globals['_USAGE_QUANTITIESENTRY']._serialized_end=736
-  _globals['_RECORDUSAGEREQUEST']._serialized_start=738
-  _globals['_RECORDUSAGEREQUEST']._serialized_end=848
-  _globals['_RECORDUSAGERESPONSE']._serialized_start=851
-  _globals['_RECORDUSAGERESPONSE']._serialized_end=1050
-  _globals['_BATCHRECORDUSAGEREQUEST']._serialized_start=1052
-  _globals['_BATCHRECORDUSAGEREQUEST']._serialized_end=1168
-  _globals['_BATCHRECORDUSAGERESPONSE']._serialized_start=1170
-  _globals['_BATCHRECORDUSAGERESPONSE']._serialized_end=1256
-  _globals['_BATCHRECORDUSAGERESULT']._serialized_start=1259
-  _globals['_BATCHRECORDUSAGERESULT']._serialized_end=1451
-  _globals['_STREAMUSAGEREQUEST']._serialized_start=1454
-  _globals['_STREAMUSAGEREQUEST']._serialized_end=1588
-  _globals['_STREAMUSAGERESPONSE']._serialized_start=1591
-  _globals['_STREAMUSAGERESPONSE']._serialized_end=1861
-  _globals['_OPENUSAGE']._serialized_start=1863
-  _globals['_OPENUSAGE']._serialized_end=1988
-  _globals['_QUOTEUSAGEREQUEST']._serialized_start=1991
-  _globals['_QUOTEUSAGEREQUEST']._serialized_end=2257
-  _globals['_QUOTEUSAGEREQUEST_TOTALSBEFOREENTRY']._serialized_start=2173
-  _globals['_QUOTEUSAGEREQUEST_TOTALSBEFOREENTRY']._serialized_end=2257
-  _globals['_QUOTEUSAGERESPONSE']._serialized_start=2259
-  _globals['_QUOTEUSAGERESPONSE']._serialized_end=2360
-  _globals['_RATINGSERVICE']._serialized_start=2363
-  _globals['_RATINGSERVICE']._serialized_end=3376
+  _globals['_USAGE']._serialized_start=362
+  _globals['_USAGE']._serialized_end=767
+  _globals['_USAGE_PROPERTIESENTRY']._serialized_start=667
+  _globals['_USAGE_PROPERTIESENTRY']._serialized_end=716
+  _globals['_USAGE_QUANTITIESENTRY']._serialized_start=718
+  _globals['_USAGE_QUANTITIESENTRY']._serialized_end=767
+  _globals['_RECORDUSAGEREQUEST']._serialized_start=769
+  _globals['_RECORDUSAGEREQUEST']._serialized_end=879
+  _globals['_RECORDUSAGERESPONSE']._serialized_start=882
+  _globals['_RECORDUSAGERESPONSE']._serialized_end=1081
+  _globals['_BATCHRECORDUSAGEREQUEST']._serialized_start=1083
+  _globals['_BATCHRECORDUSAGEREQUEST']._serialized_end=1199
+  _globals['_BATCHRECORDUSAGERESPONSE']._serialized_start=1201
+  _globals['_BATCHRECORDUSAGERESPONSE']._serialized_end=1287
+  _globals['_BATCHRECORDUSAGERESULT']._serialized_start=1290
+  _globals['_BATCHRECORDUSAGERESULT']._serialized_end=1482
+  _globals['_STREAMUSAGEREQUEST']._serialized_start=1485
+  _globals['_STREAMUSAGEREQUEST']._serialized_end=1619
+  _globals['_STREAMUSAGERESPONSE']._serialized_start=1622
+  _globals['_STREAMUSAGERESPONSE']._serialized_end=1892
+  _globals['_OPENUSAGE']._serialized_start=1894
+  _globals['_OPENUSAGE']._serialized_end=2019
+  _globals['_QUOTEUSAGEREQUEST']._serialized_start=2022
+  _globals['_QUOTEUSAGEREQUEST']._serialized_end=2288
+  _globals['_QUOTEUSAGEREQUEST_TOTALSBEFOREENTRY']._serialized_start=2204
+  _globals['_QUOTEUSAGEREQUEST_TOTALSBEFOREENTRY']._serialized_end=2288
+  _globals['_QUOTEUSAGERESPONSE']._serialized_start=2291
+  _globals['_QUOTEUSAGERESPONSE']._serialized_end=2433
+  _globals['_RATINGSERVICE']._serialized_start=2436
+  _globals['_RATINGSERVICE']._serialized_end=3449
 # @@protoc_insertion_point(module_scope)

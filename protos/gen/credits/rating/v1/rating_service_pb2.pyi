@@ -9,6 +9,7 @@ safe to retry.
 """
 
 from collections import abc as _abc
+from credits.ledger.v1 import money_pb2 as _money_pb2
 from credits.ledger.v1 import price_model_pb2 as _price_model_pb2
 from credits.ledger.v1 import wallet_pb2 as _wallet_pb2
 from credits.rating.v1 import quarantine_pb2 as _quarantine_pb2
@@ -510,6 +511,7 @@ class QuoteUsageResponse(_message.Message):
     CHARGE_FIELD_NUMBER: _builtins.int
     EXACT_AMOUNT_FIELD_NUMBER: _builtins.int
     MARGIN_FIELD_NUMBER: _builtins.int
+    ASSET_FIELD_NUMBER: _builtins.int
     exact_amount: _builtins.str
     """Sum of the lines in whole assets, exact decimal text. Below 0 where the usage moves a volume price
     into a cheaper tier.
@@ -522,16 +524,21 @@ class QuoteUsageResponse(_message.Message):
     def charge(self) -> _wallet_pb2.Charge:
         """The charge, line by line."""
 
+    @_builtins.property
+    def asset(self) -> _money_pb2.Asset:
+        """Asset of the card: its code names the amounts."""
+
     def __init__(
         self,
         *,
         charge: _wallet_pb2.Charge | None = ...,
         exact_amount: _builtins.str = ...,
         margin: _builtins.str = ...,
+        asset: _money_pb2.Asset | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "charge", b"charge"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "exact_amount", b"exact_amount", "margin", b"margin"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "charge", b"charge", "exact_amount", b"exact_amount", "margin", b"margin"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

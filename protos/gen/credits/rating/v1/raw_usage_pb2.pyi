@@ -28,11 +28,13 @@ class _UsageFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UsageForm
     USAGE_FORMAT_OPENTELEMETRY: _UsageFormat.ValueType  # 1
     """Attributes of the OpenTelemetry GenAI conventions, by name. Input counts cached tokens, output counts reasoning."""
     USAGE_FORMAT_OPENAI: _UsageFormat.ValueType  # 2
-    """A usage object of OpenAI (chat completions or responses), or the response that holds it as `usage`. Input counts
-    cached and audio tokens, output counts reasoning and audio tokens.
+    """A usage object of OpenAI (chat completions, responses, realtime, transcriptions), or the response that holds it as
+    `usage`. Input counts cached, cache-writing, audio and image tokens, output counts reasoning and audio tokens.
     """
     USAGE_FORMAT_ANTHROPIC: _UsageFormat.ValueType  # 3
-    """A usage object of Anthropic, or the message that holds it as `usage`. Input counts no cached tokens."""
+    """A usage object of Anthropic, or the message that holds it as `usage`. Input counts no cached tokens; what
+    compacting a conversation took (`iterations`) is added.
+    """
     USAGE_FORMAT_CLOUDEVENTS: _UsageFormat.ValueType  # 4
     """A CloudEvents 1.0 envelope in structured JSON, whose `data` is one of the others or a usage of this service. `id`
     becomes the usage's id, `time` its effective time and `subject` its contract, where the usage itself names none.
@@ -46,11 +48,13 @@ USAGE_FORMAT_UNSPECIFIED: UsageFormat.ValueType  # 0
 USAGE_FORMAT_OPENTELEMETRY: UsageFormat.ValueType  # 1
 """Attributes of the OpenTelemetry GenAI conventions, by name. Input counts cached tokens, output counts reasoning."""
 USAGE_FORMAT_OPENAI: UsageFormat.ValueType  # 2
-"""A usage object of OpenAI (chat completions or responses), or the response that holds it as `usage`. Input counts
-cached and audio tokens, output counts reasoning and audio tokens.
+"""A usage object of OpenAI (chat completions, responses, realtime, transcriptions), or the response that holds it as
+`usage`. Input counts cached, cache-writing, audio and image tokens, output counts reasoning and audio tokens.
 """
 USAGE_FORMAT_ANTHROPIC: UsageFormat.ValueType  # 3
-"""A usage object of Anthropic, or the message that holds it as `usage`. Input counts no cached tokens."""
+"""A usage object of Anthropic, or the message that holds it as `usage`. Input counts no cached tokens; what
+compacting a conversation took (`iterations`) is added.
+"""
 USAGE_FORMAT_CLOUDEVENTS: UsageFormat.ValueType  # 4
 """A CloudEvents 1.0 envelope in structured JSON, whose `data` is one of the others or a usage of this service. `id`
 becomes the usage's id, `time` its effective time and `subject` its contract, where the usage itself names none.
@@ -61,8 +65,10 @@ Global___UsageFormat: _TypeAlias = UsageFormat  # noqa: Y015
 class RawUsage(_message.Message):
     """RawUsage is one JSON object as it was received. It is read into quantities that count no token twice: input_tokens
     (not cached), cached_input_tokens, cache_write_tokens_5m, cache_write_tokens_1h, output_tokens (without reasoning),
-    reasoning_tokens, audio_input_tokens, audio_output_tokens, image_input_tokens and image_output_tokens; and into the
-    properties model, operation, provider, service_tier and region, as far as it says them.
+    reasoning_tokens, audio_input_tokens, audio_output_tokens, image_input_tokens, image_output_tokens,
+    cached_audio_input_tokens, cached_image_input_tokens, web_search_requests and web_fetch_requests; and into the
+    properties model, operation, provider, service_tier, speed and region, as far as it says them. A count that is not
+    known is refused, not dropped.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
