@@ -16,7 +16,6 @@ import msgspec
 
 from ledger_service.application.journal_texts import decimal_text
 from ledger_service.domain.finance.booked import BookedEntry, LotChange
-from ledger_service.domain.finance.lots import PaidLot
 
 RATE_DECIMALS: Final = 4
 
@@ -73,6 +72,22 @@ class _Sums(msgspec.Struct):
     drawn: dict[int, int] = {}
 
 
+class _Lot(msgspec.Struct):
+    """What became of a lot before the day. Mutable: part of the accumulator."""
+
+    key: _Key
+    granted: int = 0
+    drawn: int = 0
+    expired: int = 0
+    refunded: int = 0
+    """Or moved on."""
+
+    @property
+    def has_ended(self) -> bool:
+        """Return whether no unit of it can be used any more."""
+        return self.drawn + self.expired + self.refunded >= self.granted
+
+
 class BreakageAnalysis:
     """Counts up to a day. Takes the entries of one wallet after another."""
 
@@ -80,7 +95,7 @@ class BreakageAnalysis:
         """Count what counts before a day."""
         self._to_day = to_day
         self._cohorts: dict[_Key, _Sums] = {}
-        self._lots: dict[str, LotChange] = {}
+        self._lots: dict[str, _Lot] = {}
 
     def take(self, booked: BookedEntry) -> None:
         """Count an entry."""
@@ -88,7 +103,7 @@ class BreakageAnalysis:
         if day >= self._to_day:
             return
         for change in booked.lots:
-            self._lots[change.lot] = change
+            _count(self._lots.setdefault(change.lot, _Lot(_key(change))), change)
             if change.drawn_units:
                 sums = self._cohorts.setdefault(_key(change), _Sums())
                 month = _months(change.after.effective_day, day)
@@ -96,16 +111,16 @@ class BreakageAnalysis:
 
     def end_wallet(self) -> None:
         """Put the wallet's lots to their cohorts, and forget them."""
-        for change in self._lots.values():
-            sums, lot = self._cohorts.setdefault(_key(change), _Sums()), change.after
+        for lot in self._lots.values():
+            sums = self._cohorts.setdefault(lot.key, _Sums())
             sums.lots += 1
-            sums.granted += lot.amount_units
-            sums.refunded += lot.refunded_units + lot.rolled_units
-            sums.expired += lot.expired_units
-            if has_ended(lot):
+            sums.granted += lot.granted
+            sums.refunded += lot.refunded
+            sums.expired += lot.expired
+            if lot.has_ended:
                 sums.ended += 1
-                sums.ended_used += lot.drawn_units
-                sums.ended_unused += lot.expired_units
+                sums.ended_used += lot.drawn
+                sums.ended_unused += lot.expired
         self._lots.clear()
 
     def cohorts(self) -> list[Cohort]:
@@ -120,10 +135,15 @@ class BreakageAnalysis:
         return [_suggestion(*product, cohorts) for product, cohorts in by_product.items()]
 
 
-def has_ended(lot: PaidLot) -> bool:
-    """Return whether no unit of a lot can be used any more."""
-    gone = lot.drawn_units + lot.expired_units + lot.refunded_units + lot.rolled_units
-    return gone >= lot.amount_units
+def _count(lot: _Lot, change: LotChange) -> None:
+    # By what each entry changed, and not by how the lot stood after one: that holds what was recorded before it and
+    # counts after the day.
+    for each, sign in ((change.before, -1), (change.after, 1)):
+        if each is not None:
+            lot.granted += sign * each.amount_units
+            lot.drawn += sign * each.drawn_units
+            lot.expired += sign * each.expired_units
+            lot.refunded += sign * (each.refunded_units + each.rolled_units)
 
 
 def _suggestion(entity: str, product: str, asset_code: str, cohorts: Iterable[_Sums]) -> Suggestion:

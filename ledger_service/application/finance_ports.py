@@ -77,6 +77,9 @@ class LotFigures(msgspec.Struct, frozen=True):
     deferred_nanos: int
     expected_breakage: str
     expire_time: datetime | None
+    moved_units: int = 0
+    moved_nanos: int = 0
+    """On to other lots, by a transfer or a roll-over."""
 
 
 class JournalDay(msgspec.Struct, frozen=True):

@@ -92,11 +92,14 @@ class LiabilityParts:
     def take(self, booked: BookedEntry) -> None:
         """Count an entry; those of one event follow each other by day."""
         day = booked.entry.posting_day
+        extended = [change.lot for change in booked.lots if change.is_extended]
         for move in part_moves(booked):
             if move.lot is not None:
                 if day < self._to_day:
-                    _, nanos = self._lots.get(move.name, (move.lot, 0))
-                    self._lots[move.name] = (move.lot, nanos + move.nanos)
+                    lot, nanos = self._lots.get(move.name, (move.lot, 0))
+                    # What is told late brings a state along in which a later extension may be.
+                    lot = move.lot if move.name in extended else lot
+                    self._lots[move.name] = (lot, nanos + move.nanos)
                 continue
             key = (move.name, move.kind, move.entity, move.currency_code)
             if day < self._to_day:

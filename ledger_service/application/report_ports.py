@@ -49,7 +49,7 @@ class CreditOutstanding(msgspec.Struct, frozen=True):
     """Credit that customers have, by what it is, beside the liability that the books carry for it, as recorded.
 
     Credit granted for a time to come is told apart (`future_`): nobody has it yet, and its liability is posted on the
-    day on which it begins.
+    day on which it begins. A report of a day leaves it out.
     """
 
     entity: str
@@ -60,9 +60,9 @@ class CreditOutstanding(msgspec.Struct, frozen=True):
     grant_count: int
     outstanding_units: int
     liability_nanos: int
-    future_count: int
-    future_units: int
-    future_liability_nanos: int
+    future_count: int = 0
+    future_units: int = 0
+    future_liability_nanos: int = 0
 
 
 class FoldedReport(Enum):
@@ -75,6 +75,7 @@ class FoldedReport(Enum):
     OBLIGATION = "OBLIGATION"
     POSITIONS = "POSITIONS"
     JOURNAL = "JOURNAL"
+    CREDIT = "CREDIT"
 
 
 class FoldRequest(msgspec.Struct, frozen=True, tag="fold"):
@@ -99,6 +100,7 @@ class FoldProgress(msgspec.Struct, frozen=True):
     revenue: tuple[RevenueRow, ...] = ()
     positions: tuple[PositionTotal, ...] = ()
     journal: tuple[SummaryRow, ...] = ()
+    credit: tuple[CreditOutstanding, ...] = ()
 
 
 class PositionsRequest(msgspec.Struct, frozen=True, tag="positions"):

@@ -17,7 +17,7 @@ from ledger_service.cli.client import (
 )
 from ledger_service.cli.money import read_money, show_money
 from ledger_service.cli.rules import Rules, read_rules, read_shortfall
-from ledger_service.cli.wallet_calls import Key, Units, given_or_fresh, send, show
+from ledger_service.cli.wallet_calls import Effective, Key, Units, given_or_fresh, send, show
 
 app = typer.Typer()
 Name = Annotated[str, typer.Argument(help="wallets/{wallet}")]
@@ -64,9 +64,16 @@ def grant(
         str, typer.Option(help="PROMOTIONAL, INCLUDED or PAID; see also `ledger sell`.")
     ] = "PROMOTIONAL",
     priority: Annotated[int, typer.Option(help="0 is used first.")] = 0,
+    effective: Effective = "",
     expires: Annotated[str, typer.Option(help="First instant at which it is gone; never if empty.")] = "",
     compensates: Annotated[
         str, typer.Option(help="Goodwill for wallets/{wallet}/debits/{debit}; only PROMOTIONAL.")
+    ] = "",
+    purchase: Annotated[
+        str,
+        typer.Option(
+            help="Bonus of wallets/{wallet}/grants/{grant}, whose price it shares; only PROMOTIONAL."
+        ),
     ] = "",
     pending: Annotated[bool, typer.Option(help="Wait for `ledger activate`.")] = False,
     key: Key = "",
@@ -81,8 +88,10 @@ def grant(
         amount_units=units,
         category=wallet_pb2.GrantCategory.Value(f"GRANT_CATEGORY_{category}"),
         priority=priority,
+        effective_time=read_instant(effective, option="--effective") if effective else None,
         expire_time=read_instant(expires, option="--expires") if expires else None,
         compensates=compensates,
+        purchase=purchase,
         pending=pending,
     )
     request = wallet_service_pb2.GrantRequest(name=name, idempotency_key=given_or_fresh(key), grant=issued)
@@ -99,6 +108,7 @@ def debit(
     user: Annotated[str, typer.Option(help="User on whose budget it counts.")] = "",
     delivered: Annotated[bool, typer.Option(help="The service was already given.")] = False,
     take_available: Annotated[bool, typer.Option(help="Debit what there is instead of refusing.")] = False,
+    at: Annotated[str, typer.Option(help="When it was used, for late usage; now if empty.")] = "",
     key: Key = "",
     address: Address = ADDRESS_DEFAULT,
     ca_file: CaFile = "",
@@ -114,6 +124,7 @@ def debit(
         user=user,
         delivered=delivered,
         take_available=take_available,
+        effective_time=read_instant(at, option="--at") if at else None,
     )
     answer = send(lambda wallets: wallets.Debit, request, address, ca_file)
     show(answer, f"{answer.debit.name} of {answer.debit.amount_units:,} units", json=json)

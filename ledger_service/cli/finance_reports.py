@@ -12,6 +12,7 @@ from ledger_service.cli.client import (
     Address,
     AsJson,
     CaFile,
+    fail,
     show_units,
 )
 from ledger_service.cli.finance_scope import (
@@ -152,18 +153,35 @@ def revenue(
 
 @app.command("outstanding")
 def outstanding(
+    on: Annotated[
+        str, typer.Option("--on", help="Day (UTC) at whose beginning things stood so; now if empty.")
+    ] = "",
+    currency: Currency = "",
     entity: Entity = "",
+    known: Known = "",
     address: Address = ADDRESS_DEFAULT,
     ca_file: CaFile = "",
     json: AsJson = False,
     csv: Csv = False,
     parquet: ParquetFile = None,
 ) -> None:
-    """Show the credit that customers have, beside the liability for it; what begins later stands apart."""
-    request = finance_reports_pb2.ListCreditsOutstandingRequest(entity=entity)
-    answer = call(
-        lambda stub: stub.ListCreditsOutstanding(request, timeout=REPORT_SECONDS_MAX), address, ca_file
-    )
+    """Show the credit that customers have, beside the liability for it; what begins later stands apart.
+
+    Of a day what begins later is left out.
+    """
+    if on:
+        request = finance_reports_pb2.ListCreditsOutstandingRequest(
+            scope=scope_of("", on, currency, entity, known)
+        )
+        asked = finance_reports_pb2.StreamReportRequest(credits_outstanding=request)
+        answer = make_report(asked, address, ca_file).credits_outstanding
+    elif currency or known:
+        fail("--currency and --known are of a day: --on names it")
+    else:
+        now = finance_reports_pb2.ListCreditsOutstandingRequest(entity=entity)
+        answer = call(
+            lambda stub: stub.ListCreditsOutstanding(now, timeout=REPORT_SECONDS_MAX), address, ca_file
+        )
     columns = (
         ENTITY,
         Column("Asset", "asset"),

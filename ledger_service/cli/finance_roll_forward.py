@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -30,6 +30,14 @@ from ledger_service.cli.report_output import (
     put_out,
 )
 
+COLUMNS: Final = (
+    Column("Day", "day"),
+    CURRENCY,
+    *money_columns("Opening", "Billings"),
+    *money_columns("Usage", "Breakage", "By time", "Drawn down", "Refunds", "Escheat"),
+    *money_columns("Closing"),
+)
+
 
 def roll_forward(
     from_time: From,
@@ -52,22 +60,16 @@ def roll_forward(
         known_time=instant(known, option="--known"),
     )
     answer = call(lambda stub: stub.GetRollForward(request, timeout=REPORT_SECONDS_MAX), address, ca_file)
-    columns = (
-        Column("Day", "day"),
-        CURRENCY,
-        *money_columns(
-            "Opening", "Billings", "Usage", "Breakage", "By time", "Refunds", "Escheat", "Closing"
-        ),
-    )
 
     def report() -> Report:
-        rows = [_row(show_instant(row.from_time)[:10], row) for row in answer.days]
-        return Report("Contract liability", columns, [*rows, _row("Total", answer.total)])
+        rows = [cells_of(show_instant(row.from_time)[:10], row) for row in answer.days]
+        return Report("Contract liability", COLUMNS, [*rows, cells_of("Total", answer.total)])
 
     put_out(answer, report, Wanted(json, csv, parquet))
 
 
-def _row(label: str, row: finance_service_pb2.RollForwardRow) -> tuple[Cell, ...]:
+def cells_of(label: str, row: finance_service_pb2.RollForwardRow) -> tuple[Cell, ...]:
+    """Return the cells of a row; what comes after billings is taken off, and closing is what is left."""
     recognised = (row.recognised_usage, row.recognised_breakage, row.recognised_over_time)
-    amounts = (row.opening, row.billings, *recognised, row.refunds, row.escheat, row.closing)
-    return (label, row.opening.currency_code, *nanos_of(*amounts))
+    gone = (*recognised, row.commitments_drawn, row.refunds, row.escheat)
+    return (label, row.opening.currency_code, *nanos_of(row.opening, row.billings, *gone, row.closing))

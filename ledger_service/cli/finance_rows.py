@@ -116,7 +116,7 @@ def _lots_report(wallet: str, answer: finance_commands_pb2.ListPaidLotsResponse)
         Column("Units", "units", Kind.COUNT),
         Column("Left", "left", Kind.COUNT),
         CURRENCY,
-        *money_columns("Consideration", "Usage", "Breakage", "Refunds", "Escheat", "Liability"),
+        *money_columns("Consideration", "Usage", "Breakage", "Refunds", "Moved", "Escheat", "Liability"),
         Column("Expected breakage", "expected_breakage"),
     )
     rows: list[tuple[Cell, ...]] = [
@@ -128,7 +128,7 @@ def _lots_report(wallet: str, answer: finance_commands_pb2.ListPaidLotsResponse)
             lot.amount_units,
             lot.left_units,
             lot.consideration.currency_code,
-            *nanos_of(lot.consideration, lot.usage, lot.breakage, lot.refunds, lot.escheat),
+            *nanos_of(lot.consideration, lot.usage, lot.breakage, lot.refunds, lot.moved, lot.escheat),
             lot.contract_liability.nanos,
             lot.expected_breakage,
         )

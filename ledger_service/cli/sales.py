@@ -21,7 +21,7 @@ from ledger_service.cli.sale_options import (
     TermsFile,
     read_terms,
 )
-from ledger_service.cli.wallet_calls import Key, Units, given_or_fresh, send, show
+from ledger_service.cli.wallet_calls import Effective, Key, Units, given_or_fresh, send, show
 
 app = typer.Typer()
 
@@ -40,6 +40,7 @@ def sell(
     books: Books = "",
     rate: Rate = "",
     terms_file: TermsFile = None,
+    effective: Effective = "",
     expires: Annotated[str, typer.Option(help="First instant at which it is gone; never if empty.")] = "",
     key: Key = "",
     address: Address = ADDRESS_DEFAULT,
@@ -62,6 +63,7 @@ def sell(
         amount_units=units,
         category=wallet_pb2.GRANT_CATEGORY_PAID,
         consideration=read_money(price, option="--price"),
+        effective_time=read_instant(effective, option="--effective") if effective else None,
         expire_time=read_instant(expires, option="--expires") if expires else None,
         finance=terms,
     )

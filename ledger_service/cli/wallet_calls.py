@@ -14,6 +14,7 @@ from credits.ledger.v1 import wallet_service_pb2_grpc
 from ledger_service.cli.client import CALL_SECONDS_MAX, connect, console, print_json
 
 Units = Annotated[int, typer.Argument(help="Smallest units of the asset.")]
+Effective = Annotated[str, typer.Option(help="First instant at which it may be used; now if empty.")]
 Key = Annotated[str, typer.Option(help="Idempotency key; a fresh one if empty.")]
 
 Q = TypeVar("Q", bound=Message)

@@ -6,7 +6,7 @@ wallet's events come through a cursor: what is held at a time are the lots of on
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from heapq import merge
 from itertools import groupby
@@ -136,6 +136,8 @@ class EntrySource:
         self._now = now
         self.event_count = 0
         """Events of wallets that were read so far."""
+        self.on_event: Callable[[StoredEvent], None] = lambda _: None
+        """Told of each before its entries."""
         rows = self._fetch(_POSITION, (JOURNAL.name,))
         self.position: int = position or (rows[0][0] if rows else 0)
         self._surroundings = Surroundings(
@@ -235,6 +237,7 @@ class EntrySource:
         fold = WalletFold(self._surroundings)
         for stored in events:
             self.event_count += 1
+            self.on_event(stored)
             model = model_of(stored, self._state_of) if models else ""
             yield from fold.take(_read(stored), stored.topic, model=model)
         if self._now is not None:

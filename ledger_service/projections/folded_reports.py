@@ -10,6 +10,7 @@ import psycopg
 
 from ledger_service.application.breakage_analysis import BreakageAnalysis
 from ledger_service.application.contract_positions import ContractPositions
+from ledger_service.application.credit_outstanding import CreditCount
 from ledger_service.application.journal_summary import JournalSummary
 from ledger_service.application.liability_parts import LiabilityParts
 from ledger_service.application.opening_revenue import OpeningRevenue
@@ -18,6 +19,7 @@ from ledger_service.application.report_ports import FoldedReport, FoldProgress, 
 from ledger_service.application.report_scope import ReportScope
 from ledger_service.application.revenue_split import RevenueSplit
 from ledger_service.domain.finance.booked import BookedEntry
+from ledger_service.projections.credit_fold import CreditFold
 from ledger_service.projections.entry_scope import known, narrowed
 from ledger_service.projections.entry_source import (
     READ_ONLY,
@@ -55,6 +57,9 @@ def fold(connection: psycopg.Connection[Any], schema: str, request: FoldRequest)
             _take(count, booked, scope)
         count.end_wallet()
         done = told = 0
+        credit = CreditFold(scope.to_day, known_before=scope.known_before, now=scope.now)
+        if isinstance(count, CreditCount):
+            source.on_event = credit.take
         wanted = Wanted(models=report in OF_USAGE, contracts=report in OF_CONTRACTS)
         for each in source.wallets(wanted=wanted):
             if isinstance(count, RemainingObligation):
@@ -68,9 +73,16 @@ def fold(connection: psycopg.Connection[Any], schema: str, request: FoldRequest)
                 if source.event_count - told >= PROGRESS_EVENTS:
                     told = source.event_count
                     yield FoldProgress(done, total, source.position, told)
-            count.end_wallet()
+            _end_wallet(count, each.wallet, credit)
             done += 1
         yield _figures(count, FoldProgress(done, total, source.position, source.event_count, done=True))
+
+
+def _end_wallet(count: Count, wallet: str, credit: CreditFold) -> None:
+    if isinstance(count, CreditCount):
+        for left in credit.left(wallet):
+            count.add(left)
+    count.end_wallet()
 
 
 def _take(count: Count, booked: BookedEntry, scope: ReportScope) -> None:
@@ -97,6 +109,8 @@ def _count(report: FoldedReport, scope: ReportScope) -> Count:
             return ContractPositions(scope.to_day, known_before=scope.known_before)
         case FoldedReport.JOURNAL:
             return JournalSummary(scope.from_day, scope.to_day)
+        case FoldedReport.CREDIT:
+            return CreditCount(scope.to_day, entity=scope.entity, currency_code=scope.currency_code)
 
 
 def _figures(count: Count, progress: FoldProgress) -> FoldProgress:
@@ -114,5 +128,7 @@ def _figures(count: Count, progress: FoldProgress) -> FoldProgress:
             return replace(progress, positions=tuple(count.rows()))
         case JournalSummary():
             return replace(progress, journal=tuple(count.rows()))
+        case CreditCount():
+            return replace(progress, credit=tuple(count.rows()))
         case _:
             raise AssertionError(f"{type(count).__name__} is no count of a report")

@@ -65,7 +65,7 @@ SELECT wallet, grant_version, entity, product, pool, currency_code, consideratio
     consideration_nanos - refunded_nanos - rolled_nanos - escheated_nanos - usage_nanos - breakage_nanos,
     CASE WHEN estimate_numerator = 0 THEN '' ELSE
         trim_scale(round(estimate_numerator::numeric / estimate_denominator, 18))::text END,
-    expire_time
+    expire_time, rolled_units, rolled_nanos
 FROM {schema}.journal_lots
 WHERE wallet = %(wallet)s AND grant_version > %(after)s AND purchase_version = 0
 ORDER BY grant_version LIMIT %(limit)s"""

@@ -201,6 +201,8 @@ def write_lot(lot: LotFigures) -> finance_commands_pb2.PaidLot:
         contract_liability=money(lot.deferred_nanos),
         expected_breakage=lot.expected_breakage,
         expire_time=write_time(lot.expire_time) if lot.expire_time is not None else None,
+        moved_units=lot.moved_units,
+        moved=money(lot.moved_nanos),
     )
 
 

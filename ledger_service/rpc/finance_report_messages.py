@@ -70,9 +70,8 @@ def read_report_scope(
         check_id(scope.entity, field="scope.entity")
     known = _read_optional_day(scope, "known_time", field="scope.known_time")
     if known is not None and known < from_day:
-        raise TimesOutOfOrder(
-            f"of a period from {from_day} nothing was known on {known}", field="scope.known_time"
-        )
+        what = f"how things stood on {to_day}" if of_one_day else f"a period from {from_day}"
+        raise TimesOutOfOrder(f"of {what} nothing was known on {known}", field="scope.known_time")
     return ReportScope(from_day, to_day, now, scope.entity, scope.currency_code, known)
 
 

@@ -83,6 +83,8 @@ class FinanceReportServicer(FoldedReportServicer):
         self, request: finance_reports_pb2.ListCreditsOutstandingRequest, context: Context
     ) -> finance_reports_pb2.ListCreditsOutstandingResponse:
         """List credit beside its liability."""
+        if request.HasField("scope"):
+            return await self._made(await self._credits_outstanding(request))
         if request.entity:
             check_id(request.entity, field="entity")
         rows, position = await self._reports.credits_outstanding(

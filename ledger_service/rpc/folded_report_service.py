@@ -22,13 +22,14 @@ from ledger_service.application.report_ports import (
 from ledger_service.application.report_scope import ReportScope
 from ledger_service.application.writer import Writer
 from ledger_service.domain.finance.accounts import Chart
-from ledger_service.domain.refusals import FieldRequired, ValueUnspecified
+from ledger_service.domain.refusals import FieldNotAllowed, FieldRequired, ValueUnspecified
 from ledger_service.rpc.calls import Context
 from ledger_service.rpc.finance_report_messages import (
     read_report_scope,
     write_band,
     write_cohort,
     write_opening_revenue,
+    write_outstanding,
     write_revenue,
     write_suggestion,
 )
@@ -136,6 +137,8 @@ class FoldedReportServicer(finance_service_pb2_grpc.FinanceServiceServicer):
                 return await self._contract_positions(request.contract_positions)
             case "journal":
                 return await self._journal(request.journal)
+            case "credits_outstanding":
+                return await self._credits_outstanding(request.credits_outstanding)
             case _:
                 raise FieldRequired("report is required", field="report")
 
@@ -218,6 +221,18 @@ class FoldedReportServicer(finance_service_pb2_grpc.FinanceServiceServicer):
             FoldRequest(FoldedReport.JOURNAL, await self._scope(request.scope)),
             lambda done: pb.SummarizeJournalResponse(
                 sums=[write_journal_sum(row, self._chart) for row in done.journal], position=done.position
+            ),
+        )
+
+    async def _credits_outstanding(
+        self, request: pb.ListCreditsOutstandingRequest
+    ) -> _Prepared[pb.ListCreditsOutstandingResponse]:
+        if request.entity:
+            raise FieldNotAllowed("the scope names its entity", field="entity")
+        return _Prepared(
+            FoldRequest(FoldedReport.CREDIT, await self._scope(request.scope, of_one_day=True)),
+            lambda done: pb.ListCreditsOutstandingResponse(
+                rows=map(write_outstanding, done.credit), position=done.position
             ),
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 import pytest
@@ -11,12 +11,13 @@ from psycopg_pool import AsyncConnectionPool
 
 from ledger_service.application.agreed_contracts import midnight
 from ledger_service.application.ports import StoredEvent
-from ledger_service.application.report_ports import CreditOutstanding
+from ledger_service.application.report_ports import CreditOutstanding, FoldedReport, FoldRequest
 from ledger_service.application.report_scope import ReportScope
 from ledger_service.domain.commands import GrantCredits
 from ledger_service.domain.finance.accounts import Account
 from ledger_service.domain.values import GrantCategory
 from ledger_service.domain.wallet.state import Wallet
+from ledger_service.projections.finance_process import Asked, answers
 from ledger_service.projections.report_views import PostgresFinanceReports
 from tests.builders import NOW, WALLET, Book
 from tests.fakes import finance_log
@@ -28,6 +29,8 @@ from tests.property.ledger.test_entry_laws import entries_of
 from tests.sales import opened, sale
 
 SCHEMA = "ledger"
+DAY = timedelta(days=1)
+FOREVER = date(2040, 1, 1)
 LAST = datetime(2099, 1, 1, tzinfo=UTC)
 """By then everything has begun."""
 
@@ -73,6 +76,10 @@ async def test_credit_outstanding_is_what_wallets_hold(
     for row in rows:
         units[row.category] = units.get(row.category, 0) + row.outstanding_units
 
+    scope = ReportScope(FOREVER, FOREVER + DAY, NOW, known_before=FOREVER)
+    *_, told = answers(Asked(database_url, SCHEMA, FoldRequest(FoldedReport.CREDIT, scope)))
+
+    assert told.credit == rows, "by folding the log it is the same"
     assert units == held_by_wallets(ledger)
     assert units.keys() == {"PAID", "PROMOTIONAL"}, "the history leaves credit of both"
     assert sum(row.liability_nanos for row in rows) == liability_of_lots(log)

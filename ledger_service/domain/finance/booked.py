@@ -32,6 +32,11 @@ class LotChange(msgspec.Struct, frozen=True, gc=False):
         return outstanding(self.after) - (0 if self.before is None else outstanding(self.before))
 
     @property
+    def is_extended(self) -> bool:
+        """Return whether the lot ends at another time than before."""
+        return self.before is not None and self.before.expire_time != self.after.expire_time
+
+    @property
     def drawn_units(self) -> int:
         """Return how many units more were drawn; below zero, they came back."""
         return self.after.drawn_units - (0 if self.before is None else self.before.drawn_units)

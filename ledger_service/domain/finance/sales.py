@@ -27,6 +27,7 @@ from ledger_service.domain.commands import (
 from ledger_service.domain.events import AutoTopUp, SaleTerms
 from ledger_service.domain.finance.entity_books import EntityBooks, at_receipt, sold_by
 from ledger_service.domain.finance.pool import BreakagePool, check_member
+from ledger_service.domain.names import check_currency
 from ledger_service.domain.refusals import FieldMalformed
 from ledger_service.domain.values import Money
 from ledger_service.domain.wallet.payments import find_open, find_pending
@@ -61,7 +62,7 @@ def sold_in_books(
 ) -> AnyCommand:
     """Return a command whose sale says who sells and at which rate, once it can.
 
-    Raises ExchangeRateRequired, FieldMalformed, BreakagePoolNotFound, BreakagePoolMismatch.
+    Raises ExchangeRateRequired, FieldRequired, FieldMalformed, BreakagePoolNotFound, BreakagePoolMismatch.
     """
     asked = sale_of(command)
     if isinstance(command, ActivateGrant):
@@ -138,6 +139,8 @@ def _with_entity(
     if price is None:
         return command
     if isinstance(command, GrantCredits):
+        # A currency that is none has no rate either; what is wrong with it is said first.
+        check_currency(price.currency_code, field="grant.consideration.currency_code")
         asked = command.finance or SaleTerms()
         instant = None if command.pending else command.effective_time or now
     else:

@@ -242,7 +242,9 @@ def test_the_roll_forward_ties(ledger_command: CommandLine) -> None:
     )
     days = ("--from", "2026-01-01", "--to", "2035-01-01")
     lines = ledger_command.run("finance", "roll-forward", *days, "--csv").stdout.splitlines()
-    assert lines[0] == "day,currency,opening,billings,usage,breakage,by_time,refunds,escheat,closing"
+    assert (
+        lines[0] == "day,currency,opening,billings,usage,breakage,by_time,drawn_down,refunds,escheat,closing"
+    )
     assert lines[-1].split(",")[:4] == ["Total", "USD", "0.00", "10.00"]
     assert lines[-1].endswith(",7.00")
 

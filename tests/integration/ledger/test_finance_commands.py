@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from decimal import Decimal
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,39 @@ def test_a_top_up_is_sold_on_terms_and_its_grant_says_so(terminal: Terminal, tmp
     assert listed["finance"]["bundle"][0]["amount"]["nanos"] == "250"
     assert refund["tax"]["nanos"] == "71"
     assert "Sold for" in terminal.run("grants", wallet)
+
+
+def test_credit_and_usage_of_another_day_count_on_that_day(terminal: Terminal, tmp_path: Path) -> None:
+    wallet, rules = f"wallets/{uuid4().hex}", tmp_path / "rules.yaml"
+    rules.write_text("late_usage_grace: 864000s")
+    terminal.run("open", wallet.partition("/")[2], "--customer", "customers/acme", "--rules", str(rules))
+    sold = terminal.json("sell", wallet, "100", "--price", "1 EUR", "--effective", "2025-01-01")
+    bonus = terminal.json(
+        *("grant", wallet, "20", "--purchase", sold["grant"]["name"], "--effective", "2025-01-02")
+    )
+    used = terminal.json("debit", wallet, "10", "--at", "2025-01-03T12:00:00Z")
+
+    assert sold["grant"]["effective_time"] == "2025-01-01T00:00:00Z"
+    assert bonus["grant"]["purchase"] == sold["grant"]["name"]
+    assert used["debit"]["effective_time"] == "2025-01-03T12:00:00Z"
+
+
+def test_what_a_lot_carries_is_what_was_paid_less_all_that_became_of_it(terminal: Terminal) -> None:
+    wallet, other, customer = (f"{kind}/{uuid4().hex}" for kind in ("wallets", "wallets", "customers"))
+    for name in (wallet, other):
+        terminal.run("open", name.partition("/")[2], "--customer", customer)
+    lot = terminal.json("sell", wallet, "100", "--price", "1 EUR", "--breakage", "0.2")["grant"]["name"]
+    terminal.run("debit", wallet, "40")
+    terminal.run("refund", lot, "--units", "10")
+    terminal.run("finance", "escheat", lot, "0.1")
+    terminal.run("transfer", wallet, other, "15")
+    since = terminal.json("finance", "revise-estimate", lot, "--breakage", "0.2")["position"]
+    terminal.run("finance", "periods", uuid4().hex, "--min-position", since)
+    [row] = csv.DictReader(StringIO(terminal.run("finance", "paid-lots", wallet, "--csv")))
+    gone = [Decimal(row[name]) for name in ("usage", "breakage", "refunds", "moved", "escheat")]
+
+    assert gone == [Decimal(text) for text in ("0.4", "0.1", "0.1", "0.15", "0.05")]
+    assert Decimal(row["consideration"]) - sum(gone) == Decimal(row["liability"])
 
 
 def test_a_pool_is_created_and_revised(terminal: Terminal) -> None:

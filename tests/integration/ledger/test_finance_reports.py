@@ -176,6 +176,20 @@ def test_credit_outstanding_stands_beside_its_liability(terminal: Terminal) -> N
     ]
 
 
+def test_credit_outstanding_of_a_day_is_what_was_left_then_and_was_known_then(terminal: Terminal) -> None:
+    def rows(*options: str) -> list[tuple[str, str, str]]:
+        found = terminal.rows("outstanding", *options)
+        return [(row["category"], row["credit"], row["liability"]) for row in found]
+
+    january = ("--on", "2026-01-15")
+    assert rows(*january) == [("PAID", "7.00", "110.00"), ("PROMOTIONAL", "1.00", "0.00")]
+    assert rows(*january, "--currency", "USD") == [("PAID", "7.00", "110.00")]
+    assert rows("--on", "2026-03-01") == rows()
+    assert rows("--on", "2026-01-03", "--known", "2026-01-02") == rows(*january)
+    assert rows("--on", "2026-01-02", "--known", "2026-01-01") == [], "nothing had been recorded"
+    assert "--on" in terminal.run("outstanding", "--known", "2026-01-02", code=2)
+
+
 def test_the_journal_leads_from_an_account_to_its_events(terminal: Terminal, tmp_path: Path) -> None:
     rows = terminal.rows("journal", *SPAN, "--account", "REVENUE_BREAKAGE")
     short = terminal.run("journal", *SPAN, "--limit", "2")
@@ -300,6 +314,8 @@ def _scope_of(asked: dict[str, str] | None) -> finance_reports_pb2.ReportScope:
         ("GetTrialBalance", {"scope": {"entity": "de"}}, "ENTITY_NOT_IN_BOOKS", "scope.entity"),
         ("GetBreakageAnalysis", {"scope": {"entity": "/"}}, "FIELD_MALFORMED", "scope.entity"),
         ("ListCreditsOutstanding", {"entity": "/"}, "FIELD_MALFORMED", "entity"),
+        ("ListCreditsOutstanding", {"entity": "a", "scope": scope()}, "FIELD_NOT_ALLOWED", "entity"),
+        ("ListCreditsOutstanding", {"scope": scope(entity="de")}, "ENTITY_NOT_IN_BOOKS", "scope.entity"),
         ("GetLiabilitySchedule", {"scope": {}}, "VALUE_UNSPECIFIED", "basis"),
         ("ListContractPositions", {"scope": {}}, "FIELD_REQUIRED", "scope.to_time"),
         ("ListContractPositions", {"page_size": 1_001}, "NUMBER_OUT_OF_RANGE", "page_size"),

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
+from ledger_service.application.breakage_analysis import BreakageAnalysis
 from ledger_service.application.liability_bands import add_months, by_age, by_expiry, is_short, obligations
-from ledger_service.application.liability_parts import LiabilityRow, PartKind
+from ledger_service.application.liability_parts import LiabilityParts, LiabilityRow, PartKind
+from ledger_service.domain.commands import Debit
+from tests.builders import NOW, WALLET, extend
+from tests.fakes.projection_log import stored
+from tests.promises import entries_in
+from tests.sales import opened, sale
 
+DAY = timedelta(days=1)
 ON = date(2026, 3, 31)
 
 
@@ -78,3 +85,37 @@ def test_what_is_left_out_is_told_beside_the_rest() -> None:
     labels = [(band.label, band.nanos) for band in obligations(rows, ON, leave_out_short=True)]
 
     assert labels == [("24 to 36 months", 4), ("contracts of at most a year (50-14(a))", 3)]
+
+
+def test_usage_of_a_day_that_is_told_after_later_usage_brings_none_of_it_along() -> None:
+    ledger = opened()
+    ledger.run(sale(100))
+    ledger.run(Debit(WALLET, 60), NOW + 5 * DAY)
+    ledger.run(Debit(WALLET, 40, NOW + DAY), NOW + 6 * DAY)
+    early, late = BreakageAnalysis((NOW + 2 * DAY).date()), BreakageAnalysis((NOW + 9 * DAY).date())
+    for booked in entries_in(stored(ledger)):
+        early.take(booked)
+        late.take(booked)
+    early.end_wallet()
+    late.end_wallet()
+    [cohort], [suggestion] = early.cohorts(), early.suggestions()
+
+    assert (cohort.redeemed_units, cohort.ended_lot_count) == ((40,), 0)
+    assert (suggestion.lot_count, suggestion.used_units) == (0, 0)
+    assert [(each.lot_count, each.used_units) for each in late.suggestions()] == [(1, 100)]
+
+
+def test_usage_that_is_told_after_an_extension_does_not_bring_it_to_the_day_before() -> None:
+    ledger = opened()
+    ledger.run(sale(100, expire_time=NOW + 20 * DAY))
+    ledger.run(extend(2, NOW + 200 * DAY), NOW + 5 * DAY)
+    ledger.run(Debit(WALLET, 40, NOW + DAY), NOW + 6 * DAY)
+    ends: list[list[date | None]] = []
+    for on in (NOW + 2 * DAY, NOW + 6 * DAY):
+        parts = LiabilityParts(on.date())
+        for booked in entries_in(stored(ledger)):
+            parts.take(booked)
+        parts.end_wallet()
+        ends.append([each.end_day for each in parts.rows()])
+
+    assert ends == [[(NOW + 20 * DAY).date()], [(NOW + 200 * DAY).date()]]

@@ -36,6 +36,7 @@ from ledger_service.domain.refusals import (
     ExchangeRateRequired,
     FieldMalformed,
     FieldNotAllowed,
+    FieldRequired,
     FunctionalCurrencyFixed,
     FunctionalCurrencyRequired,
     IdempotencyKeyReused,
@@ -170,6 +171,20 @@ def test_a_foreign_sale_without_a_rate_is_refused() -> None:
         ledger.run(in_books(sale(100, effective_time=NOW - MICROSECOND)))
     assert refused.value.field == "grant.finance.exchange_rate"
     assert sold(ledger, in_books(sale(100, effective_time=NOW))) is not None
+
+
+@pytest.mark.parametrize(
+    ("code", "refusal"), [("", FieldRequired), ("eur", FieldMalformed), ("EU", FieldMalformed)]
+)
+def test_a_price_in_no_currency_is_refused_as_that_and_not_for_a_rate(
+    code: str, refusal: type[FieldRequired | FieldMalformed]
+) -> None:
+    ledger = company(rate("1.1"))
+
+    with pytest.raises(refusal) as refused:
+        ledger.run(in_books(sale(100, currency_code=code)))
+
+    assert refused.value.field == "grant.consideration.currency_code"
 
 
 def test_a_stated_rate_goes_before_that_of_the_entity() -> None:

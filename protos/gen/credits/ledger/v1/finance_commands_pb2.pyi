@@ -678,6 +678,8 @@ class PaidLot(_message.Message):
     CONTRACT_LIABILITY_FIELD_NUMBER: _builtins.int
     EXPECTED_BREAKAGE_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    MOVED_UNITS_FIELD_NUMBER: _builtins.int
+    MOVED_FIELD_NUMBER: _builtins.int
     grant: _builtins.str
     """wallets/{wallet}/grants/{grant}."""
     entity: _builtins.str
@@ -698,6 +700,8 @@ class PaidLot(_message.Message):
     """Units refunded, charged back or clawed back."""
     expected_breakage: _builtins.str
     """Expected breakage as a fraction, at most 18 decimals; empty: none."""
+    moved_units: _builtins.int
+    """Units that moved on to other lots, by a transfer or a roll-over; what came back is taken off."""
     @_builtins.property
     def consideration(self) -> _money_pb2.Money:
         """Consideration in the entity's currency, net of tax."""
@@ -726,6 +730,10 @@ class PaidLot(_message.Message):
     def expire_time(self) -> _timestamp_pb2.Timestamp:
         """When it expires; absent: never."""
 
+    @_builtins.property
+    def moved(self) -> _money_pb2.Money:
+        """What they took along: consideration less usage, breakage, refunds, escheat and this is contract_liability."""
+
     def __init__(
         self,
         *,
@@ -746,10 +754,12 @@ class PaidLot(_message.Message):
         contract_liability: _money_pb2.Money | None = ...,
         expected_breakage: _builtins.str = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
+        moved_units: _builtins.int = ...,
+        moved: _money_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["breakage", b"breakage", "consideration", b"consideration", "contract_liability", b"contract_liability", "escheat", b"escheat", "expire_time", b"expire_time", "refunds", b"refunds", "usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["breakage", b"breakage", "consideration", b"consideration", "contract_liability", b"contract_liability", "escheat", b"escheat", "expire_time", b"expire_time", "moved", b"moved", "refunds", b"refunds", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_units", b"amount_units", "breakage", b"breakage", "consideration", b"consideration", "contract_liability", b"contract_liability", "drawn_units", b"drawn_units", "entity", b"entity", "escheat", b"escheat", "expected_breakage", b"expected_breakage", "expire_time", b"expire_time", "expired_units", b"expired_units", "grant", b"grant", "left_units", b"left_units", "pool", b"pool", "product", b"product", "refunded_units", b"refunded_units", "refunds", b"refunds", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_units", b"amount_units", "breakage", b"breakage", "consideration", b"consideration", "contract_liability", b"contract_liability", "drawn_units", b"drawn_units", "entity", b"entity", "escheat", b"escheat", "expected_breakage", b"expected_breakage", "expire_time", b"expire_time", "expired_units", b"expired_units", "grant", b"grant", "left_units", b"left_units", "moved", b"moved", "moved_units", b"moved_units", "pool", b"pool", "product", b"product", "refunded_units", b"refunded_units", "refunds", b"refunds", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1079,19 +1079,25 @@ class ListCreditsOutstandingRequest(_message.Message):
 
     ENTITY_FIELD_NUMBER: _builtins.int
     MIN_POSITION_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
     entity: _builtins.str
-    """Only this legal entity. Default: all of them."""
+    """Only this legal entity. Default: all of them. Not with a scope, which names its own."""
     min_position: _builtins.int
-    """Wait until the projections have seen this position of the log. Default: do not wait."""
+    """Wait until the projections have seen this position of the log. Default: do not wait. Ignored with a scope."""
+    @_builtins.property
+    def scope(self) -> Global___ReportScope:
+        """The day is to_time, at whose beginning things stood so; folds the log. Default: now, as recorded."""
+
     def __init__(
         self,
         *,
         entity: _builtins.str = ...,
         min_position: _builtins.int = ...,
+        scope: Global___ReportScope | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["scope", b"scope"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entity", b"entity", "min_position", b"min_position"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entity", b"entity", "min_position", b"min_position", "scope", b"scope"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1099,7 +1105,9 @@ Global___ListCreditsOutstandingRequest: _TypeAlias = ListCreditsOutstandingReque
 
 @_typing.final
 class ListCreditsOutstandingResponse(_message.Message):
-    """ListCreditsOutstandingResponse holds the credit that customers have now, as recorded, and what is granted for later."""
+    """ListCreditsOutstandingResponse holds the credit that customers have. Of now: as recorded, and what is granted for
+    later apart; of a day what begins later is left out.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1147,7 +1155,9 @@ class CreditsOutstanding(_message.Message):
     grant_count: _builtins.int
     """Grants with something left that have begun."""
     outstanding_units: _builtins.int
-    """Units left of them, those that holds reserve among them: they carry liability until they are captured."""
+    """Units left of them, those that holds reserve among them: they carry liability until they are captured. Of a day, by
+    effective time.
+    """
     future_grant_count: _builtins.int
     """Grants that are not effective yet: they begin after the instant of the call."""
     future_units: _builtins.int
@@ -1536,6 +1546,7 @@ class StreamReportRequest(_message.Message):
     BREAKAGE_ANALYSIS_FIELD_NUMBER: _builtins.int
     CONTRACT_POSITIONS_FIELD_NUMBER: _builtins.int
     JOURNAL_FIELD_NUMBER: _builtins.int
+    CREDITS_OUTSTANDING_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def liability_schedule(self) -> Global___GetLiabilityScheduleRequest:
         """See GetLiabilitySchedule."""
@@ -1564,6 +1575,10 @@ class StreamReportRequest(_message.Message):
     def journal(self) -> Global___SummarizeJournalRequest:
         """See SummarizeJournal."""
 
+    @_builtins.property
+    def credits_outstanding(self) -> Global___ListCreditsOutstandingRequest:
+        """See ListCreditsOutstanding; the scope is required, for the other is no fold."""
+
     def __init__(
         self,
         *,
@@ -1574,12 +1589,13 @@ class StreamReportRequest(_message.Message):
         breakage_analysis: Global___GetBreakageAnalysisRequest | None = ...,
         contract_positions: Global___SummarizeContractPositionsRequest | None = ...,
         journal: Global___SummarizeJournalRequest | None = ...,
+        credits_outstanding: Global___ListCreditsOutstandingRequest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["breakage_analysis", b"breakage_analysis", "contract_positions", b"contract_positions", "journal", b"journal", "liability_schedule", b"liability_schedule", "opening_revenue", b"opening_revenue", "remaining_obligation", b"remaining_obligation", "report", b"report", "revenue", b"revenue"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["breakage_analysis", b"breakage_analysis", "contract_positions", b"contract_positions", "credits_outstanding", b"credits_outstanding", "journal", b"journal", "liability_schedule", b"liability_schedule", "opening_revenue", b"opening_revenue", "remaining_obligation", b"remaining_obligation", "report", b"report", "revenue", b"revenue"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["breakage_analysis", b"breakage_analysis", "contract_positions", b"contract_positions", "journal", b"journal", "liability_schedule", b"liability_schedule", "opening_revenue", b"opening_revenue", "remaining_obligation", b"remaining_obligation", "report", b"report", "revenue", b"revenue"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["breakage_analysis", b"breakage_analysis", "contract_positions", b"contract_positions", "credits_outstanding", b"credits_outstanding", "journal", b"journal", "liability_schedule", b"liability_schedule", "opening_revenue", b"opening_revenue", "remaining_obligation", b"remaining_obligation", "report", b"report", "revenue", b"revenue"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_report: _TypeAlias = _typing.Literal["liability_schedule", "opening_revenue", "remaining_obligation", "revenue", "breakage_analysis", "contract_positions", "journal"]  # noqa: Y015
+    _WhichOneofReturnType_report: _TypeAlias = _typing.Literal["liability_schedule", "opening_revenue", "remaining_obligation", "revenue", "breakage_analysis", "contract_positions", "journal", "credits_outstanding"]  # noqa: Y015
     _WhichOneofArgType_report: _TypeAlias = _typing.Literal["report", b"report"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_report) -> _WhichOneofReturnType_report | None: ...
 
@@ -1602,6 +1618,7 @@ class StreamReportResponse(_message.Message):
     BREAKAGE_ANALYSIS_FIELD_NUMBER: _builtins.int
     CONTRACT_POSITIONS_FIELD_NUMBER: _builtins.int
     JOURNAL_FIELD_NUMBER: _builtins.int
+    CREDITS_OUTSTANDING_FIELD_NUMBER: _builtins.int
     event_count: _builtins.int
     """Events of the log that were read."""
     events_total: _builtins.int
@@ -1638,6 +1655,10 @@ class StreamReportResponse(_message.Message):
     def journal(self) -> Global___SummarizeJournalResponse:
         """See SummarizeJournal."""
 
+    @_builtins.property
+    def credits_outstanding(self) -> Global___ListCreditsOutstandingResponse:
+        """See ListCreditsOutstanding."""
+
     def __init__(
         self,
         *,
@@ -1652,12 +1673,13 @@ class StreamReportResponse(_message.Message):
         breakage_analysis: Global___GetBreakageAnalysisResponse | None = ...,
         contract_positions: Global___SummarizeContractPositionsResponse | None = ...,
         journal: Global___SummarizeJournalResponse | None = ...,
+        credits_outstanding: Global___ListCreditsOutstandingResponse | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["breakage_analysis", b"breakage_analysis", "contract_positions", b"contract_positions", "journal", b"journal", "liability_schedule", b"liability_schedule", "opening_revenue", b"opening_revenue", "remaining_obligation", b"remaining_obligation", "report", b"report", "revenue", b"revenue"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["breakage_analysis", b"breakage_analysis", "contract_positions", b"contract_positions", "credits_outstanding", b"credits_outstanding", "journal", b"journal", "liability_schedule", b"liability_schedule", "opening_revenue", b"opening_revenue", "remaining_obligation", b"remaining_obligation", "report", b"report", "revenue", b"revenue"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["breakage_analysis", b"breakage_analysis", "contract_positions", b"contract_positions", "event_count", b"event_count", "events_total", b"events_total", "journal", b"journal", "liability_schedule", b"liability_schedule", "opening_revenue", b"opening_revenue", "remaining_obligation", b"remaining_obligation", "report", b"report", "revenue", b"revenue", "wallet_count", b"wallet_count", "wallets_total", b"wallets_total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["breakage_analysis", b"breakage_analysis", "contract_positions", b"contract_positions", "credits_outstanding", b"credits_outstanding", "event_count", b"event_count", "events_total", b"events_total", "journal", b"journal", "liability_schedule", b"liability_schedule", "opening_revenue", b"opening_revenue", "remaining_obligation", b"remaining_obligation", "report", b"report", "revenue", b"revenue", "wallet_count", b"wallet_count", "wallets_total", b"wallets_total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_report: _TypeAlias = _typing.Literal["liability_schedule", "opening_revenue", "remaining_obligation", "revenue", "breakage_analysis", "contract_positions", "journal"]  # noqa: Y015
+    _WhichOneofReturnType_report: _TypeAlias = _typing.Literal["liability_schedule", "opening_revenue", "remaining_obligation", "revenue", "breakage_analysis", "contract_positions", "journal", "credits_outstanding"]  # noqa: Y015
     _WhichOneofArgType_report: _TypeAlias = _typing.Literal["report", b"report"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_report) -> _WhichOneofReturnType_report | None: ...
 
