@@ -39,26 +39,26 @@ from ledger_service.adapters.migrate import MigrationError, migrate
 from ledger_service.adapters.open_transfers import PostgresOpenTransfers
 from ledger_service.adapters.verification_process import verify_beside
 from ledger_service.adapters.view_pool import view_pool
-from ledger_service.application.courier import Courier
+from ledger_service.application.auditing.verification import VerificationProgress
 from ledger_service.application.ports import LogReader
-from ledger_service.application.sweeper import Sweeper
-from ledger_service.application.verification import VerificationProgress
-from ledger_service.application.view_ports import Views
-from ledger_service.application.writer import Writer
+from ledger_service.application.procedures.courier import Courier
+from ledger_service.application.procedures.sweeper import Sweeper
+from ledger_service.application.reading.view_ports import Views
+from ledger_service.application.writing.writer import Writer
 from ledger_service.domain.finance.accounts import Chart
-from ledger_service.projections.journal_views import PostgresFinanceViews
-from ledger_service.projections.lot_book import PaidLots
+from ledger_service.projections.bookkeeping.lot_book import PaidLots
 from ledger_service.projections.projector import Projector, ProjectorSettings
 from ledger_service.projections.rebuild import Progress, rebuild
-from ledger_service.projections.report_views import PostgresFinanceReports
+from ledger_service.projections.reports.journal_views import PostgresFinanceViews
+from ledger_service.projections.reports.report_views import PostgresFinanceReports
 from ledger_service.projections.verify import verify
 from ledger_service.projections.views import PostgresViews
-from ledger_service.rpc.agreement_services import ContractServicer, RateCardServicer
-from ledger_service.rpc.finance_service import FinanceServicer
-from ledger_service.rpc.history_service import HistoryServicer, Verify
+from ledger_service.rpc.agreements.agreement_services import ContractServicer, RateCardServicer
+from ledger_service.rpc.finance.finance_service import FinanceServicer
+from ledger_service.rpc.history.history_service import HistoryServicer, Verify
 from ledger_service.rpc.sandbox_service import SandboxServicer
 from ledger_service.rpc.server import Health, ListenError, Security, Service, build_server, listen
-from ledger_service.rpc.wallet_service import WalletServicer
+from ledger_service.rpc.wallets.wallet_service import WalletServicer
 from ledger_service.settings import Settings, StartError, sandbox_start
 
 GC_THRESHOLDS: Final = (100_000, 50, 1_000)

@@ -15,22 +15,22 @@ from prometheus_client import start_http_server
 
 from rating_service.adapters.clocks import SystemClock
 from rating_service.adapters.embedded_postgres import DataDirectoryError, EmbeddedPostgres
-from rating_service.adapters.history_store import PostgresHistoryStore
-from rating_service.adapters.ledger_channel import open_channel
-from rating_service.adapters.ledger_client import LedgerClient
+from rating_service.adapters.ledger.ledger_channel import open_channel
+from rating_service.adapters.ledger.ledger_client import LedgerClient
+from rating_service.adapters.ledger.rerating_client import ReratingClient
 from rating_service.adapters.logs import configure_logs
 from rating_service.adapters.migrations import SchemaError, migrate
-from rating_service.adapters.postgres_pool import open_pool
-from rating_service.adapters.rerating_client import ReratingClient
-from rating_service.adapters.rerating_facts import PostgresReratingFacts
-from rating_service.adapters.settled_phases import PostgresSettledPhases
+from rating_service.adapters.postgres.history_store import PostgresHistoryStore
+from rating_service.adapters.postgres.postgres_pool import open_pool
+from rating_service.adapters.postgres.rerating_facts import PostgresReratingFacts
+from rating_service.adapters.postgres.settled_phases import PostgresSettledPhases
 from rating_service.adapters.simulation_process import SimulationProcess
+from rating_service.application.invoicing.run_billing import BillingRunner
+from rating_service.application.metering.stream_usage import StreamMetering
 from rating_service.application.ports import StoreUnavailableError
-from rating_service.application.rerating import Reratings
-from rating_service.application.rerating_sweep import ReratingSweep
-from rating_service.application.run_billing import BillingRunner
-from rating_service.application.simulate import Simulating
-from rating_service.application.stream_usage import StreamMetering
+from rating_service.application.reratings.rerating import Reratings
+from rating_service.application.reratings.rerating_sweep import ReratingSweep
+from rating_service.application.simulating.simulate import Simulating
 from rating_service.bootstrap_billing import Opened, build_billing, build_invoicing
 from rating_service.bootstrap_documents import DocumentParts, build_documents
 from rating_service.bootstrap_reports import ReportParts, build_reports

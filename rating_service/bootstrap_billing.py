@@ -7,24 +7,24 @@ from typing import NamedTuple
 
 import grpc
 
-from rating_service.adapters.billing_store import PostgresBillingStore
 from rating_service.adapters.clocks import SystemClock
-from rating_service.adapters.included_grants import LedgerGrants
-from rating_service.adapters.invoice_facts import PostgresInvoiceFacts
-from rating_service.adapters.invoice_store import PostgresInvoiceStore
-from rating_service.adapters.ledger_client import LedgerClient
-from rating_service.adapters.ledger_documents import LedgerDocuments
-from rating_service.adapters.postgres_pool import Pool
-from rating_service.adapters.record_store import PostgresRecordStore
-from rating_service.application.bill_thresholds import Thresholds
-from rating_service.application.billing import Billing
-from rating_service.application.grant_included import IncludedCredit
-from rating_service.application.invoices import Invoicing
-from rating_service.application.issue_due import DueInvoices
-from rating_service.application.ledger_records import LedgerRecords
-from rating_service.application.list_cycles import CycleListing
-from rating_service.application.run_billing import BillingRunner
-from rating_service.domain.billing import Waits
+from rating_service.adapters.ledger.included_grants import LedgerGrants
+from rating_service.adapters.ledger.ledger_client import LedgerClient
+from rating_service.adapters.ledger.ledger_documents import LedgerDocuments
+from rating_service.adapters.postgres.billing_store import PostgresBillingStore
+from rating_service.adapters.postgres.invoice_facts import PostgresInvoiceFacts
+from rating_service.adapters.postgres.invoice_store import PostgresInvoiceStore
+from rating_service.adapters.postgres.postgres_pool import Pool
+from rating_service.adapters.postgres.record_store import PostgresRecordStore
+from rating_service.application.invoicing.bill_thresholds import Thresholds
+from rating_service.application.invoicing.billing import Billing
+from rating_service.application.invoicing.grant_included import IncludedCredit
+from rating_service.application.invoicing.invoices import Invoicing
+from rating_service.application.invoicing.issue_due import DueInvoices
+from rating_service.application.invoicing.ledger_records import LedgerRecords
+from rating_service.application.invoicing.list_cycles import CycleListing
+from rating_service.application.invoicing.run_billing import BillingRunner
+from rating_service.domain.invoicing.billing import Waits
 from rating_service.projections.follower import Follower
 from rating_service.rpc.causes import cause_of
 from rating_service.settings import Settings

@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 from typing import NamedTuple
 
-from rating_service.adapters.adjustment_records import FollowedAdjustments, LedgerAdjustments
 from rating_service.adapters.clocks import SystemClock
-from rating_service.adapters.credit_balance_store import PostgresCreditBalances
-from rating_service.adapters.credit_note_store import PostgresCreditNoteStore
-from rating_service.adapters.document_index import PostgresDocumentIndex
-from rating_service.adapters.ledger_documents import LedgerDocuments
-from rating_service.adapters.rerating_facts import PostgresReratingFacts
-from rating_service.application.credit_due import CreditDue
-from rating_service.application.credit_notes import CreditNotes
-from rating_service.application.customer_balance import CustomerBalances
-from rating_service.application.ledger_records import LedgerRecords
-from rating_service.application.trace_line import LineTracing
-from rating_service.application.verify_adjustments import AdjustmentVerification
-from rating_service.application.verify_documents import DocumentVerification
+from rating_service.adapters.ledger.adjustment_records import FollowedAdjustments, LedgerAdjustments
+from rating_service.adapters.ledger.ledger_documents import LedgerDocuments
+from rating_service.adapters.postgres.credit_balance_store import PostgresCreditBalances
+from rating_service.adapters.postgres.credit_note_store import PostgresCreditNoteStore
+from rating_service.adapters.postgres.document_index import PostgresDocumentIndex
+from rating_service.adapters.postgres.rerating_facts import PostgresReratingFacts
+from rating_service.application.auditing.verify_adjustments import AdjustmentVerification
+from rating_service.application.auditing.verify_documents import DocumentVerification
+from rating_service.application.crediting.credit_due import CreditDue
+from rating_service.application.crediting.credit_notes import CreditNotes
+from rating_service.application.invoicing.customer_balance import CustomerBalances
+from rating_service.application.invoicing.ledger_records import LedgerRecords
+from rating_service.application.invoicing.trace_line import LineTracing
 from rating_service.bootstrap_billing import BillingParts, InvoicingParts, Opened
 from rating_service.bootstrap_plans import build_plan_changes
 from rating_service.rpc.invoice_servicer import InvoiceServicer

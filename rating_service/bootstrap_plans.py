@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from rating_service.adapters.clocks import SystemClock
-from rating_service.adapters.plan_change_client import PlanChangeClient
-from rating_service.application.migrate_contracts import Migration
-from rating_service.application.plan_changes import PlanChanging
+from rating_service.adapters.ledger.plan_change_client import PlanChangeClient
+from rating_service.application.changing_plans.migrate_contracts import Migration
+from rating_service.application.changing_plans.plan_changes import PlanChanging
 from rating_service.bootstrap_billing import Opened
 from rating_service.rpc.causes import cause_of
 from rating_service.settings import Settings

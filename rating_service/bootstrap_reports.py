@@ -6,18 +6,18 @@ from typing import NamedTuple
 
 import grpc
 
-from rating_service.adapters.balance_client import BalanceClient
-from rating_service.adapters.invoice_store import PostgresInvoiceStore
-from rating_service.adapters.postgres_pool import Pool
-from rating_service.adapters.usage_reader import PostgresUsageReader
-from rating_service.adapters.usage_store import PostgresUsageStore
-from rating_service.application.bill_forecasts import BillForecasts
-from rating_service.application.bills import BillListing
-from rating_service.application.forecasts import Forecasting
-from rating_service.application.invoice_ports import InvoiceFacts
+from rating_service.adapters.ledger.balance_client import BalanceClient
+from rating_service.adapters.postgres.invoice_store import PostgresInvoiceStore
+from rating_service.adapters.postgres.postgres_pool import Pool
+from rating_service.adapters.postgres.usage_reader import PostgresUsageReader
+from rating_service.adapters.postgres.usage_store import PostgresUsageStore
+from rating_service.application.invoicing.invoice_ports import InvoiceFacts
 from rating_service.application.ports import Clock
-from rating_service.application.remaining_credit import CreditReporting
-from rating_service.application.usage_reports import UsageReporting
+from rating_service.application.reporting.bill_forecasts import BillForecasts
+from rating_service.application.reporting.bills import BillListing
+from rating_service.application.reporting.forecasts import Forecasting
+from rating_service.application.reporting.remaining_credit import CreditReporting
+from rating_service.application.reporting.usage_reports import UsageReporting
 from rating_service.projections.follower import Follower
 from rating_service.projections.usage_rollup import UsageRollup
 from rating_service.rpc.metrics import UNSUMMED_EVENTS

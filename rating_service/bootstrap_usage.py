@@ -8,22 +8,22 @@ from typing import NamedTuple
 import grpc
 
 from rating_service.adapters.clocks import SystemClock
-from rating_service.adapters.ledger_client import LedgerClient
-from rating_service.adapters.ledger_holds import LedgerHolds
-from rating_service.adapters.ledger_messages import charge_message
+from rating_service.adapters.ledger.ledger_client import LedgerClient
+from rating_service.adapters.ledger.ledger_holds import LedgerHolds
+from rating_service.adapters.ledger.ledger_messages import charge_message
+from rating_service.adapters.ledger.wallet_client import WalletClient
 from rating_service.adapters.memory_limits import MemoryLimiter
-from rating_service.adapters.postgres_pool import Pool
-from rating_service.adapters.quarantine_store import PostgresQuarantineStore, PostgresRecordedUsage
+from rating_service.adapters.postgres.postgres_pool import Pool
+from rating_service.adapters.postgres.quarantine_store import PostgresQuarantineStore, PostgresRecordedUsage
+from rating_service.adapters.postgres.stream_store import PostgresStreamStore
 from rating_service.adapters.redis_limits import RedisLimiter
-from rating_service.adapters.stream_store import PostgresStreamStore
-from rating_service.adapters.wallet_client import WalletClient
-from rating_service.application.authorization_ports import Limiter
-from rating_service.application.authorize import Authorizing
-from rating_service.application.intake import UsageIntake
-from rating_service.application.quarantine import Quarantine
-from rating_service.application.rate_usage import UsageRating
-from rating_service.application.settle import Settling
-from rating_service.application.stream_usage import StreamMetering
+from rating_service.application.authorizing.authorization_ports import Limiter
+from rating_service.application.authorizing.authorize import Authorizing
+from rating_service.application.authorizing.settle import Settling
+from rating_service.application.metering.intake import UsageIntake
+from rating_service.application.metering.quarantine import Quarantine
+from rating_service.application.metering.rate_usage import UsageRating
+from rating_service.application.metering.stream_usage import StreamMetering
 from rating_service.projections.follower import Follower
 from rating_service.rpc.causes import cause_of
 from rating_service.rpc.rating_servicer import RatingServicer

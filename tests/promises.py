@@ -8,8 +8,8 @@ from random import Random
 
 import msgspec
 
-from ledger_service.application.agreed_contracts import AgreedContract, AgreedFact
 from ledger_service.application.ports import StoredEvent
+from ledger_service.application.reading.agreed_contracts import AgreedContract, AgreedFact
 from ledger_service.domain.agreement.contract import Contract
 from ledger_service.domain.commands import (
     AnyCommand,
@@ -30,8 +30,8 @@ from ledger_service.domain.events import (
 from ledger_service.domain.finance.booked import BookedEntry
 from ledger_service.domain.refusals import Refusal
 from ledger_service.domain.values import GrantCategory, InvoiceKind, Money, ShortfallMode, UnitPrice
-from ledger_service.projections.book_events import read_page_events
-from ledger_service.projections.booked_entries import Surroundings, WalletFold
+from ledger_service.projections.bookkeeping.booked_entries import Surroundings, WalletFold
+from ledger_service.projections.events.book_events import read_page_events
 from tests.bills import record_credit_note, record_invoice
 from tests.builders import (
     CONTRACT,

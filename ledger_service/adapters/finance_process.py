@@ -15,8 +15,8 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from ledger_service.application.export_ports import ExportPart, ExportRequest
-from ledger_service.application.report_ports import (
+from ledger_service.application.exporting.export_ports import ExportPart, ExportRequest
+from ledger_service.application.reporting.report_ports import (
     EntriesPage,
     EntriesRequest,
     FoldProgress,

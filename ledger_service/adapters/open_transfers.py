@@ -8,8 +8,8 @@ import psycopg
 from psycopg.sql import SQL, Identifier
 from psycopg_pool import AsyncConnectionPool
 
-from ledger_service.application.courier import OpenTransfer
 from ledger_service.application.ports import StoreUnavailableError
+from ledger_service.application.procedures.courier import OpenTransfer
 
 _OPEN: Final = """
 SELECT wallet, transfer_version FROM {schema}.wallet_view_transfers

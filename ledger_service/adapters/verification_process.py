@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
-from ledger_service.application.verification import VerificationProgress
+from ledger_service.application.auditing.verification import VerificationProgress
 
 
 async def verify_beside(url: str, *, schema: str) -> AsyncIterator[VerificationProgress]:

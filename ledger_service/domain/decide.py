@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
+from ledger_service.domain.agreement.adjust import record_adjustment
 from ledger_service.domain.agreement.billing import record_credit_note, record_invoice
 from ledger_service.domain.agreement.contract import Contract, sign_contract
 from ledger_service.domain.agreement.contract_changes import (
@@ -46,13 +47,12 @@ from ledger_service.domain.commands import (
 )
 from ledger_service.domain.drafts import Draft
 from ledger_service.domain.finance.decisions import FINANCE_COMMANDS, decide_finance, stream_of
-from ledger_service.domain.finance.sales import SALES, check_sale, finance_streams, sale_of, sold_in_books
 from ledger_service.domain.refusals import ContractNotFound, RateCardNotFound, WalletNotFound
 from ledger_service.domain.streams import State
-from ledger_service.domain.wallet.adjust import record_adjustment
 from ledger_service.domain.wallet.closing import check_open
 from ledger_service.domain.wallet.decisions import NOT_WHEN_CLOSED, WALLET_DECISIONS
 from ledger_service.domain.wallet.grant import open_wallet
+from ledger_service.domain.wallet.sales import SALES, check_sale, finance_streams, sale_of, sold_in_books
 from ledger_service.domain.wallet.state import Wallet
 from ledger_service.domain.wallet.top_up import with_auto_top_up
 

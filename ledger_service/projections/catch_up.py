@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 import psycopg
 
-from ledger_service.projections.book_events import read_page_events
+from ledger_service.projections.events.book_events import read_page_events
 from ledger_service.projections.log_pages import PAGE_EVENTS_MAX, POSITION_MAX, read_page
 from ledger_service.projections.projection import Projection, Run
 from ledger_service.projections.tracking import move_position, read_positions

@@ -16,19 +16,19 @@ from typing import Any
 import msgspec
 import psycopg
 
-from ledger_service.application.export_ports import ExportRequest
-from ledger_service.application.report_ports import (
+from ledger_service.application.exporting.export_ports import ExportRequest
+from ledger_service.application.reporting.report_ports import (
     EntriesRequest,
     FoldRequest,
     PositionsRequest,
     ReconcileRequest,
 )
 from ledger_service.projections.connections import connect
-from ledger_service.projections.entry_pages import list_entries
-from ledger_service.projections.export import export
-from ledger_service.projections.folded_reports import fold
-from ledger_service.projections.position_pages import list_positions
-from ledger_service.projections.reconcile import reconcile
+from ledger_service.projections.reconciling.reconcile import reconcile
+from ledger_service.projections.reports.entry_pages import list_entries
+from ledger_service.projections.reports.export import export
+from ledger_service.projections.reports.folded_reports import fold
+from ledger_service.projections.reports.position_pages import list_positions
 
 Job = ExportRequest | FoldRequest | EntriesRequest | PositionsRequest | ReconcileRequest
 

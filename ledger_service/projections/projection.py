@@ -8,11 +8,12 @@ from typing import Any, Final, Protocol
 import msgspec
 import psycopg
 
-from ledger_service.projections import books, journal_store, wallet_view, wallet_view_store
-from ledger_service.projections.book_events import PageEvents
-from ledger_service.projections.journal_store import JournalRun
+from ledger_service.projections.bookkeeping import books, journal_store
+from ledger_service.projections.bookkeeping.journal_store import JournalRun
+from ledger_service.projections.events.book_events import PageEvents
 from ledger_service.projections.tables import Table
-from ledger_service.projections.wallet_view_store import WalletViewRun
+from ledger_service.projections.wallets import wallet_view, wallet_view_store
+from ledger_service.projections.wallets.wallet_view_store import WalletViewRun
 
 
 class Run(Protocol):

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 import psycopg
 
-from ledger_service.application.verification import Finding, HistoryCheck, VerificationProgress
+from ledger_service.application.auditing.verification import Finding, HistoryCheck, VerificationProgress
 from ledger_service.projections.comparison_process import ComparisonProcess
 from ledger_service.projections.connections import connect
 from ledger_service.projections.log_pages import (

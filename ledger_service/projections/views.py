@@ -12,8 +12,13 @@ from typing import Any, Final
 import msgspec
 from psycopg_pool import AsyncConnectionPool
 
-from ledger_service.application.page_tokens import GrantsToken, WalletsToken, decode_token, encode_token
-from ledger_service.application.view_ports import (
+from ledger_service.application.reading.page_tokens import (
+    GrantsToken,
+    WalletsToken,
+    decode_token,
+    encode_token,
+)
+from ledger_service.application.reading.view_ports import (
     GrantPage,
     GrantView,
     ProjectionPosition,
@@ -23,11 +28,11 @@ from ledger_service.application.view_ports import (
 from ledger_service.domain.events import FinanceTerms, Recurrence
 from ledger_service.domain.refusals.service import PageTokenMalformed
 from ledger_service.domain.values import Asset, GrantCategory, Money, ShortfallMode
+from ledger_service.projections.events.wallet_events import rolls_over
 from ledger_service.projections.projection import PROJECTIONS, WALLET_VIEW
 from ledger_service.projections.view_reader import POSITION_WAIT_SECONDS, ViewReader
 from ledger_service.projections.view_statements import ViewStatements
-from ledger_service.projections.wallet_events import rolls_over
-from ledger_service.projections.wallet_tallies import LAPSED, PENDING
+from ledger_service.projections.wallets.wallet_tallies import LAPSED, PENDING
 
 PAGE_SIZE_MAX: Final = 1_000
 """Largest page, as the protos say."""

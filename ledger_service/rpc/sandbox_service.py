@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from credits.ledger.v1 import sandbox_service_pb2, sandbox_service_pb2_grpc
-from ledger_service.application.writer import Writer
+from ledger_service.application.writing.writer import Writer
 from ledger_service.domain.refusals import FieldRequired
 from ledger_service.domain.refusals.service import ClockWouldGoBack
 from ledger_service.rpc.calls import Context

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from rating_service.domain.rate_windows import Decision, MinuteWindows, Share
+from rating_service.domain.authorizing.rate_windows import Decision, MinuteWindows, Share
 
 
 class MemoryLimiter:

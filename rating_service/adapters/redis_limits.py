@@ -16,7 +16,7 @@ from redis.commands.core import AsyncScript
 from redis.exceptions import RedisError
 
 from rating_service.application.refusals import RequestReason, RequestRefused
-from rating_service.domain.rate_windows import Decision, Share, Standing, surplus_entry
+from rating_service.domain.authorizing.rate_windows import Decision, Share, Standing, surplus_entry
 
 CALL_SECONDS_MAX: Final = 2.0
 """How long Redis may take to answer."""

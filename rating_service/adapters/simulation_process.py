@@ -13,7 +13,7 @@ import msgspec
 
 from rating_service.adapters.simulation_worker import LENGTH_BYTES, Frame, Task
 from rating_service.application.ports import StoreUnavailableError
-from rating_service.application.simulation_job import SimulationJob, Told
+from rating_service.application.simulating.simulation_job import SimulationJob, Told
 from rating_service.domain.simulation.outcome import Progress
 
 SILENCE_SECONDS_MAX: Final = 0.9

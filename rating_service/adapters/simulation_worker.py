@@ -16,12 +16,12 @@ from typing import BinaryIO, Final
 
 import msgspec
 
-from rating_service.adapters.simulation_reader import open_reader
+from rating_service.adapters.postgres.simulation_reader import open_reader
 from rating_service.application.ports import StoreUnavailableError
 from rating_service.application.refusals import RequestReason, RequestRefused
-from rating_service.application.run_simulation import run_simulation
-from rating_service.application.simulation_job import ContractPage, SimulationJob
-from rating_service.domain.agreement import Record
+from rating_service.application.simulating.run_simulation import run_simulation
+from rating_service.application.simulating.simulation_job import ContractPage, SimulationJob
+from rating_service.domain.agreements.agreement import Record
 from rating_service.domain.refusals import Reason, Refusal
 from rating_service.domain.simulation.outcome import Outcome, Progress
 

@@ -8,8 +8,8 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from rating_service.domain.credit_note import CreditNote, NoteOrder
-from rating_service.domain.invoice_document import Invoice
+from rating_service.domain.documents.credit_note import CreditNote, NoteOrder
+from rating_service.domain.documents.invoice_document import Invoice
 
 
 class StoredNote(msgspec.Struct, frozen=True, kw_only=True):

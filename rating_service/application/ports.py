@@ -17,12 +17,12 @@ from rating_service.application.followed import (
     UnbilledRow,
     WithdrawalRow,
 )
-from rating_service.domain.catalogue import Catalogue
-from rating_service.domain.cycle_totals import Counts
-from rating_service.domain.cycles import CycleBounds
+from rating_service.domain.agreements.catalogue import Catalogue
+from rating_service.domain.agreements.cycles import CycleBounds
 from rating_service.domain.debits import DebitFact, ReversalFact
-from rating_service.domain.invoice_document import InvoiceKind
-from rating_service.domain.invoice_lines import LineKey
+from rating_service.domain.documents.invoice_document import InvoiceKind
+from rating_service.domain.documents.invoice_lines import LineKey
+from rating_service.domain.prices.cycle_totals import Counts
 from rating_service.domain.usage import Charge, TotalBefore
 
 

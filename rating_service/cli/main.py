@@ -12,25 +12,21 @@ from typing import Final
 import grpc
 import typer
 
-from rating_service.cli import (
-    agreement_commands,
+from rating_service.cli.cards import agreement_commands, price_commands, rerating_commands
+from rating_service.cli.cards.diff_command import diff
+from rating_service.cli.connection import refusal_line
+from rating_service.cli.contracts import contract_commands
+from rating_service.cli.contracts.contract_list import list_contracts
+from rating_service.cli.documents import billing_commands, credit_note_commands, invoice_commands
+from rating_service.cli.documents.verify_command import verify
+from rating_service.cli.service_commands import health, serve
+from rating_service.cli.simulations.simulate_command import simulate
+from rating_service.cli.usage import (
     authorization_commands,
-    billing_commands,
-    contract_commands,
-    credit_note_commands,
-    invoice_commands,
-    price_commands,
     quarantine_commands,
     report_commands,
-    rerating_commands,
     usage_commands,
 )
-from rating_service.cli.connection import refusal_line
-from rating_service.cli.contract_list import list_contracts
-from rating_service.cli.diff_command import diff
-from rating_service.cli.service_commands import health, serve
-from rating_service.cli.simulate_command import simulate
-from rating_service.cli.verify_command import verify
 from rating_service.cli.yaml_source import FileRefused
 from rating_service.settings import SettingsError
 

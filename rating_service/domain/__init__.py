@@ -1,1 +1,1 @@
-"""Pure rules of rating: no clock, no randomness, no I/O. Read agreement, then pricing, then invoice."""
+"""Pure rules of rating: no clock, no randomness, no I/O. Read agreements, then prices, then invoicing."""

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from rating_service.domain.agreement import Money, Record
+from rating_service.domain.agreements.agreement import Money, Record
 from rating_service.domain.usage import Charge
 
 DEBIT_TOPIC: Final = "wallet.CreditsDebited.v1"

@@ -10,7 +10,7 @@ from datetime import datetime
 
 import msgspec
 
-from rating_service.domain.agreement import Record, UnitPrice
+from rating_service.domain.agreements.agreement import Record, UnitPrice
 
 
 class Usage(Record, frozen=True):

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from rating_service.domain.agreement import Record
+from rating_service.domain.agreements.agreement import Record
 from rating_service.domain.refusals import Reason, Refusal
 
 HOLD_TTL_MAX: Final = timedelta(hours=24)

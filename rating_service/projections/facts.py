@@ -21,14 +21,14 @@ from rating_service.application.followed import (
     WithdrawalRow,
 )
 from rating_service.application.ports import Effect, LedgerEvent
-from rating_service.domain.catalogue import (
+from rating_service.domain.agreements.catalogue import (
     IGNORED_FAMILIES,
     BrokenLogError,
     Catalogue,
     UnknownTopicError,
     evolve,
 )
-from rating_service.domain.contract_life import CHANGE_TYPES
+from rating_service.domain.agreements.contract_life import CHANGE_TYPES
 from rating_service.domain.debits import (
     ACTIVATION_TOPIC,
     CAPTURE_TOPIC,

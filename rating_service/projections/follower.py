@@ -26,7 +26,7 @@ from rating_service.application.ports import (
     StoreUnavailableError,
 )
 from rating_service.application.refusals import RequestReason, RequestRefused
-from rating_service.domain.catalogue import EMPTY, Catalogue
+from rating_service.domain.agreements.catalogue import EMPTY, Catalogue
 from rating_service.projections.facts import UnreadableHistoryError, effect_of, next_catalogue
 from rating_service.projections.unbilled import unbilled_of
 

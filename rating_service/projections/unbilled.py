@@ -15,11 +15,11 @@ from typing import Final
 import msgspec
 
 from rating_service.application.followed import DebitRow, UnbilledRow
-from rating_service.domain.agreement import Money, UnitPrice
-from rating_service.domain.catalogue import Catalogue, find_contract_phase
-from rating_service.domain.cycles import cycle_at
+from rating_service.domain.agreements.agreement import Money, UnitPrice
+from rating_service.domain.agreements.catalogue import Catalogue, find_contract_phase
+from rating_service.domain.agreements.cycles import cycle_at
+from rating_service.domain.agreements.index import find
 from rating_service.domain.exact import parse_exact
-from rating_service.domain.index import find
 from rating_service.domain.rounding import NANOS_PER_MAJOR
 
 

@@ -14,8 +14,8 @@ import structlog
 
 from rating_service.application.ports import PositionMovedError, StoreUnavailableError
 from rating_service.application.refusals import RequestReason, RequestRefused
-from rating_service.application.report_ports import RollupCheck, UsageFolds
-from rating_service.domain.index import find
+from rating_service.application.reporting.report_ports import RollupCheck, UsageFolds
+from rating_service.domain.agreements.index import find
 from rating_service.projections.follower import CAUGHT_UP_LAG_EVENTS_MAX, Follower
 
 FOLD_POSITIONS_MAX: Final = 20_000

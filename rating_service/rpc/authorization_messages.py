@@ -10,11 +10,17 @@ from google.protobuf.duration_pb2 import Duration
 
 from credits.ledger.v1 import wallet_pb2, wallet_service_pb2
 from credits.rating.v1 import authorization_pb2
-from rating_service.application.authorization_ports import OverHold
-from rating_service.application.authorization_request import ActualUsage, Request
-from rating_service.application.authorize import Answer
+from rating_service.application.authorizing.authorization_ports import OverHold
+from rating_service.application.authorizing.authorization_request import ActualUsage, Request
+from rating_service.application.authorizing.authorize import Answer
 from rating_service.application.refusals import RequestReason, RequestRefused
-from rating_service.domain.authorization import Denial, DenialReason, LimitKind, LimitStanding, Spender
+from rating_service.domain.authorizing.authorization import (
+    Denial,
+    DenialReason,
+    LimitKind,
+    LimitStanding,
+    Spender,
+)
 from rating_service.domain.usage import Charge
 
 ChargeMessage = Callable[[Charge], wallet_pb2.Charge]

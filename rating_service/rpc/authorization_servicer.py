@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from credits.rating.v1 import authorization_pb2, rating_service_pb2_grpc
-from rating_service.application.authorize import Authorizing
-from rating_service.application.settle import Settling
+from rating_service.application.authorizing.authorize import Authorizing
+from rating_service.application.authorizing.settle import Settling
 from rating_service.rpc.authorization_messages import ChargeMessage, answer_message, read_request, read_used
 
 

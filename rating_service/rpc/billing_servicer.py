@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from credits.rating.v1 import billing_pb2, invoice_service_pb2_grpc
-from rating_service.application.billing import Billing, ContractFailure, Progress
-from rating_service.application.credit_due import CreditDue
-from rating_service.application.list_cycles import CycleListing, CycleQuery, ListedCycle
+from rating_service.application.crediting.credit_due import CreditDue
+from rating_service.application.invoicing.billing import Billing, ContractFailure, Progress
+from rating_service.application.invoicing.list_cycles import CycleListing, CycleQuery, ListedCycle
 from rating_service.application.refusals import RequestReason, RequestRefused
-from rating_service.domain.billing import CycleState
+from rating_service.domain.invoicing.billing import CycleState
 from rating_service.rpc.credit_note_messages import credit_due
 from rating_service.rpc.messages import read_instant, write_instant
 

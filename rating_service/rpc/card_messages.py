@@ -7,7 +7,7 @@ from typing import Final
 
 from credits.ledger.v1 import agreement_pb2, money_pb2, price_model_pb2
 from rating_service.application.refusals import RequestReason, RequestRefused
-from rating_service.domain.agreement import (
+from rating_service.domain.agreements.agreement import (
     Asset,
     BeyondLastTier,
     Money,
@@ -22,7 +22,7 @@ from rating_service.domain.agreement import (
     ShortfallMode,
     UnitPrice,
 )
-from rating_service.domain.price_models.terms import (
+from rating_service.domain.agreements.price_terms import (
     Band,
     Bracket,
     Counters,

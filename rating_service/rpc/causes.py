@@ -6,8 +6,8 @@ from typing import Final
 
 import grpc
 
+from rating_service.application.metering.quarantine import Cause
 from rating_service.application.ports import LedgerRefused
-from rating_service.application.quarantine import Cause
 from rating_service.application.refusals import RequestRefused
 from rating_service.domain.refusals import Reason, Refusal
 from rating_service.rpc.statuses import ERROR_DOMAIN, reason_of

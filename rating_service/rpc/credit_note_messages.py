@@ -6,12 +6,12 @@ from typing import Final
 
 from credits.ledger.v1 import money_pb2
 from credits.rating.v1 import credit_due_pb2, credit_note_pb2
-from rating_service.application.credit_due import Owing
 from rating_service.application.credit_note_ports import OpenNote
-from rating_service.application.credit_notes import ReadNote
+from rating_service.application.crediting.credit_due import Owing
+from rating_service.application.crediting.credit_notes import ReadNote
 from rating_service.application.refusals import RequestReason, RequestRefused
-from rating_service.domain.agreement import Money
-from rating_service.domain.credit_note import (
+from rating_service.domain.agreements.agreement import Money
+from rating_service.domain.documents.credit_note import (
     CreditableLine,
     CreditableTax,
     LineCredit,

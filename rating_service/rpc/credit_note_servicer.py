@@ -12,11 +12,11 @@ from credits.rating.v1 import (
     document_verification_pb2,
     invoice_service_pb2_grpc,
 )
-from rating_service.application.credit_due import CreditDue
+from rating_service.application.auditing.verify_documents import DocumentVerification
 from rating_service.application.credit_note_ports import NoteFilter
-from rating_service.application.credit_notes import CreditNotes
-from rating_service.application.customer_balance import CustomerBalances
-from rating_service.application.verify_documents import DocumentVerification
+from rating_service.application.crediting.credit_due import CreditDue
+from rating_service.application.crediting.credit_notes import CreditNotes
+from rating_service.application.invoicing.customer_balance import CustomerBalances
 from rating_service.rpc.credit_note_messages import (
     credit_due,
     note_message,

@@ -6,12 +6,18 @@ from typing import Final
 
 from credits.ledger.v1 import money_pb2
 from credits.rating.v1 import invoice_service_pb2
-from rating_service.application.invoice_names import ReadInvoice
-from rating_service.application.tax_rates import checked_tax_rates
-from rating_service.domain.agreement import Money, TaxRate
-from rating_service.domain.cycles import CycleBounds
-from rating_service.domain.invoice_document import CommitmentState, Invoice, InvoiceKind, Purchase, TaxLine
-from rating_service.domain.invoice_lines import Adjusted, InvoiceLine, LineDetail, LineKind
+from rating_service.application.invoicing.invoice_names import ReadInvoice
+from rating_service.application.invoicing.tax_rates import checked_tax_rates
+from rating_service.domain.agreements.agreement import Money, TaxRate
+from rating_service.domain.agreements.cycles import CycleBounds
+from rating_service.domain.documents.invoice_document import (
+    CommitmentState,
+    Invoice,
+    InvoiceKind,
+    Purchase,
+    TaxLine,
+)
+from rating_service.domain.documents.invoice_lines import Adjusted, InvoiceLine, LineDetail, LineKind
 from rating_service.rpc.messages import money, timestamp, unit_price
 
 LINE_KINDS: Final = {

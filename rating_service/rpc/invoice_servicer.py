@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from credits.rating.v1 import invoice_service_pb2
-from rating_service.application.billing import Billing
-from rating_service.application.credit_due import CreditDue
-from rating_service.application.credit_notes import CreditNotes
-from rating_service.application.customer_balance import CustomerBalances
-from rating_service.application.invoices import Invoicing
-from rating_service.application.list_cycles import CycleListing
-from rating_service.application.migrate_contracts import Migration
-from rating_service.application.plan_changes import PlanChanging
-from rating_service.application.trace_line import LineTracing
-from rating_service.application.verify_documents import DocumentVerification
+from rating_service.application.auditing.verify_documents import DocumentVerification
+from rating_service.application.changing_plans.migrate_contracts import Migration
+from rating_service.application.changing_plans.plan_changes import PlanChanging
+from rating_service.application.crediting.credit_due import CreditDue
+from rating_service.application.crediting.credit_notes import CreditNotes
+from rating_service.application.invoicing.billing import Billing
+from rating_service.application.invoicing.customer_balance import CustomerBalances
+from rating_service.application.invoicing.invoices import Invoicing
+from rating_service.application.invoicing.list_cycles import CycleListing
+from rating_service.application.invoicing.trace_line import LineTracing
 from rating_service.rpc.billing_servicer import BillingServicer
 from rating_service.rpc.credit_note_servicer import CreditNoteMethods
 from rating_service.rpc.invoice_messages import given_taxes, invoice

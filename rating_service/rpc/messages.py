@@ -10,11 +10,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from credits.ledger.v1 import money_pb2, price_model_pb2
 from credits.rating.v1 import invoice_service_pb2, rating_service_pb2
+from rating_service.application.invoicing.trace_line import LineDebit
 from rating_service.application.ports import LedgerEvent
 from rating_service.application.refusals import RequestReason, RequestRefused
-from rating_service.application.trace_line import LineDebit
-from rating_service.domain.agreement import Money, UnitPrice
-from rating_service.domain.running_total import RunningTotal
+from rating_service.domain.agreements.agreement import Money, UnitPrice
+from rating_service.domain.price_models.running_total import RunningTotal
 from rating_service.domain.usage import Usage
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

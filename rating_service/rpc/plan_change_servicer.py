@@ -9,17 +9,17 @@ from typing import Any, Final
 from google.protobuf.duration_pb2 import Duration
 
 from credits.rating.v1 import invoice_service_pb2_grpc, plan_change_pb2
-from rating_service.application.migrate_contracts import (
+from rating_service.application.changing_plans.migrate_contracts import (
     Migrated,
     Migration,
     MigrationRequest,
     MigrationState,
 )
+from rating_service.application.changing_plans.plan_change_ports import Timing
+from rating_service.application.changing_plans.plan_changes import PlanChangeRequest, PlanChanging
 from rating_service.application.names import check_idempotency_key
-from rating_service.application.plan_change_ports import Timing
-from rating_service.application.plan_changes import PlanChangeRequest, PlanChanging
 from rating_service.application.refusals import RequestReason, RequestRefused
-from rating_service.domain.plan_change import PlanChangeFigures, PlanChangeLine
+from rating_service.domain.invoicing.plan_change import PlanChangeFigures, PlanChangeLine
 from rating_service.rpc.messages import money, read_instant, write_instant
 
 TIMING: Final = {

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from credits.rating.v1 import quarantine_pb2, rating_service_pb2_grpc
-from rating_service.application.names import checked_page_size, last_position_of_page, page_token
-from rating_service.application.quarantine import (
+from rating_service.application.metering.quarantine import (
     Entry,
     Filter,
     Outcome,
@@ -16,6 +15,7 @@ from rating_service.application.quarantine import (
     entry_name,
     entry_number,
 )
+from rating_service.application.names import checked_page_size, last_position_of_page, page_token
 from rating_service.application.refusals import RequestReason, RequestRefused
 from rating_service.rpc.messages import timestamp
 from rating_service.rpc.metrics import DISMISSED_USAGES, QUARANTINED_USAGES, RETRIED_USAGES

@@ -7,14 +7,14 @@ from typing import Any
 
 from credits.ledger.v1 import money_pb2, wallet_pb2
 from credits.rating.v1 import rating_service_pb2
-from rating_service.application.authorize import Authorizing
-from rating_service.application.intake import UsageIntake
+from rating_service.application.authorizing.authorize import Authorizing
+from rating_service.application.authorizing.settle import Settling
+from rating_service.application.metering.intake import UsageIntake
+from rating_service.application.metering.quarantine import Entry, Quarantine
+from rating_service.application.metering.rate_usage import UsageRating
+from rating_service.application.metering.stream_usage import StreamMetering
 from rating_service.application.ports import Posted
-from rating_service.application.quarantine import Entry, Quarantine
-from rating_service.application.rate_usage import UsageRating
 from rating_service.application.refusals import RequestReason, RequestRefused
-from rating_service.application.settle import Settling
-from rating_service.application.stream_usage import StreamMetering
 from rating_service.domain.usage import Charge
 from rating_service.rpc.authorization_servicer import AuthorizationMethods
 from rating_service.rpc.messages import read_totals

@@ -7,22 +7,22 @@ from typing import Final
 
 from credits.ledger.v1 import money_pb2, wallet_pb2
 from credits.rating.v1 import invoice_service_pb2, usage_report_service_pb2
-from rating_service.application.bill_forecasts import BILL_METHOD, ProjectedBill
-from rating_service.application.bills import Bill
-from rating_service.application.forecasts import CycleForecast
 from rating_service.application.refusals import RequestReason, RequestRefused
-from rating_service.application.remaining_credit import RemainingCredit
-from rating_service.application.report_ports import UsageRow
-from rating_service.application.usage_reports import UsageAsked, UsagePage
-from rating_service.domain.agreement import Asset
-from rating_service.domain.authorization import CapStanding
+from rating_service.application.reporting.bill_forecasts import BILL_METHOD, ProjectedBill
+from rating_service.application.reporting.bills import Bill
+from rating_service.application.reporting.forecasts import CycleForecast
+from rating_service.application.reporting.remaining_credit import RemainingCredit
+from rating_service.application.reporting.report_ports import UsageRow
+from rating_service.application.reporting.usage_reports import UsageAsked, UsagePage
+from rating_service.domain.agreements.agreement import Asset
+from rating_service.domain.authorizing.authorization import CapStanding
 from rating_service.domain.debits import GrantCategory
 from rating_service.domain.exact import exact_text
-from rating_service.domain.forecast import METHOD, Forecast, percent_text
 from rating_service.domain.refusals import Reason, Refusal
-from rating_service.domain.remaining_credit import CreditPart
+from rating_service.domain.reports.forecast import METHOD, Forecast, percent_text
+from rating_service.domain.reports.remaining_credit import CreditPart
+from rating_service.domain.reports.usage_report import UsageGroup, UsageSums
 from rating_service.domain.rounding import round_half_up
-from rating_service.domain.usage_report import UsageGroup, UsageSums
 from rating_service.rpc.messages import money, timestamp
 
 INT64_MAX: Final = 2**63 - 1

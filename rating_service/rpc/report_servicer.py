@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from credits.rating.v1 import usage_report_service_pb2, usage_report_service_pb2_grpc
-from rating_service.application.bills import BillListing
-from rating_service.application.forecasts import Forecasting
-from rating_service.application.remaining_credit import CreditReporting
-from rating_service.application.usage_reports import UsageReporting
+from rating_service.application.reporting.bills import BillListing
+from rating_service.application.reporting.forecasts import Forecasting
+from rating_service.application.reporting.remaining_credit import CreditReporting
+from rating_service.application.reporting.usage_reports import UsageReporting
 from rating_service.rpc.metrics import REPORTED_ROWS
 from rating_service.rpc.report_messages import bill, cycle_forecast, read_asked, remaining_credit, usage_page
 

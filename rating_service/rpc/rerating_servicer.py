@@ -8,10 +8,10 @@ from typing import Any
 from credits.ledger.v1 import money_pb2
 from credits.rating.v1 import rerating_service_pb2, rerating_service_pb2_grpc
 from rating_service.application.names import check_card_phase
-from rating_service.application.rerating import PostedAdjustment, Reratings
-from rating_service.application.rerating_case import Rerating
+from rating_service.application.reratings.rerating import PostedAdjustment, Reratings
+from rating_service.application.reratings.rerating_case import Rerating
+from rating_service.domain.corrections.rerating import CycleRerating, Unrateable
 from rating_service.domain.exact import exact_text
-from rating_service.domain.rerating import CycleRerating, Unrateable
 from rating_service.rpc.messages import timestamp
 
 

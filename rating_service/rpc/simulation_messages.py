@@ -5,8 +5,8 @@ from __future__ import annotations
 from credits.ledger.v1 import money_pb2
 from credits.rating.v1 import simulation_service_pb2
 from rating_service.application.refusals import RequestReason, RequestRefused
-from rating_service.application.simulate import CandidateRequest, SimulationRequest
-from rating_service.application.simulation_job import ContractPage, Selection, Told
+from rating_service.application.simulating.simulate import CandidateRequest, SimulationRequest
+from rating_service.application.simulating.simulation_job import ContractPage, Selection, Told
 from rating_service.domain.simulation.outcome import (
     CandidateOutcome,
     CandidateSums,

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import Any
 
 from credits.rating.v1 import simulation_service_pb2, simulation_service_pb2_grpc
-from rating_service.application.simulate import Simulating
+from rating_service.application.simulating.simulate import Simulating
 from rating_service.rpc.simulation_messages import read_request, told_message
 
 

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from credits.rating.v1 import rating_service_pb2, rating_service_pb2_grpc
-from rating_service.application.quarantine import Entry
+from rating_service.application.metering.quarantine import Entry
+from rating_service.application.metering.stream_usage import StreamMetering, StreamReply
 from rating_service.application.refusals import RequestReason, RequestRefused
-from rating_service.application.stream_usage import StreamMetering, StreamReply
 from rating_service.rpc.messages import write_instant
 from rating_service.rpc.posted import write_posted
 from rating_service.rpc.quarantine_servicer import counted_entry

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from credits.rating.v1 import simulation_traffic_pb2
 from rating_service.application.refusals import RequestReason, RequestRefused
-from rating_service.application.traffic_model import (
+from rating_service.application.simulating.traffic_model import (
     MILLION,
     Distribution,
     Kind,

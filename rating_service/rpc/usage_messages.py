@@ -7,7 +7,7 @@ from functools import partial
 from typing import Final
 
 from credits.rating.v1 import rating_service_pb2, raw_usage_pb2
-from rating_service.application.quarantine import Received
+from rating_service.application.metering.quarantine import Received
 from rating_service.application.refusals import RequestReason, RequestRefused
 from rating_service.domain.intake.normalise import names_of, normalise
 from rating_service.domain.intake.normalised import Normalised, UsageFormat

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 import psycopg
 
-from ledger_service.application.verification import VerificationProgress
+from ledger_service.application.auditing.verification import VerificationProgress
 from tests.benchmarks.bench import LEDGER_SCHEMA, Bench
 from tests.benchmarks.debits import batch_debits_per_second, ledger_with_wallets
 from tests.benchmarks.figures import Figure, Round, figure

@@ -15,7 +15,7 @@ import msgspec
 import psycopg
 
 from ledger_service.application.ports import Snapshot
-from ledger_service.application.stream_cache import Entry, take_snapshot
+from ledger_service.application.writing.stream_cache import Entry, take_snapshot
 from ledger_service.domain.commands import Debit, GrantCredits, OpenWallet
 from ledger_service.domain.events import (
     Charge,

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Final
 
-from rating_service.domain.agreement import Rate, RateCardPhase
-from rating_service.domain.pricing import Pricer, compile_phase, price
+from rating_service.domain.agreements.agreement import Rate, RateCardPhase
+from rating_service.domain.prices.pricing import Pricer, compile_phase, price
 from rating_service.domain.usage import Usage
 from tests.benchmarks.bench import Bench
 from tests.benchmarks.figures import Figure, Round, figure

@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from ledger_service.application.report_ports import FoldedReport, FoldProgress, FoldRequest
-from ledger_service.application.report_scope import ReportScope
+from ledger_service.application.reporting.report_ports import FoldedReport, FoldProgress, FoldRequest
+from ledger_service.application.reporting.report_scope import ReportScope
 from ledger_service.projections.finance_process import Asked
 from tests.benchmarks.bench import LEDGER_SCHEMA, Bench
 from tests.benchmarks.figures import Figure, Round, figure

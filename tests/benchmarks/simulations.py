@@ -10,9 +10,9 @@ from typing import Final
 
 import msgspec
 
-from rating_service.application.run_simulation import DebitRow, Wanted, run_simulation
-from rating_service.application.simulation_job import SimulationJob
-from rating_service.domain.agreement import (
+from rating_service.application.simulating.run_simulation import DebitRow, Wanted, run_simulation
+from rating_service.application.simulating.simulation_job import SimulationJob
+from rating_service.domain.agreements.agreement import (
     Asset,
     Contract,
     ContractPhase,
@@ -22,7 +22,7 @@ from rating_service.domain.agreement import (
     RateCard,
     ShortfallMode,
 )
-from rating_service.domain.pricing import price
+from rating_service.domain.prices.pricing import price
 from rating_service.domain.simulation.candidate import Candidate
 from rating_service.domain.simulation.conclude import Question
 from rating_service.domain.usage import ChargeTerms

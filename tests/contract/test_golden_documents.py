@@ -14,8 +14,9 @@ from typing import Any, get_type_hints
 import msgspec
 import pytest
 
-from rating_service.domain.agreement import Asset, Money, TaxRate, UnitPrice
-from rating_service.domain.credit_note import (
+from rating_service.domain.agreements.agreement import Asset, Money, TaxRate, UnitPrice
+from rating_service.domain.agreements.cycles import CycleBounds
+from rating_service.domain.documents.credit_note import (
     CreditableLine,
     CreditableTax,
     CreditNote,
@@ -26,8 +27,7 @@ from rating_service.domain.credit_note import (
     note_record,
     read_note,
 )
-from rating_service.domain.cycles import CycleBounds
-from rating_service.domain.invoice_document import (
+from rating_service.domain.documents.invoice_document import (
     CommitmentState,
     Invoice,
     InvoiceKind,
@@ -38,9 +38,9 @@ from rating_service.domain.invoice_document import (
     document_hash,
     read_document,
 )
-from rating_service.domain.invoice_lines import Adjusted, InvoiceLine, LineDetail, LineKey, LineKind
-from rating_service.domain.invoice_record import invoice_record
-from rating_service.domain.ledger_records import decode_record, encode_record
+from rating_service.domain.documents.invoice_lines import Adjusted, InvoiceLine, LineDetail, LineKey, LineKind
+from rating_service.domain.documents.invoice_record import invoice_record
+from rating_service.domain.documents.ledger_records import decode_record, encode_record
 
 GOLDEN: dict[str, dict[str, str]] = json.loads(
     Path(__file__).with_name("golden_documents.json").read_text(encoding="utf-8")

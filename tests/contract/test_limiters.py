@@ -12,9 +12,9 @@ from fakeredis import FakeAsyncRedis, FakeServer
 
 from rating_service.adapters.memory_limits import MemoryLimiter
 from rating_service.adapters.redis_limits import RedisLimiter
-from rating_service.application.authorization_ports import Limiter
+from rating_service.application.authorizing.authorization_ports import Limiter
 from rating_service.application.refusals import RequestReason, RequestRefused
-from rating_service.domain.rate_windows import Share, Standing
+from rating_service.domain.authorizing.rate_windows import Share, Standing
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)

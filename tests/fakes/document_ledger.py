@@ -5,7 +5,7 @@ from __future__ import annotations
 from google.rpc import status_pb2
 
 from rating_service.application.ports import LedgerRefused, LedgerUnavailableError
-from rating_service.domain.ledger_records import DocumentRecord
+from rating_service.domain.documents.ledger_records import DocumentRecord
 
 
 class FakeDocumentLedger:

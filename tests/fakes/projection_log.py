@@ -20,12 +20,12 @@ from ledger_service.domain.finance.lots import PaidLot
 from ledger_service.domain.refusals import Refusal
 from ledger_service.domain.topics import TOPIC_OF, encode_fact
 from ledger_service.domain.values import DEFAULT_ENTITY, GrantCategory, Money, ShortfallMode
-from ledger_service.projections.book_events import read_page_events
-from ledger_service.projections.books import Books, LotKey, flush_all
-from ledger_service.projections.journal import post
-from ledger_service.projections.journal_store import post_pools
-from ledger_service.projections.pool_tallies import PoolTally
-from ledger_service.projections.roll_forward import DaySums, sums_of
+from ledger_service.projections.bookkeeping.books import Books, LotKey, flush_all
+from ledger_service.projections.bookkeeping.journal import post
+from ledger_service.projections.bookkeeping.journal_store import post_pools
+from ledger_service.projections.bookkeeping.pool_tallies import PoolTally
+from ledger_service.projections.events.book_events import read_page_events
+from ledger_service.projections.reports.roll_forward import DaySums, sums_of
 from tests.builders import CREDIT, NOW, Book
 
 WALLETS = ("wallets/a", "wallets/b", "wallets/c")

@@ -9,16 +9,16 @@ import msgspec
 import pytest
 from psycopg_pool import AsyncConnectionPool
 
-from ledger_service.application.agreed_contracts import midnight
 from ledger_service.application.ports import StoredEvent
-from ledger_service.application.report_ports import CreditOutstanding, FoldedReport, FoldRequest
-from ledger_service.application.report_scope import ReportScope
+from ledger_service.application.reading.agreed_contracts import midnight
+from ledger_service.application.reporting.report_ports import CreditOutstanding, FoldedReport, FoldRequest
+from ledger_service.application.reporting.report_scope import ReportScope
 from ledger_service.domain.commands import GrantCredits
 from ledger_service.domain.finance.accounts import Account
 from ledger_service.domain.values import GrantCategory
 from ledger_service.domain.wallet.state import Wallet
 from ledger_service.projections.finance_process import Asked, answers
-from ledger_service.projections.report_views import PostgresFinanceReports
+from ledger_service.projections.reports.report_views import PostgresFinanceReports
 from tests.builders import NOW, WALLET, Book
 from tests.fakes import finance_log
 from tests.fakes.projection_log import stored

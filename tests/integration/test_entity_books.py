@@ -6,13 +6,13 @@ from typing import Any
 
 from psycopg_pool import AsyncConnectionPool
 
-from ledger_service.application.finance_ports import RateView
-from ledger_service.application.page_tokens import RatesToken
-from ledger_service.application.report_ports import ReconcileProgress, ReconcileRequest
+from ledger_service.application.reading.page_tokens import RatesToken
+from ledger_service.application.reporting.finance_ports import RateView
+from ledger_service.application.reporting.report_ports import ReconcileProgress, ReconcileRequest
 from ledger_service.domain.finance.journal import Movement
 from ledger_service.projections.catch_up import RunLimits
 from ledger_service.projections.finance_process import Asked, answers
-from ledger_service.projections.journal_views import PostgresFinanceViews
+from ledger_service.projections.reports.journal_views import PostgresFinanceViews
 from tests.fakes.entity_log import CURRENCIES, FOREIGN, Act, bill_the_rest, play, random_acts
 from tests.fakes.projection_log import stored
 from tests.integration.projector_process import append, catch_up

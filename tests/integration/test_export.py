@@ -11,18 +11,18 @@ from typing import Any
 import msgspec
 import pytest
 
-from ledger_service.application.export_ports import ExportFormat, ExportPart, ExportRequest
-from ledger_service.application.journal_rows import JournalRow
-from ledger_service.application.report_ports import EntriesPage, EntriesRequest
-from ledger_service.application.report_scope import ReportScope
+from ledger_service.application.exporting.export_ports import ExportFormat, ExportPart, ExportRequest
+from ledger_service.application.exporting.journal_rows import JournalRow
+from ledger_service.application.reporting.report_ports import EntriesPage, EntriesRequest
+from ledger_service.application.reporting.report_scope import ReportScope
 from ledger_service.domain.commands import Debit, SettleWallet
 from ledger_service.domain.finance.accounts import Account
 from ledger_service.domain.finance.booked import BookedEntry
 from ledger_service.domain.refusals.service import PageTokenMalformed
-from ledger_service.projections import entry_pages
-from ledger_service.projections import export as exports
 from ledger_service.projections.connections import connect
 from ledger_service.projections.finance_process import Asked, Job, answers
+from ledger_service.projections.reports import entry_pages
+from ledger_service.projections.reports import export as exports
 from tests.builders import NOW, WALLET
 from tests.fakes.finance_log import priced
 from tests.fakes.projection_log import stored

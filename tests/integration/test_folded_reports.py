@@ -10,9 +10,9 @@ import msgspec
 import pytest
 from psycopg_pool import AsyncConnectionPool
 
-from ledger_service.application.contract_positions import ContractPosition
-from ledger_service.application.liability_bands import obligation_totals, obligations
-from ledger_service.application.report_ports import (
+from ledger_service.application.reporting.contract_positions import ContractPosition
+from ledger_service.application.reporting.liability_bands import obligation_totals, obligations
+from ledger_service.application.reporting.report_ports import (
     EntriesPage,
     EntriesRequest,
     FoldedReport,
@@ -21,14 +21,14 @@ from ledger_service.application.report_ports import (
     PositionsPage,
     PositionsRequest,
 )
-from ledger_service.application.report_scope import ReportScope
+from ledger_service.application.reporting.report_scope import ReportScope
 from ledger_service.domain.commands import Debit, OpenWallet
 from ledger_service.domain.events import BilledAmount
 from ledger_service.domain.finance.accounts import Account
 from ledger_service.domain.refusals.service import PageTokenMalformed
 from ledger_service.domain.values import ShortfallMode
 from ledger_service.projections.finance_process import Asked, answers
-from ledger_service.projections.report_views import PostgresFinanceReports
+from ledger_service.projections.reports.report_views import PostgresFinanceReports
 from tests.builders import CONTRACT, CREDIT, CUSTOMER, WALLET, Book, after, sign_contract
 from tests.fakes.finance_log import priced
 from tests.fakes.projection_log import stored
@@ -180,7 +180,7 @@ def test_a_sum_leads_to_its_entries(url: str) -> None:
 
 @pytest.mark.parametrize("report", FoldedReport)
 def test_reports_say_how_many_events_they_have_read(url: str, report: FoldedReport, monkeypatch: Any) -> None:
-    monkeypatch.setattr("ledger_service.projections.folded_reports.PROGRESS_EVENTS", 2)
+    monkeypatch.setattr("ledger_service.projections.reports.folded_reports.PROGRESS_EVENTS", 2)
     found = list(answers(Asked(url, SCHEMA, FoldRequest(report, SCOPE))))
     counts = [each.event_count for each in found if isinstance(each, FoldProgress)]
 

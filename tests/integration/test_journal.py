@@ -13,8 +13,8 @@ import pytest_asyncio
 from psycopg_pool import AsyncConnectionPool
 
 from ledger_service.adapters.migrate import SCHEMA_DEFAULT
-from ledger_service.application.finance_ports import FinanceScope, JournalDay, RollForward
-from ledger_service.application.page_tokens import JournalToken
+from ledger_service.application.reading.page_tokens import JournalToken
+from ledger_service.application.reporting.finance_ports import FinanceScope, JournalDay, RollForward
 from ledger_service.domain.commands import (
     CreateBreakagePool,
     Debit,
@@ -26,12 +26,12 @@ from ledger_service.domain.commands import (
 )
 from ledger_service.domain.events import BilledAmount
 from ledger_service.domain.values import BreakageMethod, InvoiceKind
+from ledger_service.projections.bookkeeping.exchange_store import EXCHANGE_TABLES
+from ledger_service.projections.bookkeeping.journal_store import TABLES
 from ledger_service.projections.catch_up import RunLimits
 from ledger_service.projections.connections import connect
-from ledger_service.projections.exchange_store import EXCHANGE_TABLES
-from ledger_service.projections.journal_store import TABLES
-from ledger_service.projections.journal_views import PostgresFinanceViews
 from ledger_service.projections.rebuild import compare, rebuild
+from ledger_service.projections.reports.journal_views import PostgresFinanceViews
 from tests.bills import record_credit_note, record_invoice
 from tests.builders import NOW, WALLET, Book, refund, sign_contract
 from tests.fakes.finance_log import PERIODS, POOL, play, priced, random_acts

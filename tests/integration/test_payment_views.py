@@ -12,11 +12,11 @@ from psycopg_pool import AsyncConnectionPool
 
 from ledger_service.adapters.due_wallets import PostgresDueWallets
 from ledger_service.adapters.migrate import SCHEMA_DEFAULT
-from ledger_service.application.finance_ports import FinanceScope
+from ledger_service.application.reporting.finance_ports import FinanceScope
 from ledger_service.domain.commands import ActivateGrant, AnyCommand, SettleTopUp, UpdateWallet
 from ledger_service.domain.events import AutoTopUp, TopUpOutcome, WalletRules
 from ledger_service.domain.values import Money
-from ledger_service.projections.journal_views import PostgresFinanceViews
+from ledger_service.projections.reports.journal_views import PostgresFinanceViews
 from ledger_service.projections.views import PostgresViews
 from tests.builders import MICROSECOND, NOW, WALLET, Book, after, book, debit, grant, open_wallet, revoke
 from tests.fakes.projection_log import stored

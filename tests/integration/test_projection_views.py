@@ -11,17 +11,17 @@ import pytest_asyncio
 from psycopg_pool import AsyncConnectionPool
 
 from ledger_service.adapters.migrate import SCHEMA_DEFAULT
-from ledger_service.application.finance_ports import FinanceScope, FinanceViews, RollForward
 from ledger_service.application.ports import StoredEvent, StoreUnavailableError
-from ledger_service.application.view_ports import GrantView, Views, WalletView
+from ledger_service.application.reading.view_ports import GrantView, Views, WalletView
+from ledger_service.application.reporting.finance_ports import FinanceScope, FinanceViews, RollForward
 from ledger_service.domain.commands import SettleWallet
 from ledger_service.domain.events import Fact, WalletPolicyChanged
 from ledger_service.domain.refusals.service import PageTokenMalformed, ProjectionBehind
 from ledger_service.domain.topics import encode_fact
 from ledger_service.domain.values import GrantCategory, ShortfallMode
 from ledger_service.domain.wallet.state import policy_at
-from ledger_service.projections.journal_views import PostgresFinanceViews
 from ledger_service.projections.rebuild import compare
+from ledger_service.projections.reports.journal_views import PostgresFinanceViews
 from ledger_service.projections.views import PostgresViews
 from tests.builders import MICROSECOND, NOW, Book, open_wallet
 from tests.fakes.projection_log import Step, play, random_steps, stored

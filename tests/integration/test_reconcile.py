@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from ledger_service.application.report_ports import Check, ReconcileProgress, ReconcileRequest
+from ledger_service.application.reporting.report_ports import Check, ReconcileProgress, ReconcileRequest
 from ledger_service.projections.finance_process import Asked, answers
 from tests.fakes.projection_log import stored
 from tests.integration.projector_process import append, catch_up
@@ -77,8 +77,8 @@ def found_after(url: str, change: str) -> dict[str, Check]:
 def test_a_reconciliation_says_how_many_events_it_has_read(
     books: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ledger_service.projections.reconcile.PROGRESS_EVENTS", 20)
-    monkeypatch.setattr("ledger_service.projections.reconcile.PROGRESS_SECONDS", 0.001)
+    monkeypatch.setattr("ledger_service.projections.reconciling.reconcile.PROGRESS_EVENTS", 20)
+    monkeypatch.setattr("ledger_service.projections.reconciling.reconcile.PROGRESS_SECONDS", 0.001)
     found = list(answers(Asked(books, SCHEMA, ReconcileRequest())))
     counts = [each.event_count for each in found if isinstance(each, ReconcileProgress)]
     last = found[-1]

@@ -12,8 +12,8 @@ from psycopg_pool import AsyncConnectionPool
 
 from ledger_service.adapters.due_wallets import PostgresDueWallets
 from ledger_service.adapters.migrate import SCHEMA_DEFAULT
-from ledger_service.application.finance_ports import FinanceScope
-from ledger_service.application.view_ports import GrantView
+from ledger_service.application.reading.view_ports import GrantView
+from ledger_service.application.reporting.finance_ports import FinanceScope
 from ledger_service.domain.commands import (
     CaptureHold,
     Debit,
@@ -29,8 +29,8 @@ from ledger_service.domain.commands import (
 from ledger_service.domain.events import RollOver
 from ledger_service.domain.values import GrantCategory, Money, ShortfallMode
 from ledger_service.projections.catch_up import RunLimits
-from ledger_service.projections.journal_views import PostgresFinanceViews
 from ledger_service.projections.rebuild import compare
+from ledger_service.projections.reports.journal_views import PostgresFinanceViews
 from ledger_service.projections.views import PostgresViews
 from tests.builders import CREDIT, MICROSECOND, NOW, WALLET, Book
 from tests.fakes.projection_log import stored

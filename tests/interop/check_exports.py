@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 from psycopg_pool import AsyncConnectionPool
 
-from ledger_service.application import journal_beancount, journal_hledger
-from ledger_service.application.export_ports import ExportFormat
-from ledger_service.application.journal_texts import money_text
+from ledger_service.application.exporting import journal_beancount, journal_hledger
+from ledger_service.application.exporting.export_ports import ExportFormat
+from ledger_service.application.exporting.journal_texts import money_text
 from ledger_service.application.ports import StoredEvent
-from ledger_service.application.report_ports import TrialBalanceRow
-from ledger_service.application.report_scope import ReportScope
+from ledger_service.application.reporting.report_ports import TrialBalanceRow
+from ledger_service.application.reporting.report_scope import ReportScope
 from ledger_service.domain.finance.accounts import DEFAULT_CHART, Account
-from ledger_service.projections.report_views import PostgresFinanceReports
+from ledger_service.projections.reports.report_views import PostgresFinanceReports
 from tests.integration.projector_process import append, catch_up
 from tests.interop.years import LATER, PART, SCHEMA, WHOLE, entities_year, exported, finance_year, rules_year
 from tests.postgres import PostgresServer

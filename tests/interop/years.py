@@ -6,13 +6,13 @@ from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 
-from ledger_service.application.export_ports import ExportFormat, ExportRequest
+from ledger_service.application.exporting.export_ports import ExportFormat, ExportRequest
 from ledger_service.application.ports import StoredEvent
 from ledger_service.domain.commands import Debit
 from ledger_service.domain.events import BilledAmount
 from ledger_service.domain.values import InvoiceKind
 from ledger_service.projections.connections import connect
-from ledger_service.projections.export import export
+from ledger_service.projections.reports.export import export
 from tests.bills import record_credit_note, record_invoice
 from tests.builders import NOW, WALLET, sign_contract
 from tests.fakes import entity_log

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from rating_service.domain.agreement import Record
+from rating_service.domain.agreements.agreement import Record
 from rating_service.domain.intake.anthropic import read_anthropic
 from rating_service.domain.intake.fields import RawObject, malformed, parse_time
 from rating_service.domain.intake.normalised import Normalised

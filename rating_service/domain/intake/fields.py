@@ -12,7 +12,7 @@ from typing import Final, cast
 
 import msgspec
 
-from rating_service.domain.agreement import Record
+from rating_service.domain.agreements.agreement import Record
 from rating_service.domain.refusals import Reason, Refusal
 
 TEXT_LENGTH_MAX: Final = 65_536

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from rating_service.domain.agreement import Record
+from rating_service.domain.agreements.agreement import Record
 from rating_service.domain.intake.fields import QUANTITY_MAX, malformed
 
 INPUT: Final = "input_tokens"

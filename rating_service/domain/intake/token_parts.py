@@ -6,7 +6,7 @@ was read from a cache, which may itself be text, audio or images, and what was w
 
 from __future__ import annotations
 
-from rating_service.domain.agreement import Record
+from rating_service.domain.agreements.agreement import Record
 from rating_service.domain.intake.fields import less
 from rating_service.domain.intake.normalised import (
     AUDIO_INPUT,

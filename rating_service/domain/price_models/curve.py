@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import Final
 
-from rating_service.domain.agreement import Record
+from rating_service.domain.agreements.agreement import Record
 
 
 class PartKind:

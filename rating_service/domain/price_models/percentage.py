@@ -7,7 +7,7 @@ amount, that part is free, and its fee is due. Source: the published rule of Lag
 from __future__ import annotations
 
 from rating_service.domain.price_models.curve import Curve, Part, PartKind
-from rating_service.domain.running_total import RunningTotal
+from rating_service.domain.price_models.running_total import RunningTotal
 
 
 def free_of(quantity: int, before: RunningTotal, *, free_units: int, free_usages: int) -> int:

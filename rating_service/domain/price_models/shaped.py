@@ -10,11 +10,8 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Final, NamedTuple, Protocol
 
-from rating_service.domain.agreement import Rate, Record
-from rating_service.domain.exact import decimals_of, exact_text, parse_exact
-from rating_service.domain.price_models import graduated, package, percentage, volume
-from rating_service.domain.price_models.curve import Curve, Part, PartKind, Stretch, amount_of
-from rating_service.domain.price_models.terms import (
+from rating_service.domain.agreements.agreement import Rate, Record
+from rating_service.domain.agreements.price_terms import (
     FlatModel,
     GraduatedModel,
     GraduatedPercentageModel,
@@ -25,7 +22,15 @@ from rating_service.domain.price_models.terms import (
     VolumeModel,
     model_name,
 )
-from rating_service.domain.running_total import NOTHING, RunningTotal, counts_over_cycle, meter_of
+from rating_service.domain.exact import decimals_of, exact_text, parse_exact
+from rating_service.domain.price_models import graduated, package, percentage, volume
+from rating_service.domain.price_models.curve import Curve, Part, PartKind, Stretch, amount_of
+from rating_service.domain.price_models.running_total import (
+    NOTHING,
+    RunningTotal,
+    counts_over_cycle,
+    meter_of,
+)
 
 PartsOf = Callable[[Curve, Stretch], list[Part]]
 

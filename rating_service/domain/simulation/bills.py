@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Final, NamedTuple
 
-from rating_service.domain.agreement import Contract, Money, PlanPhase
-from rating_service.domain.catalogue import find_contract_phase
-from rating_service.domain.contract_life import end_of
-from rating_service.domain.cycles import CycleBounds, cycle_at
+from rating_service.domain.agreements.agreement import Contract, Money, PlanPhase
+from rating_service.domain.agreements.catalogue import find_contract_phase
+from rating_service.domain.agreements.contract_life import end_of
+from rating_service.domain.agreements.cycles import CycleBounds, cycle_at
 from rating_service.domain.simulation.amounts import percent_text, whole_units
 from rating_service.domain.simulation.candidate import Candidate
 from rating_service.domain.simulation.cells import Cell

@@ -12,12 +12,12 @@ from bisect import bisect_right
 from datetime import datetime
 from typing import NamedTuple
 
-from rating_service.domain.agreement import Asset, Contract, Cycle, PlanPhase, RateCard, Record
-from rating_service.domain.cycle_totals import CountedTotals, MeterKey, count
-from rating_service.domain.cycles import CycleBounds, cycle_at
-from rating_service.domain.phase_cards import card_for
-from rating_service.domain.pricing import LinearAmounts, Pricer, compile_phase, linear_amounts, price
-from rating_service.domain.running_total import RunningTotal, counts_over_cycle, meter_root
+from rating_service.domain.agreements.agreement import Asset, Contract, Cycle, PlanPhase, RateCard, Record
+from rating_service.domain.agreements.cycles import CycleBounds, cycle_at
+from rating_service.domain.price_models.running_total import RunningTotal, counts_over_cycle, meter_root
+from rating_service.domain.prices.cycle_totals import CountedTotals, MeterKey, count
+from rating_service.domain.prices.phase_cards import card_for
+from rating_service.domain.prices.pricing import LinearAmounts, Pricer, compile_phase, linear_amounts, price
 from rating_service.domain.simulation.amounts import EXACT_DECIMALS, POWERS, TooExactError, read_amount
 from rating_service.domain.usage import Charge, ChargeTerms, Usage
 

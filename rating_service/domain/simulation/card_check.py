@@ -11,9 +11,8 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
-from rating_service.domain.agreement import Multiplier, Rate, RateCardPhase
-from rating_service.domain.exact import parse_exact
-from rating_service.domain.price_models.terms import (
+from rating_service.domain.agreements.agreement import Multiplier, Rate, RateCardPhase
+from rating_service.domain.agreements.price_terms import (
     FlatModel,
     GraduatedModel,
     GraduatedPercentageModel,
@@ -24,7 +23,8 @@ from rating_service.domain.price_models.terms import (
     PriceTier,
     VolumeModel,
 )
-from rating_service.domain.pricing import compile_phase
+from rating_service.domain.exact import parse_exact
+from rating_service.domain.prices.pricing import compile_phase
 
 
 class CardProblem(NamedTuple):

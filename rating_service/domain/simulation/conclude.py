@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from rating_service.domain.agreement import Asset, Contract, Money, PlanPhase, Record
+from rating_service.domain.agreements.agreement import Asset, Contract, Money, PlanPhase, Record
 from rating_service.domain.exact import parse_exact
 from rating_service.domain.simulation.amounts import amount_text, percent_text
 from rating_service.domain.simulation.bills import Bills, Span, bills_of, compared

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from rating_service.domain.agreement import Contract
+from rating_service.domain.agreements.agreement import Contract
 from rating_service.domain.simulation.amounts import read_amount
 from rating_service.domain.simulation.candidate import Price
 from rating_service.domain.usage import Usage

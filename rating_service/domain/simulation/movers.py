@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 from typing import NamedTuple
 
-from rating_service.domain.agreement import Contract, Money
+from rating_service.domain.agreements.agreement import Contract, Money
 from rating_service.domain.exact import scaled_text
 from rating_service.domain.simulation.amounts import EXACT_DECIMALS, percent_text
 from rating_service.domain.simulation.outcome import Mover

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import msgspec
 
-from rating_service.domain.agreement import Asset, Money, Record
+from rating_service.domain.agreements.agreement import Asset, Money, Record
 
 
 class CandidateSums(Record, frozen=True):

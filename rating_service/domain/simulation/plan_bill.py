@@ -12,7 +12,7 @@ from __future__ import annotations
 from fractions import Fraction
 from math import floor
 
-from rating_service.domain.agreement import Asset, Money, PlanPhase
+from rating_service.domain.agreements.agreement import Asset, Money, PlanPhase
 from rating_service.domain.exact import parse_exact
 from rating_service.domain.refusals import Reason, Refusal
 from rating_service.domain.rounding import NANOS_PER_MAJOR, minor_unit_nanos, round_half_up

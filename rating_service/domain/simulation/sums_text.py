@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Final
 
-from rating_service.domain.agreement import Asset
+from rating_service.domain.agreements.agreement import Asset
 from rating_service.domain.exact import exact_text
 from rating_service.domain.simulation.amounts import EXACT_DECIMALS, amount_text, percent_text
 from rating_service.domain.simulation.cells import Cell, DimensionCell, Side

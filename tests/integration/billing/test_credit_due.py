@@ -9,8 +9,8 @@ import pytest
 
 from credits.rating.v1 import billing_pb2, credit_due_pb2, credit_note_pb2
 from rating_service.application.refusals import RequestReason, RequestRefused
-from rating_service.domain.agreement import Money
-from rating_service.domain.credit_note import NoteOrder, Settlement
+from rating_service.domain.agreements.agreement import Money
+from rating_service.domain.documents.credit_note import NoteOrder, Settlement
 from tests.integration.billing.test_billing_commands import rating
 from tests.integration.billing.test_documents_in_ledger import close, findings, notes
 from tests.integration.billing.world import World, terms

@@ -10,7 +10,7 @@ import pytest
 
 from credits.ledger.v1 import money_pb2
 from credits.rating.v1 import credit_note_pb2, invoice_service_pb2
-from rating_service.application.ledger_records import LedgerRecords
+from rating_service.application.invoicing.ledger_records import LedgerRecords
 from tests.integration.billing.test_documents_in_ledger import VAT, findings, notes
 from tests.integration.billing.test_fees_in_advance import DOLLAR, KINDS, close, invoices, lines, paid_ahead
 from tests.integration.billing.test_included import end_contract, schedule

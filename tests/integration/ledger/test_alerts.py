@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from credits.ledger.v1 import wallet_alerts_pb2, wallet_rules_pb2, wallet_service_pb2
-from ledger_service.application.alerts import ALERTS_PER_READ
+from ledger_service.application.reading.alerts import ALERTS_PER_READ
 from tests.integration.ledger.client import CALL_SECONDS, Client
 from tests.integration.ledger.test_watch_balance import is_quiet, messages_through, watching
 

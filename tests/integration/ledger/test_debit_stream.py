@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from credits.ledger.v1 import wallet_service_pb2
-from ledger_service.rpc.debit_stream_service import DEBITS_IN_FLIGHT_MAX
+from ledger_service.rpc.wallets.debit_stream_service import DEBITS_IN_FLIGHT_MAX
 from tests.integration.ledger.client import CALL_SECONDS, DEBITED, Client, Refused, refused_by
 from tests.integration.ledger.test_lifecycle import metrics
 from tests.integration.ledger.test_store_trouble import stalled_log, waiting_appends

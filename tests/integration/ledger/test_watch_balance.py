@@ -13,8 +13,8 @@ import grpc
 import pytest
 
 from credits.ledger.v1 import wallet_service_pb2
-from ledger_service.application.committed_position import WATCHERS_MAX
-from ledger_service.rpc.watch_service import HEARTBEAT_SECONDS, INTERVAL_SECONDS
+from ledger_service.application.writing.committed_position import WATCHERS_MAX
+from ledger_service.rpc.wallets.watch_service import HEARTBEAT_SECONDS, INTERVAL_SECONDS
 from tests.integration.ledger.client import CALL_SECONDS, Client, refusal, refused_by
 from tests.servers import LedgerServer, serving, wait_until
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from rating_service.adapters.history_store import PostgresHistoryStore
-from rating_service.adapters.ledger_channel import open_channel
-from rating_service.adapters.ledger_client import LedgerClient
-from rating_service.adapters.postgres_pool import open_pool
+from rating_service.adapters.ledger.ledger_channel import open_channel
+from rating_service.adapters.ledger.ledger_client import LedgerClient
+from rating_service.adapters.postgres.history_store import PostgresHistoryStore
+from rating_service.adapters.postgres.postgres_pool import open_pool
 from rating_service.projections.follower import Follower
 
 

@@ -9,14 +9,14 @@ import grpc
 import pytest
 
 from credits.rating.v1 import invoice_service_pb2, rating_service_pb2
-from rating_service.adapters.invoice_facts import PostgresInvoiceFacts
-from rating_service.adapters.invoice_store import PostgresInvoiceStore
-from rating_service.adapters.postgres_pool import open_pool
-from rating_service.adapters.record_store import PostgresRecordStore
-from rating_service.application.invoice_computation import recomputed
-from rating_service.application.invoices import Invoicing
-from rating_service.application.ledger_records import LedgerRecords
-from rating_service.domain.agreement import Money
+from rating_service.adapters.postgres.invoice_facts import PostgresInvoiceFacts
+from rating_service.adapters.postgres.invoice_store import PostgresInvoiceStore
+from rating_service.adapters.postgres.postgres_pool import open_pool
+from rating_service.adapters.postgres.record_store import PostgresRecordStore
+from rating_service.application.invoicing.invoice_computation import recomputed
+from rating_service.application.invoicing.invoices import Invoicing
+from rating_service.application.invoicing.ledger_records import LedgerRecords
+from rating_service.domain.agreements.agreement import Money
 from tests.fakes.fake_ledger import FakeLedger, iso
 from tests.integration.rating.harness import CONTRACT, DAY, START, WALLET, Service, refused, usage
 

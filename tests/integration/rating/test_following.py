@@ -14,14 +14,14 @@ import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
 
-from rating_service.adapters.billing_store import BEGINNING_OF_TIME, PostgresBillingStore
-from rating_service.adapters.history_store import PostgresHistoryStore
-from rating_service.adapters.ledger_channel import open_channel
-from rating_service.adapters.ledger_client import LedgerClient
+from rating_service.adapters.ledger.ledger_channel import open_channel
+from rating_service.adapters.ledger.ledger_client import LedgerClient
 from rating_service.adapters.migrations import migrate
-from rating_service.adapters.postgres_pool import open_pool
+from rating_service.adapters.postgres.billing_store import BEGINNING_OF_TIME, PostgresBillingStore
+from rating_service.adapters.postgres.history_store import PostgresHistoryStore
+from rating_service.adapters.postgres.postgres_pool import open_pool
 from rating_service.application.ports import Effect, HistoryPage, LedgerEvent, StoreUnavailableError
-from rating_service.domain import catalogue as catalogues
+from rating_service.domain.agreements import catalogue as catalogues
 from rating_service.projections import follower as following
 from rating_service.projections.facts import UnreadableHistoryError
 from rating_service.projections.follower import Follower

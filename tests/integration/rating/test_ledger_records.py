@@ -12,11 +12,11 @@ import pytest
 import pytest_asyncio
 
 from rating_service.adapters.migrations import migrate
-from rating_service.adapters.postgres_pool import Pool, connection, open_pool
-from rating_service.adapters.record_store import PostgresRecordStore, add_record
-from rating_service.application.ledger_records import LedgerRecords
+from rating_service.adapters.postgres.postgres_pool import Pool, connection, open_pool
+from rating_service.adapters.postgres.record_store import PostgresRecordStore, add_record
+from rating_service.application.invoicing.ledger_records import LedgerRecords
 from rating_service.application.ports import LedgerUnavailableError, StoreUnavailableError
-from rating_service.domain.ledger_records import InvoiceRecord, RecordedAmount
+from rating_service.domain.documents.ledger_records import InvoiceRecord, RecordedAmount
 from tests.fakes.document_ledger import FakeDocumentLedger
 
 ACME, OTHER = "contracts/acme", "contracts/other"

@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 
 from credits.rating.v1 import rating_service_pb2
-from rating_service.application import metered_usage
+from rating_service.application.metering import metered_usage
 from tests.integration.rating.harness import START, WALLET, Service, reason, refused, until, usage
 from tests.integration.rating.test_price_models import LATER, publish
 

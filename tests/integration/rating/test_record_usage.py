@@ -9,7 +9,7 @@ import grpc
 import pytest
 
 from credits.rating.v1 import rating_service_pb2
-from rating_service.application.rate_usage import BATCH_MAX
+from rating_service.application.metering.rate_usage import BATCH_MAX
 from tests.fakes.fake_ledger import FakeLedger
 from tests.integration.rating.harness import (
     CARD,
@@ -158,7 +158,7 @@ async def test_the_largest_batch_is_recorded(service: Service) -> None:
 async def test_a_batch_too_large_for_one_message_is_sent_in_parts(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rating_service.adapters.ledger_client.BATCH_BYTES_MAX", 1_000)
+    monkeypatch.setattr("rating_service.adapters.ledger.ledger_client.BATCH_BYTES_MAX", 1_000)
     results = await batch(service, *[usage(str(number)) for number in range(9)])
 
     assert [each.response.position for each in results] == list(range(4, 13))
@@ -280,7 +280,7 @@ async def test_an_unexpected_error_gives_an_incident_and_nothing_else(
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError("a secret")
 
-    monkeypatch.setattr("rating_service.application.rate_usage.rate_usage", fail)
+    monkeypatch.setattr("rating_service.application.metering.rate_usage.rate_usage", fail)
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await record(service, usage())
 

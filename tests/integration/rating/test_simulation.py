@@ -22,7 +22,7 @@ from credits.rating.v1 import (
     simulation_service_pb2_grpc,
     simulation_traffic_pb2,
 )
-from rating_service.application.simulate import SIMULATIONS_MAX
+from rating_service.application.simulating.simulate import SIMULATIONS_MAX
 from tests.fakes.fake_ledger import FakeLedger, iso
 from tests.integration.rating.harness import (
     CARD,

@@ -12,8 +12,8 @@ import pytest
 import pytest_asyncio
 
 from rating_service.adapters.migrations import migrate
-from rating_service.adapters.postgres_pool import open_pool
-from rating_service.adapters.stream_store import PostgresStreamStore
+from rating_service.adapters.postgres.postgres_pool import open_pool
+from rating_service.adapters.postgres.stream_store import PostgresStreamStore
 from rating_service.domain.usage_stream import OPEN, QUARANTINED, SETTLED, SETTLING, Holder, UsageStream
 from tests.unit.rating.builders import JANUARY
 

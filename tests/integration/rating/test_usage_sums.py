@@ -16,18 +16,18 @@ import psycopg
 import pytest
 import pytest_asyncio
 
-from rating_service.adapters import usage_fold
-from rating_service.adapters.history_store import PostgresHistoryStore
 from rating_service.adapters.migrations import migrate
-from rating_service.adapters.postgres_pool import Pool, open_pool
-from rating_service.adapters.usage_reader import PostgresUsageReader, groups_statement
-from rating_service.adapters.usage_reader import _values as values_of
-from rating_service.adapters.usage_store import PostgresUsageStore
+from rating_service.adapters.postgres import usage_fold
+from rating_service.adapters.postgres.history_store import PostgresHistoryStore
+from rating_service.adapters.postgres.postgres_pool import Pool, open_pool
+from rating_service.adapters.postgres.usage_reader import PostgresUsageReader, groups_statement
+from rating_service.adapters.postgres.usage_reader import _values as values_of
+from rating_service.adapters.postgres.usage_store import PostgresUsageStore
 from rating_service.application.followed import DebitRow, ReversalRow
 from rating_service.application.ports import Effect, PositionMovedError
-from rating_service.application.report_ports import UsageQuery
+from rating_service.application.reporting.report_ports import UsageQuery
 from rating_service.domain.exact import exact_text
-from rating_service.domain.usage_report import OTHER, UsageGroup
+from rating_service.domain.reports.usage_report import OTHER, UsageGroup
 
 START: Final = datetime(2026, 3, 27, tzinfo=UTC)
 """Before Berlin sets its clocks forward."""

@@ -12,15 +12,15 @@ from ledger_service.application.ports import StoredEvent
 from ledger_service.domain.finance.accounts import Account
 from ledger_service.domain.finance.exchange import Rate
 from ledger_service.domain.finance.journal import Movement, PostingKey, check_balanced
-from ledger_service.projections.book_events import (
+from ledger_service.projections.bookkeeping.booked_entries import Lock, Surroundings, WalletFold
+from ledger_service.projections.bookkeeping.exchange import FunctionalCurrency, RateKey
+from ledger_service.projections.events.book_events import (
     BookEvent,
     CurrencySet,
     PeriodLocked,
     RateSet,
     read_page_events,
 )
-from ledger_service.projections.booked_entries import Lock, Surroundings, WalletFold
-from ledger_service.projections.exchange import FunctionalCurrency, RateKey
 from tests.fakes.entity_log import (
     CURRENCIES,
     FOREIGN,

@@ -9,20 +9,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger_service.application.breakage_analysis import BreakageAnalysis
-from ledger_service.application.liability_bands import by_age, by_expiry, obligations
-from ledger_service.application.liability_parts import LiabilityParts, part_moves
-from ledger_service.application.opening_revenue import OpeningRevenue
 from ledger_service.application.ports import StoredEvent
-from ledger_service.application.revenue_split import RevenueSplit
+from ledger_service.application.reporting.breakage_analysis import BreakageAnalysis
+from ledger_service.application.reporting.liability_bands import by_age, by_expiry, obligations
+from ledger_service.application.reporting.liability_parts import LiabilityParts, part_moves
+from ledger_service.application.reporting.opening_revenue import OpeningRevenue
+from ledger_service.application.reporting.revenue_split import RevenueSplit
 from ledger_service.domain.finance.accounts import KINDS, Account, AccountKind
 from ledger_service.domain.finance.booked import BookedEntry
 from ledger_service.domain.finance.journal import check_balanced
-from ledger_service.projections.book_events import BookEvent, PeriodLocked, PoolCreated, read_page_events
-from ledger_service.projections.booked_entries import Lock, Surroundings, WalletFold
-from ledger_service.projections.books import Books, flush_all
-from ledger_service.projections.journal import post
-from ledger_service.projections.pool_tallies import PoolTerms
+from ledger_service.projections.bookkeeping.booked_entries import Lock, Surroundings, WalletFold
+from ledger_service.projections.bookkeeping.books import Books, flush_all
+from ledger_service.projections.bookkeeping.journal import post
+from ledger_service.projections.bookkeeping.pool_tallies import PoolTerms
+from ledger_service.projections.events.book_events import (
+    BookEvent,
+    PeriodLocked,
+    PoolCreated,
+    read_page_events,
+)
 from tests.fakes import finance_log
 from tests.fakes.projection_log import stored
 from tests.property.ledger import rule_histories

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ledger_service.domain.finance.accounts import Account
 from ledger_service.domain.finance.journal import Movement
 from ledger_service.domain.finance.lots import PaidLot, declared_remote, escheated, estimated, moved
-from ledger_service.projections.books import FIRST_DAY
+from ledger_service.projections.bookkeeping.books import FIRST_DAY
 from tests.fakes.finance_log import POOL, Act, play, random_acts
 from tests.fakes.projection_log import MemoryJournal, stored
 from tests.lots import paid_lot

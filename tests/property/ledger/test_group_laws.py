@@ -6,7 +6,7 @@ from itertools import count
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger_service.application.calls import Outcome, Result
+from ledger_service.application.writing.calls import Outcome, Result
 from ledger_service.domain.commands import Request
 from ledger_service.domain.refusals.service import GroupRefused
 from ledger_service.domain.values import ShortfallMode

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from ledger_service.domain.commands import Debit, GrantCredits, OpenWallet, SettleWallet
 from ledger_service.domain.events import CreditsDebited, CreditsGranted, Draw
+from ledger_service.domain.invariants import broken_invariants
 from ledger_service.domain.refusals import Refusal
 from ledger_service.domain.streams import evolve_stream
 from ledger_service.domain.values import GrantCategory, ShortfallMode
-from ledger_service.domain.wallet.invariants import broken_invariants
 from ledger_service.domain.wallet.state import Wallet
 from tests.builders import (
     CREDIT,

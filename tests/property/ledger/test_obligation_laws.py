@@ -10,15 +10,20 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger_service.application.agreed_contracts import AgreedContract
-from ledger_service.application.contract_positions import ContractPositions, WalletPositions
-from ledger_service.application.journal_summary import JournalSummary
-from ledger_service.application.liability_bands import Band, ObligationPart, obligation_totals, obligations
-from ledger_service.application.liability_parts import LiabilityRow, PartKind
-from ledger_service.application.opening_revenue import OpeningRevenue
-from ledger_service.application.remaining_obligation import RemainingObligation
-from ledger_service.application.report_scope import ReportScope
-from ledger_service.application.revenue_split import RevenueSplit
+from ledger_service.application.reading.agreed_contracts import AgreedContract
+from ledger_service.application.reporting.contract_positions import ContractPositions, WalletPositions
+from ledger_service.application.reporting.journal_summary import JournalSummary
+from ledger_service.application.reporting.liability_bands import (
+    Band,
+    ObligationPart,
+    obligation_totals,
+    obligations,
+)
+from ledger_service.application.reporting.liability_parts import LiabilityRow, PartKind
+from ledger_service.application.reporting.opening_revenue import OpeningRevenue
+from ledger_service.application.reporting.remaining_obligation import RemainingObligation
+from ledger_service.application.reporting.report_scope import ReportScope
+from ledger_service.application.reporting.revenue_split import RevenueSplit
 from ledger_service.domain.agreement.promises import fees, term_at
 from ledger_service.domain.events import Fact
 from ledger_service.domain.finance.accounts import KINDS, Account, AccountKind

@@ -15,11 +15,11 @@ from ledger_service.application.ports import StoredEvent
 from ledger_service.domain.finance.methods import share_nanos
 from ledger_service.domain.values import GrantCategory
 from ledger_service.domain.wallet.state import Wallet
-from ledger_service.projections.books import LotKey
-from ledger_service.projections.roll_forward import DaySums, roll_forward_days
-from ledger_service.projections.wallet_events import read_wallet_events
-from ledger_service.projections.wallet_tallies import Tallies
-from ledger_service.projections.wallet_view import fold_wallet_view
+from ledger_service.projections.bookkeeping.books import LotKey
+from ledger_service.projections.events.wallet_events import read_wallet_events
+from ledger_service.projections.reports.roll_forward import DaySums, roll_forward_days
+from ledger_service.projections.wallets.wallet_tallies import Tallies
+from ledger_service.projections.wallets.wallet_view import fold_wallet_view
 from tests.builders import Book
 from tests.fakes.projection_log import CATEGORIES, WALLETS, MemoryJournal, Step, play, stored
 

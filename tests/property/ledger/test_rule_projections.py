@@ -16,9 +16,9 @@ from ledger_service.domain.finance.lots import PaidLot
 from ledger_service.domain.finance.methods import share_nanos
 from ledger_service.domain.values import ShortfallMode
 from ledger_service.domain.wallet.state import Wallet, debt_units
-from ledger_service.projections.wallet_events import read_wallet_events
-from ledger_service.projections.wallet_tallies import PENDING, Tallies, WalletTally
-from ledger_service.projections.wallet_view import fold_wallet_view
+from ledger_service.projections.events.wallet_events import read_wallet_events
+from ledger_service.projections.wallets.wallet_tallies import PENDING, Tallies, WalletTally
+from ledger_service.projections.wallets.wallet_view import fold_wallet_view
 from tests.builders import WALLET, Book
 from tests.fakes.projection_log import MemoryJournal, stored
 from tests.property.ledger.rule_histories import (

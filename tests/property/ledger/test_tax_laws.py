@@ -28,9 +28,9 @@ from ledger_service.domain.events import (
     ReceivableLowered,
 )
 from ledger_service.domain.finance.accounts import Account
+from ledger_service.domain.invariants import tax_is_sound
 from ledger_service.domain.refusals import Refusal
 from ledger_service.domain.values import GrantCategory, Money, ShortfallMode
-from ledger_service.domain.wallet.invariants import tax_is_sound
 from tests.builders import WALLET, Book, debit, hold, open_wallet, release
 from tests.fakes.projection_log import MemoryJournal, stored
 from tests.transfers import BETA, arrive, chargeback, come_back, send

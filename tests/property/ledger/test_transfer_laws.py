@@ -31,14 +31,14 @@ from ledger_service.domain.events import (
     TransferReturned,
     TransferSettled,
 )
+from ledger_service.domain.invariants import broken_invariants
 from ledger_service.domain.refusals import Refusal
 from ledger_service.domain.values import GrantCategory, Money, ShortfallMode
-from ledger_service.domain.wallet.invariants import broken_invariants
 from ledger_service.domain.wallet.state import in_transit_units, posted_units
-from ledger_service.projections.books import LotKey
-from ledger_service.projections.wallet_events import read_wallet_events
-from ledger_service.projections.wallet_tallies import Tallies
-from ledger_service.projections.wallet_view import fold_wallet_view
+from ledger_service.projections.bookkeeping.books import LotKey
+from ledger_service.projections.events.wallet_events import read_wallet_events
+from ledger_service.projections.wallets.wallet_tallies import Tallies
+from ledger_service.projections.wallets.wallet_view import fold_wallet_view
 from tests.builders import NOW, WALLET, Book, open_wallet
 from tests.fakes.projection_log import MemoryJournal, stored
 from tests.property.ledger.test_projections import cut

@@ -7,11 +7,11 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rating_service.domain.agreement import ContractPhase, Rate
-from rating_service.domain.catalogue import EMPTY, Catalogue, evolve
-from rating_service.domain.cycles import CycleBounds
+from rating_service.domain.agreements.agreement import ContractPhase, Rate
+from rating_service.domain.agreements.catalogue import EMPTY, Catalogue, evolve
+from rating_service.domain.agreements.cycles import CycleBounds
 from rating_service.domain.debits import DebitFact
-from rating_service.domain.invoice import (
+from rating_service.domain.invoicing.invoice import (
     Invoice,
     LineKind,
     compute_invoice,
@@ -19,8 +19,8 @@ from rating_service.domain.invoice import (
     line_units,
     read_document,
 )
-from rating_service.domain.pricing import Pricer
-from rating_service.domain.rating import quote_by_card
+from rating_service.domain.prices.pricing import Pricer
+from rating_service.domain.prices.rating import quote_by_card
 from rating_service.domain.usage import Usage
 from tests.unit.rating import builders
 from tests.unit.rating.builders import FEBRUARY, JANUARY, charge, contract, debit, plan_phase

@@ -10,18 +10,24 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rating_service.domain.agreement import Contract, ContractPhase, FeeTiming, Money, PlanPhase
-from rating_service.domain.credit_note import Creditable, CreditNote, LineCredit, NoteOrder, Settlement
-from rating_service.domain.creditable import creditable
-from rating_service.domain.crediting import compute_credit_note
-from rating_service.domain.cycle_statement import CycleFacts
-from rating_service.domain.cycles import CycleBounds, boundary
-from rating_service.domain.invoice import Invoice, compute_invoice
-from rating_service.domain.invoice_document import CLOSING_KINDS, InvoiceKind
-from rating_service.domain.invoice_lines import SETTLING_KINDS, InvoiceLine, LineKind
-from rating_service.domain.invoice_parts import Earlier
+from rating_service.domain.agreements.agreement import Contract, ContractPhase, FeeTiming, Money, PlanPhase
+from rating_service.domain.agreements.cycles import CycleBounds, boundary
+from rating_service.domain.agreements.stretches import stretches
+from rating_service.domain.corrections.creditable import creditable
+from rating_service.domain.corrections.crediting import compute_credit_note
+from rating_service.domain.documents.credit_note import (
+    Creditable,
+    CreditNote,
+    LineCredit,
+    NoteOrder,
+    Settlement,
+)
+from rating_service.domain.documents.invoice_document import CLOSING_KINDS, InvoiceKind
+from rating_service.domain.documents.invoice_lines import SETTLING_KINDS, InvoiceLine, LineKind
+from rating_service.domain.invoicing.cycle_statement import CycleFacts
+from rating_service.domain.invoicing.invoice import Invoice, compute_invoice
+from rating_service.domain.invoicing.invoice_parts import Earlier
 from rating_service.domain.refusals import Reason, Refusal
-from rating_service.domain.stretches import stretches
 from tests.unit.rating.builders import MONTHLY, contract, plan_phase
 
 CENT = 10**7

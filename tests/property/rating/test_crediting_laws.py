@@ -8,8 +8,9 @@ from fractions import Fraction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rating_service.domain.agreement import Money
-from rating_service.domain.credit_note import (
+from rating_service.domain.agreements.agreement import Money
+from rating_service.domain.corrections.crediting import compute_credit_note, left_of
+from rating_service.domain.documents.credit_note import (
     Creditable,
     CreditableLine,
     CreditableTax,
@@ -18,7 +19,6 @@ from rating_service.domain.credit_note import (
     NoteOrder,
     Settlement,
 )
-from rating_service.domain.crediting import compute_credit_note, left_of
 from rating_service.domain.refusals import Refusal
 from rating_service.domain.rounding import round_half_up
 

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rating_service.domain.agreement import Cycle, CycleInterval
-from rating_service.domain.cycles import cycle_at
+from rating_service.domain.agreements.agreement import Cycle, CycleInterval
+from rating_service.domain.agreements.cycles import cycle_at
 
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Pacific/Apia", "Australia/Lord_Howe")
 MICROSECOND = timedelta(microseconds=1)

@@ -9,11 +9,17 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rating_service.domain.agreement import Contract, ContractPhase
-from rating_service.domain.allotted import AllotmentState, Allotted, key_of, note_grant, note_withdrawal
-from rating_service.domain.billing import ContractBilling, changed_cycle, planned
-from rating_service.domain.cycles import CycleBounds
-from rating_service.domain.included import allotments_of
+from rating_service.domain.agreements.agreement import Contract, ContractPhase
+from rating_service.domain.agreements.cycles import CycleBounds
+from rating_service.domain.invoicing.allotted import (
+    AllotmentState,
+    Allotted,
+    key_of,
+    note_grant,
+    note_withdrawal,
+)
+from rating_service.domain.invoicing.billing import ContractBilling, changed_cycle, planned
+from rating_service.domain.invoicing.included import allotments_of
 from tests.unit.rating.builders import contract, plan_phase
 
 JANUARY = datetime(2026, 1, 1, tzinfo=UTC)

@@ -9,8 +9,8 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rating_service.domain.agreement import ContractPhase
-from rating_service.domain.cycles import CycleBounds, boundary
+from rating_service.domain.agreements.agreement import ContractPhase
+from rating_service.domain.agreements.cycles import CycleBounds, boundary
 from rating_service.domain.debits import (
     DebitFact,
     Draw,
@@ -19,9 +19,9 @@ from rating_service.domain.debits import (
     Returned,
     ReversalFact,
 )
-from rating_service.domain.included_use import adjusting
-from rating_service.domain.invoice import Invoice, compute_invoice
-from rating_service.domain.reversals import net_debits
+from rating_service.domain.invoicing.included_use import adjusting
+from rating_service.domain.invoicing.invoice import Invoice, compute_invoice
+from rating_service.domain.invoicing.reversals import net_debits
 from rating_service.domain.usage import Adjustment
 from tests.unit.rating.builders import MONTHLY, charge, contract, debit, plan_phase
 

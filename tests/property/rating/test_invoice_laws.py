@@ -15,7 +15,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rating_service.domain.agreement import (
+from rating_service.domain.agreements.agreement import (
     Commitment,
     Contract,
     ContractPhase,
@@ -25,16 +25,16 @@ from rating_service.domain.agreement import (
     TaxRate,
     UnitPrice,
 )
-from rating_service.domain.commitments import cost_of
-from rating_service.domain.cycle_statement import CYCLE_KINDS, CycleFacts, state_cycle
-from rating_service.domain.cycles import CycleBounds, boundary, cycle_at
+from rating_service.domain.agreements.cycles import CycleBounds, boundary, cycle_at
 from rating_service.domain.debits import DebitFact, ReversalFact
-from rating_service.domain.invoice import Invoice, compute_invoice, document, read_document
-from rating_service.domain.invoice_advance import fees_in_advance
-from rating_service.domain.invoice_document import CLOSING_KINDS, InvoiceKind
-from rating_service.domain.invoice_lines import LineKind
-from rating_service.domain.invoice_parts import Earlier
-from rating_service.domain.reversals import net_debits
+from rating_service.domain.documents.invoice_document import CLOSING_KINDS, InvoiceKind
+from rating_service.domain.documents.invoice_lines import LineKind
+from rating_service.domain.invoicing.commitments import cost_of
+from rating_service.domain.invoicing.cycle_statement import CYCLE_KINDS, CycleFacts, state_cycle
+from rating_service.domain.invoicing.invoice import Invoice, compute_invoice, document, read_document
+from rating_service.domain.invoicing.invoice_advance import fees_in_advance
+from rating_service.domain.invoicing.invoice_parts import Earlier
+from rating_service.domain.invoicing.reversals import net_debits
 from rating_service.domain.rounding import round_half_up
 from tests.unit.rating.builders import JANUARY, MONTHLY, charge, contract, debit, plan_phase
 

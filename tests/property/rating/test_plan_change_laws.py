@@ -6,7 +6,7 @@ from fractions import Fraction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rating_service.domain.agreement import (
+from rating_service.domain.agreements.agreement import (
     Asset,
     Contract,
     ContractPhase,
@@ -16,12 +16,12 @@ from rating_service.domain.agreement import (
     PlanPhase,
     ShortfallMode,
 )
-from rating_service.domain.agreement_events import PlanChanged
-from rating_service.domain.contract_life import changed
-from rating_service.domain.cycles import cycle_at
-from rating_service.domain.invoice_fees import fee_lines
-from rating_service.domain.plan_change import plan_change_figures
-from rating_service.domain.stretches import stretches
+from rating_service.domain.agreements.agreement_events import PlanChanged
+from rating_service.domain.agreements.contract_life import changed
+from rating_service.domain.agreements.cycles import cycle_at
+from rating_service.domain.agreements.stretches import stretches
+from rating_service.domain.invoicing.invoice_fees import fee_lines
+from rating_service.domain.invoicing.plan_change import plan_change_figures
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 CENT = 10**7

@@ -6,9 +6,8 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rating_service.domain.agreement import Rate
-from rating_service.domain.exact import parse_exact
-from rating_service.domain.price_models.terms import (
+from rating_service.domain.agreements.agreement import Rate
+from rating_service.domain.agreements.price_terms import (
     FlatModel,
     GraduatedModel,
     GraduatedPercentageModel,
@@ -18,8 +17,9 @@ from rating_service.domain.price_models.terms import (
     PriceTier,
     VolumeModel,
 )
-from rating_service.domain.pricing import price
-from rating_service.domain.running_total import NOTHING, RunningTotal, ToldTotals, advanced
+from rating_service.domain.exact import parse_exact
+from rating_service.domain.price_models.running_total import NOTHING, RunningTotal, ToldTotals, advanced
+from rating_service.domain.prices.pricing import price
 from rating_service.domain.usage import ChargeLine
 from tests.unit.rating.builders import pricer, usage
 

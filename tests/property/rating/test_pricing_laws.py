@@ -7,7 +7,7 @@ from random import Random
 from hypothesis import given, reject
 from hypothesis import strategies as st
 
-from rating_service.domain.agreement import (
+from rating_service.domain.agreements.agreement import (
     BeyondLastTier,
     Multiplier,
     MultiplierTier,
@@ -15,8 +15,8 @@ from rating_service.domain.agreement import (
     RateCardPhase,
 )
 from rating_service.domain.exact import decimals_of, exact_text, parse_exact, scaled_text
-from rating_service.domain.matching import fits
-from rating_service.domain.pricing import Pricer, compile_phase, price
+from rating_service.domain.prices.matching import fits
+from rating_service.domain.prices.pricing import Pricer, compile_phase, price
 from rating_service.domain.refusals import Reason, Refusal
 from rating_service.domain.rounding import round_half_up, round_parts, split_by_weight
 from rating_service.domain.usage import Charge, Usage

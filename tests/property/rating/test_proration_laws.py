@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rating_service.domain.proration import change_of_fee, money_due, share_of_days, share_of_time
+from rating_service.domain.invoicing.proration import change_of_fee, money_due, share_of_days, share_of_time
 from rating_service.domain.rounding import round_growth, round_half_up, round_parts
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

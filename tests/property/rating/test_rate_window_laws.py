@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rating_service.domain.rate_windows import MinuteWindows, Share
+from rating_service.domain.authorizing.rate_windows import MinuteWindows, Share
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

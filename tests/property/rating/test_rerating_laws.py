@@ -15,18 +15,18 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rating_service.domain.agreement import Contract, ContractPhase, Rate, RateCard, RateCardPhase
-from rating_service.domain.card_life import with_proposal
-from rating_service.domain.catalogue import card_phase_at
-from rating_service.domain.cycle_totals import CountedTotals, MeterKey, count
-from rating_service.domain.cycles import CycleBounds, cycle_at
+from rating_service.domain.agreements.agreement import Contract, ContractPhase, Rate, RateCard, RateCardPhase
+from rating_service.domain.agreements.card_life import with_proposal
+from rating_service.domain.agreements.catalogue import card_phase_at
+from rating_service.domain.agreements.cycles import CycleBounds, cycle_at
+from rating_service.domain.agreements.price_terms import GraduatedModel, PriceTier
+from rating_service.domain.corrections.rerating import CardPrices, CycleRerating, CycleUsage, rerate_cycle
+from rating_service.domain.corrections.rerating_plan import AdjustmentOrder, plan_adjustments
 from rating_service.domain.debits import DebitFact
 from rating_service.domain.exact import parse_exact
-from rating_service.domain.price_models.terms import GraduatedModel, PriceTier
-from rating_service.domain.pricing import compile_phase, price
-from rating_service.domain.rerating import CardPrices, CycleRerating, CycleUsage, rerate_cycle
-from rating_service.domain.rerating_plan import AdjustmentOrder, plan_adjustments
-from rating_service.domain.running_total import RunningTotal, meter_root
+from rating_service.domain.price_models.running_total import RunningTotal, meter_root
+from rating_service.domain.prices.cycle_totals import CountedTotals, MeterKey, count
+from rating_service.domain.prices.pricing import compile_phase, price
 from rating_service.domain.usage import Charge, ChargeTerms, Usage
 from tests.unit.rating.builders import CREDIT, JANUARY, contract, plan_phase
 

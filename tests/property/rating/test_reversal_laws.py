@@ -12,7 +12,7 @@ from ledger_service.domain import values
 from ledger_service.domain.topics import TOPIC_OF, encode_fact
 from ledger_service.domain.wallet.state import debt_units
 from rating_service.application.ports import LedgerEvent
-from rating_service.domain.agreement import (
+from rating_service.domain.agreements.agreement import (
     Asset,
     Contract,
     ContractPhase,
@@ -23,7 +23,7 @@ from rating_service.domain.agreement import (
     ShortfallMode,
     UnitPrice,
 )
-from rating_service.domain.cycles import CycleBounds
+from rating_service.domain.agreements.cycles import CycleBounds
 from rating_service.domain.debits import (
     CAPTURE_TOPIC,
     DEBIT_TOPIC,
@@ -39,7 +39,7 @@ from rating_service.domain.debits import (
     decode_reversal,
     decode_roll_over,
 )
-from rating_service.domain.invoice import Invoice, LineKind, compute_invoice
+from rating_service.domain.invoicing.invoice import Invoice, LineKind, compute_invoice
 from rating_service.projections.facts import effect_of
 from tests.builders import WALLET, Book
 from tests.property.ledger.rule_histories import ACTS, MODES, Act, play_acts

@@ -23,14 +23,14 @@ from ledger_service.domain.events import price_models as models
 from ledger_service.domain.refusals import TotalsStale
 from ledger_service.domain.topics import TOPIC_OF, encode_fact
 from ledger_service.domain.values import Counters, ShortfallMode
+from rating_service.application.metering.rate_usage import UsageRating
 from rating_service.application.ports import LedgerRefused, Order, Posted
-from rating_service.application.rate_usage import UsageRating
-from rating_service.domain.catalogue import EMPTY, Catalogue, evolve
-from rating_service.domain.catalogue import contract as contract_of
-from rating_service.domain.cycle_totals import MeterKey
-from rating_service.domain.cycles import cycle_at
-from rating_service.domain.invoice import compute_invoice
-from rating_service.domain.running_total import RunningTotal
+from rating_service.domain.agreements.catalogue import EMPTY, Catalogue, evolve
+from rating_service.domain.agreements.catalogue import contract as contract_of
+from rating_service.domain.agreements.cycles import cycle_at
+from rating_service.domain.invoicing.invoice import compute_invoice
+from rating_service.domain.price_models.running_total import RunningTotal
+from rating_service.domain.prices.cycle_totals import MeterKey
 from rating_service.domain.usage import TotalBefore, Usage
 from tests.builders import (
     CONTRACT,

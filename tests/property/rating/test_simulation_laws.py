@@ -9,18 +9,25 @@ from fractions import Fraction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rating_service.domain.agreement import Contract, ContractPhase, PlanPhase, Rate, RateCard, ShortfallMode
-from rating_service.domain.cycle_totals import CountedTotals, MeterKey, count
-from rating_service.domain.price_models.terms import (
+from rating_service.domain.agreements.agreement import (
+    Contract,
+    ContractPhase,
+    PlanPhase,
+    Rate,
+    RateCard,
+    ShortfallMode,
+)
+from rating_service.domain.agreements.price_terms import (
     GraduatedModel,
     PackageModel,
     PercentageModel,
     PriceTier,
     VolumeModel,
 )
-from rating_service.domain.pricing import compile_phase, linear_amounts, price
+from rating_service.domain.price_models.running_total import RunningTotal
+from rating_service.domain.prices.cycle_totals import CountedTotals, MeterKey, count
+from rating_service.domain.prices.pricing import compile_phase, linear_amounts, price
 from rating_service.domain.refusals import Refusal
-from rating_service.domain.running_total import RunningTotal
 from rating_service.domain.simulation.amounts import amount_text, net_amount, read_amount
 from rating_service.domain.simulation.candidate import Candidate, price_of
 from rating_service.domain.simulation.conclude import Conclusion, Question, conclude

@@ -13,8 +13,8 @@ from ledger_service.domain.agreement import phase_cards as audit
 from ledger_service.domain.events import PhaseCard, PlanPhase
 from ledger_service.domain.refusals import CardsAmbiguous
 from ledger_service.domain.values import ShortfallMode
-from rating_service.domain import agreement as r
-from rating_service.domain.phase_cards import card_for
+from rating_service.domain.agreements import agreement as r
+from rating_service.domain.prices.phase_cards import card_for
 from rating_service.domain.usage import Usage
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

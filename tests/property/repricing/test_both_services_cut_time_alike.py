@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from ledger_service.domain.commands import RecurrenceTerms
 from ledger_service.domain.events import CreditsGranted
-from rating_service.adapters.included_grants import recurrence_message
-from rating_service.domain.agreement import Cycle, CycleInterval, IncludedRollOver
-from rating_service.domain.cycles import cycle_at
+from rating_service.adapters.ledger.included_grants import recurrence_message
+from rating_service.domain.agreements.agreement import Cycle, CycleInterval, IncludedRollOver
+from rating_service.domain.agreements.cycles import cycle_at
 from tests.builders import book, grant, open_wallet
 
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Pacific/Apia", "Australia/Lord_Howe")

@@ -14,16 +14,15 @@ from ledger_service.domain.events import Charge as RecordedCharge
 from ledger_service.domain.events import Rate as RecordedRate
 from ledger_service.domain.events import RateCardPhasePublished as RecordedPhase
 from ledger_service.domain.events import RunningTotal as RecordedTotal
-from rating_service.domain.agreement import (
+from rating_service.domain.agreements.agreement import (
     BeyondLastTier,
     Multiplier,
     MultiplierTier,
     Rate,
     RateCardPhase,
 )
-from rating_service.domain.agreement_events import RateCardPhasePublished
-from rating_service.domain.matching import fits
-from rating_service.domain.price_models.terms import (
+from rating_service.domain.agreements.agreement_events import RateCardPhasePublished
+from rating_service.domain.agreements.price_terms import (
     Band,
     Bracket,
     FlatModel,
@@ -37,9 +36,10 @@ from rating_service.domain.price_models.terms import (
     RateScope,
     VolumeModel,
 )
-from rating_service.domain.pricing import compile_phase, price
+from rating_service.domain.price_models.running_total import RunningTotal, ToldTotals
+from rating_service.domain.prices.matching import fits
+from rating_service.domain.prices.pricing import compile_phase, price
 from rating_service.domain.refusals import Refusal
-from rating_service.domain.running_total import RunningTotal, ToldTotals
 from rating_service.domain.usage import Charge, Usage
 from tests.unit.rating.builders import JANUARY
 

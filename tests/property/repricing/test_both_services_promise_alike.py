@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from ledger_service.domain.agreement.contract import Contract
 from ledger_service.domain.agreement.promises import commitments, fees, minimums
-from rating_service.domain import agreement as followed
-from rating_service.domain.commitments import periods_in
-from rating_service.domain.cycles import CycleBounds, cycle_at
-from rating_service.domain.invoice_fees import fee_lines
-from rating_service.domain.invoice_minimums import bound_lines
-from rating_service.domain.stretches import stretches
+from rating_service.domain.agreements import agreement as followed
+from rating_service.domain.agreements.cycles import CycleBounds, cycle_at
+from rating_service.domain.agreements.stretches import stretches
+from rating_service.domain.invoicing.commitments import periods_in
+from rating_service.domain.invoicing.invoice_fees import fee_lines
+from rating_service.domain.invoicing.invoice_minimums import bound_lines
 from tests.builders import CONTRACT, CUSTOMER, PLAN, WALLET
 from tests.promises import random_book
 

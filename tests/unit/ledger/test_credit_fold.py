@@ -10,7 +10,7 @@ import pytest
 from ledger_service.domain.commands import Debit, OpenWallet, PlaceHold, SettleWallet
 from ledger_service.domain.events import WalletRules
 from ledger_service.domain.values import GrantCategory, ShortfallMode
-from ledger_service.projections.credit_fold import CreditFold
+from ledger_service.projections.reports.credit_fold import CreditFold
 from tests.builders import CREDIT, NOW, WALLET, Book, extend, grant, refund
 from tests.fakes.projection_log import stored
 from tests.sales import sale

@@ -3,8 +3,8 @@
 import pytest
 
 from ledger_service.application.ports import StoredEvent
-from ledger_service.rpc import history_service
-from ledger_service.rpc.history_service import split_by_size
+from ledger_service.rpc.history import history_service
+from ledger_service.rpc.history.history_service import split_by_size
 
 
 def events(*sizes: int) -> list[StoredEvent]:

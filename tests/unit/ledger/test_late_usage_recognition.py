@@ -18,11 +18,11 @@ from ledger_service.domain.commands import (
 from ledger_service.domain.events import WalletRules
 from ledger_service.domain.finance.lots import moved
 from ledger_service.domain.values import BreakageMethod, GrantCategory, Money, ShortfallMode
-from ledger_service.projections.books import LotKey
-from ledger_service.projections.roll_forward import DaySums
-from ledger_service.projections.wallet_events import read_wallet_events
-from ledger_service.projections.wallet_tallies import Tallies
-from ledger_service.projections.wallet_view import fold_wallet_view
+from ledger_service.projections.bookkeeping.books import LotKey
+from ledger_service.projections.events.wallet_events import read_wallet_events
+from ledger_service.projections.reports.roll_forward import DaySums
+from ledger_service.projections.wallets.wallet_tallies import Tallies
+from ledger_service.projections.wallets.wallet_view import fold_wallet_view
 from tests.builders import CREDIT, MICROSECOND, NOW, WALLET, Book
 from tests.fakes.projection_log import MemoryJournal, stored
 from tests.lots import paid_lot

@@ -8,14 +8,14 @@ from typing import get_args, get_type_hints
 import msgspec
 import pytest
 
-from ledger_service.application.page_tokens import (
+from ledger_service.application.ports import StoredEvent
+from ledger_service.application.reading.page_tokens import (
     GrantsToken,
     StatementToken,
     WalletsToken,
     decode_token,
     encode_token,
 )
-from ledger_service.application.ports import StoredEvent
 from ledger_service.domain import events
 from ledger_service.domain.events import (
     Charge,
@@ -29,14 +29,19 @@ from ledger_service.domain.refusals.service import PageTokenMalformed
 from ledger_service.domain.topics import GENESIS_HASH, TOPICS, UnknownTopicError, encode_fact
 from ledger_service.domain.values import GrantCategory, Money, ShortfallMode
 from ledger_service.projections.array_text import booleans, integers, optional_texts, texts
-from ledger_service.projections.book_events import BOOK_TYPES
 from ledger_service.projections.catch_up import plan_step
+from ledger_service.projections.events.book_events import BOOK_TYPES
+from ledger_service.projections.events.wallet_events import (
+    NARROW_TYPES,
+    OveragePrice,
+    read_wallet_events,
+    utc_day,
+)
 from ledger_service.projections.log_pages import POSITION_MAX
 from ledger_service.projections.projection import JOURNAL, PROJECTIONS, WALLET_VIEW
 from ledger_service.projections.projector import BACKOFF_SECONDS_MAX, BACKOFF_SECONDS_MIN, backoff_seconds
-from ledger_service.projections.wallet_events import NARROW_TYPES, OveragePrice, read_wallet_events, utc_day
-from ledger_service.projections.wallet_tallies import Tallies
-from ledger_service.projections.wallet_view import fold_wallet_view
+from ledger_service.projections.wallets.wallet_tallies import Tallies
+from ledger_service.projections.wallets.wallet_view import fold_wallet_view
 from tests.builders import NOW, WALLET
 from tests.fakes.projection_log import Step, play, stored
 

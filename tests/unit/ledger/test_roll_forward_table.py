@@ -7,8 +7,8 @@ from datetime import date
 from ledger_service.cli.finance_roll_forward import COLUMNS, cells_of
 from ledger_service.domain.finance.accounts import Account
 from ledger_service.domain.finance.journal import Movement
-from ledger_service.projections.roll_forward import roll_forward_days, sums_of
-from ledger_service.rpc.finance_messages import write_row
+from ledger_service.projections.reports.roll_forward import roll_forward_days, sums_of
+from ledger_service.rpc.finance.finance_messages import write_row
 
 DAY = date(2026, 3, 1)
 

@@ -10,18 +10,18 @@ from typing import Any, Final, NamedTuple, cast
 
 import msgspec
 
-from rating_service.application.bill_thresholds import Thresholds
-from rating_service.application.billing import Billing
-from rating_service.application.billing_ports import DueContract, GrantOrder, Unbilled
-from rating_service.application.grant_included import IncludedCredit
-from rating_service.application.invoices import BelowThresholdError, Invoicing
-from rating_service.application.issue_due import DueInvoices
+from rating_service.application.invoicing.bill_thresholds import Thresholds
+from rating_service.application.invoicing.billing import Billing
+from rating_service.application.invoicing.billing_ports import DueContract, GrantOrder, Unbilled
+from rating_service.application.invoicing.grant_included import IncludedCredit
+from rating_service.application.invoicing.invoices import BelowThresholdError, Invoicing
+from rating_service.application.invoicing.issue_due import DueInvoices
+from rating_service.application.metering.quarantine import Cause
 from rating_service.application.ports import Ledger
-from rating_service.application.quarantine import Cause
-from rating_service.domain.agreement import Contract, Money
-from rating_service.domain.billing import ContractBilling, Waits
-from rating_service.domain.catalogue import Catalogue
-from rating_service.domain.index import empty_index, put
+from rating_service.domain.agreements.agreement import Contract, Money
+from rating_service.domain.agreements.catalogue import Catalogue
+from rating_service.domain.agreements.index import empty_index, put
+from rating_service.domain.invoicing.billing import ContractBilling, Waits
 from tests.breaks import Steps, stepped
 
 AT_ONCE: Final = datetime.min.replace(tzinfo=UTC)

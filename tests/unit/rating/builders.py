@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from rating_service.domain.agreement import (
+from rating_service.domain.agreements.agreement import (
     Asset,
     BeyondLastTier,
     Contract,
@@ -24,7 +24,7 @@ from rating_service.domain.agreement import (
     UnitPrice,
 )
 from rating_service.domain.debits import DebitFact, Draw
-from rating_service.domain.pricing import Pricer, compile_phase
+from rating_service.domain.prices.pricing import Pricer, compile_phase
 from rating_service.domain.usage import Charge, ChargeLine, Usage
 
 CREDIT = Asset("CREDIT", 6)

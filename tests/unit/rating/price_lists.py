@@ -11,13 +11,13 @@ import msgspec
 from credits.ledger.v1 import rate_card_service_pb2
 from ledger_service.domain.agreement.rate_card import RateCard, publish_phase
 from ledger_service.domain.values import Asset
-from ledger_service.rpc.agreement_messages import read_publish_phase
-from rating_service.cli.card_file import read_rate_card
-from rating_service.cli.card_text import card_text
-from rating_service.cli.list_card import CardTerms, ListCard, make_card
-from rating_service.cli.litellm_list import read_list
-from rating_service.domain.agreement import RateCardPhase
-from rating_service.domain.pricing import Pricer, compile_phase, price
+from ledger_service.rpc.agreements.agreement_messages import read_publish_phase
+from rating_service.cli.cards.card_file import read_rate_card
+from rating_service.cli.cards.card_text import card_text
+from rating_service.cli.cards.list_card import CardTerms, ListCard, make_card
+from rating_service.cli.cards.litellm_list import read_list
+from rating_service.domain.agreements.agreement import RateCardPhase
+from rating_service.domain.prices.pricing import Pricer, compile_phase, price
 from rating_service.domain.usage import Charge, Usage
 
 START: Final = datetime(2026, 1, 1, tzinfo=UTC)

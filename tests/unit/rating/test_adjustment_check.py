@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from rating_service.domain.adjustment_check import (
+from rating_service.domain.agreements.agreement import ContractPhase
+from rating_service.domain.corrections.adjustment_check import (
     FOLLOWING_MAX,
     RecordedAdjustment,
     batches,
@@ -17,8 +18,7 @@ from rating_service.domain.adjustment_check import (
     knows_all_before,
     terms_differ,
 )
-from rating_service.domain.agreement import ContractPhase
-from rating_service.domain.rerating_plan import AdjustmentOrder
+from rating_service.domain.corrections.rerating_plan import AdjustmentOrder
 from rating_service.domain.usage import Adjustment, MeterMoved, TakenBack
 from tests.unit.rating.builders import FEBRUARY, JANUARY, at, charge, contract, debit, plan_phase
 

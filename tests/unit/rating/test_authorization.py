@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from rating_service.domain.authorization import (
+from rating_service.domain.authorizing.authorization import (
     CapStanding,
     Denial,
     DenialReason,

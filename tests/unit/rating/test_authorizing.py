@@ -10,22 +10,22 @@ import msgspec
 import pytest
 
 from rating_service.adapters.memory_limits import MemoryLimiter
-from rating_service.application.authorization_ports import (
+from rating_service.application.authorizing.authorization_ports import (
     CaptureOrder,
     Held,
     HoldOrder,
     Released,
     WalletStanding,
 )
-from rating_service.application.authorization_request import Request
-from rating_service.application.authorize import Authorizing
+from rating_service.application.authorizing.authorization_request import Request
+from rating_service.application.authorizing.authorize import Authorizing
+from rating_service.application.authorizing.tickets import read_ticket
+from rating_service.application.metering.rate_usage import UsageRating
 from rating_service.application.ports import Ledger, LedgerUnavailableError, Posted
-from rating_service.application.rate_usage import UsageRating
-from rating_service.application.tickets import read_ticket
-from rating_service.domain.agreement import ContractPhase, PlanPhase, RateCard
-from rating_service.domain.authorization import CapStanding, Denial, DenialReason, Spender
-from rating_service.domain.catalogue import Catalogue
-from rating_service.domain.index import empty_index, put
+from rating_service.domain.agreements.agreement import ContractPhase, PlanPhase, RateCard
+from rating_service.domain.agreements.catalogue import Catalogue
+from rating_service.domain.agreements.index import empty_index, put
+from rating_service.domain.authorizing.authorization import CapStanding, Denial, DenialReason, Spender
 from tests.unit.rating.builders import CREDIT, JANUARY, card_phase, contract, plan_phase, rate
 
 NOW = datetime(2026, 1, 15, tzinfo=UTC)

@@ -6,9 +6,10 @@ from functools import partial
 import msgspec
 import pytest
 
-from rating_service.domain.agreement import ContractPhase, FeeTiming
-from rating_service.domain.allotted import AllotmentState, Allotted, key_of, note_grant
-from rating_service.domain.billing import (
+from rating_service.domain.agreements.agreement import ContractPhase, FeeTiming
+from rating_service.domain.agreements.cycles import CycleBounds
+from rating_service.domain.invoicing.allotted import AllotmentState, Allotted, key_of, note_grant
+from rating_service.domain.invoicing.billing import (
     PLANNED_CYCLES_MAX,
     ContractBilling,
     CycleState,
@@ -24,7 +25,6 @@ from rating_service.domain.billing import (
     retry_time,
     state_of,
 )
-from rating_service.domain.cycles import CycleBounds
 from tests.unit.rating.builders import at, contract, plan_phase
 
 JANUARY, FEBRUARY, MARCH, APRIL = (datetime(2026, month, 1, tzinfo=UTC) for month in (1, 2, 3, 4))

@@ -10,9 +10,9 @@ import msgspec
 import pytest
 
 from rating_service.application.ports import LedgerUnavailableError
-from rating_service.domain.agreement import Contract, ContractPhase, FeeTiming, Money
-from rating_service.domain.cycles import cycle_at
-from rating_service.domain.included import allotments_of
+from rating_service.domain.agreements.agreement import Contract, ContractPhase, FeeTiming, Money
+from rating_service.domain.agreements.cycles import cycle_at
+from rating_service.domain.invoicing.included import allotments_of
 from tests.breaks import (
     Breaks,
     Failures,

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from credits.ledger.v1 import agreement_pb2
-from rating_service.cli.card_diff import Change, diff_phases
-from rating_service.cli.card_file import card_of
+from rating_service.cli.cards.card_diff import Change, diff_phases
+from rating_service.cli.cards.card_file import card_of
 from tests.unit.rating.price_lists import LIST, card_of_list
 
 

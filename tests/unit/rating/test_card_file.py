@@ -6,7 +6,7 @@ import pytest
 
 import rating_service
 from credits.ledger.v1 import agreement_pb2, billing_terms_pb2, wallet_pb2
-from rating_service.cli.card_file import read_plan, read_rate_card
+from rating_service.cli.cards.card_file import read_plan, read_rate_card
 from rating_service.cli.yaml_source import FileRefused
 
 EXAMPLES = Path(rating_service.__file__).with_name("examples")

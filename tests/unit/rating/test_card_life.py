@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from rating_service.domain.catalogue import EMPTY, BrokenLogError, Catalogue, card_phase_at, evolve, rate_card
+from rating_service.domain.agreements.catalogue import (
+    EMPTY,
+    BrokenLogError,
+    Catalogue,
+    card_phase_at,
+    evolve,
+    rate_card,
+)
 from tests.unit.rating.builders import FEBRUARY, JANUARY, fact
 
 CARD = "rateCards/llm"

@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from rating_service.domain.agreement import ContractPhase, Rate
-from rating_service.domain.catalogue import (
+from rating_service.domain.agreements.agreement import ContractPhase, Rate
+from rating_service.domain.agreements.catalogue import (
     EMPTY,
     BrokenLogError,
     Catalogue,
@@ -17,10 +17,10 @@ from rating_service.domain.catalogue import (
     plan,
     rate_card,
 )
-from rating_service.domain.pricing import Pricer
-from rating_service.domain.rating import quote_by_card, rate_usage, whole_asset_text
+from rating_service.domain.price_models.running_total import NO_TOTALS
+from rating_service.domain.prices.pricing import Pricer
+from rating_service.domain.prices.rating import quote_by_card, rate_usage, whole_asset_text
 from rating_service.domain.refusals import Reason, Refusal
-from rating_service.domain.running_total import NO_TOTALS
 from rating_service.domain.usage import Usage
 from tests.unit.rating import builders
 from tests.unit.rating.builders import FEBRUARY, JANUARY, MONTHLY, at, fact

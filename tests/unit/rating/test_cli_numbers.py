@@ -6,7 +6,7 @@ import pytest
 import typer
 
 from rating_service.cli.main import main
-from rating_service.cli.usage_commands import NUMBER_MAX, read_quantities
+from rating_service.cli.usage.usage_commands import NUMBER_MAX, read_quantities
 
 
 def test_a_quantity_may_be_as_large_as_a_message_takes() -> None:

@@ -5,17 +5,17 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from rating_service.domain.agreement import (
+from rating_service.domain.agreements.agreement import (
     Multiplier,
     MultiplierTier,
     Rate,
     RateCardPhase,
 )
-from rating_service.domain.price_models.terms import Band, Bracket, Counters, GraduatedModel, PriceTier
-from rating_service.domain.pricing import Pricer, compile_phase, price
-from rating_service.domain.rating import margin_text
+from rating_service.domain.agreements.price_terms import Band, Bracket, Counters, GraduatedModel, PriceTier
+from rating_service.domain.price_models.running_total import NO_TOTALS, meter_root
+from rating_service.domain.prices.pricing import Pricer, compile_phase, price
+from rating_service.domain.prices.rating import margin_text
 from rating_service.domain.refusals import Reason, Refusal
-from rating_service.domain.running_total import NO_TOTALS, meter_root
 from rating_service.domain.usage import Charge
 from tests.unit.rating.builders import JANUARY, card_phase, lines_of, rate, usage
 

@@ -2,10 +2,14 @@
 
 import pytest
 
-from rating_service.domain.agreement import ContractPhase
-from rating_service.domain.agreement_events import ContractEnded, ContractPhaseScheduled, PlanChanged
-from rating_service.domain.catalogue import EMPTY, BrokenLogError, evolve, find_contract_phase
-from rating_service.domain.contract_life import CHANGE_TYPES, changed, end_of, plan_at
+from rating_service.domain.agreements.agreement import ContractPhase
+from rating_service.domain.agreements.agreement_events import (
+    ContractEnded,
+    ContractPhaseScheduled,
+    PlanChanged,
+)
+from rating_service.domain.agreements.catalogue import EMPTY, BrokenLogError, evolve, find_contract_phase
+from rating_service.domain.agreements.contract_life import CHANGE_TYPES, changed, end_of, plan_at
 from tests.unit.rating.builders import FEBRUARY, JANUARY, at, contract, fact, plan_phase
 
 MARCH = at("2026-03-01T00:00")

@@ -11,20 +11,20 @@ from typing import Any, Final, cast
 import msgspec
 import pytest
 
-from rating_service.application.credit_due import CreditDue, Owing
 from rating_service.application.credit_note_ports import Earlier, NoteFilter, StoredNote, Taken
-from rating_service.application.credit_notes import CreditNotes
-from rating_service.application.invoice_names import ReadInvoice, as_read
-from rating_service.application.invoices import Invoicing
-from rating_service.application.ledger_records import LedgerRecords, StoredRecord
+from rating_service.application.crediting.credit_due import CreditDue, Owing
+from rating_service.application.crediting.credit_notes import CreditNotes
+from rating_service.application.invoicing.invoice_names import ReadInvoice, as_read
+from rating_service.application.invoicing.invoices import Invoicing
+from rating_service.application.invoicing.ledger_records import LedgerRecords, StoredRecord
 from rating_service.application.ports import History, LedgerUnavailableError
 from rating_service.application.refusals import RequestReason, RequestRefused
-from rating_service.domain.agreement import Money
-from rating_service.domain.credit_note import NoteOrder, Settlement, note_record, read_note
-from rating_service.domain.cycles import CycleBounds
-from rating_service.domain.invoice_document import Invoice
-from rating_service.domain.invoice_lines import InvoiceLine, LineKey, LineKind
-from rating_service.domain.ledger_records import DocumentRecord, encode_record
+from rating_service.domain.agreements.agreement import Money
+from rating_service.domain.agreements.cycles import CycleBounds
+from rating_service.domain.documents.credit_note import NoteOrder, Settlement, note_record, read_note
+from rating_service.domain.documents.invoice_document import Invoice
+from rating_service.domain.documents.invoice_lines import InvoiceLine, LineKey, LineKind
+from rating_service.domain.documents.ledger_records import DocumentRecord, encode_record
 from tests.breaks import (
     Breaks,
     Failures,

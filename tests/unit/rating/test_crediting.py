@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from rating_service.domain.agreement import Money
-from rating_service.domain.credit_note import (
+from rating_service.domain.agreements.agreement import Money
+from rating_service.domain.corrections.crediting import compute_credit_note, left_of
+from rating_service.domain.documents.credit_note import (
     Creditable,
     CreditableLine,
     CreditableTax,
@@ -20,7 +21,6 @@ from rating_service.domain.credit_note import (
     note_record,
     read_note,
 )
-from rating_service.domain.crediting import compute_credit_note, left_of
 from rating_service.domain.refusals import Reason, Refusal
 
 START = datetime(2026, 2, 1, tzinfo=UTC)

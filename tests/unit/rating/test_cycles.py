@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rating_service.domain.agreement import Cycle, CycleInterval
-from rating_service.domain.cycles import CycleBounds, cycle_at
+from rating_service.domain.agreements.agreement import Cycle, CycleInterval
+from rating_service.domain.agreements.cycles import CycleBounds, cycle_at
 from tests.unit.rating.builders import at
 
 MICROSECOND = timedelta(microseconds=1)

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from rating_service.cli.card_diff import Change, PhaseDiff
-from rating_service.cli.diff_table import print_diff
+from rating_service.cli.cards.card_diff import Change, PhaseDiff
+from rating_service.cli.cards.diff_table import print_diff
 
 LONG = "anthropic.claude-3-7-sonnet-20240620-v1:0"
 

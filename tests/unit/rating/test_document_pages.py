@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 from credits.ledger.v1 import money_pb2
 from credits.rating.v1 import credit_note_pb2, invoice_service_pb2
-from rating_service.cli.credit_note_page import credit_note_page
-from rating_service.cli.document_page import html
-from rating_service.cli.invoice_page import invoice_page
+from rating_service.cli.documents.credit_note_page import credit_note_page
+from rating_service.cli.documents.document_page import html
+from rating_service.cli.documents.invoice_page import invoice_page
 
 CENT = 10_000_000
 

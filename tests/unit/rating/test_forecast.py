@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import pytest
 
-from rating_service.domain.forecast import CycleDays, Forecast, exhaust_day, forecast, percent_text
+from rating_service.domain.reports.forecast import CycleDays, Forecast, exhaust_day, forecast, percent_text
 
 MAY = CycleDays(date(2026, 5, 1), date(2026, 6, 1))
 APRIL = CycleDays(date(2026, 4, 1), date(2026, 5, 1))

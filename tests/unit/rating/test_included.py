@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from rating_service.domain.agreement import (
+from rating_service.domain.agreements.agreement import (
     Contract,
     ContractPhase,
     Cycle,
@@ -13,9 +13,9 @@ from rating_service.domain.agreement import (
     IncludedRollOver,
     PlanPhase,
 )
-from rating_service.domain.contract_life import end_of
-from rating_service.domain.cycles import CycleBounds, cycle_at
-from rating_service.domain.included import LEAD, Allotment, allotments_of, cycles_of, grant_time
+from rating_service.domain.agreements.contract_life import end_of
+from rating_service.domain.agreements.cycles import CycleBounds, cycle_at
+from rating_service.domain.invoicing.included import LEAD, Allotment, allotments_of, cycles_of, grant_time
 from tests.unit.rating.builders import contract, plan_phase
 
 MICROSECOND = timedelta(microseconds=1)

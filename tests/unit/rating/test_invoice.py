@@ -5,10 +5,10 @@ from hashlib import sha256
 
 import pytest
 
-from rating_service.domain.agreement import Contract, ContractPhase, Money
-from rating_service.domain.cycles import CycleBounds, cycle_at
+from rating_service.domain.agreements.agreement import Contract, ContractPhase, Money
+from rating_service.domain.agreements.cycles import CycleBounds, cycle_at
 from rating_service.domain.debits import DebitFact, GrantCategory, GrantFact, decode_debit, decode_grant
-from rating_service.domain.invoice import (
+from rating_service.domain.invoicing.invoice import (
     Invoice,
     LineKind,
     compute_invoice,

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import msgspec
 import pytest
 
-from rating_service.domain.agreement import (
+from rating_service.domain.agreements.agreement import (
     Commitment,
     Contract,
     ContractPhase,
@@ -21,11 +21,11 @@ from rating_service.domain.agreement import (
     TaxRate,
     UnitPrice,
 )
-from rating_service.domain.cycles import CycleBounds, cycle_at
+from rating_service.domain.agreements.cycles import CycleBounds, cycle_at
 from rating_service.domain.debits import DebitFact
-from rating_service.domain.invoice import Invoice, LineKind, compute_invoice
-from rating_service.domain.invoice_document import InvoiceKind
-from rating_service.domain.invoice_parts import Earlier
+from rating_service.domain.documents.invoice_document import InvoiceKind
+from rating_service.domain.invoicing.invoice import Invoice, LineKind, compute_invoice
+from rating_service.domain.invoicing.invoice_parts import Earlier
 from rating_service.domain.refusals import Refusal
 from rating_service.domain.usage import Charge, ChargeLine, TotalBefore
 from tests.unit.rating.builders import (

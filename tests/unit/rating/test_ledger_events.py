@@ -7,8 +7,9 @@ from datetime import timedelta
 import msgspec
 
 from ledger_service.domain import events, topics, values
-from rating_service.domain import agreement, debits
-from rating_service.domain.catalogue import (
+from rating_service.domain import debits
+from rating_service.domain.agreements import agreement
+from rating_service.domain.agreements.catalogue import (
     AGREEMENT_TOPICS,
     BILL_TOPICS,
     EMPTY,

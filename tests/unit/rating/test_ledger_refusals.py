@@ -11,7 +11,7 @@ from grpc_status import rpc_status
 from ledger_service.domain.refusals import InsufficientCredit, Refusal
 from ledger_service.domain.refusals.service import Contended, NotServing, OutcomeUnknown, QueueFull
 from ledger_service.rpc.refusal_status import status_of
-from rating_service.adapters import ledger_client
+from rating_service.adapters.ledger import ledger_client
 from rating_service.application.ports import LedgerRefused, LedgerUnavailableError
 
 

@@ -4,10 +4,10 @@ from fractions import Fraction
 
 import pytest
 
-from rating_service.cli.card_file import card_of, read_rate_card
-from rating_service.cli.card_text import card_text
-from rating_service.cli.list_card import Selection, exact_number, plain_text, select
-from rating_service.cli.litellm_list import read_list
+from rating_service.cli.cards.card_file import card_of, read_rate_card
+from rating_service.cli.cards.card_text import card_text
+from rating_service.cli.cards.list_card import Selection, exact_number, plain_text, select
+from rating_service.cli.cards.litellm_list import read_list
 from rating_service.domain.exact import parse_exact
 from rating_service.domain.refusals import Reason, Refusal
 from tests.unit.rating.price_lists import LIST, card_of_list, charge, pricer_of, units

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import pytest
 
-from rating_service.cli.litellm_list import ListedModel, ListRefused, read_list
+from rating_service.cli.cards.litellm_list import ListedModel, ListRefused, read_list
 from tests.unit.rating.price_lists import LIST
 
 

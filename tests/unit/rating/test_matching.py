@@ -4,8 +4,8 @@ from random import Random
 
 import pytest
 
-from rating_service.domain.agreement import Rate
-from rating_service.domain.matching import by_specificity, find_rate, fits, index_of, matches
+from rating_service.domain.agreements.agreement import Rate
+from rating_service.domain.prices.matching import by_specificity, find_rate, fits, index_of, matches
 from tests.unit.rating.builders import rate
 
 

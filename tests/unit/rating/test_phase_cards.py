@@ -5,12 +5,12 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from rating_service.domain.agreement import ContractPhase, PhaseCard, RateCard
-from rating_service.domain.catalogue import EMPTY
-from rating_service.domain.index import put
-from rating_service.domain.phase_cards import card_for, cards_of
-from rating_service.domain.rating import rate_usage
-from rating_service.domain.running_total import NO_TOTALS
+from rating_service.domain.agreements.agreement import ContractPhase, PhaseCard, RateCard
+from rating_service.domain.agreements.catalogue import EMPTY
+from rating_service.domain.agreements.index import put
+from rating_service.domain.price_models.running_total import NO_TOTALS
+from rating_service.domain.prices.phase_cards import card_for, cards_of
+from rating_service.domain.prices.rating import rate_usage
 from tests.unit.rating.builders import CREDIT, JANUARY, card_phase, contract, plan_phase, rate, usage
 
 PHASE = msgspec.structs.replace(

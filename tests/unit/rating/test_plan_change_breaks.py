@@ -10,15 +10,28 @@ from typing import Any, Final, cast
 import msgspec
 import pytest
 
-from rating_service.application.migrate_contracts import Migration, MigrationRequest, MigrationState
-from rating_service.application.plan_change_ports import ChangedPlan, PhaseSpan, PlanChangeOrder, Timing
-from rating_service.application.plan_changes import CONTRACT_CHANGED, PlanChangeRequest, PlanChanging
+from rating_service.application.changing_plans.migrate_contracts import (
+    Migration,
+    MigrationRequest,
+    MigrationState,
+)
+from rating_service.application.changing_plans.plan_change_ports import (
+    ChangedPlan,
+    PhaseSpan,
+    PlanChangeOrder,
+    Timing,
+)
+from rating_service.application.changing_plans.plan_changes import (
+    CONTRACT_CHANGED,
+    PlanChangeRequest,
+    PlanChanging,
+)
+from rating_service.application.metering.quarantine import Cause
 from rating_service.application.ports import Ledger, LedgerRefused, LedgerUnavailableError
-from rating_service.application.quarantine import Cause
 from rating_service.application.refusals import RequestReason, RequestRefused
-from rating_service.domain.agreement import Contract, ContractPhase, Plan, PlanFrom
-from rating_service.domain.catalogue import Catalogue
-from rating_service.domain.index import Index, empty_index, put
+from rating_service.domain.agreements.agreement import Contract, ContractPhase, Plan, PlanFrom
+from rating_service.domain.agreements.catalogue import Catalogue
+from rating_service.domain.agreements.index import Index, empty_index, put
 from tests.breaks import (
     Breaks,
     Failures,

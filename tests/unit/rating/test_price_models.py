@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from rating_service.domain.agreement import Rate
-from rating_service.domain.price_models.terms import (
+from rating_service.domain.agreements.agreement import Rate
+from rating_service.domain.agreements.price_terms import (
     FlatModel,
     GraduatedModel,
     GraduatedPercentageModel,
@@ -18,8 +18,8 @@ from rating_service.domain.price_models.terms import (
     RateScope,
     VolumeModel,
 )
-from rating_service.domain.pricing import price
-from rating_service.domain.running_total import NOTHING, RunningTotal, ToldTotals, advanced
+from rating_service.domain.price_models.running_total import NOTHING, RunningTotal, ToldTotals, advanced
+from rating_service.domain.prices.pricing import price
 from rating_service.domain.usage import Charge, ChargeLine, TotalBefore
 from tests.unit.rating.builders import context_window, pricer, usage
 

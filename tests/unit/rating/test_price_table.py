@@ -3,8 +3,8 @@
 import pytest
 
 from credits.ledger.v1 import agreement_pb2
-from rating_service.cli.price_table import price_rows
-from rating_service.cli.rate_file import rate_message
+from rating_service.cli.cards.price_table import price_rows
+from rating_service.cli.cards.rate_file import rate_message
 
 
 @pytest.mark.parametrize(

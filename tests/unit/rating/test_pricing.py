@@ -2,9 +2,9 @@
 
 import pytest
 
-from rating_service.domain import pricing
-from rating_service.domain.agreement import BeyondLastTier
-from rating_service.domain.pricing import compile_phase, price
+from rating_service.domain.agreements.agreement import BeyondLastTier
+from rating_service.domain.prices import pricing
+from rating_service.domain.prices.pricing import compile_phase, price
 from rating_service.domain.refusals import Reason, Refusal
 from rating_service.domain.usage import ChargeTerms, Usage
 from tests.unit.rating.builders import (

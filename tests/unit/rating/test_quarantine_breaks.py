@@ -10,12 +10,12 @@ from typing import Any, Final, cast
 import msgspec
 import pytest
 
+from rating_service.application.metering.quarantine import Cause, Entry, Quarantine, Received
+from rating_service.application.metering.rate_usage import UsageRating
 from rating_service.application.ports import Ledger, LedgerRefused, LedgerUnavailableError, Order, Posted
-from rating_service.application.quarantine import Cause, Entry, Quarantine, Received
-from rating_service.application.rate_usage import UsageRating
-from rating_service.domain.agreement import Contract, ContractPhase, RateCard
-from rating_service.domain.catalogue import Catalogue
-from rating_service.domain.index import empty_index, put
+from rating_service.domain.agreements.agreement import Contract, ContractPhase, RateCard
+from rating_service.domain.agreements.catalogue import Catalogue
+from rating_service.domain.agreements.index import empty_index, put
 from rating_service.domain.usage import Usage
 from tests.breaks import (
     Breaks,

@@ -10,8 +10,8 @@ from credits.ledger.v1 import agreement_pb2, rate_card_service_pb2
 from ledger_service.domain.agreement.rate_card import RateCard, publish_phase
 from ledger_service.domain.events import RateCardPhasePublished
 from ledger_service.domain.values import Asset
-from ledger_service.rpc.agreement_messages import read_publish_phase, write_phase
-from rating_service.cli.card_file import RateCardFile, read_rate_card
+from ledger_service.rpc.agreements.agreement_messages import read_publish_phase, write_phase
+from rating_service.cli.cards.card_file import RateCardFile, read_rate_card
 from rating_service.cli.yaml_source import FileRefused
 
 EXAMPLES = Path(rating_service.__file__).with_name("examples")

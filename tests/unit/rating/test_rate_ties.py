@@ -6,8 +6,8 @@ from random import Random
 
 import pytest
 
-from rating_service.cli.rate_ties import ties
-from rating_service.domain.matching import fits
+from rating_service.cli.cards.rate_ties import ties
+from rating_service.domain.prices.matching import fits
 
 TEXTS = ["a", "b", "ab", "ba", "aa", "aab", "aba", "bab", "abab", ""]
 """Enough that any two of the patterns below that overlap meet in one of them."""

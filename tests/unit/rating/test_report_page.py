@@ -9,10 +9,10 @@ from rich.console import Console
 
 from credits.ledger.v1 import money_pb2
 from credits.rating.v1 import usage_report_service_pb2 as pb
-from rating_service.cli.report_commands import _spreadsheet_text
-from rating_service.cli.report_tables import bar, bill_table, forecast_lines, usage_table
-from rating_service.cli.usage_page import _breakdown as breakdown
-from rating_service.cli.usage_page import chart, page
+from rating_service.cli.usage.report_commands import _spreadsheet_text
+from rating_service.cli.usage.report_tables import bar, bill_table, forecast_lines, usage_table
+from rating_service.cli.usage.usage_page import _breakdown as breakdown
+from rating_service.cli.usage.usage_page import chart, page
 
 CREDIT = money_pb2.Asset(code="CREDIT", scale=2)
 

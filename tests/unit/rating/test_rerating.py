@@ -9,14 +9,31 @@ from fractions import Fraction
 import msgspec
 import pytest
 
-from rating_service.domain.agreement import Contract, ContractPhase, RateCard, RateCardPhase, UnitPrice
-from rating_service.domain.card_life import with_proposal
-from rating_service.domain.cycles import cycle_at
+from rating_service.domain.agreements.agreement import (
+    Contract,
+    ContractPhase,
+    RateCard,
+    RateCardPhase,
+    UnitPrice,
+)
+from rating_service.domain.agreements.card_life import with_proposal
+from rating_service.domain.agreements.cycles import cycle_at
+from rating_service.domain.agreements.price_terms import Band, Bracket
+from rating_service.domain.corrections.rerating import (
+    CardPrices,
+    CycleRerating,
+    CycleUsage,
+    Share,
+    rerate_cycle,
+)
+from rating_service.domain.corrections.rerating_plan import (
+    PARTS_MAX,
+    adjustment_key,
+    plan_adjustments,
+    shares_of,
+)
 from rating_service.domain.debits import DebitFact
-from rating_service.domain.price_models.terms import Band, Bracket
-from rating_service.domain.rating import is_metered
-from rating_service.domain.rerating import CardPrices, CycleRerating, CycleUsage, Share, rerate_cycle
-from rating_service.domain.rerating_plan import PARTS_MAX, adjustment_key, plan_adjustments, shares_of
+from rating_service.domain.prices.rating import is_metered
 from rating_service.domain.usage import Charge, ChargeLine, TakenBack
 from tests.unit.rating.builders import CREDIT, FEBRUARY, JANUARY, card_phase, contract, plan_phase, rate
 

@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from rating_service.application.ports import Ledger, LedgerUnavailableError
-from rating_service.application.rerating import Reratings
-from rating_service.application.rerating_ports import (
+from rating_service.application.reratings.rerating import Reratings
+from rating_service.application.reratings.rerating_ports import (
     Adjusted,
     CycleFacts,
     CycleReader,
@@ -20,13 +20,13 @@ from rating_service.application.rerating_ports import (
     Decided,
     ReratingFacts,
 )
-from rating_service.application.rerating_sweep import FOLLOWING_SECONDS, ReratingSweep
-from rating_service.domain.agreement import RateCard
-from rating_service.domain.card_life import with_proposal
-from rating_service.domain.catalogue import Catalogue
+from rating_service.application.reratings.rerating_sweep import FOLLOWING_SECONDS, ReratingSweep
+from rating_service.domain.agreements.agreement import RateCard
+from rating_service.domain.agreements.card_life import with_proposal
+from rating_service.domain.agreements.catalogue import Catalogue
+from rating_service.domain.agreements.index import empty_index, put
+from rating_service.domain.corrections.rerating_plan import AdjustmentOrder
 from rating_service.domain.debits import DebitFact
-from rating_service.domain.index import empty_index, put
-from rating_service.domain.rerating_plan import AdjustmentOrder
 from tests.breaks import (
     Breaks,
     Failures,

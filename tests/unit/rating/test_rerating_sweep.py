@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 
-from rating_service.application.rerating_sweep import FOLLOWING_SECONDS, ReratingSweep
-from rating_service.domain.agreement import RateCard
-from rating_service.domain.catalogue import EMPTY, Catalogue
-from rating_service.domain.index import put
+from rating_service.application.reratings.rerating_sweep import FOLLOWING_SECONDS, ReratingSweep
+from rating_service.domain.agreements.agreement import RateCard
+from rating_service.domain.agreements.catalogue import EMPTY, Catalogue
+from rating_service.domain.agreements.index import put
 from tests.unit.rating.builders import CREDIT, card_phase, rate
 
 

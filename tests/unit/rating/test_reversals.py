@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from rating_service.domain.agreement import ContractPhase
-from rating_service.domain.cycles import CycleBounds
+from rating_service.domain.agreements.agreement import ContractPhase
+from rating_service.domain.agreements.cycles import CycleBounds
 from rating_service.domain.debits import DebitFact, Draw, GrantCategory, GrantFact, Returned, ReversalFact
-from rating_service.domain.invoice import Invoice, LineKind, compute_invoice
-from rating_service.domain.reversals import net_debit, net_debits
+from rating_service.domain.invoicing.invoice import Invoice, LineKind, compute_invoice
+from rating_service.domain.invoicing.reversals import net_debit, net_debits
 from tests.unit.rating.builders import FEBRUARY, JANUARY, charge, contract, debit, plan_phase
 
 ACME = contract(ContractPhase(JANUARY, plan_phase(fee="29", overage="0.01")))

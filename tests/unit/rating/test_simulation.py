@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from rating_service.application.refusals import RequestRefused
-from rating_service.application.traffic_check import check_traffic
-from rating_service.application.traffic_model import (
+from rating_service.application.simulating.traffic_check import check_traffic
+from rating_service.application.simulating.traffic_model import (
     Distribution,
     Kind,
     Quantile,
@@ -21,7 +21,7 @@ from rating_service.application.traffic_model import (
     drawn,
     requests_of,
 )
-from rating_service.domain.agreement import (
+from rating_service.domain.agreements.agreement import (
     Contract,
     ContractPhase,
     Money,
@@ -31,7 +31,7 @@ from rating_service.domain.agreement import (
     ShortfallMode,
     UnitPrice,
 )
-from rating_service.domain.price_models.terms import GraduatedModel, MultiplierModel, PriceTier
+from rating_service.domain.agreements.price_terms import GraduatedModel, MultiplierModel, PriceTier
 from rating_service.domain.refusals import Reason, Refusal
 from rating_service.domain.simulation.amounts import percent_text, read_amount
 from rating_service.domain.simulation.bills import Span, bills_of

@@ -11,15 +11,15 @@ from typing import Final, cast
 import msgspec
 import pytest
 
-from rating_service.application.intake import UsageIntake
+from rating_service.application.metering.intake import UsageIntake
+from rating_service.application.metering.quarantine import Cause, Entry, NewEntry, QuarantineStore, Received
+from rating_service.application.metering.rate_usage import UsageRating
+from rating_service.application.metering.stream_ports import Placed
+from rating_service.application.metering.stream_usage import StreamMetering
 from rating_service.application.ports import Ledger, LedgerRefused, LedgerUnavailableError, Order, Posted
-from rating_service.application.quarantine import Cause, Entry, NewEntry, QuarantineStore, Received
-from rating_service.application.rate_usage import UsageRating
-from rating_service.application.stream_ports import Placed
-from rating_service.application.stream_usage import StreamMetering
-from rating_service.domain.agreement import ContractPhase, RateCard
-from rating_service.domain.catalogue import Catalogue
-from rating_service.domain.index import empty_index, put
+from rating_service.domain.agreements.agreement import ContractPhase, RateCard
+from rating_service.domain.agreements.catalogue import Catalogue
+from rating_service.domain.agreements.index import empty_index, put
 from rating_service.domain.refusals import Refusal
 from rating_service.domain.usage import TotalBefore, Usage
 from rating_service.domain.usage_stream import OPEN, QUARANTINED, SETTLED, SETTLING, Holder, UsageStream

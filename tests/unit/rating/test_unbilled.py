@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from rating_service.application.followed import DebitRow, UnbilledRow
-from rating_service.domain.agreement import Contract, ContractPhase, Money
-from rating_service.domain.catalogue import EMPTY, Catalogue
-from rating_service.domain.index import put
+from rating_service.domain.agreements.agreement import Contract, ContractPhase, Money
+from rating_service.domain.agreements.catalogue import EMPTY, Catalogue
+from rating_service.domain.agreements.index import put
 from rating_service.projections.unbilled import unbilled_of
 from tests.unit.rating.builders import contract, plan_phase
 

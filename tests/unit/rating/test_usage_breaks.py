@@ -16,26 +16,26 @@ import msgspec
 import pytest
 
 from rating_service.adapters.memory_limits import MemoryLimiter
-from rating_service.application.authorization_ports import (
+from rating_service.application.authorizing.authorization_ports import (
     CaptureOrder,
     Held,
     HoldOrder,
     Released,
     WalletStanding,
 )
-from rating_service.application.authorization_request import ActualUsage, Request
-from rating_service.application.authorize import Authorizing
+from rating_service.application.authorizing.authorization_request import ActualUsage, Request
+from rating_service.application.authorizing.authorize import Authorizing
+from rating_service.application.authorizing.settle import Settling
+from rating_service.application.metering.rate_usage import UsageRating
 from rating_service.application.ports import Ledger, LedgerRefused, LedgerUnavailableError, Order, Posted
-from rating_service.application.rate_usage import UsageRating
-from rating_service.application.settle import Settling
-from rating_service.domain.agreement import ContractPhase, Rate, RateCard
-from rating_service.domain.authorization import Denial, LimitKind, Spender, window_names
-from rating_service.domain.catalogue import Catalogue
-from rating_service.domain.cycle_totals import Counts, MeterKey, count, key_of
-from rating_service.domain.index import empty_index, put
-from rating_service.domain.price_models.terms import GraduatedModel, PriceTier
-from rating_service.domain.rate_windows import Share
-from rating_service.domain.running_total import NOTHING, RunningTotal
+from rating_service.domain.agreements.agreement import ContractPhase, Rate, RateCard
+from rating_service.domain.agreements.catalogue import Catalogue
+from rating_service.domain.agreements.index import empty_index, put
+from rating_service.domain.agreements.price_terms import GraduatedModel, PriceTier
+from rating_service.domain.authorizing.authorization import Denial, LimitKind, Spender, window_names
+from rating_service.domain.authorizing.rate_windows import Share
+from rating_service.domain.price_models.running_total import NOTHING, RunningTotal
+from rating_service.domain.prices.cycle_totals import Counts, MeterKey, count, key_of
 from rating_service.domain.usage import Charge, TotalBefore, Usage
 from tests.breaks import (
     Breaks,

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from rating_service.domain.usage_report import day_spans
+from rating_service.domain.reports.usage_report import day_spans
 
 
 def utc(text: str) -> datetime:

@@ -7,10 +7,10 @@ from typing import cast
 import msgspec
 
 from rating_service.application.ports import PositionMovedError
-from rating_service.application.report_ports import RollupCheck, ZoneOf
-from rating_service.domain.agreement import Contract
-from rating_service.domain.catalogue import Catalogue
-from rating_service.domain.index import Index, empty_index, put
+from rating_service.application.reporting.report_ports import RollupCheck, ZoneOf
+from rating_service.domain.agreements.agreement import Contract
+from rating_service.domain.agreements.catalogue import Catalogue
+from rating_service.domain.agreements.index import Index, empty_index, put
 from rating_service.projections.follower import Follower
 from rating_service.projections.usage_rollup import UsageRollup
 from tests.breaks import Steps, Turns, in_every_order, stepped

@@ -23,9 +23,9 @@ from ledger_service.domain.events import (
     LotTerms,
     TakenBack,
 )
+from ledger_service.domain.invariants import broken_invariants
 from ledger_service.domain.streams import evolve_stream
 from ledger_service.domain.values import ShortfallMode
-from ledger_service.domain.wallet.invariants import broken_invariants
 from ledger_service.domain.wallet.lots import from_grant, terms_of
 from ledger_service.domain.wallet.reversed import reversed_units
 from ledger_service.domain.wallet.state import Wallet

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger_service.application.ports import LoadedStream, StoredEvent
-from ledger_service.application.stream_cache import restore, take_snapshot
+from ledger_service.application.writing.stream_cache import restore, take_snapshot
 from ledger_service.domain.commands import AnyCommand
 from ledger_service.domain.events import (
     Budget,

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger_service.application.ports import StoredEvent
-from ledger_service.application.statement_texts import describe
+from ledger_service.application.reading.statement_texts import describe
 from ledger_service.domain.agreement.contract import Contract
 from ledger_service.domain.agreement.cycles import cycle_end
 from ledger_service.domain.agreement.rate_card import RateCard
@@ -29,13 +29,13 @@ from ledger_service.domain.events import (
 from ledger_service.domain.topics import TOPIC_OF, encode_fact
 from ledger_service.domain.values import CycleInterval
 from ledger_service.domain.wallet.state import Policy, own_policy, policy_at
-from ledger_service.projections.wallet_events import read_wallet_events
-from ledger_service.projections.wallet_tallies import Tallies
-from ledger_service.projections.wallet_view import fold_wallet_view
-from rating_service.domain import agreement as followed_agreement
-from rating_service.domain import cycles as followed_cycles
-from rating_service.domain.catalogue import EMPTY, Catalogue, evolve, find_contract_phase
-from rating_service.domain.index import find
+from ledger_service.projections.events.wallet_events import read_wallet_events
+from ledger_service.projections.wallets.wallet_tallies import Tallies
+from ledger_service.projections.wallets.wallet_view import fold_wallet_view
+from rating_service.domain.agreements import agreement as followed_agreement
+from rating_service.domain.agreements import cycles as followed_cycles
+from rating_service.domain.agreements.catalogue import EMPTY, Catalogue, evolve, find_contract_phase
+from rating_service.domain.agreements.index import find
 from tests.builders import MICROSECOND, NOW, RATE_CARD, WALLET, Book
 from tests.property.ledger.domain.contract_lives import CONTRACTS, lives
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger_service.application.ports import LoadedStream
-from ledger_service.application.stream_cache import Entry, restore, take_snapshot
+from ledger_service.application.writing.stream_cache import Entry, restore, take_snapshot
 from ledger_service.domain.commands import ActivateGrant, AnyCommand, RequestTopUp, SettleTopUp, UpdateWallet
 from ledger_service.domain.events import (
     AutoTopUp,
@@ -20,10 +20,10 @@ from ledger_service.domain.events import (
     TopUpRequested,
     WalletRules,
 )
+from ledger_service.domain.invariants import broken_invariants
 from ledger_service.domain.values import Money, ShortfallMode
 from ledger_service.domain.wallet.auto_top_up import available_units
 from ledger_service.domain.wallet.evolve import evolve
-from ledger_service.domain.wallet.invariants import broken_invariants
 from ledger_service.domain.wallet.settle import settled
 from ledger_service.domain.wallet.state import Wallet
 from tests.builders import NOW, WALLET, Book, grant

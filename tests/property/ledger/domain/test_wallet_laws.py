@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger_service.application.ports import LoadedStream, StoredEvent
-from ledger_service.application.stream_cache import Entry, restore, take_snapshot
+from ledger_service.application.writing.stream_cache import Entry, restore, take_snapshot
 from ledger_service.domain.events import (
     CreditsDebited,
     CreditsGranted,
@@ -19,12 +19,12 @@ from ledger_service.domain.events import (
     GrantRefunded,
     HoldCaptured,
 )
+from ledger_service.domain.invariants import broken_invariants, is_conserved
 from ledger_service.domain.streams import evolve_stream
 from ledger_service.domain.topics import GENESIS_HASH, TOPIC_OF, decode_fact, encode_fact, hash_event
 from ledger_service.domain.values import ShortfallMode
 from ledger_service.domain.wallet.burn_down import default_order, is_drawable
 from ledger_service.domain.wallet.evolve import evolve
-from ledger_service.domain.wallet.invariants import broken_invariants, is_conserved
 from ledger_service.domain.wallet.reversed import reversed_units
 from ledger_service.domain.wallet.settle import settled
 from ledger_service.domain.wallet.state import Debt, Wallet, debt_units, posted_units

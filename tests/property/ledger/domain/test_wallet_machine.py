@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from ledger_service.application.ports import LoadedStream, StoredEvent
-from ledger_service.application.stream_cache import restore, take_snapshot
+from ledger_service.application.writing.stream_cache import restore, take_snapshot
 from ledger_service.domain.calendar import add_period
 from ledger_service.domain.commands import (
     AnyCommand,

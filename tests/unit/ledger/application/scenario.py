@@ -9,16 +9,16 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Final
 
-from ledger_service.application.calls import Outcome
 from ledger_service.application.ports import AppendConflictError, LoadedStream, NewEvent, Snapshot
-from ledger_service.application.stream_cache import Entry, restore
-from ledger_service.application.writer import Writer
+from ledger_service.application.writing.calls import Outcome
+from ledger_service.application.writing.stream_cache import Entry, restore
+from ledger_service.application.writing.writer import Writer
 from ledger_service.domain.commands import AnyCommand, Request
 from ledger_service.domain.identity import hash_key
+from ledger_service.domain.invariants import broken_invariants
 from ledger_service.domain.refusals import Refusal
 from ledger_service.domain.streams import evolve_stream
 from ledger_service.domain.topics import GENESIS_HASH, decode_fact, hash_event
-from ledger_service.domain.wallet.invariants import broken_invariants
 from ledger_service.domain.wallet.state import Wallet
 from tests.builders import NOW, WALLET, debit
 from tests.fakes.memory_event_log import MemoryEventLog, MemoryShard

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 import msgspec
 import pytest
 
-from ledger_service.application.charge_check import FOLLOWING_MAX
+from ledger_service.application.auditing.charge_check import FOLLOWING_MAX
+from ledger_service.application.auditing.verification import Finding, HistoryCheck
 from ledger_service.application.ports import StoredEvent
-from ledger_service.application.verification import Finding, HistoryCheck
 from ledger_service.domain.agreement.rate_card import hash_phase
 from ledger_service.domain.commands import AnyCommand, PublishRateCardPhase
 from ledger_service.domain.events import (

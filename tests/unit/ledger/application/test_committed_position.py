@@ -6,7 +6,7 @@ import contextlib
 
 import pytest
 
-from ledger_service.application.committed_position import WATCHERS_MAX, CommittedPosition
+from ledger_service.application.writing.committed_position import WATCHERS_MAX, CommittedPosition
 from ledger_service.domain.refusals.service import WatchersFull
 
 

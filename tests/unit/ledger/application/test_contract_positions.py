@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import date
 
-from ledger_service.application.agreed_contracts import AgreedContract, AgreedFact
-from ledger_service.application.contract_positions import ContractPosition, WalletPositions
+from ledger_service.application.reading.agreed_contracts import AgreedContract, AgreedFact
+from ledger_service.application.reporting.contract_positions import ContractPosition, WalletPositions
 from tests.builders import CONTRACT, WALLET, Book, after, end_contract, sign_contract
 from tests.promises import EUR, entries_in, signed_book, stored_in, terms, use
 from tests.sales import sale

@@ -9,8 +9,8 @@ from typing import Any, cast
 import pytest
 
 from ledger_service.application.ports import LogReader, StoredEvent
-from ledger_service.application.reversals import reverse
-from ledger_service.application.writer import Writer
+from ledger_service.application.procedures.reversals import reverse
+from ledger_service.application.writing.writer import Writer
 from ledger_service.domain.commands import AnyCommand, GrantCredits
 from ledger_service.domain.events import DebitReversed
 from ledger_service.domain.refusals import ReversalExceedsDebit

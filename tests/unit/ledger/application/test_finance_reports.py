@@ -6,9 +6,15 @@ from datetime import date, timedelta
 
 import pytest
 
-from ledger_service.application.breakage_analysis import BreakageAnalysis
-from ledger_service.application.liability_bands import add_months, by_age, by_expiry, is_short, obligations
-from ledger_service.application.liability_parts import LiabilityParts, LiabilityRow, PartKind
+from ledger_service.application.reporting.breakage_analysis import BreakageAnalysis
+from ledger_service.application.reporting.liability_bands import (
+    add_months,
+    by_age,
+    by_expiry,
+    is_short,
+    obligations,
+)
+from ledger_service.application.reporting.liability_parts import LiabilityParts, LiabilityRow, PartKind
 from ledger_service.domain.commands import Debit
 from tests.builders import NOW, WALLET, extend
 from tests.fakes.projection_log import stored

@@ -6,7 +6,7 @@ from datetime import date
 
 import msgspec
 
-from ledger_service.application.journal_summary import JournalSummary
+from ledger_service.application.reporting.journal_summary import JournalSummary
 from ledger_service.domain.commands import Debit, SaleTerms
 from ledger_service.domain.finance.accounts import Account
 from tests.builders import WALLET, Book, after

@@ -8,11 +8,11 @@ from io import StringIO
 
 import pytest
 
-from ledger_service.application import journal_beancount, journal_hledger
-from ledger_service.application.journal_beancount import BeancountText, account_name, commodity
-from ledger_service.application.journal_hledger import HledgerText
-from ledger_service.application.journal_rows import CSV_COLUMNS, CsvText
-from ledger_service.application.journal_texts import JournalText, TextSpan, decimal_text
+from ledger_service.application.exporting import journal_beancount, journal_hledger
+from ledger_service.application.exporting.journal_beancount import BeancountText, account_name, commodity
+from ledger_service.application.exporting.journal_hledger import HledgerText
+from ledger_service.application.exporting.journal_rows import CSV_COLUMNS, CsvText
+from ledger_service.application.exporting.journal_texts import JournalText, TextSpan, decimal_text
 from ledger_service.domain.finance.accounts import DEFAULT_CHART, Account, Chart
 from ledger_service.domain.finance.booked import BookedEntry, LotChange
 from ledger_service.domain.finance.journal import JournalEntry, JournalLine

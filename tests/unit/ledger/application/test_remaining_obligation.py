@@ -8,10 +8,15 @@ from datetime import UTC, date, datetime
 import msgspec
 import pytest
 
-from ledger_service.application.liability_bands import Band, ObligationPart, obligation_totals, obligations
-from ledger_service.application.opening_revenue import OpeningRevenue
-from ledger_service.application.remaining_obligation import RemainingObligation
-from ledger_service.application.report_scope import ReportScope
+from ledger_service.application.reporting.liability_bands import (
+    Band,
+    ObligationPart,
+    obligation_totals,
+    obligations,
+)
+from ledger_service.application.reporting.opening_revenue import OpeningRevenue
+from ledger_service.application.reporting.remaining_obligation import RemainingObligation
+from ledger_service.application.reporting.report_scope import ReportScope
 from ledger_service.domain.events import BilledAmount
 from ledger_service.domain.finance.accounts import Account
 from tests.bills import record_credit_note

@@ -1,6 +1,6 @@
 """What a statement says of refunds, clawbacks, roll-overs and extensions, as they come out of real decisions."""
 
-from ledger_service.application.statement_texts import Text, describe
+from ledger_service.application.reading.statement_texts import Text, describe
 from ledger_service.domain.commands import SaleTerms, SettleRefund
 from ledger_service.domain.events import Event
 from ledger_service.domain.values import GrantCategory, Money

@@ -11,11 +11,11 @@ from typing import Final, cast
 
 import pytest
 
-from ledger_service.application import top_ups
-from ledger_service.application.accounting import close_period
-from ledger_service.application.finance_ports import FinanceViews
 from ledger_service.application.ports import LogReader, StoredEvent
-from ledger_service.application.writer import Writer
+from ledger_service.application.procedures import top_ups
+from ledger_service.application.procedures.accounting import close_period
+from ledger_service.application.reporting.finance_ports import FinanceViews
+from ledger_service.application.writing.writer import Writer
 from ledger_service.domain.commands import RequestTopUp, SettleTopUp
 from ledger_service.domain.events import (
     AccountingPeriodClosed,

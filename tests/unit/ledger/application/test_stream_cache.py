@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from ledger_service.application.ports import LoadedStream, StoredEvent
-from ledger_service.application.stream_cache import (
+from ledger_service.application.writing.stream_cache import (
     SNAPSHOT_BYTES_PER_EVENT_MAX,
     SNAPSHOT_INTERVAL_EVENTS,
     Entry,

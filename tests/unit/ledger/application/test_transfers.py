@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger_service.application.courier import Courier, OpenTransfer
-from ledger_service.application.transfers import TransferState, arrival_key, carry, deliver
-from ledger_service.application.writer import Writer
+from ledger_service.application.procedures.courier import Courier, OpenTransfer
+from ledger_service.application.procedures.transfers import TransferState, arrival_key, carry, deliver
+from ledger_service.application.writing.writer import Writer
 from ledger_service.domain.commands import CloseWallet, DestinationRecord, TransferCredits
 from ledger_service.domain.events import CreditsTransferredIn, TransferReturned, TransferSettled
 from ledger_service.domain.names import check_idempotency_key

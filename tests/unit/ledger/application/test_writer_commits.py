@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from ledger_service.application import writer as writer_module
-from ledger_service.application.calls import Outcome, Reading
-from ledger_service.application.stream_cache import SNAPSHOT_INTERVAL_EVENTS
+from ledger_service.application.writing import writer as writer_module
+from ledger_service.application.writing.calls import Outcome, Reading
+from ledger_service.application.writing.stream_cache import SNAPSHOT_INTERVAL_EVENTS
 from ledger_service.domain.commands import SettleWallet
 from ledger_service.domain.events import CreditsDebited
 from ledger_service.domain.refusals import InsufficientCredit, WalletNotFound

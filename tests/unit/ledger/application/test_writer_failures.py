@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from ledger_service.application import writer as writer_module
-from ledger_service.application.calls import Outcome, Reading
-from ledger_service.application.decider import ATTEMPTS_MAX
+from ledger_service.application.writing import writer as writer_module
+from ledger_service.application.writing.calls import Outcome, Reading
+from ledger_service.application.writing.decider import ATTEMPTS_MAX
 from ledger_service.domain.refusals import InsufficientCredit, Refusal
 from ledger_service.domain.refusals.service import Contended, NotServing, OutcomeUnknown
 from ledger_service.domain.values import ShortfallMode

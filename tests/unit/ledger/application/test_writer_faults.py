@@ -2,8 +2,8 @@
 
 import pytest
 
-from ledger_service.application import decider, staging
-from ledger_service.application.calls import Outcome
+from ledger_service.application.writing import decider, staging
+from ledger_service.application.writing.calls import Outcome
 from ledger_service.domain.refusals.service import DecisionFailed
 from tests.builders import debit, grant, open_wallet
 from tests.unit.ledger.application.scenario import Shard, outcome, request

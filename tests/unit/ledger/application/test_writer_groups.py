@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 
-from ledger_service.application import bundles, staging
-from ledger_service.application import writer as writer_module
-from ledger_service.application.calls import Outcome, Result
-from ledger_service.application.decider import ATTEMPTS_MAX
-from ledger_service.application.stream_cache import SNAPSHOT_INTERVAL_EVENTS
-from ledger_service.application.writer import CALLS_BETWEEN_YIELDS
+from ledger_service.application.writing import bundles, staging
+from ledger_service.application.writing import writer as writer_module
+from ledger_service.application.writing.calls import Outcome, Result
+from ledger_service.application.writing.decider import ATTEMPTS_MAX
+from ledger_service.application.writing.stream_cache import SNAPSHOT_INTERVAL_EVENTS
+from ledger_service.application.writing.writer import CALLS_BETWEEN_YIELDS
 from ledger_service.domain.commands import Request
 from ledger_service.domain.refusals import IdempotencyKeyReused, InsufficientCredit
 from ledger_service.domain.refusals.service import (

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from ledger_service.application.calls import Outcome
-from ledger_service.application.decider import ATTEMPTS_MAX
+from ledger_service.application.writing.calls import Outcome
+from ledger_service.application.writing.decider import ATTEMPTS_MAX
 from ledger_service.domain.commands import AnyCommand
 from ledger_service.domain.refusals import IdempotencyKeyReused, InsufficientCredit
 from tests.builders import (

@@ -9,6 +9,7 @@ import pytest
 
 from ledger_service.domain.commands import Debit, OverHold, UpdateWallet
 from ledger_service.domain.events import Budget, CreditsDebited, DebitReversed, SpendCap, WalletRules
+from ledger_service.domain.invariants import broken_invariants
 from ledger_service.domain.refusals import (
     BudgetExceeded,
     CaptureExceedsHold,
@@ -16,7 +17,6 @@ from ledger_service.domain.refusals import (
     SpendCapExceeded,
 )
 from ledger_service.domain.values import ShortfallMode
-from ledger_service.domain.wallet.invariants import broken_invariants
 from ledger_service.domain.wallet.room import CapUse, cap_uses
 from ledger_service.domain.wallet.settle import settled
 from tests.builders import (

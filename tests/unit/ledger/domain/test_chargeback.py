@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from ledger_service.domain.events import GrantChargedBack, GrantRevoked, ReceivableLowered
+from ledger_service.domain.invariants import is_conserved
 from ledger_service.domain.refusals import (
     AmountNotPositive,
     AmountOutOfRange,
@@ -17,7 +18,6 @@ from ledger_service.domain.refusals import (
     InsufficientCredit,
 )
 from ledger_service.domain.values import UNITS_MAX, GrantCategory, Money
-from ledger_service.domain.wallet.invariants import is_conserved
 from ledger_service.domain.wallet.state import posted_units
 from tests.builders import (
     NOW,

@@ -13,9 +13,9 @@ from ledger_service.domain.events import (
     HoldReleased,
     WalletClosed,
 )
+from ledger_service.domain.invariants import is_conserved
 from ledger_service.domain.refusals import WalletInUse, WalletIsClosed, WalletNotEmpty
 from ledger_service.domain.values import ShortfallMode
-from ledger_service.domain.wallet.invariants import is_conserved
 from ledger_service.domain.wallet.state import posted_units
 from tests.builders import (
     CONTRACT,

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from ledger_service.application.statement_texts import describe
+from ledger_service.application.reading.statement_texts import describe
 from ledger_service.domain.agreement.contract import Contract
 from ledger_service.domain.agreement.contract_changes import SCHEDULED_MAX
 from ledger_service.domain.commands import AnyCommand, UpdateWallet

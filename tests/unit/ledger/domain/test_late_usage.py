@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 import msgspec
 import pytest
 
-from ledger_service.application.statement_texts import describe
+from ledger_service.application.reading.statement_texts import describe
 from ledger_service.domain.commands import OpenWallet, UpdateWallet
 from ledger_service.domain.events import CreditsDebited, CreditsExpired, Draw, WalletRules
+from ledger_service.domain.invariants import broken_invariants
 from ledger_service.domain.refusals import AsOfOverdrawn, GrantNotActive, InsufficientCredit
 from ledger_service.domain.values import GrantCategory, ShortfallMode
-from ledger_service.domain.wallet.invariants import broken_invariants
 from ledger_service.domain.wallet.state import Wallet
 from tests.builders import (
     MICROSECOND,

@@ -11,6 +11,7 @@ from ledger_service.domain.events import (
     GrantRefunded,
     GrantRevoked,
 )
+from ledger_service.domain.invariants import is_conserved
 from ledger_service.domain.refusals import (
     AmountOutOfRange,
     FieldNotAllowed,
@@ -20,7 +21,6 @@ from ledger_service.domain.refusals import (
     PendingGrantsFull,
 )
 from ledger_service.domain.values import UNITS_MAX, GrantCategory, Money, ShortfallMode
-from ledger_service.domain.wallet.invariants import is_conserved
 from ledger_service.domain.wallet.payments import PENDING_GRANTS_MAX
 from ledger_service.domain.wallet.state import posted_units
 from tests.builders import (

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from ledger_service.domain.agreement.adjust import PARTS_MAX
 from ledger_service.domain.agreement.rate_card import RateCard
 from ledger_service.domain.commands import (
     AcceptRateCardPhase,
@@ -48,7 +49,6 @@ from ledger_service.domain.refusals import (
     TotalsStale,
 )
 from ledger_service.domain.values import Counters
-from ledger_service.domain.wallet.adjust import PARTS_MAX
 from ledger_service.domain.wallet.lots import find, terms_of
 from ledger_service.domain.wallet.state import Wallet
 from ledger_service.domain.wallet.totals import LATENESS_MAX, CycleTotals, MeterTotal

@@ -17,6 +17,7 @@ from ledger_service.domain.events import (
     TransferReturned,
     TransferSettled,
 )
+from ledger_service.domain.invariants import is_conserved
 from ledger_service.domain.refusals import (
     AmountNotPositive,
     AmountOutOfRange,
@@ -27,7 +28,6 @@ from ledger_service.domain.refusals import (
     TransferToItself,
 )
 from ledger_service.domain.values import UNITS_MAX, Asset, GrantCategory, Money, ShortfallMode
-from ledger_service.domain.wallet.invariants import is_conserved
 from ledger_service.domain.wallet.state import in_transit_units, posted_units
 from tests.builders import (
     MICROSECOND,

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import cast
 
-from ledger_service.application.balance import Balance
 from ledger_service.application.ports import LogReader, StoredEvent
-from ledger_service.application.replay import replay_wallet
+from ledger_service.application.reading.balance import Balance
+from ledger_service.application.reading.replay import replay_wallet
 from tests.builders import WALLET, Book
 from tests.fakes.projection_log import stored
 

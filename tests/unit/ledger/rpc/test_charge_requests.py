@@ -4,7 +4,7 @@ import pytest
 
 from credits.ledger.v1 import price_model_pb2, wallet_pb2
 from ledger_service.domain.refusals import FieldMalformed, FieldRequired
-from ledger_service.rpc.charge_requests import read_charge
+from ledger_service.rpc.wallets.charge_requests import read_charge
 
 QUANTITY = price_model_pb2.CHARGE_PART_KIND_QUANTITY
 

@@ -1,0 +1,1 @@
+"""The journal for other programs: hledger, beancount, rows."""

@@ -1,0 +1,1 @@
+"""The writer of a shard: calls are decided on arrival and committed together. Read writer, then decider."""

@@ -1,0 +1,1 @@
+"""Stored events read into narrow structs: what the projections fold of each."""

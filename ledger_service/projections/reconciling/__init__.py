@@ -1,0 +1,1 @@
+"""The books held against the log, and their parts against each other."""

@@ -1,0 +1,1 @@
+"""Reads of the books: by day from the journal, or folded anew from the log."""

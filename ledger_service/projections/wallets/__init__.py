@@ -1,0 +1,1 @@
+"""The wallet view: wallets, policies, grants and what is left of them."""

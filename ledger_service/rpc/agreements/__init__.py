@@ -1,0 +1,1 @@
+"""RateCardService and ContractService on the wire."""

@@ -1,0 +1,1 @@
+"""FinanceService on the wire."""

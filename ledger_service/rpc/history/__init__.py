@@ -1,0 +1,1 @@
+"""HistoryService on the wire."""

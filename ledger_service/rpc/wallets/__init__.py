@@ -1,0 +1,1 @@
+"""WalletService on the wire: wallets, grants, debits, holds, transfers and top-ups."""

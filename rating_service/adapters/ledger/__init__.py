@@ -1,0 +1,1 @@
+"""The ledger over gRPC: its commands, its history, its holds and its records."""

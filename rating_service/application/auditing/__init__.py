@@ -1,0 +1,1 @@
+"""Verification of what was issued and adjusted, recomputed from history."""

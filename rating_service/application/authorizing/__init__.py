@@ -1,0 +1,1 @@
+"""Authorize and settle: one answer on limits, caps and credit before a request runs."""

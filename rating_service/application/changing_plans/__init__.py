@@ -1,0 +1,1 @@
+"""Changes of plan, shown first and done as shown, for one contract or many."""

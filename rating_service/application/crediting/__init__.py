@@ -1,0 +1,1 @@
+"""Credit notes, asked for or due."""

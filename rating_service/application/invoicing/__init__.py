@@ -1,0 +1,1 @@
+"""The billing of contracts: included credit, invoices and their records, each exactly once. Read billing first."""

@@ -1,0 +1,1 @@
+"""Reports for dashboards: usage, credit, forecasts and bills."""

@@ -1,0 +1,1 @@
+"""Simulations: other prices on recorded or synthetic usage, beside the live service."""

@@ -1,0 +1,1 @@
+"""Rate cards, plans and price lists on the command line."""

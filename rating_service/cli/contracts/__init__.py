@@ -1,0 +1,1 @@
+"""Contracts and changes of plan on the command line."""

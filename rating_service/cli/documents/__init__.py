@@ -1,0 +1,1 @@
+"""Billing, invoices and credit notes on the command line, and the pages they are printed as."""

@@ -1,0 +1,1 @@
+"""Usage on the command line: recorded, authorized, kept in quarantine, reported."""

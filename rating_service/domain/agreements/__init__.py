@@ -1,0 +1,1 @@
+"""What was agreed, folded from history: rate cards, plans, contracts and their cycles. Read agreement first."""

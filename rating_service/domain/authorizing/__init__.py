@@ -1,0 +1,1 @@
+"""Whether a request may run: limits, credit and the answers about them."""

@@ -1,0 +1,1 @@
+"""What is put right later: credit notes, and cycles priced again under a phase for the past."""
