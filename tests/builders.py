@@ -215,9 +215,9 @@ def release(hold_version: int) -> ReleaseHold:
     return ReleaseHold(WALLET, hold_version)
 
 
-def revoke(grant_version: int, *, reason: str = "") -> RevokeGrant:
+def revoke(grant_version: int, *, reason: str = "", goes_on: bool = False) -> RevokeGrant:
     """Return a revocation."""
-    return RevokeGrant(WALLET, grant_version, reason)
+    return RevokeGrant(WALLET, grant_version, reason, goes_on=goes_on)
 
 
 def refund(grant_version: int, amount_units: int = 0) -> RefundGrant:

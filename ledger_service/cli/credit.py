@@ -135,6 +135,7 @@ def revoke(
     name: GrantName,
     reason: Annotated[str, typer.Option(help="Why, for people.")] = "",
     units: Annotated[int, typer.Option(help="Only so many, and the grant goes on; 0: all of them.")] = 0,
+    goes_on: Annotated[bool, typer.Option(help="All of them, but what comes back later stays.")] = False,
     key: Key = "",
     address: Address = ADDRESS_DEFAULT,
     ca_file: CaFile = "",
@@ -142,7 +143,7 @@ def revoke(
 ) -> None:
     """Withdraw the unheld rest of a grant."""
     request = wallet_service_pb2.RevokeGrantRequest(
-        name=name, idempotency_key=given_or_fresh(key), reason=reason, amount_units=units
+        name=name, idempotency_key=given_or_fresh(key), reason=reason, amount_units=units, goes_on=goes_on
     )
     answer = send(lambda wallets: wallets.RevokeGrant, request, address, ca_file)
     show(answer, f"{answer.revoked_units:,} units revoked", json=json)

@@ -82,10 +82,11 @@ from ledger_service.domain.identity_of_finance import (
 from ledger_service.domain.identity_of_payments import (
     charged_back_amount,
     recorded_payment,
+    recorded_withdrawal,
     top_up_fields,
+    withdrawal,
 )
 from ledger_service.domain.refusals import IdempotencyKeyReused
-from ledger_service.domain.values import Money
 from ledger_service.domain.wallet.hold import TTL_DEFAULT
 from ledger_service.domain.wallet.rules import RULE_OF
 
@@ -159,10 +160,9 @@ def identity(command: AnyCommand) -> Identity:  # noqa: C901, PLR0912
             return fields(command, "wallet", "over_hold", "charge") | usage_of(command.charge)
         case ReverseDebit():
             return fields(command, "wallet", "recorded")
-        case RefundGrant():
-            # A tax that is not stated follows from the rest.
-            return fields(command, "wallet", *(() if command.tax is not None else ("tax",)))
-        case ReleaseHold() | RevokeGrant() | ExtendGrant():
+        case RevokeGrant() | RefundGrant():
+            return withdrawal(command)
+        case ReleaseHold() | ExtendGrant():
             return fields(command, "wallet")
         case ActivateGrant() | SettleTopUp():
             # The terms follow from the grant, or the request, tax and rate.
@@ -211,11 +211,8 @@ def _recorded_identity(fact: Fact[Event]) -> Identity:  # noqa: C901, PLR0912
             return _granted(event) | {"effective_time": effective_time}
         case CreditsHeld() | HoldCaptured() | HoldReleased() | DebitReversed():
             return _recorded_hold_or_reversal(fact, event)
-        case GrantRevoked():
-            units = event.amount_units if event.partial else 0
-            return fields(event, "clawback", "pending", "partial") | {"amount_units": units}
-        case GrantRefunded():
-            return fields(event, "refund") | {"tax": event.tax or Money(event.refund.currency_code, 0)}
+        case GrantRevoked() | GrantRefunded():
+            return recorded_withdrawal(event)
         case GrantExpiryExtended():
             return fields(event)
         case GrantActivated() | TopUpRequested() | TopUpSettled():

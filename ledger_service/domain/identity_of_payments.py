@@ -1,11 +1,13 @@
-"""Identity of what payments bring about; see `identity`."""
+"""Identity of what payments bring about, and of withdrawals; see `identity`."""
 
 from __future__ import annotations
 
-from ledger_service.domain.commands import RequestTopUp
+from ledger_service.domain.commands import RefundGrant, RequestTopUp, RevokeGrant
 from ledger_service.domain.events import (
     GrantActivated,
     GrantChargedBack,
+    GrantRefunded,
+    GrantRevoked,
     SaleTerms,
     TopUpRequested,
     TopUpSettled,
@@ -37,3 +39,29 @@ def recorded_payment(event: GrantActivated | TopUpRequested | TopUpSettled) -> I
             return top_up_fields(event, *own)
         case TopUpSettled():
             return fields(event, "retry_time")
+
+
+def withdrawal(command: RevokeGrant | RefundGrant) -> Identity:
+    """Return what is to be withdrawn."""
+    match command:
+        case RevokeGrant():
+            return fields(command, "wallet", "goes_on") | _going_on(goes_on=command.goes_on)
+        case RefundGrant():
+            # A tax that is not stated follows from the rest.
+            return fields(command, "wallet", *(() if command.tax is not None else ("tax",)))
+
+
+def recorded_withdrawal(event: GrantRevoked | GrantRefunded) -> Identity:
+    """Return what was asked to be withdrawn; how much all of it came to was not asked."""
+    match event:
+        case GrantRevoked():
+            units = event.amount_units if event.partial and not event.rest else 0
+            asked = fields(event, "clawback", "pending", "partial", "rest") | {"amount_units": units}
+            return asked | _going_on(goes_on=event.rest)
+        case GrantRefunded():
+            return fields(event, "refund") | {"tax": event.tax or Money(event.refund.currency_code, 0)}
+
+
+def _going_on(*, goes_on: bool) -> Identity:
+    # Only where it is asked for, so that the fingerprints of other revocations stay what they are.
+    return {"goes_on": ("goes_on", goes_on)} if goes_on else {}

@@ -601,6 +601,9 @@ EXAMPLES: dict[str, e.Event] = {
     "wallet.GrantRevoked.v1+2": e.GrantRevoked(
         2, 40, reason="fraud", clawback=True, pending=True, partial=True
     ),
+    "wallet.GrantRevoked.v1+3": e.GrantRevoked(
+        2, 40, reason="fraud", clawback=True, pending=True, partial=True, rest=True
+    ),
     "wallet.GrantRefunded.v1+1": e.GrantRefunded(2, 40, Money("EUR", 2_000_000_000), True, "1.2"),
     "wallet.DebitReversed.v1+2": msgspec.structs.replace(
         REVERSED,

@@ -48,12 +48,13 @@ class GrantCredits(Command, frozen=True):
 
 
 class RevokeGrant(Command, frozen=True):
-    """Withdraw the unheld rest of a grant, or only so many units of it."""
+    """Withdraw the unheld rest of a grant, or only so many units of it; with `goes_on` the rest and not the grant."""
 
     wallet: str
     grant_version: int
     reason: str = ""
     amount_units: int = 0
+    goes_on: bool = False
 
 
 class RefundGrant(Command, frozen=True):

@@ -78,8 +78,8 @@ class LotTerms(Record, frozen=True):
 class GrantRevoked(Record, frozen=True):
     """Unheld units of a grant were withdrawn: all of them, or as a clawback a refunded purchase's part of its bonus.
 
-    Of a pending grant nothing was issued, and so nothing is withdrawn. With `partial` only so many units were
-    withdrawn, and the grant goes on.
+    Of a pending grant nothing was issued, and so nothing is withdrawn. With `partial` the grant goes on: only so many
+    units were withdrawn, or with `rest` all that were not held.
     """
 
     grant_version: int
@@ -88,6 +88,7 @@ class GrantRevoked(Record, frozen=True):
     clawback: bool = False
     pending: bool = False
     partial: bool = False
+    rest: bool = False
 
 
 class GrantRefunded(Record, frozen=True):

@@ -29,17 +29,24 @@ from ledger_service.domain.wallet.tax_right import tax_right
 
 
 def revoke_grant(wallet: Wallet, command: RevokeGrant, now: datetime) -> list[Draft]:
-    """Return what fell due and the revocation. What holds return later is revoked then.
+    """Return what fell due and the revocation. What comes back later is revoked then, unless the grant goes on.
 
     A grant that waits for a payment is withdrawn before it issued anything. A recurring grant does not
-    come again, whichever of its periods is named. Raises GrantNotActive.
+    come again, whichever of its periods is named. Raises GrantNotActive, FieldNotAllowed.
     """
     check_text(command.reason, field="reason")
+    if command.goes_on and command.amount_units:
+        raise FieldNotAllowed("a grant of which only a part is withdrawn goes on anyway", field="goes_on")
     tape = begin(command.wallet, wallet, now)
     if find_pending(tape.wallet.payments, command.grant_version) is not None:
         return tape.end(GrantRevoked(command.grant_version, 0, command.reason, pending=True), now)
     if command.amount_units:
         return tape.end(_part(tape.wallet, command), now)
+    if command.goes_on:
+        units = _active(tape.wallet, command.grant_version).remaining_units
+        return tape.end(
+            GrantRevoked(command.grant_version, units, command.reason, partial=True, rest=True), now
+        )
     remaining_units = 0
     # A series is named by its first grant, whose own lot may be used up or long gone.
     if command.grant_version not in {each.series_version for each in tape.wallet.series}:

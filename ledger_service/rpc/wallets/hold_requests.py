@@ -79,7 +79,7 @@ def read_reversed_debit(request: wallet_service_pb2.ReverseDebitRequest) -> Part
 def read_revoke(request: wallet_service_pb2.RevokeGrantRequest) -> RevokeGrant:
     """Return the command. Raises Refusal."""
     grant = _read_part(request.name, request.idempotency_key, "grants")
-    return RevokeGrant(grant.wallet, grant.version, request.reason, request.amount_units)
+    return RevokeGrant(grant.wallet, grant.version, request.reason, request.amount_units, request.goes_on)
 
 
 def read_refund(request: wallet_service_pb2.RefundGrantRequest) -> RefundGrant:

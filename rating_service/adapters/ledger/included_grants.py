@@ -43,10 +43,13 @@ class LedgerGrants:
         name: str = answer.grant.name
         return name
 
-    async def withdraw(self, grant: str, *, key: str) -> int:
-        """Revoke what is left of a grant and return how much that was; again returns the same. 0 if nothing is left."""
+    async def withdraw(self, grant: str, *, key: str, goes_on: bool) -> int:
+        """Withdraw what is left of a grant, 0 if nothing is, and return how much that was; again returns the same."""
         request = wallet_service_pb2.RevokeGrantRequest(
-            name=grant, idempotency_key=key, reason="the contract includes other credit now"
+            name=grant,
+            idempotency_key=key,
+            reason="the contract includes other credit now",
+            goes_on=goes_on,
         )
         try:
             answer = await call_ledger(self._wallets.RevokeGrant, request)

@@ -45,8 +45,11 @@ class IncludedGrants(Protocol):
     async def grant(self, order: GrantOrder) -> str:
         """Grant credit and return the grant's name; again with the same key returns the same grant."""
 
-    async def withdraw(self, grant: str, *, key: str) -> int:
-        """Revoke what is left of a grant and return how much that was; again returns the same. 0 if nothing is left."""
+    async def withdraw(self, grant: str, *, key: str, goes_on: bool) -> int:
+        """Withdraw what is left of a grant and return how much that was; again returns the same. 0 if nothing is left.
+
+        If it `goes_on`, what comes back to it later stays in it.
+        """
 
 
 class BillingStore(Protocol):

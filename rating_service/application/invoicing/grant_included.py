@@ -131,7 +131,7 @@ class IncludedCredit:
         grant = allotted.grant or await self._grants.grant(order)
         if allotted.state is AllotmentState.WANTED:
             return [_Note(allotted, grant)]
-        withdrawn_units = await self._grants.withdraw(grant, key=f"{key}/withdraw")
+        withdrawn_units = await self._grants.withdraw(grant, key=f"{key}/withdraw", goes_on=allotted.goes_on)
         return [_Note(allotted, withdrawn_units=withdrawn_units)]
 
 

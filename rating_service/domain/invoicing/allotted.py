@@ -6,7 +6,9 @@ A contract that changes makes some allotments unwanted and others wanted; those 
 
 The law of a replacement: what was used of withdrawn allotments is taken off those that come in their place, the
 earliest first and never below nothing. So a cycle's credit, used and unused, is what its phases include, or what was
-used already if that is more. Hence an amount is known only after everything unwanted was withdrawn; it is stored
+used already if that is more. That holds too for what comes back later of what was used or held by then: it goes back
+to its own grant, of which only the rest was withdrawn, as long as something in its place lasts as long as it does.
+Hence an amount is known only after everything unwanted was withdrawn; it is stored
 before it is asked of the ledger, and does not change any more.
 """
 
@@ -39,7 +41,7 @@ OPEN_STATES = (AllotmentState.WANTED, AllotmentState.UNWANTED)
 class Allotted(Record, frozen=True):
     """An allotment and what became of it; `amount_units` are what its grant has, None until that is known.
 
-    An amount of 0 needs no grant, and `grant` stays empty.
+    An amount of 0 needs no grant, and `grant` stays empty. If it `goes_on`, only the rest is withdrawn of it.
     """
 
     number: int
@@ -48,6 +50,7 @@ class Allotted(Record, frozen=True):
     amount_units: int | None = None
     grant: str = ""
     withdrawn_units: int = 0
+    goes_on: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -64,13 +67,16 @@ def key_of(contract: str, allotted: Allotted) -> str:
 def replanned(cycle: Sequence[Allotted], wanted: Sequence[Allotment]) -> tuple[Allotted, ...]:
     """Return a cycle's allotments after it became known what is wanted; again changes nothing."""
     missing = list(wanted)
+    lasting = {each.expire_time for each in wanted}
     after: list[Allotted] = []
     for each in cycle:
         if each.state in (AllotmentState.WANTED, AllotmentState.GRANTED):
             if each.allotment in missing:
                 missing.remove(each.allotment)
             else:
-                each = msgspec.structs.replace(each, state=AllotmentState.UNWANTED)
+                # It must not outlast what comes in its place: where a contract ends, nothing lasts as long.
+                goes_on = each.allotment.expire_time in lasting
+                each = msgspec.structs.replace(each, state=AllotmentState.UNWANTED, goes_on=goes_on)
         after.append(each)
     numbers = range(len(cycle) + 1, len(cycle) + len(missing) + 1)
     after += [Allotted(number, each) for number, each in zip(numbers, missing, strict=True)]

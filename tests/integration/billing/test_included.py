@@ -17,6 +17,7 @@ from tests.integration.billing.world import (
     terms,
 )
 from tests.integration.ledger.client import key, timestamp
+from tests.integration.ledger.holds.calls import hold, release
 
 
 async def end_contract(world: World, contract: str, end: Any) -> None:
@@ -173,6 +174,24 @@ async def test_a_change_ahead_of_time_changes_the_cycles_to_come_and_not_this_on
     assert [msgspec.json.decode(each.state)["event"]["amount_units"] for each in revoked] == [1_000]
     await world.ledger.advance(world.at("02-01"))
     assert await world.available(contract.wallet) == 5_000
+
+
+async def test_what_comes_back_after_a_change_is_there_again_until_the_cycle_ends(world: World) -> None:
+    contract = await world.sign()
+    await world.bill(contract.name)
+    debit = (await world.ledger.debit(contract.wallet, 300)).debit.name
+    held = await hold(world.ledger, contract.wallet, 200)
+    await schedule(world, contract.name, await world.ledger.clock(), included_units=2_000)
+    await world.bill(contract.name)
+    before = await world.available(contract.wallet)
+    await world.reverse(debit)
+    await release(world.ledger, held.hold.name)
+
+    assert before == 2_000 - 300 - 200
+    assert await world.available(contract.wallet) == 2_000
+    assert (await world.preview(contract.name)).included_left_units == 2_000
+    await world.ledger.advance(world.at("02-01"))
+    assert await world.available(contract.wallet) == 1_000 * 2
 
 
 async def test_credit_may_still_be_granted_by_hand_beside_it(world: World) -> None:

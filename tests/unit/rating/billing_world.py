@@ -66,8 +66,9 @@ class Grants:
         assert first == order, "one key, one grant"
         return order.key
 
-    async def withdraw(self, grant: str, *, key: str) -> int:
+    async def withdraw(self, grant: str, *, key: str, goes_on: bool) -> int:
         assert key == f"{grant}/withdraw"
+        assert goes_on in (True, False)
         return self.withdrawn.setdefault(grant, self.orders[grant].amount_units - self.used_of(grant))
 
     def used_of(self, grant: str) -> int:

@@ -155,6 +155,22 @@ def test_a_change_leaves_cycles_that_have_ended_as_they_are() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("end_time", "goes_on"), [(None, True), (FEBRUARY, True), (FEBRUARY - MICROSECOND, False)]
+)
+def test_a_withdrawn_allotment_goes_on_if_what_comes_in_its_place_lasts_as_long(
+    end_time: datetime | None, goes_on: bool
+) -> None:
+    before = granted(planned(NEW, SIGNED, JANUARY, 1))
+    other = contract(ContractPhase(JANUARY, plan_phase(included=99), end_time))
+    changed = planned(before, other, JANUARY, 2)
+
+    withdrawn = [each for each in changed.allotted if each.state is AllotmentState.UNWANTED]
+    assert withdrawn[0].allotment.cycle.start_time == JANUARY
+    assert withdrawn[0].goes_on is goes_on
+    assert planned(changed, SIGNED, JANUARY, 3).allotted[0].goes_on is goes_on
+
+
 def test_what_is_wanted_again_gets_a_number_and_a_key_of_its_own() -> None:
     other = contract(ContractPhase(JANUARY, plan_phase(included=20)))
     billing = NEW

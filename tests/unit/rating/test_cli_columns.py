@@ -5,7 +5,7 @@ from pathlib import Path
 
 import rating_service.cli
 
-MODULES = sorted(Path(rating_service.cli.__file__).parent.glob("*.py"))
+MODULES = sorted(Path(rating_service.cli.__file__).parent.rglob("*.py"))
 
 
 def columns(module: Path) -> list[ast.Call]:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from ledger_service.domain.commands import AnyCommand
+from ledger_service.domain.commands import AnyCommand, RevokeGrant
 from ledger_service.domain.events import CreditsExpired, CreditsGranted, Draw, GrantRefunded, GrantRevoked
 from ledger_service.domain.refusals import (
     AmountNotPositive,
@@ -18,9 +18,11 @@ from ledger_service.domain.refusals import (
     RefundExceedsGrant,
 )
 from ledger_service.domain.values import GrantCategory, Money, ShortfallMode
+from ledger_service.domain.wallet.state import posted_units
 from tests.builders import (
     MICROSECOND,
     NOW,
+    WALLET,
     Book,
     after,
     book,
@@ -123,6 +125,42 @@ def test_a_series_is_stopped_by_the_name_of_its_first_grant_even_when_that_is_us
 
     assert events_of(ledger.run(revoke(2))) == [GrantRevoked(2, 0)]
     assert ledger.run(settle(), after(days=9)) == []
+
+
+def test_what_comes_back_to_a_grant_that_goes_on_stays_in_it() -> None:
+    ledger = book(open_wallet(), grant(10), debit(3), hold(2))
+
+    assert events_of(ledger.run(revoke(2, goes_on=True))) == [GrantRevoked(2, 5, partial=True, rest=True)]
+    ledger.run(release(4))
+    assert posted_units(ledger.wallet()) == 2
+    ledger.reverse(3)
+    assert posted_units(ledger.wallet()) == 5
+    ledger.run(debit(5))
+
+
+def test_of_a_grant_that_is_wholly_held_nothing_is_withdrawn_and_it_goes_on() -> None:
+    ledger = book(open_wallet(), grant(10), hold(10))
+
+    for _ in range(2):
+        assert events_of(ledger.run(revoke(2, goes_on=True))) == [GrantRevoked(2, 0, partial=True, rest=True)]
+    ledger.run(release(3))
+
+    ledger.run(debit(10))
+
+
+@pytest.mark.parametrize(
+    "commands", [[grant(10), debit(10)], [grant(10), revoke(2)]], ids=["drained", "revoked"]
+)
+def test_a_grant_with_nothing_left_cannot_go_on_without_its_rest(commands: list[AnyCommand]) -> None:
+    with pytest.raises(GrantNotActive):
+        book(open_wallet(), *commands).run(revoke(2, goes_on=True))
+
+
+def test_a_part_and_the_rest_are_not_asked_for_together() -> None:
+    with pytest.raises(FieldNotAllowed) as refused:
+        book(open_wallet(), grant(10)).run(RevokeGrant(WALLET, 2, "", 4, goes_on=True))
+
+    assert refused.value.field == "goes_on"
 
 
 def test_a_reason_is_at_most_as_long_as_any_text() -> None:

@@ -1195,6 +1195,7 @@ class RevokeGrantRequest(_message.Message):
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     AMOUNT_UNITS_FIELD_NUMBER: _builtins.int
+    GOES_ON_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """wallets/{wallet}/grants/{grant}. Required."""
     idempotency_key: _builtins.str
@@ -1203,6 +1204,10 @@ class RevokeGrantRequest(_message.Message):
     """Why, for people. At most 200 characters."""
     amount_units: _builtins.int
     """Withdraw only so many of the unheld units, and let the grant go on. 0: all of them, and the grant ends."""
+    goes_on: _builtins.bool
+    """Withdraw all unheld units, and let the grant go on: what holds and reversals give back later stays in it. Not
+    together with amount_units. Default: the grant ends, and what comes back later is withdrawn too.
+    """
     def __init__(
         self,
         *,
@@ -1210,10 +1215,11 @@ class RevokeGrantRequest(_message.Message):
         idempotency_key: _builtins.str = ...,
         reason: _builtins.str = ...,
         amount_units: _builtins.int = ...,
+        goes_on: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_units", b"amount_units", "idempotency_key", b"idempotency_key", "name", b"name", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_units", b"amount_units", "goes_on", b"goes_on", "idempotency_key", b"idempotency_key", "name", b"name", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
