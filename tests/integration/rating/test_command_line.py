@@ -203,8 +203,8 @@ async def test_what_was_used_from_the_command_line(service: Service, tmp_path: P
     credit = await rating(service, "usage", "credit", CONTRACT, "--json")
     check = await rating(service, "usage", "check")
 
-    assert "2026-01-02" in table.stdout
-    assert "3 CREDIT" in table.stdout
+    assert "2026-01-02   =cmd           1        3         3 " in table.stdout
+    assert table.stdout.count("CREDIT") == 2
     assert lines.stdout.splitlines()[1] == "'=cmd,1,0,3000000,3000000,3000000,"
     assert "=cmd" in page.read_text(encoding="utf-8")
     assert json.loads(credit.stdout)["wallet"] == WALLET
