@@ -10,11 +10,13 @@ import sys
 from collections.abc import Callable, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 import typer
 from google.protobuf.message import Message
+from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 from credits.ledger.v1 import money_pb2
@@ -25,6 +27,8 @@ from ledger_service.cli.money import MONEY_SCALE
 Csv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
 ParquetFile = Annotated[Path | None, typer.Option("--parquet", help="Write a Parquet file.")]
 Cell = str | int
+WIDTH_MAX: Final = 10_000
+"""Columns of a screen on which every table fits."""
 
 
 class Kind(Enum):
@@ -77,7 +81,10 @@ def put_out(answer: Message, report: Callable[[], Report], wanted: Wanted) -> No
         parquet_files.write(wanted.parquet, _schema(rows), rows.rows)
         console.print(f"{len(rows.rows):,} rows in {wanted.parquet}")
     else:
-        _print_table(report())
+        shown, is_whole = report_table(report(), console)
+        console.print(shown)
+        if not is_whole:
+            console.print("Columns without a figure are left out here; --json and --csv have them.")
 
 
 def nanos_of(*amounts: money_pb2.Money) -> tuple[int, ...]:
@@ -85,14 +92,30 @@ def nanos_of(*amounts: money_pb2.Money) -> tuple[int, ...]:
     return tuple(amount.nanos for amount in amounts)
 
 
-def _print_table(report: Report) -> None:
+def report_table(report: Report, screen: Console) -> tuple[Table, bool]:
+    """Return a report as a table for a screen, and whether it has all columns.
+
+    Where they are too many for its width, those without a figure are left out; what is too long even then is folded,
+    and nothing is cut.
+    """
+    table = _table(report, range(len(report.columns)))
+    if Measurement.get(screen, screen.options.update(width=WIDTH_MAX), table).maximum <= screen.width:
+        return table, True
+    told = [place for place in range(len(report.columns)) if any(row[place] for row in report.rows)]
+    return _table(report, told), len(told) == len(report.columns)
+
+
+def _table(report: Report, places: Sequence[int]) -> Table:
+    columns = [report.columns[place] for place in places]
     table = Table(title=report.title)
-    for column in report.columns:
-        table.add_column(column.title, justify="left" if column.kind is Kind.TEXT else "right")
+    for column in columns:
+        table.add_column(
+            column.title, justify="left" if column.kind is Kind.TEXT else "right", overflow="fold"
+        )
     for row in report.rows:
-        cells = zip(report.columns, row, strict=True)
+        cells = zip(columns, (row[place] for place in places), strict=True)
         table.add_row(*(_show(column.kind, cell) for column, cell in cells))
-    console.print(table)
+    return table
 
 
 def _show(kind: Kind, cell: Cell) -> str:
