@@ -16,6 +16,7 @@ from ledger_service.cli.client import (
     CaFile,
     connect,
     console,
+    folded,
     print_json,
     show_instant,
     show_units,
@@ -44,7 +45,7 @@ def budgets(
             print_json(use)
         table.add_row(*_cells(use, response.wallet.asset.scale))
     if not json:
-        console.print(table)
+        console.print(folded(table))
 
 
 def _cells(use: wallet_caps_pb2.CapUse, scale: int) -> list[str]:

@@ -18,6 +18,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from rich.console import Console
+from rich.table import Table
 
 ADDRESS_DEFAULT: Final = "127.0.0.1:7401"
 CALL_SECONDS_MAX: Final = 30.0
@@ -34,6 +35,13 @@ PIPE_WIDTH: Final = 140
 """Columns of a table that goes into a file or a pipe."""
 
 console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
+
+
+def folded(table: Table) -> Table:
+    """Return a table in which what is too long for the screen is folded: names and figures are never cut."""
+    for column in table.columns:
+        column.overflow = "fold"
+    return table
 
 
 def fail(message: str) -> NoReturn:

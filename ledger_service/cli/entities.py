@@ -16,6 +16,7 @@ from ledger_service.cli.client import (
     CaFile,
     connect,
     console,
+    folded,
     print_json,
     read_instant,
     show_instant,
@@ -116,7 +117,7 @@ def rates(
             if not page.next_page_token:
                 break
     if not json:
-        console.print(table)
+        console.print(folded(table))
 
 
 def _cells(rate: entity_books_pb2.ExchangeRate) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from ledger_service.cli.client import (
     connect,
     console,
     fail,
+    folded,
     print_json,
     read_instant,
     show_instant,
@@ -202,7 +203,7 @@ def periods(
             show_instant(period.close_time) if period.HasField("close_time") else "locked",
             period.figures_hash[:16],
         )
-    console.print(table)
+    console.print(folded(table))
 
 
 def _wallet_of(grant: str) -> str:

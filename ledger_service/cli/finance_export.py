@@ -33,6 +33,7 @@ from ledger_service.cli.client import (
     connect,
     console,
     fail,
+    folded,
     print_json,
 )
 from ledger_service.cli.finance_scope import BAR, Currency, Entity, From, Known, To, scope_of
@@ -157,7 +158,7 @@ def reconcile(address: Address = ADDRESS_DEFAULT, ca_file: CaFile = "", json: As
             style = "red" if check.differing_count else "green"
             counts = f"{check.compared_count:,}", f"[{style}]{check.differing_count:,}[/]"
             table.add_row(check.name, *counts, check.difference)
-        console.print(table)
+        console.print(folded(table))
     raise typer.Exit(0 if agrees else 1)
 
 

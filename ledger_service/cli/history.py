@@ -21,6 +21,7 @@ from ledger_service.cli.client import (
     CaFile,
     connect,
     console,
+    folded,
     print_json,
 )
 
@@ -55,7 +56,7 @@ def events(
             )
         table.add_row(str(event.position), event.stream, str(event.version), event.topic, text)
     if not json:
-        console.print(table)
+        console.print(folded(table))
 
 
 @app.command()
@@ -111,4 +112,4 @@ def projections(address: Address = ADDRESS_DEFAULT, ca_file: CaFile = "", json: 
     table = Table("Projection", "Position", "Head", "Lag")
     for each in response.projections:
         table.add_row(each.name, f"{each.position:,}", f"{each.head_position:,}", f"{each.lag_events:,}")
-    console.print(table)
+    console.print(folded(table))

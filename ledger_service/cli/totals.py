@@ -16,6 +16,7 @@ from ledger_service.cli.client import (
     CaFile,
     connect,
     console,
+    folded,
     print_json,
     show_instant,
 )
@@ -46,4 +47,4 @@ def totals(
         cycle = f"{show_instant(total.cycle_start_time)} to {show_instant(total.cycle_end_time)}"
         table.add_row(each.contract or "none", cycle, total.meter, str(total.quantity), str(total.usages))
     if not json:
-        console.print(table)
+        console.print(folded(table))

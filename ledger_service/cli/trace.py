@@ -24,6 +24,7 @@ from ledger_service.cli.client import (
     CaFile,
     connect,
     console,
+    folded,
     print_json,
     show_instant,
     show_units,
@@ -96,7 +97,7 @@ def _facts(trace: debit_trace_pb2.DebitTrace) -> Table:
     for label, text in rows:
         if text:
             table.add_row(f"[dim]{label}[/]", text)
-    return table
+    return folded(table)
 
 
 def _add_usage(tree: Tree, charge: wallet_pb2.Charge) -> None:
@@ -106,7 +107,7 @@ def _add_usage(tree: Tree, charge: wallet_pb2.Charge) -> None:
         table.add_row(line.dimension, f"{line.quantity:,}")
     for name, value in sorted(charge.properties.items()):
         table.add_row(f"[dim]{name}[/]", value)
-    branch.add(table)
+    branch.add(folded(table))
 
 
 def _add_adjustment(tree: Tree, charge: wallet_pb2.Charge) -> None:
@@ -121,7 +122,7 @@ def _add_adjustment(tree: Tree, charge: wallet_pb2.Charge) -> None:
         ("costs", adjusted.rated_units),
     ):
         table.add_row(f"[dim]{label}[/]", text)
-    branch.add(table)
+    branch.add(folded(table))
     for part in adjusted.taken_back:
         branch.add(f"{part.amount_units:,} units taken back of {part.debit}")
     for move in adjusted.meters:
@@ -176,7 +177,7 @@ def _part_table(parts: Iterable[debit_trace_pb2.PartTrace]) -> Table:
     for part in parts:
         kind = price_model_pb2.ChargePartKind.Name(part.kind).removeprefix("CHARGE_PART_KIND_").lower()
         table.add_row(kind, str(part.tier or ""), part.arithmetic, part.running_units)
-    return table
+    return folded(table)
 
 
 def _add_units(tree: Tree, units: debit_trace_pb2.UnitsTrace) -> None:
@@ -216,7 +217,7 @@ def _draw_table(draws: Iterable[debit_trace_pb2.DrawTrace], asset: money_pb2.Ass
             show_money(draw.cost_basis) if paid else "-",
             f"{show_money(draw.recognised_before)} -> {show_money(draw.recognised_after)}" if paid else "-",
         )
-    return table
+    return folded(table)
 
 
 def _terms_text(draw: debit_trace_pb2.DrawTrace, asset: money_pb2.Asset) -> str:

@@ -22,6 +22,7 @@ from ledger_service.cli.client import (
     CaFile,
     connect,
     console,
+    folded,
     print_json,
     read_instant,
     show_instant,
@@ -87,7 +88,7 @@ def wallets(
             if not page.next_page_token:
                 break
     if not json:
-        console.print(table)
+        console.print(folded(table))
 
 
 @app.command()
@@ -110,7 +111,7 @@ def grants(
             if not page.next_page_token:
                 break
     if not json:
-        console.print(_grant_table(name, rows))
+        console.print(folded(_grant_table(name, rows)))
 
 
 def _grant_table(name: str, rows: list[list[str]]) -> Table:
@@ -156,7 +157,7 @@ def statement(
             if not page.next_page_token:
                 break
     if not json:
-        console.print(table)
+        console.print(folded(table))
 
 
 @app.command()
@@ -221,7 +222,7 @@ def _show_balance(balance: wallet_pb2.Balance) -> None:
         table.add_row("", "", "", "", label, show_units(units, scale))
     for owed in balance.receivables:
         table.add_row("", "", "", "", "receivable", show_money(owed))
-    console.print(table)
+    console.print(folded(table))
     if balance.HasField("close_time"):
         console.print(f"closed {show_instant(balance.close_time)}")
 
