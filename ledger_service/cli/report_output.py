@@ -21,7 +21,7 @@ from rich.table import Table
 
 from credits.ledger.v1 import money_pb2
 from ledger_service.cli import parquet_files
-from ledger_service.cli.client import console, fail, print_json, show_units
+from ledger_service.cli.client import console, fail, folded, print_json, show_units
 from ledger_service.cli.money import MONEY_SCALE
 
 Csv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
@@ -99,7 +99,8 @@ def report_table(report: Report, screen: Console) -> tuple[Table, bool]:
     and nothing is cut.
     """
     table = _table(report, range(len(report.columns)))
-    if Measurement.get(screen, screen.options.update(width=WIDTH_MAX), table).maximum <= screen.width:
+    width = Measurement.get(screen, screen.options.update(width=WIDTH_MAX), table).maximum
+    if width <= screen.width or not report.rows:
         return table, True
     told = [place for place in range(len(report.columns)) if any(row[place] for row in report.rows)]
     return _table(report, told), len(told) == len(report.columns)
@@ -109,13 +110,11 @@ def _table(report: Report, places: Sequence[int]) -> Table:
     columns = [report.columns[place] for place in places]
     table = Table(title=report.title)
     for column in columns:
-        table.add_column(
-            column.title, justify="left" if column.kind is Kind.TEXT else "right", overflow="fold"
-        )
+        table.add_column(column.title, justify="left" if column.kind is Kind.TEXT else "right")
     for row in report.rows:
         cells = zip(columns, (row[place] for place in places), strict=True)
         table.add_row(*(_show(column.kind, cell) for column, cell in cells))
-    return table
+    return folded(table)
 
 
 def _show(kind: Kind, cell: Cell) -> str:

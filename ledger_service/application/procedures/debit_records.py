@@ -93,14 +93,8 @@ async def read_debits(reader: LogReader, wallet: str, versions: Sequence[int]) -
     return [_debit_of(facts.get(version), wallet, version) for version in versions]
 
 
-async def read_debit_record(reader: LogReader, wallet: str, version: int) -> DebitRecord:
-    """Return what paid for a debit so far, repayments of its debt at the end. Raises DebitNotFound."""
-    [record] = await debit_records(reader, wallet, await read_debits(reader, wallet, [version]))
-    return record
-
-
 async def debit_records(reader: LogReader, wallet: str, debits: Sequence[ReadDebit]) -> list[DebitRecord]:
-    """Return what paid for debits so far. Lots are read once, however many debits drew on them."""
+    """Return what paid for debits so far, repayments of their debts at the end; each lot is read once."""
     draws = [await _draws_of(reader, wallet, debit) for debit in debits]
     terms = await _terms(reader, wallet, {draw.grant_version for each in draws for draw in each})
     return [_record_of(debit, drawn, terms) for debit, drawn in zip(debits, draws, strict=True)]

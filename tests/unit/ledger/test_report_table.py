@@ -39,3 +39,9 @@ def test_what_is_too_long_even_then_is_folded_and_not_cut() -> None:
 
     assert "…" not in text
     assert sum(text.count(digit) for digit in "123456789") >= len("5123451266666666727")
+
+
+def test_a_report_without_rows_keeps_its_headings() -> None:
+    table, is_whole = report_table(Report("Lots", COLUMNS, []), Console(width=8, file=io.StringIO()))
+
+    assert ([column.header for column in table.columns], is_whole) == (["Grant", "Pool", "Units"], True)
